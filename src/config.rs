@@ -1,0 +1,138 @@
+//! Every setting of the service, as a flag and as an environment variable.
+
+use std::ffi::OsString;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::store::Store;
+
+/// One-to-one messaging for the backends of mobile apps: one binary, one Redis.
+///
+/// Without a Redis of your own it starts a private one and keeps its data in a folder.
+#[derive(Clone, Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Config {
+    /// The address to serve on
+    #[arg(long, env = "DUOLOGUE_BIND", value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
+    pub bind: SocketAddr,
+
+    /// Where the private Redis keeps its data
+    #[arg(
+        long,
+        env = "DUOLOGUE_DATA_DIR",
+        value_name = "FOLDER",
+        default_value = "./data"
+    )]
+    pub data_dir: PathBuf,
+
+    /// A Redis of your own, 7.0 or later, instead of a private one: redis://, rediss:// or unix://
+    #[arg(long, env = "DUOLOGUE_REDIS_URL", value_name = "URL", value_parser = redis_url, hide_env_values = true)]
+    pub redis_url: Option<String>,
+
+    /// When the private Redis flushes to disk: before a message is acknowledged, or every second
+    #[arg(
+        long,
+        env = "DUOLOGUE_FSYNC",
+        value_name = "WHEN",
+        default_value = "always"
+    )]
+    pub fsync: Fsync,
+
+    /// What to log: error, warn, info, debug, or per module as `RUST_LOG` does; debug logs every request
+    #[arg(long, env = "DUOLOGUE_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
+    pub log: String,
+
+    /// Worker threads; as many as there are cores unless set
+    #[arg(long, env = "DUOLOGUE_WORKERS", value_name = "NUMBER")]
+    pub workers: Option<NonZeroUsize>,
+}
+
+/// When the private Redis flushes its append-only file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fsync {
+    /// Before a write is acknowledged; a 201 is on disk.
+    Always,
+    /// Once a second; faster, and a crash may lose acknowledged messages.
+    Everysec,
+}
+
+impl Fsync {
+    /// The word Redis has for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Fsync::Always => "always",
+            Fsync::Everysec => "everysec",
+        }
+    }
+}
+
+impl Config {
+    /// Reads flags and environment. What is wrong is told with the name of the variable, since
+    /// that is what most people set.
+    pub fn read<I, T>(args: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        let matches = Self::command().try_get_matches_from(args);
+        matches
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(name_variable)
+    }
+
+    /// Worker threads.
+    pub fn workers(&self) -> usize {
+        let cores = std::thread::available_parallelism();
+        self.workers.or(cores.ok()).map_or(1, NonZeroUsize::get)
+    }
+}
+
+/// Adds the variable to an error that names only the flag.
+fn name_variable(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let flag = flag
+        .trim_start_matches("--")
+        .split(' ')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let command = Config::command();
+    let arg = command
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(&flag));
+    if let Some(variable) = arg.and_then(|arg| arg.get_env()) {
+        let tip = format!("set it with {} or --{flag}", variable.display());
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    error
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text
+        .to_socket_addrs()
+        .map_err(|e| format!("not a host:port: {e}"))?;
+    found.next().ok_or_else(|| "no such host".to_owned())
+}
+
+fn redis_url(text: &str) -> Result<String, String> {
+    match Store::check_url(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|e| e.to_string())
+}

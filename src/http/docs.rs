@@ -1,0 +1,75 @@
+//! The contract: `openapi.yaml` and Swagger UI, served from the binary.
+
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpResponse, get};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::routes;
+
+/// The contract, rendered once.
+#[derive(Clone)]
+pub struct Docs {
+    yaml: Bytes,
+    json: Bytes,
+}
+
+/// The contract as YAML: what `openapi.yaml` at the top of the project must hold.
+///
+/// # Panics
+/// Never: the document is made of plain data.
+#[allow(clippy::expect_used)]
+pub fn openapi_yaml() -> String {
+    routes::openapi()
+        .to_yaml()
+        .expect("the contract is plain data")
+}
+
+impl Docs {
+    /// Renders the contract.
+    pub fn new() -> Data<Self> {
+        let json = routes::openapi().to_pretty_json().unwrap_or_default();
+        Data::new(Self {
+            yaml: openapi_yaml().into(),
+            json: json.into(),
+        })
+    }
+}
+
+/// The contract as YAML
+#[utoipa::path(tag = "operations", responses(
+    (status = 200, description = "OpenAPI 3.1.", body = String, content_type = "application/yaml",
+        example = json!("openapi: 3.1.0\n"))
+))]
+#[get("/openapi.yaml")]
+pub async fn read_openapi_yaml(docs: Data<Docs>) -> HttpResponse {
+    // RFC 9512.
+    HttpResponse::Ok()
+        .content_type("application/yaml")
+        .body(docs.yaml.clone())
+}
+
+/// The contract as JSON
+#[utoipa::path(tag = "operations", responses(
+    (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"}))
+))]
+#[get("/openapi.json")]
+pub async fn read_openapi_json(docs: Data<Docs>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(docs.json.clone())
+}
+
+/// The address people type. Swagger UI's own files are found relative to the one with a slash.
+#[get("/docs")]
+pub async fn to_swagger_ui() -> HttpResponse {
+    HttpResponse::PermanentRedirect()
+        .insert_header((LOCATION, "/docs/"))
+        .finish()
+}
+
+/// Swagger UI, whose files are part of the binary: it works without a network.
+pub fn swagger_ui() -> SwaggerUi {
+    let config = Config::new(["/openapi.json"]).try_it_out_enabled(true);
+    SwaggerUi::new("/docs/{_:.*}").config(config)
+}

@@ -1,0 +1,154 @@
+//! From a request to values of [`crate::model`]: parsed once, here, and refused by name.
+
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+use tokio::time::timeout;
+use utoipa::IntoParams;
+
+use crate::error::{Code, Error};
+use crate::model::UserId;
+
+/// The largest body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+/// How long a body may take to arrive.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A JSON body. Takes the place of actix' own `Json`, whose errors name no field.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = req.content_type().eq_ignore_ascii_case("application/json");
+        let body = web::Payload::from_request(req, payload).into_inner();
+        Box::pin(async move {
+            if !is_json {
+                let why = "must be application/json";
+                return Err(Error::field(
+                    Code::UnsupportedMediaType,
+                    "/header/content-type",
+                    why,
+                ));
+            }
+            let body = body
+                .map_err(|_| Code::MalformedJson)?
+                .to_bytes_limited(MAX_BODY);
+            let received = timeout(BODY_PATIENCE, body)
+                .await
+                .map_err(|_| Code::RequestTimeout)?;
+            let bytes = received
+                .map_err(|_| Code::PayloadTooLarge)?
+                .map_err(|_| Error::new(Code::MalformedJson, "The body broke off."))?;
+            parse_json(&bytes).map(Self)
+        })
+    }
+}
+
+fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
+    // Only what failed is parsed again, this time with an eye on where.
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let malformed = |e: &serde_json::Error| {
+        Error::new(
+            Code::MalformedJson,
+            format!("The body is not valid JSON: {e}."),
+        )
+    };
+    match serde_path_to_error::deserialize(&mut json) {
+        Ok(value) => json.end().map_err(|e| malformed(&e)).map(|()| value),
+        Err(e) if e.inner().classify() == Category::Data => {
+            let message = e.inner().to_string();
+            // The position in the text is said better by the pointer.
+            let why = message.split(" at line ").next().unwrap_or(&message);
+            Err(Error::field(
+                Code::InvalidRequest,
+                pointer("", e.path(), why),
+                why,
+            ))
+        }
+        Err(e) => Err(malformed(e.inner())),
+    }
+}
+
+/// The query of a request.
+pub struct QueryParams<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for QueryParams<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let query = form_urlencoded::parse(req.query_string().as_bytes());
+        let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(query));
+        ready(parsed.map(Self).map_err(|e| {
+            let why = e.inner().to_string();
+            Error::field(Code::InvalidRequest, pointer("/query", e.path(), &why), why)
+        }))
+    }
+}
+
+/// The two users of a conversation in a path. The first one asks.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct PathUsers {
+    /// The user who asks.
+    pub user: UserId,
+    /// The other one.
+    pub peer: UserId,
+}
+
+impl FromRequest for PathUsers {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let parse = || {
+            let (user, peer) = (path_user(req, "user")?, path_user(req, "peer")?);
+            if user == peer {
+                let why = "a conversation is with somebody else";
+                return Err(Error::field(Code::InvalidRequest, "/path/peer", why));
+            }
+            Ok(Self { user, peer })
+        };
+        ready(parse())
+    }
+}
+
+fn path_user(req: &HttpRequest, name: &str) -> Result<UserId, Error> {
+    UserId::try_from(req.match_info().query(name).to_owned())
+        .map_err(|why| Error::field(Code::InvalidRequest, format!("/path/{name}"), why))
+}
+
+/// The JSON Pointer (RFC 6901) of a field at fault. Of a field that is missing serde tells the
+/// parent as the path and the field only in its words, so it is taken from there.
+fn pointer(base: &str, path: &Path, why: &str) -> String {
+    let mut pointer = base.to_owned();
+    for segment in path {
+        pointer.push('/');
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&index.to_string()),
+            Segment::Map { key } => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => pointer.push_str(variant),
+            Segment::Unknown => pointer.pop().map_or((), drop),
+        }
+    }
+    let missing = why
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next());
+    if let Some(field) = missing {
+        pointer.push('/');
+        pointer.push_str(field);
+    }
+    pointer
+}

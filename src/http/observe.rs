@@ -1,0 +1,85 @@
+//! What happens to every request: it gets an id, is counted, and if it failed is logged once and
+//! answered with a problem document.
+
+use std::time::Instant;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use uuid::Uuid;
+
+use super::problem;
+use crate::metrics::Metrics;
+
+/// The id of a request: taken from the client if it sent a sensible one, made otherwise, and
+/// always sent back.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The route of a request that matched none, in metrics and logs.
+const NO_ROUTE: &str = "none";
+
+/// The outermost middleware.
+pub async fn observe(
+    req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
+    let started = Instant::now();
+    let id = request_id(&req);
+    let metrics = req.app_data::<Data<Metrics>>().cloned();
+
+    let mut response = next.call(req).await?;
+
+    response.headers_mut().insert(REQUEST_ID, id.clone());
+    let status = response.status().as_u16();
+    let pattern = response.request().match_pattern();
+    let route = pattern.as_deref().unwrap_or(NO_ROUTE);
+    let method = response.request().method().clone();
+    let elapsed = started.elapsed();
+    if let Some(metrics) = &metrics {
+        metrics.request(known(method.as_str()), route, status, elapsed.as_secs_f64());
+    }
+    let id = id.to_str().unwrap_or_default();
+    let milliseconds = elapsed.as_millis();
+    if status < 400 {
+        tracing::debug!(request_id = id, %method, route, status, milliseconds, "answered");
+        return Ok(response.map_into_left_body());
+    }
+    let error = problem::of(&response);
+    let code = error.code.word();
+    if let Some(metrics) = &metrics {
+        metrics.error(code);
+    }
+    // The detail of a refusal may quote the request, so only that of a failure is logged.
+    if status < 500 {
+        tracing::info!(request_id = id, %method, route, status, code, milliseconds, "refused");
+    } else {
+        let detail = &*error.detail;
+        tracing::error!(request_id = id, %method, route, status, code, milliseconds, detail, "failed");
+    }
+    Ok(problem::render(response, &error, id).map_into_right_body())
+}
+
+fn request_id(req: &ServiceRequest) -> HeaderValue {
+    let sensible = |id: &&HeaderValue| {
+        let bytes = id.as_bytes();
+        (1..=128).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+    };
+    match req.headers().get(REQUEST_ID).filter(sensible) {
+        Some(id) => id.clone(),
+        None => {
+            let mut text = Uuid::encode_buffer();
+            let id = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+            HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
+        }
+    }
+}
+
+/// A method as a label. Anybody can make one up, so an unknown one has a common name.
+fn known(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
+        _ => "other",
+    }
+}

@@ -1,0 +1,180 @@
+//! Problem documents (RFC 9457): what a client gets when something went wrong, and what the
+//! contract says of it.
+
+use std::collections::BTreeMap;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
+
+use crate::error::{Code, Error};
+
+/// The media type of a problem document.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Why a request failed (RFC 9457). `type` is left out, which says `about:blank`: `code` tells
+/// problems apart.
+#[derive(Serialize, ToSchema)]
+pub struct Problem<'a> {
+    /// The HTTP status in words.
+    title: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What happened, for a person.
+    detail: &'a str,
+    /// What happened, for a program.
+    code: &'a str,
+    /// The id of the request, also in the log of the service and in the header `X-Request-Id`.
+    request_id: &'a str,
+    /// The fields at fault; absent if the failure is not about the request's content.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<ProblemField<'a>>,
+}
+
+/// One field at fault.
+#[derive(Serialize, ToSchema)]
+pub struct ProblemField<'a> {
+    /// Where: a JSON Pointer (RFC 6901) into the body, or `/path/...`, `/query/...`, `/header/...`.
+    pointer: &'a str,
+    /// What is wrong with it, for a person.
+    detail: &'a str,
+}
+
+/// The status and headers of a failure. The document itself is written by [`render`], which knows
+/// the request's id.
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.status_code());
+        if let Some(seconds) = self.code.retry_after() {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// What went wrong. What did not come from this service's own code (actix, Swagger UI) is told by
+/// its status.
+pub fn of<B>(response: &ServiceResponse<B>) -> Error {
+    let own = response
+        .response()
+        .error()
+        .and_then(|e| e.as_error::<Error>());
+    own.cloned().unwrap_or_else(|| {
+        let status = response.status().as_u16();
+        let code = Code::ALL.iter().find(|code| code.status() == status);
+        code.copied()
+            .unwrap_or(if status < 500 {
+                Code::InvalidRequest
+            } else {
+                Code::Internal
+            })
+            .into()
+    })
+}
+
+/// The response with a problem document for a body. Status and other headers stay.
+pub fn render<B: MessageBody>(
+    response: ServiceResponse<B>,
+    error: &Error,
+    request_id: &str,
+) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    let errors = error.fields.iter();
+    let problem = Problem {
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail: &error.detail,
+        code: error.code.word(),
+        request_id,
+        errors: errors
+            .map(|e| ProblemField {
+                pointer: &e.pointer,
+                detail: &e.detail,
+            })
+            .collect(),
+    };
+    let json = serde_json::to_string(&problem).unwrap_or_default();
+    response.map_body(|head, _| {
+        head.headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        head.headers_mut().remove(CONTENT_LENGTH);
+        BoxBody::new(json)
+    })
+}
+
+/// What the contract says of the failures of an operation: a response a status, an example a code.
+pub fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status = BTreeMap::<u16, Vec<Code>>::new();
+    for code in codes {
+        by_status.entry(code.status()).or_default().push(*code);
+    }
+    let response = |codes: Vec<Code>| {
+        let examples = codes.iter().map(|code| (code.word(), example(*code)));
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("Problem")))
+            .examples_from_iter(examples)
+            .build();
+        let words: Vec<_> = codes
+            .iter()
+            .map(|c| format!("`{}`: {}", c.word(), c.meaning()))
+            .collect();
+        ResponseBuilder::new()
+            .description(words.join("\n\n"))
+            .content(PROBLEM_JSON, content)
+            .build()
+    };
+    by_status
+        .into_iter()
+        .map(|(status, codes)| (status.to_string(), response(codes).into()))
+        .collect()
+}
+
+fn example(code: Code) -> utoipa::openapi::example::Example {
+    let title = StatusCode::from_u16(code.status())
+        .ok()
+        .and_then(|s| s.canonical_reason());
+    let mut problem = json!({
+        "title": title, "status": code.status(), "detail": code.meaning(), "code": code.word(),
+        "request_id": "0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47",
+    });
+    if code == Code::InvalidRequest {
+        problem["errors"] = json!([{"pointer": "/from", "detail": "missing field `from`"}]);
+    }
+    ExampleBuilder::new()
+        .summary(code.word())
+        .value(Some(problem))
+        .build()
+}
+
+/// Declares a type that tells the contract which codes an operation fails with.
+macro_rules! refusals {
+    ($name:ident { $($code:ident),* $(,)? }) => {
+        struct $name;
+
+        impl utoipa::IntoResponses for $name {
+            fn responses() -> std::collections::BTreeMap<
+                String,
+                utoipa::openapi::RefOr<utoipa::openapi::Response>,
+            > {
+                $crate::http::problem::responses(&[$($crate::error::Code::$code),*])
+            }
+        }
+    };
+}
+pub(super) use refusals;

@@ -1,0 +1,109 @@
+//! The table of routes. What is served and what the contract says are collected by the same call,
+//! so neither can forget an operation.
+
+use actix_web::dev::ResourceDef;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpRequest, HttpResponse, ResponseError};
+use utoipa::OpenApi;
+use utoipa::openapi::path::PathItem;
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{conversations, docs, messages, probes};
+use crate::error::{Code, Error};
+
+/// Every operation.
+fn operations(config: &mut ServiceConfig) {
+    config
+        .service(messages::send_message)
+        .service(conversations::read_conversation)
+        .service(probes::check_health)
+        .service(probes::check_ready)
+        .service(probes::read_metrics)
+        .service(docs::read_openapi_yaml)
+        .service(docs::read_openapi_json);
+}
+
+/// What the contract says beside its operations.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Duologue",
+        description = "One-to-one messaging for the backends of mobile apps.\n\n\
+            Times are RFC 3339 in UTC, everything is newest first, order is `seq`. Every answer \
+            carries `X-Request-Id`, which a client may also choose. Every failure is a problem \
+            document (RFC 9457) whose `code` a program can rely on.",
+        contact(name = "The developers of Duologue"),
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    servers((url = "/", description = "This service")),
+    tags(
+        (name = "messages", description = "Sending"),
+        (name = "conversations", description = "Reading"),
+        (name = "operations", description = "Probes, metrics and this contract")
+    ),
+    components(schemas(super::problem::Problem, super::problem::ProblemField))
+)]
+struct Contract;
+
+/// The contract.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let app = App::new().into_utoipa_app().openapi(Contract::openapi());
+    app.configure(operations).split_for_parts().1
+}
+
+/// Serves the table, Swagger UI, and for everything else a 404 or a 405.
+pub fn configure(config: &mut web::ServiceConfig) {
+    operations(&mut ServiceConfig::new(config));
+    config
+        .service(docs::to_swagger_ui)
+        .service(docs::swagger_ui())
+        .app_data(Data::new(Allowed::new()))
+        .default_service(web::to(refuse));
+}
+
+/// The methods of each path, for `Allow`.
+struct Allowed(Vec<(ResourceDef, String)>);
+
+impl Allowed {
+    fn new() -> Self {
+        let paths = openapi().paths.paths;
+        Self(
+            paths
+                .iter()
+                .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)))
+                .collect(),
+        )
+    }
+}
+
+fn methods(item: &PathItem) -> String {
+    let all = [
+        (&item.get, "GET"),
+        (&item.post, "POST"),
+        (&item.put, "PUT"),
+        (&item.patch, "PATCH"),
+        (&item.delete, "DELETE"),
+    ];
+    let some: Vec<_> = all
+        .iter()
+        .filter(|(op, _)| op.is_some())
+        .map(|(_, name)| *name)
+        .collect();
+    some.join(", ")
+}
+
+/// Answers what no route took: with 405 if the path exists for other methods.
+async fn refuse(req: HttpRequest, allowed: Data<Allowed>) -> HttpResponse {
+    match allowed.0.iter().find(|(path, _)| path.is_match(req.path())) {
+        Some((_, methods)) => {
+            let mut response = Error::from(Code::MethodNotAllowed).error_response();
+            if let Ok(methods) = HeaderValue::from_str(methods) {
+                response.headers_mut().insert(ALLOW, methods);
+            }
+            response
+        }
+        None => Error::from(Code::NotFound).error_response(),
+    }
+}

@@ -1,0 +1,14 @@
+//! The words of the trade as types: valid by construction, without input or output.
+//!
+//! A value of one of these types was checked when it was made, so nothing below the HTTP layer
+//! checks again.
+
+mod conversation;
+mod message;
+mod seq;
+mod user;
+
+pub use conversation::{Conversation, Limit, PageQuery, Range};
+pub use message::{Attachment, Body, Draft, Message, Metadata, NewMessage, StoredMessage};
+pub use seq::Seq;
+pub use user::{Pair, UserId};

@@ -1,0 +1,35 @@
+//! Positions in a conversation.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A position in a conversation: 1, 2, 3, ... without gaps, never re-used. 0 stands before the
+/// first message. At most 2^53 - 1, the largest integer that every JSON reader (RFC 8259
+/// section 6) and Lua hold exactly.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
+#[serde(try_from = "u64")]
+#[schema(minimum = 0, maximum = 9007199254740991u64, example = 7)]
+pub struct Seq(u64);
+
+impl Seq {
+    const MAX: u64 = (1 << 53) - 1;
+
+    /// The position as a number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl TryFrom<u64> for Seq {
+    type Error = &'static str;
+
+    fn try_from(seq: u64) -> Result<Self, Self::Error> {
+        if seq <= Self::MAX {
+            Ok(Self(seq))
+        } else {
+            Err("a seq is at most 9007199254740991")
+        }
+    }
+}

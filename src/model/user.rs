@@ -1,0 +1,69 @@
+//! Users and the pairs they make.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The id of a user, opaque and given by the host application: 1 to 64 characters of
+/// `A-Z a-z 0-9 . _ ~ @ -`, case-sensitive.
+///
+/// The alphabet is RFC 3986's unreserved characters and `@`, so an id stands in a path as it is,
+/// needs no escaping in JSON, and cannot hold the `:`, `{` and `}` that have a meaning in keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(
+    min_length = 1,
+    max_length = 64,
+    pattern = "^[A-Za-z0-9._~@-]{1,64}$",
+    example = "alice"
+)]
+pub struct UserId(String);
+
+impl UserId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for UserId {
+    type Error = &'static str;
+
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._~@-".contains(&b);
+        if (1..=64).contains(&id.len()) && id.bytes().all(allowed) {
+            Ok(Self(id))
+        } else {
+            Err("a user id is 1 to 64 characters of A-Z a-z 0-9 . _ ~ @ -")
+        }
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The two users of a conversation, sorted bytewise and joined by `:`. Both of them name the same
+/// pair, whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair(String);
+
+impl Pair {
+    /// The pair of two users, in either order.
+    pub fn of(one: &UserId, other: &UserId) -> Self {
+        let (first, second) = if one <= other {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        Self(format!("{first}:{second}"))
+    }
+
+    /// The pair as it stands in a key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

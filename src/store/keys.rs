@@ -1,0 +1,88 @@
+//! The names of all keys, one function a key.
+//!
+//! | key | type | slot | expires | written by |
+//! |---|---|---|---|---|
+//! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message` |
+//! | `dm:{c}:unread:<pair>` | hash: user -> unread count | conversation | never | `send_message`, `read_conversation` |
+//! | `dm:{c}:meta:<pair>` | hash: `seq`, `read:<user>` | conversation | never | `send_message`, `read_conversation` |
+//! | `dm:partitions` | string: the number of partitions | its own | never | `open_store` |
+//!
+//! `{c}` is a hash tag: Redis Cluster places a key by what stands between the braces. It names one
+//! of 256 *partitions*, so that all keys of a conversation live together and yet a node can list
+//! all partitions it serves, which it could not with a tag for each pair.
+
+use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
+
+use crate::model::Pair;
+
+/// How many partitions conversations and users are spread over. Written into the store when it is
+/// made; changing it would move every key.
+pub const PARTITIONS: u16 = 256;
+
+/// Slots of a Redis Cluster.
+const SLOTS: u16 = 16384;
+/// What Redis Cluster hashes a tag with.
+const SLOT_HASH: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
+/// What places a pair in a partition. Part of the storage format, like the number of partitions.
+const PARTITION_HASH: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// Names keys.
+pub struct Keys {
+    /// The tag of each partition: the smallest decimal number whose slot lies in the partition's
+    /// share of the slots, so that partitions spread evenly over the nodes of a cluster.
+    tags: Vec<String>,
+}
+
+impl Keys {
+    /// Finds the tags of all partitions (some 1,500 hashes).
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let mut tags = vec![String::new(); usize::from(PARTITIONS)];
+        let mut missing = tags.len();
+        for number in 0u32.. {
+            let tag = number.to_string();
+            let slot = SLOT_HASH.checksum(tag.as_bytes()) % SLOTS;
+            let place = &mut tags[usize::from(slot / (SLOTS / PARTITIONS))];
+            if place.is_empty() {
+                *place = tag;
+                missing -= 1;
+                if missing == 0 {
+                    break;
+                }
+            }
+        }
+        Self { tags }
+    }
+
+    /// The tags of all partitions, in order of their slots.
+    pub fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
+    /// The messages of a pair.
+    pub fn messages(&self, pair: &Pair) -> String {
+        self.of_pair("messages", pair)
+    }
+
+    /// The unread counts of a pair.
+    pub fn unread(&self, pair: &Pair) -> String {
+        self.of_pair("unread", pair)
+    }
+
+    /// Everything else of a pair.
+    pub fn meta(&self, pair: &Pair) -> String {
+        self.of_pair("meta", pair)
+    }
+
+    /// The number of partitions of this store.
+    pub fn partitions(&self) -> String {
+        "dm:partitions".to_owned()
+    }
+
+    fn of_pair(&self, kind: &str, pair: &Pair) -> String {
+        let pair = pair.as_str();
+        let partition = PARTITION_HASH.checksum(pair.as_bytes()) % u32::from(PARTITIONS);
+        let tag = &self.tags[partition as usize];
+        format!("dm:{{{tag}}}:{kind}:{pair}")
+    }
+}

@@ -1,0 +1,202 @@
+//! One shared connection, and the rules for what may be sent twice.
+//!
+//! A lane never loses track of whether a script may have run. What Redis refused before running it
+//! (`LOADING`, `READONLY`, ...) is sent again while the request's time lasts. What left and was not
+//! answered is never sent again: the answer is `OUTCOME_UNKNOWN`. redis-rs' own idea of what may be
+//! retried is ignored, because it counts a lost reply among it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo, PushKind,
+    RedisError, RedisResult, ServerErrorKind, Value,
+};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::script::{SCRIPTS, Script};
+use crate::error::{Code, Error};
+
+/// How long a request waits for Redis, everything included. Clients are promised 2.5 s.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two attempts on a Redis that is not ready. Short enough that its restart goes unnoticed.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A connection that heals: opened on first use, replaced when it breaks.
+pub(super) struct Lane {
+    client: Client,
+    config: AsyncConnectionConfig,
+    /// A Tokio mutex, because it is held while connecting: those who wait share the outcome.
+    connection: Mutex<Option<MultiplexedConnection>>,
+    /// Set by the driver of the connection as soon as it ends, so that nothing is sent into the
+    /// void and called "unknown" although it never left.
+    broken: Arc<AtomicBool>,
+}
+
+/// What a lane needs on top of what a URL says: `TCP_NODELAY` (off by default in redis-rs 1.8) and
+/// RESP3, in which a disconnection is announced.
+pub(super) fn connection_info(url: ConnectionInfo) -> ConnectionInfo {
+    let settings = url
+        .redis_settings()
+        .clone()
+        .set_protocol(ProtocolVersion::RESP3);
+    url.set_redis_settings(settings)
+        .set_tcp_settings(TcpSettings::default().set_nodelay(true))
+}
+
+impl Lane {
+    pub(super) fn new(target: ConnectionInfo) -> RedisResult<Self> {
+        let broken = Arc::new(AtomicBool::new(false));
+        let flag = broken.clone();
+        let on_push = move |push: PushInfo| {
+            if push.kind == PushKind::Disconnection {
+                flag.store(true, Ordering::Release);
+            }
+            Ok::<(), std::convert::Infallible>(())
+        };
+        // No response timeout here: `call` bounds the request as a whole.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE / 2))
+            .set_response_timeout(None)
+            .set_push_sender(on_push);
+        Ok(Self {
+            client: Client::open(target)?,
+            config,
+            connection: Mutex::new(None),
+            broken,
+        })
+    }
+
+    /// Runs a script, within [`PATIENCE`].
+    pub(super) async fn call(
+        &self,
+        script: &Script,
+        keys: &[String],
+        args: &[&[u8]],
+    ) -> Result<Value, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let refusal = match timeout_at(deadline, self.connected()).await {
+                Err(_) => return Err(Code::Unavailable.into()),
+                Ok(Err(refusal)) => refusal,
+                Ok(Ok(mut connection)) => {
+                    let attempt = evaluate(&mut connection, script, keys, args);
+                    match timeout_at(deadline, attempt).await {
+                        Ok(Ok(reply)) => return Ok(reply),
+                        Ok(Err(refusal)) if was_not_run(&refusal) => refusal,
+                        Ok(Err(error)) => return Err(self.failed(error).await),
+                        Err(_) => {
+                            self.discard().await;
+                            return Err(Code::OutcomeUnknown.into());
+                        }
+                    }
+                }
+            };
+            if refusal.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
+                self.discard().await;
+            }
+            if Instant::now() + PAUSE >= deadline {
+                return Err(unavailable(&refusal));
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// The connection, opened if there is none that works.
+    async fn connected(&self) -> RedisResult<MultiplexedConnection> {
+        let mut connection = self.connection.lock().await;
+        if let (Some(open), false) = (&*connection, self.broken.load(Ordering::Acquire)) {
+            return Ok(open.clone());
+        }
+        *connection = None;
+        self.broken.store(false, Ordering::Release);
+        let mut open = self
+            .client
+            .get_multiplexed_async_connection_with_config(&self.config)
+            .await?;
+        load_scripts(&mut open).await?;
+        Ok(connection.insert(open).clone())
+    }
+
+    async fn discard(&self) {
+        *self.connection.lock().await = None;
+    }
+
+    /// What an error that is not a plain refusal means to the client.
+    async fn failed(&self, error: RedisError) -> Error {
+        if error.is_io_error() || error.kind() == ErrorKind::Parse {
+            self.discard().await;
+            return Code::OutcomeUnknown.into();
+        }
+        match error.code() {
+            Some("OOM") => Code::StorageFull.into(),
+            Some("MISCONF" | "NOREPLICAS") => unavailable(&error),
+            word => match word.and_then(Code::from_word) {
+                Some(code) => code.into(),
+                None => Error::new(Code::Internal, format!("Redis refused: {error}")),
+            },
+        }
+    }
+}
+
+async fn evaluate(
+    connection: &mut MultiplexedConnection,
+    script: &Script,
+    keys: &[String],
+    args: &[&[u8]],
+) -> RedisResult<Value> {
+    let reply = connection
+        .send_packed_command(&script.evalsha(keys, args))
+        .await;
+    match reply.and_then(Value::extract_error) {
+        Err(e) if e.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            let reply = connection
+                .send_packed_command(&script.eval(keys, args))
+                .await;
+            reply.and_then(Value::extract_error)
+        }
+        other => other,
+    }
+}
+
+/// Tells Redis the scripts, so that the first call of each takes one round trip. A full Redis
+/// refuses that; then the first call sends the text.
+async fn load_scripts(connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    let mut pipeline = redis::pipe();
+    for script in SCRIPTS {
+        pipeline
+            .cmd("SCRIPT")
+            .arg("LOAD")
+            .arg(script.source)
+            .ignore();
+    }
+    match pipeline.query_async(connection).await {
+        Err(e) if e.code() == Some("OOM") => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether Redis said that it did not even begin.
+fn was_not_run(error: &RedisError) -> bool {
+    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly, TryAgain};
+    match error.kind() {
+        ErrorKind::Server(kind) => {
+            matches!(
+                kind,
+                BusyLoading | ClusterDown | MasterDown | Moved | ReadOnly | TryAgain
+            )
+        }
+        _ => error.code() == Some("BUSY"),
+    }
+}
+
+fn unavailable(refusal: &RedisError) -> Error {
+    Error::new(
+        Code::Unavailable,
+        format!("{} ({refusal})", Code::Unavailable.meaning()),
+    )
+}

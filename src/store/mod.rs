@@ -1,0 +1,93 @@
+//! The only module that knows Redis.
+//!
+//! Every decision on data is taken in a Lua script, atomically; a method of [`Store`] names the
+//! keys, calls the script of its own name (`send_message` runs `lua/send_message.lua`) and gives
+//! the reply a type. There is deliberately no trait over the store and no second implementation:
+//! tests run against a real Redis.
+
+mod conversations;
+mod health;
+mod keys;
+mod lane;
+mod messages;
+mod script;
+
+use std::sync::Arc;
+
+use deadpool_redis::{Manager, Pool};
+use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisResult};
+
+pub use health::{Durability, Health};
+pub use keys::{Keys, PARTITIONS};
+pub use script::SCRIPTS;
+
+use crate::error::Error;
+use crate::metrics::Metrics;
+use lane::Lane;
+use script::Script;
+
+/// A handle on the store. Cheap to clone; clones share one connection. [`Store::another`] makes a
+/// handle with a connection of its own.
+#[derive(Clone)]
+pub struct Store {
+    keys: Arc<Keys>,
+    metrics: Arc<Metrics>,
+    target: Arc<ConnectionInfo>,
+    lane: Arc<Lane>,
+    /// For administrative commands, which must not wait behind messages nor hold them up.
+    pool: Pool,
+}
+
+impl Store {
+    /// A store at a Redis URL (`redis://`, `rediss://`, `unix://`). Connects on first use.
+    pub fn new(url: &str, metrics: Arc<Metrics>) -> RedisResult<Self> {
+        let target = Arc::new(lane::connection_info(url.into_connection_info()?));
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(lane::PATIENCE))
+            .set_response_timeout(Some(lane::PATIENCE));
+        let pool = Pool::builder(Manager::new_with_config((*target).clone(), config)?)
+            .max_size(2)
+            .build()
+            .map_err(|e| (redis::ErrorKind::InvalidClientConfig, "pool", e.to_string()))?;
+        let lane = Arc::new(Lane::new((*target).clone())?);
+        Ok(Self {
+            keys: Arc::new(Keys::new()),
+            metrics,
+            target,
+            lane,
+            pool,
+        })
+    }
+
+    /// A handle with its own connection, driven by the runtime that uses it first. One for each
+    /// worker thread: no thread wakes another, and all requests of a thread share a pipeline
+    /// (measured: 16.4k requests/s against 8.3k with a pooled connection per request).
+    pub fn another(&self) -> RedisResult<Self> {
+        let lane = Arc::new(Lane::new((*self.target).clone())?);
+        Ok(Self {
+            lane,
+            ..self.clone()
+        })
+    }
+
+    /// Whether this is a URL the store can be made with.
+    pub fn check_url(url: &str) -> RedisResult<()> {
+        Client::open(url).map(|_| ())
+    }
+
+    /// Runs a script and gives its reply a type.
+    async fn run<T: redis::FromRedisValue>(
+        &self,
+        script: &'static Script,
+        keys: &[String],
+        args: &[&[u8]],
+    ) -> Result<T, Error> {
+        let timer = self.metrics.script_seconds(script.name).start_timer();
+        let reply = self.lane.call(script, keys, args).await;
+        timer.observe_duration();
+        redis::from_redis_value(reply?).map_err(|e| {
+            let detail = format!("{} answered out of form: {e}", script.name);
+            Error::new(crate::error::Code::Internal, detail)
+        })
+    }
+}
