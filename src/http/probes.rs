@@ -84,7 +84,9 @@ pub async fn check_health() -> Json<Alive> {
 /// Redis runs a script, is the store that was opened, and takes writes. Also tells how safe an
 /// acknowledged message is.
 #[utoipa::path(tag = "operations", responses(
-    (status = 200, description = "It can.", body = Readiness),
+    (status = 200, description = "It can.", body = Readiness,
+        example = json!({"status": "ready", "redis_version": "7.0.15", "role": "master", "appendonly": true,
+            "appendfsync": "always", "maxmemory_policy": "noeviction", "warnings": []})),
     CheckReadyErrors,
 ))]
 #[get("/readyz")]

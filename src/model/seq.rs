@@ -10,7 +10,7 @@ use utoipa::ToSchema;
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
 #[serde(try_from = "u64")]
-#[schema(minimum = 0, maximum = 9007199254740991u64, example = 7)]
+#[schema(minimum = 0, maximum = 9007199254740991u64)]
 pub struct Seq(u64);
 
 impl Seq {
