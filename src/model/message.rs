@@ -7,6 +7,7 @@ use url::Url;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::whole::optional_u32;
 use super::{Pair, Seq, UserId};
 use crate::error::{Code, Error};
 
@@ -69,15 +70,27 @@ pub struct Attachment {
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9007199254740991u64)]
     pub size: Option<Seq>,
     /// Pixels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_u32",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
     pub width: Option<u32>,
     /// Pixels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_u32",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
     pub height: Option<u32>,
     /// Milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_u32",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
     pub duration_ms: Option<u32>,
 }

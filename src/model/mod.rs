@@ -7,6 +7,7 @@ mod conversation;
 mod message;
 mod seq;
 mod user;
+mod whole;
 
 pub use conversation::{Conversation, Limit, PageQuery, Range};
 pub use message::{Attachment, Body, Draft, Message, Metadata, NewMessage, StoredMessage};
