@@ -37,7 +37,7 @@ impl Docs {
 }
 
 /// The contract as YAML
-#[utoipa::path(tag = "operations", responses(
+#[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = String, content_type = "application/yaml",
         example = json!("openapi: 3.1.0\n"))
 ))]
@@ -50,7 +50,7 @@ pub async fn read_openapi_yaml(docs: Data<Docs>) -> HttpResponse {
 }
 
 /// The contract as JSON
-#[utoipa::path(tag = "operations", responses(
+#[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"}))
 ))]
 #[get("/openapi.json")]
@@ -70,6 +70,8 @@ pub async fn to_swagger_ui() -> HttpResponse {
 
 /// Swagger UI, whose files are part of the binary: it works without a network.
 pub fn swagger_ui() -> SwaggerUi {
-    let config = Config::new(["/openapi.json"]).try_it_out_enabled(true);
+    let config = Config::new(["/openapi.json"])
+        .try_it_out_enabled(true)
+        .persist_authorization(true);
     SwaggerUi::new("/docs/{_:.*}").config(config)
 }

@@ -18,7 +18,7 @@ use redis::{
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::script::{SCRIPTS, Script};
+use super::script::{SCRIPTS, Text};
 use crate::error::{Code, Error};
 
 /// How long a request waits for Redis, everything included. Clients are promised 2.5 s.
@@ -74,7 +74,7 @@ impl Lane {
     /// Runs a script, within [`PATIENCE`].
     pub(super) async fn call(
         &self,
-        script: &Script,
+        script: &Text,
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<Value, Error> {
@@ -136,7 +136,7 @@ impl Lane {
             Some("OOM") => Code::StorageFull.into(),
             Some("MISCONF" | "NOREPLICAS") => unavailable(&error),
             word => match word.and_then(Code::from_word) {
-                Some(code) => code.into(),
+                Some(code) => refused(code, &error),
                 None => Error::new(Code::Internal, format!("Redis refused: {error}")),
             },
         }
@@ -145,7 +145,7 @@ impl Lane {
 
 async fn evaluate(
     connection: &mut MultiplexedConnection,
-    script: &Script,
+    script: &Text,
     keys: &[String],
     args: &[&[u8]],
 ) -> RedisResult<Value> {
@@ -171,7 +171,7 @@ async fn load_scripts(connection: &mut MultiplexedConnection) -> RedisResult<()>
         pipeline
             .cmd("SCRIPT")
             .arg("LOAD")
-            .arg(script.source)
+            .arg(script.free.source.as_str())
             .ignore();
     }
     match pipeline.query_async(connection).await {
@@ -191,6 +191,14 @@ fn was_not_run(error: &RedisError) -> bool {
             )
         }
         _ => error.code() == Some("BUSY"),
+    }
+}
+
+/// A script's own refusal, in its words.
+fn refused(code: Code, error: &RedisError) -> Error {
+    match error.detail() {
+        Some(words) => Error::new(code, words.to_owned()),
+        None => code.into(),
     }
 }
 
