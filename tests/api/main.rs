@@ -1,0 +1,10 @@
+//! The tests of the service: black box over HTTP against a real Redis of each test's own, the
+//! scripts directly, the faults, and the order of the house.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod conversations;
+mod harness;
+mod messages;
+mod openapi;
+mod operations;
+mod problems;
