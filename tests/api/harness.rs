@@ -5,7 +5,6 @@ pub mod binary;
 pub mod redis_server;
 pub mod wire;
 
-use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,9 +26,9 @@ pub struct TestApp {
     pub address: String,
     pub client: Client,
     pub redis_url: String,
-    service: Service,
+    _service: Service,
     /// Where a private Redis has its data; last, so that it outlives the service.
-    dir: Option<TempDir>,
+    _dir: Option<TempDir>,
 }
 
 /// A running [`App`].
@@ -106,20 +105,9 @@ impl TestApp {
             address,
             client: client(),
             redis_url,
-            service,
-            dir,
+            _service: service,
+            _dir: dir,
         }
-    }
-
-    /// Stops the service as Ctrl-C does, and gives back the folder of its private Redis.
-    pub fn stop(self) -> Option<TempDir> {
-        drop(self.service);
-        self.dir
-    }
-
-    /// Where the private Redis has its data.
-    pub fn data_dir(&self) -> PathBuf {
-        self.dir.as_ref().unwrap().path().to_owned()
     }
 
     /// A connection to Redis that passes the service by.

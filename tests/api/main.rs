@@ -2,9 +2,15 @@
 //! scripts directly, the faults, and the order of the house.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod concurrency;
 mod conversations;
+mod faults;
 mod harness;
+mod keys;
 mod messages;
+mod model;
 mod openapi;
 mod operations;
 mod problems;
+mod scripts;
+mod starting;
