@@ -12,5 +12,7 @@ mod model;
 mod openapi;
 mod operations;
 mod problems;
+mod readme;
 mod scripts;
 mod starting;
+mod tidy;
