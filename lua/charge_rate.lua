@@ -16,7 +16,7 @@ local now = clock[1] * 1000000 + clock[2]
 local full_at = math.max(tonumber(redis.call('GET', bucket) or 0), now) + interval
 local excess = full_at - now - interval * burst
 if excess > 0 then
-  return redis.error_reply(string.format('RATE_LIMITED %.0f', math.ceil(excess / 1000)))
+  return redis.error_reply('RATE_LIMITED ' .. string.format('%.0f', math.ceil(excess / 1000)))
 end
 local full_ms = math.ceil((full_at - now) / 1000)
 redis.call('PEXPIRE', bucket, full_ms)

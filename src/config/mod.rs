@@ -143,6 +143,11 @@ fn name_variable(mut error: clap::Error) -> clap::Error {
     let arg = command
         .get_arguments()
         .find(|arg| arg.get_long() == Some(&flag));
+    // A value that is hidden in the help may hold a password, and this ends up in logs.
+    if arg.is_some_and(clap::Arg::is_hide_env_values_set) {
+        let hidden = ContextValue::String("(not shown)".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
+    }
     if let Some(variable) = arg.and_then(|arg| arg.get_env()) {
         let tip = format!("set it with {} or --{flag}", variable.display());
         error.insert(

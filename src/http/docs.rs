@@ -37,6 +37,9 @@ impl Docs {
 }
 
 /// The contract as YAML
+///
+/// What this page describes, for code generators and other tools; the file `openapi.yaml` of the
+/// source.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = String, content_type = "application/yaml",
         example = json!("openapi: 3.1.0\n"))
@@ -50,6 +53,8 @@ pub async fn read_openapi_yaml(docs: Data<Docs>) -> HttpResponse {
 }
 
 /// The contract as JSON
+///
+/// The same contract as `/openapi.yaml`, in the form that Swagger UI reads.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"}))
 ))]

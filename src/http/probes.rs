@@ -36,18 +36,17 @@ pub struct Readiness {
     /// Always `ready`; a service that is not answers 503.
     #[schema(example = "ready")]
     status: &'static str,
-    /// How the store is doing; only for those who may see it.
-    #[serde(flatten)]
-    #[schema(inline)]
-    details: Option<Details>,
+    /// How the store is doing; absent for those who may not see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<RedisHealth>,
 }
 
 /// How the store is doing, and how safe what it says is.
 #[derive(Serialize, ToSchema)]
-pub struct Details {
+pub struct RedisHealth {
     /// The version of Redis, or the one a Valkey is compatible with.
     #[schema(example = "7.0.15")]
-    redis_version: String,
+    version: String,
     /// `master` in Redis' words: the one that takes writes.
     #[schema(example = "master")]
     role: String,
@@ -63,7 +62,7 @@ pub struct Details {
     warnings: Vec<String>,
 }
 
-impl From<Health> for Details {
+impl From<Health> for RedisHealth {
     fn from(health: Health) -> Self {
         let warnings = health.durability.warnings();
         let Health {
@@ -72,7 +71,7 @@ impl From<Health> for Details {
             durability,
         } = health;
         Self {
-            redis_version: version,
+            version,
             role,
             appendonly: durability.appendonly,
             appendfsync: durability.appendfsync,
@@ -98,7 +97,9 @@ pub async fn check_health() -> Json<Alive> {
 /// Redis runs a script, is the store that was opened, and takes writes. Anybody may ask; a backend
 /// is also told how safe an acknowledged message is.
 #[utoipa::path(tag = "operations", security((), ("service_key" = [])), responses(
-    (status = 200, description = "It can.", body = Readiness),
+    (status = 200, description = "It can.", body = Readiness,
+        example = json!({"status": "ready", "redis": {"version": "7.0.15", "role": "master", "appendonly": true,
+            "appendfsync": "always", "maxmemory_policy": "noeviction", "warnings": []}})),
     CheckReadyErrors,
 ))]
 #[get("/readyz")]
@@ -108,10 +109,10 @@ pub async fn check_ready(
 ) -> Result<Json<Readiness>, Error> {
     let health = store.check_ready().await?;
     let may_see = caller.is_some_and(|caller| caller.operate().is_ok());
-    let details = may_see.then(|| health.into());
+    let redis = may_see.then(|| health.into());
     Ok(Json(Readiness {
         status: "ready",
-        details,
+        redis,
     }))
 }
 

@@ -118,12 +118,15 @@ struct Allowed(Vec<(ResourceDef, String)>);
 impl Allowed {
     fn new() -> Self {
         let paths = openapi().paths.paths;
-        Self(
-            paths
-                .iter()
-                .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)))
-                .collect(),
-        )
+        let operations = paths
+            .iter()
+            .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
+        // Swagger UI is no operation, so the contract does not list it.
+        let docs = (
+            ResourceDef::new(["/docs", "/docs/{file:.*}"]),
+            "GET".to_owned(),
+        );
+        Self(operations.chain([docs]).collect())
     }
 }
 

@@ -1,13 +1,13 @@
 //! A message: as a client sends it, as it is stored, as it is answered.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use url::Url;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Pair, Seq, UserId};
+use super::{Object, Pair, Seq, UserId};
 use crate::error::{Code, Error};
 
 /// What a client sends: the body of `POST /messages`.
@@ -25,7 +25,11 @@ pub struct NewMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Seq>,
     /// What goes with the text, at most 10. The service keeps the description, not the file.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "objects",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     #[schema(max_items = 10)]
     pub attachments: Vec<Attachment>,
     /// Anything the application wants to keep with the message.
@@ -51,6 +55,11 @@ impl TryFrom<String> for Body {
             Err("a body has at most 10000 characters")
         }
     }
+}
+
+fn objects<'de, D: Deserializer<'de>>(array: D) -> Result<Vec<Attachment>, D::Error> {
+    let objects = Vec::<Object<Attachment>>::deserialize(array)?;
+    Ok(objects.into_iter().map(|object| object.0).collect())
 }
 
 /// What is known of a file that goes with a message. The file itself lives elsewhere.

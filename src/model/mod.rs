@@ -5,10 +5,12 @@
 
 mod conversation;
 mod message;
+mod object;
 mod seq;
 mod user;
 
 pub use conversation::{Conversation, Limit, PageQuery, Range};
 pub use message::{Attachment, Body, Draft, Message, Metadata, NewMessage, StoredMessage};
+pub use object::Object;
 pub use seq::Seq;
 pub use user::{Pair, UserId};

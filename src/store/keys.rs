@@ -5,7 +5,7 @@
 //! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message` |
 //! | `dm:{c}:unread:<pair>` | hash: user -> unread count | conversation | never | `send_message`, `read_conversation` |
 //! | `dm:{c}:meta:<pair>` | hash: `seq`, `read:<user>` | conversation | never | `send_message`, `read_conversation` |
-//! | `dm:{u}:rate:<policy>:<caller>` | string: when the bucket is full again, in us | user | when full | `charge_rate` |
+//! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; here the user is a policy and a caller, `send:user:alice` | user | when full | `charge_rate` |
 //! | `dm:partitions` | string: the number of partitions | its own | never | `open_store` |
 //!
 //! `{c}` is a hash tag: Redis Cluster places a key by what stands between the braces. It names one
@@ -76,10 +76,9 @@ impl Keys {
         self.of_pair("meta", pair)
     }
 
-    /// The bucket of a caller.
+    /// The bucket of a caller for one kind of work.
     pub fn rate(&self, charge: &Charge) -> String {
-        let Charge { policy, caller } = charge;
-        format!("dm:{{{}}}:rate:{}:{caller}", self.tag(caller), policy.name)
+        self.of_user("rate", &format!("{}:{}", charge.policy.name, charge.caller))
     }
 
     /// The number of partitions of this store.
@@ -90,6 +89,10 @@ impl Keys {
     fn of_pair(&self, kind: &str, pair: &Pair) -> String {
         let pair = pair.as_str();
         format!("dm:{{{}}}:{kind}:{pair}", self.tag(pair))
+    }
+
+    fn of_user(&self, kind: &str, user: &str) -> String {
+        format!("dm:{{{}}}:{kind}:{user}", self.tag(user))
     }
 
     /// The tag of the partition of a pair or a user.

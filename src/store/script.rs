@@ -76,7 +76,7 @@ local reply = work({{unpack(KEYS, {keys})}}, {{unpack(ARGV, {args})}})
 if type(reply) == 'table' and reply.err then return reply end
 return {{charged, reply}}
 ",
-        charge = body(&CHARGE_RATE.free.source),
+        charge = body(CHARGE_RATE.free.source.as_str()),
         work = body(work),
         keys = CHARGE_KEYS + 1,
         args = CHARGE_ARGS + 1,
