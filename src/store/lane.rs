@@ -23,6 +23,9 @@ use crate::error::{Code, Error};
 
 /// How long a request waits for Redis, everything included. Clients are promised 2.5 s.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a request goes on trying while Redis refuses. Shorter than [`PATIENCE`]: an answer is
+/// worth more waiting than a refusal.
+const PERSISTENCE: Duration = Duration::from_secs(1);
 /// Between two attempts on a Redis that is not ready. Short enough that its restart goes unnoticed.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -78,7 +81,8 @@ impl Lane {
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<Value, Error> {
-        let deadline = Instant::now() + PATIENCE;
+        let started = Instant::now();
+        let deadline = started + PATIENCE;
         loop {
             let refusal = match timeout_at(deadline, self.connected()).await {
                 Err(_) => return Err(Code::Unavailable.into()),
@@ -99,7 +103,7 @@ impl Lane {
             if refusal.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
                 self.discard().await;
             }
-            if Instant::now() + PAUSE >= deadline {
+            if started.elapsed() >= PERSISTENCE {
                 return Err(unavailable(&refusal));
             }
             sleep(PAUSE).await;
