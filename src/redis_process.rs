@@ -7,7 +7,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -186,10 +186,11 @@ impl RedisProcess {
             let ping = tokio::task::spawn_blocking(move || ask(&socket, &redis::cmd("PING"))).await;
             match ping {
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(e)) if e.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading) => {
-                    if !std::mem::replace(&mut loading, true) {
-                        tracing::info!("the private Redis reads its data");
-                    }
+                Ok(Err(e))
+                    if e.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
+                        && !std::mem::replace(&mut loading, true) =>
+                {
+                    tracing::info!("the private Redis reads its data");
                 }
                 _ => {}
             }
@@ -200,6 +201,14 @@ impl RedisProcess {
             }
             sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+/// One that is dropped, because the rest of the service could not be built, does not run on.
+impl Drop for RedisProcess {
+    fn drop(&mut self) {
+        self.shared.state().stopping = true;
+        self.shared.signal(Signal::TERM);
     }
 }
 
@@ -353,8 +362,17 @@ fn socket_path(dir: &Path) -> io::Result<PathBuf> {
     let hash = crc::Crc::<u64>::new(&crc::CRC_64_XZ).checksum(dir.as_os_str().as_encoded_bytes());
     let private = std::env::temp_dir().join(format!("duologue-{hash:016x}"));
     match DirBuilder::new().mode(0o700).create(&private) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
-        _ => Ok(private.join("redis.sock")),
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
+    }
+    // Others may write to the folder for temporary files too, and could have been there first.
+    let found = private.symlink_metadata()?;
+    let ours = found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 == 0;
+    if found.is_dir() && ours {
+        Ok(private.join("redis.sock"))
+    } else {
+        let why = format!("{} belongs to somebody else", private.display());
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
     }
 }
 

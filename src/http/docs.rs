@@ -38,8 +38,9 @@ impl Docs {
 
 /// The contract as YAML
 ///
-/// This document, as it is committed: for generators of clients and for people.
-#[utoipa::path(tag = "operations", responses(
+/// What this page describes, for code generators and other tools; the file `openapi.yaml` of the
+/// source.
+#[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/yaml",
         example = json!({"openapi": "3.1.0"}))
 ))]
@@ -53,8 +54,8 @@ pub async fn read_openapi_yaml(docs: Data<Docs>) -> HttpResponse {
 
 /// The contract as JSON
 ///
-/// The same document for tools that read no YAML; Swagger UI is one.
-#[utoipa::path(tag = "operations", responses(
+/// The same contract as `/openapi.yaml`, in the form that Swagger UI reads.
+#[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"}))
 ))]
 #[get("/openapi.json")]
@@ -77,6 +78,7 @@ pub fn swagger_ui() -> SwaggerUi {
     // Without "none" the page sends the contract to a validator on the internet and shows its badge.
     let config = Config::new(["/openapi.json"])
         .try_it_out_enabled(true)
+        .persist_authorization(true)
         .validator_url("none");
     SwaggerUi::new("/docs/{_:.*}").config(config)
 }

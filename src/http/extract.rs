@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
-use crate::model::UserId;
+use crate::model::{Object, UserId};
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -29,6 +30,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let is_json = req.content_type().eq_ignore_ascii_case("application/json");
+        // A body that says it is too large is not waited for.
+        let is_too_large = declared_length(req).is_some_and(|length| length > MAX_BODY as u64);
         let body = web::Payload::from_request(req, payload).into_inner();
         Box::pin(async move {
             if !is_json {
@@ -38,6 +41,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
                     "/header/content-type",
                     why,
                 ));
+            }
+            if is_too_large {
+                return Err(Code::PayloadTooLarge.into());
             }
             let body = body
                 .map_err(|_| Code::MalformedJson)?
@@ -53,8 +59,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     }
 }
 
+fn declared_length(req: &HttpRequest) -> Option<u64> {
+    let length = req.headers().get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    if let Ok(value) = serde_json::from_slice(bytes) {
+    if let Ok(Object(value)) = serde_json::from_slice(bytes) {
         return Ok(value);
     }
     // Only what failed is parsed again, this time with an eye on where.
@@ -66,14 +77,18 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         )
     };
     match serde_path_to_error::deserialize(&mut json) {
-        Ok(value) => json.end().map_err(|e| malformed(&e)).map(|()| value),
+        Ok(Object(value)) => json.end().map_err(|e| malformed(&e)).map(|()| value),
         Err(e) if e.inner().classify() == Category::Data => {
             let message = e.inner().to_string();
             // The position in the text is said better by the pointer.
-            let why = message.split(" at line ").next().unwrap_or(&message);
+            let why = message
+                .split(" at line ")
+                .next()
+                .unwrap_or(&message)
+                .to_owned();
             Err(Error::field(
                 Code::InvalidRequest,
-                pointer("", e.path(), why),
+                pointer("", e.path(), &why),
                 why,
             ))
         }
@@ -132,8 +147,8 @@ fn path_user(req: &HttpRequest, name: &str) -> Result<UserId, Error> {
         .map_err(|why| Error::field(Code::InvalidRequest, format!("/path/{name}"), why))
 }
 
-/// The JSON Pointer (RFC 6901) of a field at fault. Of a field that is missing serde tells the
-/// parent as the path and the field only in its words, so it is taken from there.
+/// The JSON Pointer (RFC 6901) of a field at fault. Of a field that is missing or given twice
+/// serde tells the parent as the path and the field only in its words, so it is taken from there.
 fn pointer(base: &str, path: &Path, why: &str) -> String {
     let mut pointer = base.to_owned();
     for segment in path {
@@ -145,10 +160,11 @@ fn pointer(base: &str, path: &Path, why: &str) -> String {
             Segment::Unknown => pointer.pop().map_or((), drop),
         }
     }
-    let missing = why
+    let named = why
         .strip_prefix("missing field `")
+        .or_else(|| why.strip_prefix("duplicate field `"))
         .and_then(|rest| rest.split('`').next());
-    if let Some(field) = missing {
+    if let Some(field) = named {
         pointer.push('/');
         pointer.push_str(field);
     }

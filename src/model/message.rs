@@ -1,22 +1,23 @@
 //! A message: as a client sends it, as it is stored, as it is answered.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use url::Url;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::whole::optional_u32;
-use super::{Pair, Seq, UserId};
+use super::{Object, Pair, Seq, UserId};
 use crate::error::{Code, Error};
 
 /// What a client sends: the body of `POST /messages`.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewMessage {
-    /// The sender.
-    pub from: UserId,
+    /// The sender. May be left out by a user, who sends as itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<UserId>,
     /// The recipient; not the sender.
     pub to: UserId,
     /// The text. Empty only when there are attachments.
@@ -25,7 +26,11 @@ pub struct NewMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Seq>,
     /// What goes with the text, at most 10. The service keeps the description, not the file.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "objects",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     #[schema(max_items = 10)]
     pub attachments: Vec<Attachment>,
     /// Anything the application wants to keep with the message.
@@ -51,6 +56,11 @@ impl TryFrom<String> for Body {
             Err("a body has at most 10000 characters")
         }
     }
+}
+
+fn objects<'de, D: Deserializer<'de>>(array: D) -> Result<Vec<Attachment>, D::Error> {
+    let objects = Vec::<Object<Attachment>>::deserialize(array)?;
+    Ok(objects.into_iter().map(|object| object.0).collect())
 }
 
 /// What is known of a file that goes with a message. The file itself lives elsewhere.
@@ -205,11 +215,11 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Accepts what a client sent: gives it its id and its time, and refuses what no single field
-    /// can be blamed for alone.
-    pub fn new(message: NewMessage) -> Result<Self, Error> {
+    /// Accepts what a client sent on behalf of `from`: gives it its id and its time, and refuses
+    /// what no single field can be blamed for alone.
+    pub fn new(from: UserId, message: NewMessage) -> Result<Self, Error> {
         let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
-        if message.from == message.to {
+        if from == message.to {
             return refused("/to", "a message goes to somebody else than its sender");
         }
         if message.body.0.is_empty() && message.attachments.is_empty() {
@@ -222,12 +232,12 @@ impl Draft {
             return refused("/attachments", "a message has at most 10 attachments");
         }
         let NewMessage {
-            from,
             to,
             body,
             reply_to,
             attachments,
             metadata,
+            ..
         } = message;
         let id = Uuid::now_v7();
         Ok(Self {

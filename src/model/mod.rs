@@ -5,11 +5,13 @@
 
 mod conversation;
 mod message;
+mod object;
 mod seq;
 mod user;
 mod whole;
 
 pub use conversation::{Conversation, Limit, PageQuery, Range};
 pub use message::{Attachment, Body, Draft, Message, Metadata, NewMessage, StoredMessage};
+pub use object::Object;
 pub use seq::Seq;
 pub use user::{Pair, UserId};

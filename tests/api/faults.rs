@@ -1,0 +1,345 @@
+//! The truth under failure: Redis killed, stopped, full, forgetful and emptied under the service.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use redis::cmd;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::answer::Answer;
+use crate::harness::redis_server::{RedisServer, pid_of, signal_pid};
+use crate::harness::{
+    TestApp, client, eventually, seqs, spawn_app, spawn_app_on, spawn_durable_app,
+};
+
+/// What a client is promised, whatever happens to Redis.
+const PROMISED: Duration = Duration::from_millis(2500);
+const SENDERS: usize = 8;
+
+/// What became of each message that was sent under load, by its body.
+type Log = HashMap<String, Answer>;
+
+/// Sends from many clients at once until it is told to stop.
+struct Load {
+    stop: Arc<AtomicBool>,
+    senders: tokio::task::JoinSet<Log>,
+}
+
+impl Load {
+    fn start(app: &TestApp) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut senders = tokio::task::JoinSet::new();
+        for sender in 0..SENDERS {
+            senders.spawn(send_until(stop.clone(), app.address.clone(), sender));
+        }
+        Self { stop, senders }
+    }
+
+    async fn finish(self) -> Log {
+        self.stop.store(true, Ordering::Relaxed);
+        let logs = self.senders.join_all().await;
+        logs.into_iter().flatten().collect()
+    }
+}
+
+async fn send_until(stop: Arc<AtomicBool>, address: String, sender: usize) -> Log {
+    let (client, mut log) = (client(), Log::new());
+    for n in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let body = format!("{sender}-{n}");
+        let message = json!({"from": "alice", "to": "bob", "body": body});
+        let begun = Instant::now();
+        let sent = client
+            .post(format!("{address}/messages"))
+            .json(&message)
+            .send()
+            .await;
+        let answer = Answer::of(sent.unwrap()).await;
+        assert!(
+            begun.elapsed() < PROMISED,
+            "{:?} {answer:?}",
+            begun.elapsed()
+        );
+        log.insert(body, answer);
+    }
+    log
+}
+
+/// Every message of the conversation, oldest first.
+async fn history(app: &TestApp) -> Vec<Value> {
+    let (mut found, mut after) = (Vec::new(), Some(0));
+    while let Some(seq) = after {
+        let query = format!("peek=true&limit=200&after={seq}");
+        let page = app.page("bob", "alice", &query).await;
+        found.extend(page["history"].as_array().unwrap().iter().rev().cloned());
+        after = page["next_after"].as_u64();
+    }
+    found
+}
+
+/// Every 201 is there, as it was answered, once; what is there besides is of unknown outcome; and
+/// what was refused is not there.
+async fn assert_truth(app: &TestApp, log: &Log) {
+    let history = history(app).await;
+    let unread = app.peek("bob", "alice").await["unread_count"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(unread, history.len() as u64, "each counted once");
+    let mut stored = HashMap::new();
+    for (index, message) in history.iter().enumerate() {
+        assert_eq!(message["seq"], index + 1, "in order and without gaps");
+        let body = message["body"].as_str().unwrap().to_owned();
+        assert!(
+            stored.insert(body, message).is_none(),
+            "stored twice: {message}"
+        );
+    }
+    for (body, answer) in log {
+        let found = stored.remove(body);
+        match answer.status {
+            201 => assert_eq!(found, Some(&answer.json(201)), "acknowledged"),
+            503 => {
+                assert_eq!(answer.header("retry-after"), "1");
+                let problem = answer.any_problem();
+                let refused = problem["code"] == "UNAVAILABLE";
+                assert!(refused || problem["code"] == "OUTCOME_UNKNOWN", "{problem}");
+                assert!(
+                    !refused || found.is_none(),
+                    "refused and yet stored: {problem}"
+                );
+            }
+            _ => panic!("{answer:?}"),
+        }
+    }
+    assert!(stored.is_empty(), "sent by nobody: {stored:?}");
+}
+
+fn count(log: &Log, code: &str) -> usize {
+    log.values().filter(|a| a.text.contains(code)).count()
+}
+
+#[tokio::test]
+async fn every_201_survives_the_death_of_the_private_redis() {
+    let app = spawn_durable_app();
+    let load = Load::start(&app);
+    for _ in 0..2 {
+        let acknowledged = history(&app).await.len() + 50;
+        let grown = async || history(&app).await.len() > acknowledged;
+        eventually("sends succeed", Duration::from_secs(10), grown).await;
+        signal_pid(pid_of(&app.redis_url), Signal::KILL);
+        let begun = Instant::now();
+        let back = async || app.get("/readyz").await.status == 200;
+        eventually("the service recovers", Duration::from_secs(5), back).await;
+        assert!(
+            begun.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let log = load.finish().await;
+    assert_truth(&app, &log).await;
+    let unknown = count(&log, "OUTCOME_UNKNOWN");
+    assert!(unknown <= 2 * SENDERS, "only what was under way: {unknown}");
+}
+
+#[tokio::test]
+async fn every_201_survives_the_death_of_a_redis_of_ones_own() {
+    let mut redis = RedisServer::durable();
+    let app = spawn_app_on(&redis.url());
+    let load = Load::start(&app);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    redis.kill();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    redis.restart();
+    let begun = Instant::now();
+    let back = async || app.get("/readyz").await.status == 200;
+    eventually("the service recovers", Duration::from_secs(3), back).await;
+    app.send("dave", "erin", "sending works again").await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let log = load.finish().await;
+    assert_truth(&app, &log).await;
+    assert!(
+        count(&log, "UNAVAILABLE") > 0,
+        "it was down for longer than a request waits"
+    );
+    let unknown = count(&log, "OUTCOME_UNKNOWN");
+    assert!(unknown <= SENDERS, "only what was under way: {unknown}");
+}
+
+/// Asks in every way, and each time within what is promised.
+async fn all_unavailable(app: &TestApp) {
+    let begun = Instant::now();
+    let message = json!({"from": "alice", "to": "bob", "body": "hi"});
+    let (sent, read, ready, alive) = tokio::join!(
+        app.post(&message),
+        app.get("/conversations/bob/alice"),
+        app.get("/readyz"),
+        app.get("/healthz"),
+    );
+    for answer in [sent, read, ready] {
+        assert_eq!(answer.status, 503, "{answer:?}");
+        answer.any_problem();
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    assert_eq!(alive.status, 200, "the process is up");
+    assert!(begun.elapsed() < PROMISED, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_redis_that_is_gone_is_told_in_time() {
+    let mut redis = RedisServer::volatile();
+    let app = spawn_app_on(&redis.url());
+    app.read("bob", "alice").await;
+    redis.kill();
+    all_unavailable(&app).await;
+    all_unavailable(&app).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_is_told_in_time() {
+    let redis = RedisServer::volatile();
+    let app = spawn_app_on(&redis.url());
+    app.send("alice", "bob", "one").await;
+    redis.signal(Signal::STOP);
+    all_unavailable(&app).await;
+    all_unavailable(&app).await;
+    redis.signal(Signal::CONT);
+    let back = async || app.get("/readyz").await.status == 200;
+    eventually("the service recovers", Duration::from_secs(2), back).await;
+    app.send("alice", "bob", "last").await;
+    let page = app.peek("bob", "alice").await;
+    let last = page["last_seq"].as_u64().unwrap();
+    assert_eq!(seqs(&page["history"]), (1..=last).rev().collect::<Vec<_>>());
+}
+
+/// Lets Redis have no byte more than it has.
+fn fill_up(redis: &mut redis::Connection) {
+    cmd("CONFIG")
+        .arg("SET")
+        .arg("maxmemory")
+        .arg("1")
+        .exec(redis)
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_full_redis_refuses_messages_and_still_reads_and_resets() {
+    let app = spawn_app();
+    let mut redis = app.redis();
+    let message = json!({"from": "alice", "to": "bob", "body": "hi"});
+    let forget: [(&str, fn(&mut redis::Connection)); 3] = [
+        ("nothing else happens", |_| ()),
+        ("the scripts are forgotten", |redis| {
+            cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap()
+        }),
+        ("the scripts are forgotten and connections cut", |redis| {
+            cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap();
+            cmd("CLIENT")
+                .arg("KILL")
+                .arg("TYPE")
+                .arg("normal")
+                .exec(redis)
+                .unwrap();
+        }),
+    ];
+    for (reason, meanwhile) in forget {
+        app.send("alice", "bob", "hi").await;
+        let before = app.peek("bob", "alice").await;
+        fill_up(&mut redis);
+        meanwhile(&mut redis);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let refused = app.post(&message).await;
+        assert_eq!(refused.status, 507, "{reason}: {refused:?}");
+        refused.problem(507, "STORAGE_FULL");
+        assert_eq!(app.peek("bob", "alice").await, before, "{reason}");
+        let read = app.read("bob", "alice").await;
+        assert_eq!(read["unread_count"], 1, "{reason}");
+        assert_eq!(
+            app.read("bob", "alice").await["unread_count"],
+            0,
+            "{reason}"
+        );
+        assert_eq!(
+            app.read("alice", "bob").await["peer_read_seq"],
+            read["last_seq"]
+        );
+        assert_eq!(app.get("/readyz").await.status, 200, "{reason}");
+        cmd("CONFIG")
+            .arg("SET")
+            .arg("maxmemory")
+            .arg("0")
+            .exec(&mut redis)
+            .unwrap();
+    }
+    app.send("alice", "bob", "hi").await;
+}
+
+#[tokio::test]
+async fn forgotten_scripts_go_unnoticed() {
+    let app = spawn_app();
+    let mut redis = app.redis();
+    for n in 1..=20 {
+        cmd("SCRIPT").arg("FLUSH").exec(&mut redis).unwrap();
+        assert_eq!(app.send("alice", "bob", "hi").await["seq"], n);
+        cmd("SCRIPT").arg("FLUSH").exec(&mut redis).unwrap();
+        assert_eq!(app.read("bob", "alice").await["unread_count"], 1);
+        cmd("SCRIPT").arg("FLUSH").exec(&mut redis).unwrap();
+        assert_eq!(app.get("/readyz").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn connections_cut_between_requests_go_unnoticed() {
+    let app = spawn_app();
+    let mut redis = app.redis();
+    for n in 1..=20 {
+        cmd("CLIENT")
+            .arg("KILL")
+            .arg("TYPE")
+            .arg("normal")
+            .exec(&mut redis)
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(app.send("alice", "bob", "hi").await["seq"], n);
+    }
+}
+
+#[tokio::test]
+async fn an_emptied_redis_is_not_ready() {
+    let app = spawn_app();
+    cmd("FLUSHALL").exec(&mut app.redis()).unwrap();
+    app.get("/readyz").await.problem(503, "UNAVAILABLE");
+}
+
+#[tokio::test]
+async fn a_replica_is_not_ready_and_takes_no_messages() {
+    let app = spawn_app();
+    app.send("alice", "bob", "hi").await;
+    let mut replicaof = cmd("REPLICAOF");
+    replicaof
+        .arg("127.0.0.1")
+        .arg("1")
+        .exec(&mut app.redis())
+        .unwrap();
+    let message = json!({"from": "alice", "to": "bob", "body": "hi"});
+    app.post(&message).await.problem(503, "UNAVAILABLE");
+    app.get("/readyz").await.problem(503, "UNAVAILABLE");
+    replicaof = cmd("REPLICAOF");
+    replicaof
+        .arg("NO")
+        .arg("ONE")
+        .exec(&mut app.redis())
+        .unwrap();
+    assert_eq!(app.send("alice", "bob", "hi").await["seq"], 2);
+}

@@ -1,0 +1,199 @@
+//! What every test starts from: a service of its own, on a Redis of its own, at a port of its own.
+
+pub mod answer;
+pub mod binary;
+pub mod redis_server;
+pub mod wire;
+
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use duologue::app::{App, AppError};
+use duologue::config::Config;
+use duologue::model::{Pair, UserId};
+use duologue::store::Keys;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use answer::Answer;
+
+/// A service in a thread of this process. Stopped when dropped, its Redis with it.
+pub struct TestApp {
+    /// `http://127.0.0.1:<port>`
+    pub address: String,
+    pub client: Client,
+    pub redis_url: String,
+    _service: Service,
+    /// Where a private Redis has its data; last, so that it outlives the service.
+    _dir: Option<TempDir>,
+}
+
+/// A running [`App`].
+struct Service {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// A service with a private Redis that flushes when it likes: what most tests need.
+pub fn spawn_app() -> TestApp {
+    spawn_embedded("everysec")
+}
+
+/// A service with a private Redis that flushes before it acknowledges.
+pub fn spawn_durable_app() -> TestApp {
+    spawn_embedded("always")
+}
+
+fn spawn_embedded(fsync: &str) -> TestApp {
+    let dir = tempfile::tempdir().unwrap();
+    let redis_url = format!("unix://{}/redis.sock", dir.path().display());
+    let folder = dir.path().to_str().unwrap();
+    let (address, service) = start(&["--data-dir", folder, "--fsync", fsync]).unwrap();
+    TestApp::new(address, service, redis_url, Some(dir))
+}
+
+/// A service on a Redis that the test keeps.
+pub fn spawn_app_on(redis_url: &str) -> TestApp {
+    let (address, service) = start(&["--redis-url", redis_url]).unwrap();
+    TestApp::new(address, service, redis_url.to_owned(), None)
+}
+
+/// Why a service does not start with these settings.
+pub fn refusal_to_start(settings: &[&str]) -> AppError {
+    start(settings).map(|_| ()).unwrap_err()
+}
+
+fn start(settings: &[&str]) -> Result<(String, Service), AppError> {
+    let args = ["duologue", "--bind", "127.0.0.1:0", "--workers", "2"];
+    let config = Config::read(args.iter().chain(settings)).unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (built, when_built) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            match App::build(config).await {
+                Ok(app) => {
+                    built.send(Ok(app.address().unwrap())).unwrap();
+                    let stopped = async { drop(stopped.await) };
+                    // What a fault test did to its Redis is its own affair.
+                    let _ = app.run_until(stopped).await;
+                }
+                Err(error) => built.send(Err(error)).unwrap(),
+            }
+        });
+    });
+    let service = Service {
+        stop: Some(stop),
+        thread: Some(thread),
+    };
+    let address = when_built.recv().unwrap()?;
+    Ok((format!("http://{address}"), service))
+}
+
+impl TestApp {
+    fn new(address: String, service: Service, redis_url: String, dir: Option<TempDir>) -> Self {
+        Self {
+            address,
+            client: client(),
+            redis_url,
+            _service: service,
+            _dir: dir,
+        }
+    }
+
+    /// A connection to Redis that passes the service by.
+    pub fn redis(&self) -> redis::Connection {
+        redis_server::connect(&self.redis_url)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path).await
+    }
+
+    pub async fn request(&self, method: Method, path: &str) -> Answer {
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.address));
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Posts a message as it is.
+    pub async fn post(&self, message: &Value) -> Answer {
+        self.post_text(message.to_string()).await
+    }
+
+    /// Posts anything at all as JSON to `/messages`.
+    pub async fn post_text(&self, body: impl Into<reqwest::Body>) -> Answer {
+        let request = self.client.post(format!("{}/messages", self.address));
+        let request = request
+            .header("content-type", "application/json")
+            .body(body);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Sends a message that must be accepted, and answers it.
+    pub async fn send(&self, from: &str, to: &str, body: &str) -> Value {
+        let message = json!({"from": from, "to": to, "body": body});
+        self.post(&message).await.json(201)
+    }
+
+    /// What `user` reads of the conversation with `peer`, marking it as read.
+    pub async fn read(&self, user: &str, peer: &str) -> Value {
+        self.page(user, peer, "").await
+    }
+
+    /// The same, marking nothing.
+    pub async fn peek(&self, user: &str, peer: &str) -> Value {
+        self.page(user, peer, "peek=true").await
+    }
+
+    /// A page: `query` is what stands after the question mark.
+    pub async fn page(&self, user: &str, peer: &str, query: &str) -> Value {
+        let path = format!("/conversations/{user}/{peer}?{query}");
+        self.get(&path).await.json(200)
+    }
+}
+
+/// A client that keeps no connection open, so that a service need not wait for it to stop.
+pub fn client() -> Client {
+    let close = [("connection", "close")].map(|(name, value)| {
+        let name = reqwest::header::HeaderName::from_static(name);
+        (name, reqwest::header::HeaderValue::from_static(value))
+    });
+    Client::builder()
+        .default_headers(close.into_iter().collect())
+        .timeout(Duration::from_secs(30))
+        .build()
+        .unwrap()
+}
+
+/// The seqs of an array of messages.
+pub fn seqs(messages: &Value) -> Vec<u64> {
+    let messages = messages.as_array().unwrap().iter();
+    messages.map(|m| m["seq"].as_u64().unwrap()).collect()
+}
+
+/// The keys of a conversation: messages, unread, meta.
+pub fn keys(one: &str, other: &str) -> [String; 3] {
+    let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
+    let (keys, pair) = (Keys::new(), Pair::of(&user(one), &user(other)));
+    [keys.messages(&pair), keys.unread(&pair), keys.meta(&pair)]
+}
+
+/// Waits until something holds, for as long as it may take.
+pub async fn eventually(what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + patience;
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

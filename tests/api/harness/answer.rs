@@ -1,0 +1,76 @@
+//! An answer of the service, however it was asked.
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub async fn of(response: reqwest::Response) -> Self {
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    /// A header's value; empty if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+
+    /// The JSON of an answer that must have this status.
+    #[track_caller]
+    pub fn json(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/json");
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// The problem document of an answer that must be one, whole and consistent.
+    #[track_caller]
+    pub fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        let problem = self.any_problem();
+        assert_eq!(problem["code"], code, "{self:?}");
+        problem
+    }
+
+    /// The problem document, whatever it says.
+    #[track_caller]
+    pub fn any_problem(&self) -> Value {
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{self:?}"
+        );
+        let problem: Value = serde_json::from_str(&self.text).unwrap();
+        assert_eq!(problem["status"], self.status, "{self:?}");
+        assert_eq!(problem["request_id"], self.header("x-request-id"));
+        for text in ["title", "detail", "code", "request_id"] {
+            assert!(
+                problem[text].as_str().is_some_and(|t| !t.is_empty()),
+                "{text}: {self:?}"
+            );
+        }
+        problem
+    }
+
+    /// The problem document of a refusal that blames one field.
+    #[track_caller]
+    pub fn blames(&self, pointer: &str) -> Value {
+        let problem = self.any_problem();
+        let blamed = &problem["errors"][0];
+        assert_eq!(blamed["pointer"], pointer, "{self:?}");
+        assert!(
+            blamed["detail"].as_str().is_some_and(|d| !d.is_empty()),
+            "{self:?}"
+        );
+        problem
+    }
+}

@@ -1,0 +1,97 @@
+//! The service as its own process, for what only a process can suffer.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::redis_server::signal_pid;
+
+/// A running `duologue`. Killed when dropped.
+pub struct Binary {
+    pub address: String,
+    child: Child,
+    /// Kept, so that whatever it still prints has somewhere to go.
+    _stdout: BufReader<ChildStdout>,
+}
+
+/// The command, on a free port and with no setting of the surroundings.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duologue"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DUOLOGUE_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("DUOLOGUE_BIND", "127.0.0.1:0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// What it says and how it ends when it is not to start.
+pub fn output(command: &mut Command) -> Output {
+    let mut child = command.spawn().unwrap();
+    wait(&mut child, Duration::from_secs(30));
+    child.wait_with_output().unwrap()
+}
+
+impl Binary {
+    /// Starts it on a folder and waits for its banner.
+    pub fn start(dir: &Path) -> Self {
+        let mut command = command();
+        command.env("DUOLOGUE_DATA_DIR", dir).stderr(Stdio::null());
+        // A group of its own, as a shell gives one to a command.
+        let mut child = command.process_group(0).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut banner = String::new();
+        stdout.read_line(&mut banner).unwrap();
+        let address = banner.split_whitespace().find(|w| w.starts_with("http://"));
+        Self {
+            address: address
+                .unwrap_or_else(|| panic!("no address: {banner}"))
+                .to_owned(),
+            child,
+            _stdout: stdout,
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        signal_pid(self.child.id(), signal);
+    }
+
+    /// What a terminal does on Ctrl-C: the signal goes to the whole group.
+    pub fn interrupt_group(&self) {
+        let group = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process_group(group, Signal::INT).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self, patience: Duration) -> ExitStatus {
+        wait(&mut self.child, patience)
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait(child: &mut Child, patience: Duration) -> ExitStatus {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("it did not end within {patience:?}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,136 @@
+//! A Redis beside the service, which a test starts, kills and starts again.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// A `redis-server` on a unix socket in a folder of its own. Killed when dropped.
+pub struct RedisServer {
+    child: Child,
+    options: Vec<String>,
+    dir: TempDir,
+}
+
+impl RedisServer {
+    /// Starts one that keeps nothing on disk.
+    pub fn volatile() -> Self {
+        Self::start(&["--save", "", "--appendonly", "no"])
+    }
+
+    /// Starts one that has on disk what it acknowledged.
+    pub fn durable() -> Self {
+        Self::start(&[
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+        ])
+    }
+
+    pub fn start(options: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options: Vec<_> = options.iter().map(|o| (*o).to_owned()).collect();
+        let child = spawn(&dir, &options);
+        let server = Self {
+            child,
+            options,
+            dir,
+        };
+        server.wait();
+        server
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("redis.sock")
+    }
+
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    pub fn connect(&self) -> redis::Connection {
+        connect(&self.url())
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        signal_pid(self.child.id(), signal);
+    }
+
+    /// SIGKILL, and gone when this returns.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts a killed one again on its data, and waits until it has read them.
+    pub fn restart(&mut self) {
+        self.child = spawn(&self.dir, &self.options);
+        self.wait();
+    }
+
+    fn wait(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let client = redis::Client::open(self.url()).unwrap();
+        let pong = || redis::cmd("PING").exec(&mut client.get_connection()?);
+        while let Err(error) = pong() {
+            assert!(
+                Instant::now() < deadline,
+                "redis-server does not answer: {error}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        // One that was stopped with SIGSTOP dies of SIGKILL too.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(dir: &TempDir, options: &[String]) -> Child {
+    Command::new("redis-server")
+        .args(["--port", "0"])
+        .args(options)
+        .arg("--dir")
+        .arg(dir.path())
+        .arg("--unixsocket")
+        .arg(dir.path().join("redis.sock"))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+pub fn connect(url: &str) -> redis::Connection {
+    redis::Client::open(url).unwrap().get_connection().unwrap()
+}
+
+/// The process id that a Redis gives as its own.
+pub fn pid_of(url: &str) -> u32 {
+    let info = redis::cmd("INFO")
+        .arg("server")
+        .query::<redis::InfoDict>(&mut connect(url));
+    info.unwrap().get("process_id").unwrap()
+}
+
+pub fn signal_pid(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+/// Whether a process runs; one that ended and was not collected by its parent does not.
+pub fn runs(pid: u32) -> bool {
+    let stat = Command::new("ps")
+        .args(["-o", "stat=", "-p", &pid.to_string()])
+        .output()
+        .unwrap();
+    let state = String::from_utf8(stat.stdout).unwrap();
+    !state.trim().is_empty() && !state.trim().starts_with('Z')
+}

@@ -1,0 +1,81 @@
+//! Bytes on a socket, for requests that no decent client would make.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::answer::Answer;
+
+pub struct Wire(TcpStream);
+
+impl Wire {
+    /// Connects to an `http://host:port`.
+    pub fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        Self(stream)
+    }
+
+    /// Writes; whether the service still listened.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Says that nothing more comes.
+    pub fn finish(&self) {
+        let _ = self.0.shutdown(Shutdown::Write);
+    }
+
+    /// Reads one answer; none if the service hung up without one.
+    pub fn answer(&mut self) -> Option<Answer> {
+        let mut reader = BufReader::new(&self.0);
+        let status_line = line(&mut reader)?;
+        let status = status_line.split(' ').nth(1)?.parse().ok()?;
+        let mut headers = HeaderMap::new();
+        while let Some((name, value)) = line(&mut reader)?.split_once(": ") {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+        }
+        let length = headers
+            .get("content-length")
+            .map_or(0, |length| length.to_str().unwrap().parse().unwrap());
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let text = String::from_utf8(body).unwrap();
+        Some(Answer {
+            status,
+            headers,
+            text,
+        })
+    }
+}
+
+/// A line without its end.
+fn line(reader: &mut impl BufRead) -> Option<String> {
+    let mut line = String::new();
+    match reader.read_line(&mut line) {
+        Ok(length) if length > 0 => Some(line.trim_end().to_owned()),
+        _ => None,
+    }
+}
+
+/// Sends a request as it stands and reads the answer.
+pub fn exchange(address: &str, request: impl AsRef<[u8]>) -> Answer {
+    let mut wire = Wire::open(address);
+    wire.write(request);
+    wire.answer().unwrap()
+}
+
+/// A `POST /messages` with a body of these bytes.
+pub fn post(body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let head = format!(
+        "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}

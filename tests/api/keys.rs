@@ -1,0 +1,101 @@
+//! Where keys live on a cluster, asked of a cluster node itself.
+
+use std::collections::HashSet;
+use std::net::TcpListener;
+
+use duologue::store::{Keys, PARTITIONS};
+
+use crate::harness::keys;
+use crate::harness::redis_server::RedisServer;
+
+const SLOTS: u16 = 16384;
+
+/// A node of a cluster that serves nothing. It wants a port for its peers, whom it has not.
+fn node() -> RedisServer {
+    let free = || {
+        TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port()
+            .to_string()
+    };
+    let (port, bus) = (free(), free());
+    let addresses = [
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        &port,
+        "--cluster-port",
+        &bus,
+    ];
+    RedisServer::start(&[&addresses[..], &["--cluster-enabled", "yes", "--save", ""]].concat())
+}
+
+fn slots(names: &[String]) -> Vec<u16> {
+    let node = node();
+    let mut ask = redis::pipe();
+    for name in names {
+        ask.cmd("CLUSTER").arg("KEYSLOT").arg(name);
+    }
+    ask.query(&mut node.connect()).unwrap()
+}
+
+#[test]
+fn each_partition_has_a_tag_in_its_own_share_of_the_slots() {
+    let keys = Keys::new();
+    assert_eq!(keys.tags().len(), usize::from(PARTITIONS));
+    let distinct: HashSet<_> = keys.tags().iter().collect();
+    assert_eq!(distinct.len(), keys.tags().len());
+    let share = SLOTS / PARTITIONS;
+    for (partition, slot) in (0..).zip(slots(keys.tags())) {
+        assert_eq!(
+            slot / share,
+            partition,
+            "tag {}",
+            keys.tags()[usize::from(partition)]
+        );
+    }
+}
+
+#[test]
+fn the_smallest_number_is_the_tag() {
+    let largest: u16 = Keys::new()
+        .tags()
+        .iter()
+        .map(|tag| tag.parse().unwrap())
+        .max()
+        .unwrap();
+    let all: Vec<_> = (0..=largest).map(|number| number.to_string()).collect();
+    let mut first = vec![None; usize::from(PARTITIONS)];
+    for (number, slot) in all.iter().zip(slots(&all)) {
+        first[usize::from(slot / (SLOTS / PARTITIONS))].get_or_insert(number);
+    }
+    let first: Vec<_> = first.into_iter().map(|tag| tag.unwrap().clone()).collect();
+    assert_eq!(first, Keys::new().tags());
+}
+
+#[test]
+fn all_keys_of_a_conversation_live_in_one_slot_and_conversations_spread() {
+    let names: Vec<_> = (0..200)
+        .flat_map(|n| keys("alice", &format!("user-{n}")))
+        .collect();
+    let slots = slots(&names);
+    let conversations: HashSet<_> = slots
+        .chunks(3)
+        .map(|conversation| {
+            assert!(conversation.iter().all(|slot| slot == &conversation[0]));
+            conversation[0]
+        })
+        .collect();
+    assert!(conversations.len() > 100, "{}", conversations.len());
+}
+
+#[test]
+fn the_names_of_keys_never_change() {
+    // They are the storage format: another name for old data is data lost.
+    let names = ["messages", "unread", "meta"].map(|kind| format!("dm:{{26}}:{kind}:alice:bob"));
+    assert_eq!(keys("alice", "bob"), names);
+    assert_eq!(keys("bob", "alice"), names);
+    assert_eq!(Keys::new().partitions(), "dm:partitions");
+}

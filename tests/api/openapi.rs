@@ -1,0 +1,233 @@
+//! The contract: it is committed as it is generated, complete, and true.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use duologue::http::{openapi, openapi_yaml};
+use serde_json::{Value, json};
+
+use crate::harness::spawn_app;
+
+const UPDATE: &str = "UPDATE_OPENAPI=1 cargo test --test api openapi";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn contract() -> Value {
+    serde_json::to_value(openapi()).unwrap()
+}
+
+/// Every operation: its method, its path, itself.
+fn operations() -> Vec<(String, String, Value)> {
+    let contract = contract();
+    let paths = contract["paths"].as_object().unwrap();
+    let all = paths.iter().flat_map(|(path, item)| {
+        let operations = item.as_object().unwrap().iter();
+        operations.map(move |(method, op)| (method.clone(), path.clone(), op.clone()))
+    });
+    all.collect()
+}
+
+#[test]
+fn openapi_yaml_is_what_the_code_generates() {
+    let file = root().join("openapi.yaml");
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(&file, openapi_yaml()).unwrap();
+    }
+    let committed = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        committed == openapi_yaml(),
+        "openapi.yaml is not what the code generates; run: {UPDATE}"
+    );
+}
+
+#[test]
+fn every_operation_is_described() {
+    for (method, path, op) in operations() {
+        for member in ["summary", "description", "operationId"] {
+            let text = op[member].as_str().unwrap_or_default();
+            assert!(!text.trim().is_empty(), "{method} {path} has no {member}");
+        }
+        assert!(op["tags"].is_array(), "{method} {path} has no tag");
+        for parameter in op["parameters"].as_array().into_iter().flatten() {
+            assert!(
+                parameter["description"].is_string(),
+                "{method} {path} {parameter}"
+            );
+        }
+        for (status, response) in op["responses"].as_object().unwrap() {
+            assert!(
+                response["description"].is_string(),
+                "{method} {path} {status}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_body_has_an_example() {
+    let contract = contract();
+    let has_example = |content: &Value| {
+        let schema = content["schema"]["$ref"].as_str().unwrap_or_default();
+        let schema = contract
+            .pointer(schema.trim_start_matches('#'))
+            .unwrap_or(&Value::Null);
+        let of_members = schema["properties"].as_object().is_some_and(|members| {
+            members.values().all(|m| {
+                m.get("example").is_some() || m["type"] == "boolean" || m["type"] == "array"
+            })
+        });
+        content.get("example").is_some() || content.get("examples").is_some() || of_members
+    };
+    for (method, path, op) in operations() {
+        let responses = op["responses"].as_object().unwrap().values();
+        for body in responses.chain(op.get("requestBody")) {
+            for (media_type, content) in body["content"].as_object().into_iter().flatten() {
+                assert!(
+                    has_example(content),
+                    "{method} {path} {media_type}: {content}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_operation_lists_the_errors_it_can_give() {
+    let always = |op: &Value, store: bool| {
+        let mut codes = BTreeSet::new();
+        if op.get("requestBody").is_some() {
+            codes.extend([
+                "INVALID_REQUEST",
+                "MALFORMED_JSON",
+                "PAYLOAD_TOO_LARGE",
+                "REQUEST_TIMEOUT",
+            ]);
+            codes.insert("UNSUPPORTED_MEDIA_TYPE");
+        }
+        if op.get("parameters").is_some() {
+            codes.insert("INVALID_REQUEST");
+        }
+        if store {
+            codes.extend(["INTERNAL", "UNAVAILABLE", "OUTCOME_UNKNOWN"]);
+        }
+        codes
+    };
+    for (method, path, op) in operations() {
+        let id = op["operationId"].as_str().unwrap();
+        let responses = op["responses"].as_object().unwrap();
+        let documented: BTreeSet<_> = responses
+            .values()
+            .filter_map(|r| r["content"]["application/problem+json"]["examples"].as_object())
+            .flat_map(|examples| examples.keys().map(String::as_str))
+            .collect();
+        for code in always(&op, script(id).exists()) {
+            assert!(
+                documented.contains(code),
+                "{method} {path} does not document {code}"
+            );
+        }
+        for (status, response) in responses
+            .iter()
+            .filter(|(status, _)| status.as_str() >= "400")
+        {
+            let examples = response["content"]["application/problem+json"]["examples"].as_object();
+            for (code, example) in examples.unwrap() {
+                assert_eq!(example["value"]["code"], **code);
+                assert_eq!(example["value"]["status"].to_string(), *status);
+            }
+        }
+    }
+}
+
+/// The script of an operation, if it has one.
+fn script(operation: &str) -> std::path::PathBuf {
+    root().join(format!("lua/{operation}.lua"))
+}
+
+fn sources(folder: &str) -> String {
+    let files = std::fs::read_dir(root().join(folder)).unwrap();
+    files
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect()
+}
+
+#[test]
+fn one_word_goes_through_contract_handler_store_and_script() {
+    let (http, store) = (sources("src/http"), sources("src/store"));
+    // However the formatter breaks the calls.
+    let calls: String = http.split_whitespace().collect();
+    for (_, _, op) in operations() {
+        let id = op["operationId"].as_str().unwrap();
+        assert!(
+            http.contains(&format!("pub async fn {id}(")),
+            "no handler {id}"
+        );
+        let calls_store = calls.contains(&format!("store.{id}("));
+        let method = store.contains(&format!("pub async fn {id}("));
+        assert_eq!(
+            (calls_store, method),
+            (script(id).exists(), script(id).exists()),
+            "{id}"
+        );
+    }
+}
+
+/// The names of an object's members, and of those the schema declares.
+fn compare(schema: &str, object: &Value) {
+    let schema = &contract()["components"]["schemas"][schema];
+    let names = |of: &Value| {
+        of.as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(names(object), names(&schema["properties"]), "{schema}");
+    let required = schema["required"].as_array().into_iter().flatten();
+    for name in required {
+        assert!(
+            object.get(name.as_str().unwrap()).is_some(),
+            "{name} of {object}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn answers_hold_exactly_what_their_schemas_declare() {
+    let app = spawn_app();
+    let attachment = json!({
+        "url": "https://files.example.com/menu.jpg", "mime_type": "image/jpeg", "name": "menu.jpg",
+        "size": 48213, "width": 1024, "height": 768, "duration_ms": 0,
+    });
+    app.send("bob", "alice", "Lunch?").await;
+    let everything = json!({
+        "from": "alice", "to": "bob", "body": "The menu", "reply_to": 1, "attachments": [attachment],
+        "metadata": {"mood": "hungry"},
+    });
+    let sent = app.post(&everything).await.json(201);
+    compare("Message", &sent);
+    compare("Attachment", &sent["attachments"][0]);
+    compare("NewMessage", &everything);
+    compare("Conversation", &app.read("bob", "alice").await);
+    compare("Alive", &app.get("/healthz").await.json(200));
+    let readiness = app.get("/readyz").await.json(200);
+    compare("Readiness", &readiness);
+    compare("RedisHealth", &readiness["redis"]);
+    let problem = app.post(&json!({})).await.any_problem();
+    compare("Problem", &problem);
+    compare("ProblemField", &problem["errors"][0]);
+}
+
+#[tokio::test]
+async fn examples_work_when_pasted() {
+    let app = spawn_app();
+    let contract = contract();
+    let body =
+        &contract["paths"]["/messages"]["post"]["requestBody"]["content"]["application/json"];
+    for (name, example) in body["examples"].as_object().unwrap() {
+        let sent = app.post(&example["value"]).await;
+        assert_eq!(sent.status, 201, "{name}: {}", sent.text);
+    }
+}

@@ -1,0 +1,53 @@
+//! What the README tells people to type works as it is written.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::spawn_app;
+
+/// Where the README's reader has his service.
+const ADDRESS: &str = "http://127.0.0.1:8080";
+
+/// The commands of the `sh` blocks that ask the service something, lines that go on joined.
+fn curls(readme: &str) -> Vec<String> {
+    let blocks = readme
+        .split("```sh\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap());
+    let lines = blocks.flat_map(|block| {
+        let block = block.replace("\\\n", " ");
+        block
+            .lines()
+            .map(|line| line.trim().trim_start_matches("$ ").to_owned())
+            .collect::<Vec<_>>()
+    });
+    lines.filter(|line| line.starts_with("curl ")).collect()
+}
+
+#[test]
+fn every_curl_of_the_readme_succeeds() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    // Written beside this test; until it is there, there is nothing to type.
+    let Ok(readme) = std::fs::read_to_string(file) else {
+        return;
+    };
+    let curls = curls(&readme);
+    assert!(!curls.is_empty(), "the README shows no request");
+    let app = spawn_app();
+    for line in curls {
+        let here =
+            line.replace(ADDRESS, &app.address)
+                .replacen("curl ", "curl -fsS --max-time 10 ", 1);
+        let output = Command::new("sh").args(["-c", &here]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(line.contains(ADDRESS), "goes elsewhere: {line}");
+        assert!(output.status.success(), "{line}\n{said}");
+    }
+}
+
+#[test]
+fn curls_are_found_where_they_stand() {
+    let readme =
+        "```sh\ncurl a \\\n  -d b\n```\n```json\ncurl no\n```\n```sh\n$ curl c\n# curl no\n```\n";
+    assert_eq!(curls(readme), ["curl a    -d b", "curl c"]);
+}

@@ -1,0 +1,264 @@
+//! Each script called directly: what its header promises, and nothing else.
+
+use redis::{Commands, Connection, RedisError, RedisResult, Value, cmd};
+
+use crate::harness::redis_server::RedisServer;
+
+const KEYS: [&str; 3] = ["messages", "unread", "meta"];
+
+/// A script by its name, with keys and arguments.
+fn call<T: redis::FromRedisValue>(
+    redis: &mut Connection,
+    script: &str,
+    keys: &[&str],
+    args: &[&str],
+) -> RedisResult<T> {
+    let scripts = duologue::store::SCRIPTS.iter();
+    let source = scripts
+        .filter(|s| s.name == script)
+        .map(|s| s.free.source.as_str())
+        .next()
+        .unwrap();
+    cmd("EVAL")
+        .arg(source)
+        .arg(keys.len())
+        .arg(keys)
+        .arg(args)
+        .query(redis)
+}
+
+fn send(redis: &mut Connection, from: &str, to: &str, reply_to: &str) -> RedisResult<u64> {
+    let json = format!(r#""id":"x","from":"{from}","to":"{to}","body":"hi"}}"#);
+    call(redis, "send_message", &KEYS, &[to, &json, reply_to])
+}
+
+type Page = (Vec<String>, u64, Vec<String>, u64, u64, u64, u64);
+
+fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> RedisResult<Page> {
+    let args = [reader, peer, "50", "", "", peek, "500", "10000"];
+    call(redis, "read_conversation", &KEYS, &args)
+}
+
+/// Everything in Redis, as it would be written to disk.
+fn contents(redis: &mut Connection) -> Vec<(String, Vec<u8>)> {
+    let mut keys: Vec<String> = redis.keys("*").unwrap();
+    keys.sort();
+    let dump = |key: String| {
+        let dump = cmd("DUMP").arg(&key).query(redis).unwrap();
+        (key, dump)
+    };
+    keys.into_iter().map(dump).collect()
+}
+
+fn set_full(redis: &mut Connection, full: bool) {
+    let limit = if full { "1" } else { "0" };
+    cmd("CONFIG")
+        .arg("SET")
+        .arg("maxmemory")
+        .arg(limit)
+        .exec(redis)
+        .unwrap();
+}
+
+#[track_caller]
+fn refused_with(result: RedisResult<impl std::fmt::Debug>, word: &str) {
+    let error: RedisError = result.unwrap_err();
+    assert_eq!(error.code(), Some(word), "{error}");
+}
+
+#[test]
+fn send_message_gives_places_stores_and_counts() {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    assert_eq!(send(&mut redis, "a", "b", ""), Ok(1));
+    assert_eq!(send(&mut redis, "b", "a", "1"), Ok(2));
+    assert_eq!(send(&mut redis, "a", "b", "2"), Ok(3));
+    let stored: Vec<String> = redis.lrange("messages", 0, -1).unwrap();
+    assert_eq!(
+        stored[0],
+        r#"{"seq":3,"id":"x","from":"a","to":"b","body":"hi"}"#
+    );
+    assert_eq!(stored.len(), 3);
+    let unread: Vec<(String, u64)> = redis.hgetall("unread").unwrap();
+    assert_eq!(unread, [("b".to_owned(), 2), ("a".to_owned(), 1)]);
+    assert_eq!(redis.hget("meta", "seq"), Ok(3));
+}
+
+#[test]
+fn send_message_writes_large_places_without_an_exponent() {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    let _: () = redis.hset("meta", "seq", 9007199254740989_u64).unwrap();
+    assert_eq!(send(&mut redis, "a", "b", ""), Ok(9007199254740990));
+    let stored: String = redis.lindex("messages", 0).unwrap();
+    assert!(
+        stored.starts_with(r#"{"seq":9007199254740990,"#),
+        "{stored}"
+    );
+    let page = read(&mut redis, "b", "a", "0").unwrap();
+    assert_eq!(
+        (page.0.len(), page.1, page.2.len(), page.3),
+        (1, 1, 1, 9007199254740990)
+    );
+    assert_eq!(
+        redis.hget("meta", "read:b"),
+        Ok("9007199254740990".to_owned())
+    );
+}
+
+#[test]
+fn send_message_refuses_replies_to_nothing_and_writes_nothing() {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    refused_with(send(&mut redis, "a", "b", "1"), "REPLY_TO_NOT_FOUND");
+    assert_eq!(contents(&mut redis), []);
+    for _ in 0..3 {
+        send(&mut redis, "a", "b", "").unwrap();
+    }
+    // As if the oldest message had been trimmed.
+    let _: () = redis.ltrim("messages", 0, 1).unwrap();
+    let before = contents(&mut redis);
+    for seq in ["0", "1", "4", "9007199254740991"] {
+        refused_with(send(&mut redis, "a", "b", seq), "REPLY_TO_NOT_FOUND");
+    }
+    assert_eq!(contents(&mut redis), before);
+    assert_eq!(send(&mut redis, "a", "b", "2"), Ok(4));
+}
+
+#[test]
+fn send_message_writes_nothing_when_redis_is_full() {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    send(&mut redis, "a", "b", "").unwrap();
+    let before = contents(&mut redis);
+    set_full(&mut redis, true);
+    refused_with(send(&mut redis, "a", "b", ""), "OOM");
+    assert_eq!(contents(&mut redis), before);
+    set_full(&mut redis, false);
+    assert_eq!(send(&mut redis, "a", "b", ""), Ok(2));
+}
+
+#[test]
+fn read_conversation_resets_even_when_redis_is_full() {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    send(&mut redis, "a", "b", "").unwrap();
+    send(&mut redis, "b", "a", "").unwrap();
+    set_full(&mut redis, true);
+    let page = read(&mut redis, "b", "a", "0").unwrap();
+    assert_eq!((page.0.len(), page.1, page.2.len()), (2, 1, 1));
+    assert_eq!(redis.hexists("unread", "b"), Ok(false));
+    assert_eq!(redis.hget("meta", "read:b"), Ok(2));
+    // Nothing to reset, but something to note: how far was read.
+    set_full(&mut redis, false);
+    send(&mut redis, "b", "a", "").unwrap();
+    set_full(&mut redis, true);
+    assert_eq!(read(&mut redis, "b", "a", "0").unwrap().1, 0);
+    assert_eq!(redis.hget("meta", "read:b"), Ok(3));
+    assert_eq!(redis.hget("unread", "a"), Ok(2), "the peer's count stays");
+}
+
+#[test]
+fn read_conversation_that_peeks_writes_nothing() {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    read(&mut redis, "b", "a", "0").unwrap();
+    assert_eq!(
+        contents(&mut redis),
+        [],
+        "nor does reading what is not there"
+    );
+    send(&mut redis, "a", "b", "").unwrap();
+    let before = contents(&mut redis);
+    assert_eq!(read(&mut redis, "b", "a", "1").unwrap().1, 1);
+    assert_eq!(contents(&mut redis), before);
+}
+
+#[test]
+fn read_conversation_copes_with_a_trimmed_tail() {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    for _ in 0..10 {
+        send(&mut redis, "a", "b", "").unwrap();
+    }
+    let _: () = redis.ltrim("messages", 0, 3).unwrap();
+    let seqs = |page: &Page| -> Vec<String> {
+        page.0
+            .iter()
+            .map(|m| m[7..].split(',').next().unwrap().to_owned())
+            .collect()
+    };
+    let cases = [
+        (["", ""], vec!["10", "9", "8", "7"], 0, 0),
+        (["9", ""], vec!["8", "7"], 0, 8),
+        (["7", ""], vec![], 0, 0),
+        (["", "0"], vec!["10", "9", "8", "7"], 0, 0),
+        (["", "8"], vec!["10", "9"], 9, 0),
+    ];
+    for ([before, after], expected, next_before, next_after) in cases {
+        let args = ["b", "a", "50", before, after, "1", "500", "10000"];
+        let page: Page = call(&mut redis, "read_conversation", &KEYS, &args).unwrap();
+        assert_eq!(seqs(&page), expected, "before {before} after {after}");
+        assert_eq!(
+            (page.1, page.2.len()),
+            (10, 4),
+            "the count is exact, the messages those left"
+        );
+        assert_eq!(
+            (page.5, page.6),
+            (next_before, next_after),
+            "before {before} after {after}"
+        );
+    }
+}
+
+#[test]
+fn open_store_claims_an_empty_store_and_leaves_an_old_one_alone() {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    let mut open = |partitions| call::<u16>(&mut redis, "open_store", &["marker"], &[partitions]);
+    assert_eq!(open("256"), Ok(256));
+    assert_eq!(open("512"), Ok(256));
+    assert_eq!(redis.get("marker"), Ok(256));
+}
+
+#[test]
+fn check_ready_tells_the_partitions_or_nothing_and_cannot_write() {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    let mut check = || call::<Option<u16>>(&mut redis, "check_ready", &["marker"], &[]);
+    assert_eq!(check(), Ok(None));
+    let _: () = server.connect().set("marker", 256).unwrap();
+    assert_eq!(check(), Ok(Some(256)));
+    set_full(&mut server.connect(), true);
+    assert_eq!(check(), Ok(Some(256)), "full or not");
+    let scripts = duologue::store::SCRIPTS.iter();
+    for script in scripts.filter(|s| s.name.starts_with("check_")) {
+        assert!(
+            script.free.source.starts_with("#!lua flags=no-writes\n"),
+            "{}",
+            script.name
+        );
+    }
+}
+
+#[test]
+fn read_conversation_answers_seven_members_in_their_form() {
+    // The reply's form is what the store relies on: seven members, numbers as numbers.
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    let args = ["b", "a", "50", "", "", "0", "500", "10000"];
+    let reply: Value = call(&mut redis, "read_conversation", &KEYS, &args).unwrap();
+    let none = || Value::Array(Vec::new());
+    let zero = Value::Int(0);
+    let expected = [
+        none(),
+        zero.clone(),
+        none(),
+        zero.clone(),
+        zero.clone(),
+        zero.clone(),
+        zero,
+    ];
+    assert_eq!(reply, Value::Array(expected.to_vec()));
+}

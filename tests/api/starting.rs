@@ -1,0 +1,278 @@
+//! How the service starts, is refused to start, and ends, as a process.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use duologue::app::AppError;
+use redis::cmd;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::answer::Answer;
+use crate::harness::binary::{Binary, command, output};
+use crate::harness::redis_server::{RedisServer, pid_of, runs, signal_pid};
+use crate::harness::{client, eventually, refusal_to_start};
+
+async fn send(service: &Binary, body: &str) -> Value {
+    let message = json!({"from": "alice", "to": "bob", "body": body});
+    let request = client()
+        .post(format!("{}/messages", service.address))
+        .json(&message);
+    Answer::of(request.send().await.unwrap()).await.json(201)
+}
+
+async fn peek(service: &Binary) -> Value {
+    let url = format!("{}/conversations/bob/alice?peek=true", service.address);
+    Answer::of(client().get(url).send().await.unwrap())
+        .await
+        .json(200)
+}
+
+fn redis_url(dir: &Path) -> String {
+    format!("unix://{}/redis.sock", dir.display())
+}
+
+/// What it says on stderr when it refuses to start.
+fn refusal(settings: &[(&str, &str)]) -> String {
+    let mut command = command();
+    command.envs(settings.iter().copied());
+    let output = output(&mut command);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success(),
+        "it should not start with {settings:?}"
+    );
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+#[tokio::test]
+async fn an_interrupt_stops_both_and_the_next_start_finds_the_messages() {
+    let dir = tempfile::tempdir().unwrap();
+    for (round, signal) in [Some(Signal::INT), Some(Signal::TERM), None]
+        .iter()
+        .enumerate()
+    {
+        let mut service = Binary::start(dir.path());
+        let redis = pid_of(&redis_url(dir.path()));
+        assert_eq!(peek(&service).await["unread_count"], round);
+        send(&service, "hi").await;
+        match signal {
+            Some(signal) => service.signal(*signal),
+            None => service.interrupt_group(),
+        }
+        assert!(service.ended(Duration::from_secs(5)).success());
+        assert!(!runs(redis), "Redis is stopped with it");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_service_leaves_no_redis_and_the_next_start_finds_the_messages() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let mut service = Binary::start(dir.path());
+        let redis = pid_of(&redis_url(dir.path()));
+        assert_eq!(peek(&service).await["unread_count"], round);
+        send(&service, "hi").await;
+        service.signal(Signal::KILL);
+        service.ended(Duration::from_secs(5));
+        // The next start does not wait for it; the last one is looked after here.
+        if round == 2 {
+            eventually("no orphan is left", Duration::from_secs(5), async || {
+                !runs(redis)
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_private_redis_that_dies_again_and_again_ends_the_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Binary::start(dir.path());
+    send(&service, "hi").await;
+    let begun = Instant::now();
+    let url = redis_url(dir.path());
+    let client = redis::Client::open(url.clone()).unwrap();
+    for _ in 0..5 {
+        let there = async || {
+            client
+                .get_connection()
+                .is_ok_and(|mut c| cmd("PING").exec(&mut c).is_ok())
+        };
+        eventually("it is started again", Duration::from_secs(5), there).await;
+        signal_pid(pid_of(&url), Signal::KILL);
+    }
+    assert!(!service.ended(Duration::from_secs(20)).success());
+    assert!(begun.elapsed() < Duration::from_secs(25));
+    assert_eq!(peek(&Binary::start(dir.path())).await["unread_count"], 1);
+}
+
+#[test]
+fn a_second_service_on_the_same_folder_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Binary::start(dir.path());
+    let said = refusal(&[("DUOLOGUE_DATA_DIR", dir.path().to_str().unwrap())]);
+    assert!(
+        said.contains("used by another Duologue (DUOLOGUE_DATA_DIR)"),
+        "{said}"
+    );
+    let url = redis_url(dir.path());
+    let alive = cmd("PING").query::<String>(&mut crate::harness::redis_server::connect(&url));
+    assert_eq!(alive.unwrap(), "PONG", "the first one is left alone");
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_folder_with_a_very_long_path_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = dir.path().join("x".repeat(120)).join("y".repeat(120));
+    for round in 0..2 {
+        let mut service = Binary::start(&long);
+        assert_eq!(peek(&service).await["unread_count"], round);
+        send(&service, "hi").await;
+        service.signal(Signal::INT);
+        assert!(service.ended(Duration::from_secs(5)).success());
+    }
+    assert!(
+        long.join("appendonlydir").is_dir(),
+        "the data are where they should be"
+    );
+}
+
+#[test]
+fn the_folder_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let _service = Binary::start(&data);
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let (path, mode) = entry
+            .map(|e| (e.path(), e.metadata().unwrap().permissions().mode()))
+            .unwrap();
+        assert_eq!(mode & 0o077, 0, "{}", path.display());
+    }
+    assert_eq!(data.metadata().unwrap().permissions().mode() & 0o077, 0);
+}
+
+#[test]
+fn no_redis_to_be_found_is_told_with_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().to_str().unwrap();
+    let said = refusal(&[("PATH", empty), ("DUOLOGUE_DATA_DIR", empty)]);
+    for word in ["redis-server", "apt-get install", "DUOLOGUE_REDIS_URL"] {
+        assert!(said.contains(word), "{said}");
+    }
+}
+
+#[test]
+fn a_wrong_setting_is_refused_by_the_name_of_its_variable() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let cases = [
+        ("no address", "DUOLOGUE_BIND", "nonsense"),
+        ("a port past all ports", "DUOLOGUE_BIND", "127.0.0.1:70000"),
+        ("no port", "DUOLOGUE_BIND", "127.0.0.1"),
+        ("a port that is taken", "DUOLOGUE_BIND", &taken),
+        (
+            "a file for a folder",
+            "DUOLOGUE_DATA_DIR",
+            file.to_str().unwrap(),
+        ),
+        ("a folder in a file", "DUOLOGUE_DATA_DIR", "/dev/null/data"),
+        (
+            "the address of something else",
+            "DUOLOGUE_REDIS_URL",
+            "http://127.0.0.1:6379",
+        ),
+        ("no URL", "DUOLOGUE_REDIS_URL", "localhost:6379"),
+        ("an unknown word", "DUOLOGUE_FSYNC", "sometimes"),
+        ("no filter", "DUOLOGUE_LOG", "duologue=loud"),
+        ("no worker", "DUOLOGUE_WORKERS", "0"),
+        ("workers in words", "DUOLOGUE_WORKERS", "many"),
+    ];
+    for (reason, variable, value) in cases {
+        let mut settings = vec![("DUOLOGUE_DATA_DIR", dir.path().to_str().unwrap())];
+        settings.push((variable, value));
+        let said = refusal(&settings);
+        assert!(said.contains(variable), "{reason}: {said}");
+    }
+}
+
+#[test]
+fn help_lists_every_variable() {
+    let output = output(command().arg("--help"));
+    let help = String::from_utf8(output.stdout).unwrap();
+    for name in ["BIND", "DATA_DIR", "REDIS_URL", "FSYNC", "LOG", "WORKERS"] {
+        assert!(help.contains(&format!("DUOLOGUE_{name}")), "{name}");
+    }
+}
+
+#[test]
+fn a_password_in_the_url_is_not_told() {
+    let said = refusal(&[("DUOLOGUE_REDIS_URL", "redis://:hunter2@127.0.0.1:1/x/y")]);
+    let help = output(
+        command()
+            .env("DUOLOGUE_REDIS_URL", "redis://:hunter2@h")
+            .arg("--help"),
+    );
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(
+        !said.contains("hunter2") && !help.contains("hunter2"),
+        "{said}{help}"
+    );
+}
+
+#[test]
+fn a_store_of_another_shape_is_refused() {
+    let redis = RedisServer::volatile();
+    cmd("SET")
+        .arg("dm:partitions")
+        .arg(128)
+        .exec(&mut redis.connect())
+        .unwrap();
+    let error = refusal_to_start(&["--redis-url", &redis.url()]).to_string();
+    assert!(error.contains("128 partitions, not 256"), "{error}");
+}
+
+/// Speaks just enough to be asked for its version: no old Redis can be had for a test.
+fn old_redis(listener: &UnixListener) {
+    for stream in listener.incoming() {
+        let Ok(mut stream) = stream else { return };
+        std::thread::spawn(move || {
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            for word in lines.map_while(Result::ok) {
+                let info = "redis_version:6.2.14\r\nrole:master\r\n";
+                let reply = match word.as_str() {
+                    "HELLO" => "%1\r\n+proto\r\n:3\r\n".to_owned(),
+                    "CLIENT" => "+OK\r\n".to_owned(),
+                    "CONFIG" => "-NOPERM\r\n".to_owned(),
+                    "INFO" => format!("${}\r\n{info}\r\n", info.len()),
+                    _ => continue,
+                };
+                if stream.write_all(reply.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_redis_too_old_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("redis.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || old_redis(&listener));
+    let error = refusal_to_start(&["--redis-url", &redis_url(dir.path())]);
+    assert!(
+        matches!(&error, AppError::OldRedis(version) if version == "6.2.14"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("7.0"), "{error}");
+}
