@@ -118,8 +118,10 @@ impl<T: DeserializeOwned> FromRequest for QueryParams<T> {
 #[into_params(parameter_in = Path)]
 pub struct PathUsers {
     /// The user who asks.
+    #[param(example = "bob")]
     pub user: UserId,
     /// The other one.
+    #[param(example = "alice")]
     pub peer: UserId,
 }
 

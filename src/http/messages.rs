@@ -40,7 +40,7 @@ problem::refusals!(SendMessageErrors {
         description = "The message.",
         examples(
             ("text" = (summary = "A text", value = json!({"from": "alice", "to": "bob", "body": "Lunch at one?"}))),
-            ("everything" = (summary = "Everything", value = json!({
+            ("with_attachment" = (summary = "With an attachment and metadata", value = json!({
                 "from": "alice", "to": "bob", "body": "The menu",
                 "attachments": [{"url": "https://files.example.com/menu.jpg", "mime_type": "image/jpeg",
                     "name": "menu.jpg", "size": 48213, "width": 1024, "height": 768}],

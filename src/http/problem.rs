@@ -15,6 +15,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
 
 use super::access;
@@ -152,15 +154,29 @@ pub fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
             .iter()
             .map(|c| format!("`{}`: {}", c.word(), c.meaning()))
             .collect();
-        ResponseBuilder::new()
+        let mut response = ResponseBuilder::new()
             .description(words.join("\n\n"))
-            .content(PROBLEM_JSON, content)
-            .build()
+            .content(PROBLEM_JSON, content);
+        if codes.iter().any(|code| code.passes()) {
+            response = response.header(RETRY_AFTER.as_str(), retry_after());
+        }
+        response.build()
     };
     by_status
         .into_iter()
         .map(|(status, codes)| (status.to_string(), response(codes).into()))
         .collect()
+}
+
+fn retry_after() -> Header {
+    let seconds = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .build();
+    HeaderBuilder::new()
+        .schema(Some(seconds))
+        .description(Some("Seconds after which trying again makes sense."))
+        .build()
 }
 
 fn example(code: Code) -> utoipa::openapi::example::Example {

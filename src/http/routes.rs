@@ -50,9 +50,10 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
             carries `X-Request-Id`, which a client may also choose. Every failure is a problem \
             document (RFC 9457) whose `code` a program can rely on.",
         contact(name = "The developers of Duologue"),
-        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+        license(name = "MIT", identifier = "MIT")
     ),
     servers((url = "/", description = "This service")),
+    security(()),
     tags(
         (name = "messages", description = "Sending"),
         (name = "conversations", description = "Reading"),

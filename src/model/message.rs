@@ -7,6 +7,7 @@ use url::Url;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::whole::optional_u32;
 use super::{Object, Pair, Seq, UserId};
 use crate::error::{Code, Error};
 
@@ -79,16 +80,28 @@ pub struct Attachment {
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9007199254740991u64)]
     pub size: Option<Seq>,
     /// Pixels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0, maximum = 4294967295u64)]
+    #[serde(
+        default,
+        deserialize_with = "optional_u32",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
     pub width: Option<u32>,
     /// Pixels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0, maximum = 4294967295u64)]
+    #[serde(
+        default,
+        deserialize_with = "optional_u32",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
     pub height: Option<u32>,
     /// Milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0, maximum = 4294967295u64)]
+    #[serde(
+        default,
+        deserialize_with = "optional_u32",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
     pub duration_ms: Option<u32>,
 }
 
@@ -294,11 +307,13 @@ pub struct Message {
     /// When the service accepted it (RFC 3339, UTC, milliseconds).
     pub sent_at: DateTime<Utc>,
     /// The `seq` of the message it answers; absent if it answers none.
+    #[schema(nullable = false)]
     pub reply_to: Option<Seq>,
     /// What goes with the text; absent if nothing does.
     #[serde(default)]
     #[schema(required = false)]
     pub attachments: Vec<Attachment>,
     /// What the application keeps with it; absent if nothing was given.
+    #[schema(nullable = false)]
     pub metadata: Option<Metadata>,
 }

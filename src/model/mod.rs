@@ -8,6 +8,7 @@ mod message;
 mod object;
 mod seq;
 mod user;
+mod whole;
 
 pub use conversation::{Conversation, Limit, PageQuery, Range};
 pub use message::{Attachment, Body, Draft, Message, Metadata, NewMessage, StoredMessage};

@@ -3,14 +3,16 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::whole::Whole;
+
 /// A position in a conversation: 1, 2, 3, ... without gaps, never re-used. 0 stands before the
 /// first message. At most 2^53 - 1, the largest integer that every JSON reader (RFC 8259
 /// section 6) and Lua hold exactly.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
-#[serde(try_from = "u64")]
-#[schema(minimum = 0, maximum = 9007199254740991u64, example = 7)]
+#[serde(try_from = "Whole")]
+#[schema(minimum = 0, maximum = 9007199254740991u64)]
 pub struct Seq(u64);
 
 impl Seq {
@@ -19,6 +21,14 @@ impl Seq {
     /// The position as a number.
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+impl TryFrom<Whole> for Seq {
+    type Error = &'static str;
+
+    fn try_from(Whole(seq): Whole) -> Result<Self, Self::Error> {
+        Self::try_from(seq)
     }
 }
 

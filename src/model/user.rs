@@ -12,12 +12,7 @@ use utoipa::ToSchema;
 /// needs no escaping in JSON, and cannot hold the `:`, `{` and `}` that have a meaning in keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
-#[schema(
-    min_length = 1,
-    max_length = 64,
-    pattern = "^[A-Za-z0-9._~@-]{1,64}$",
-    example = "alice"
-)]
+#[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~@-]{1,64}$")]
 pub struct UserId(String);
 
 impl UserId {

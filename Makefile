@@ -1,0 +1,38 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench fuzz lint-openapi
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# rustup writes it to the profile, which a shell that is already open has not read.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build and run the service; installs a Redis server if there is none
+	@.ci/install rust cc $(if $(DUOLOGUE_REDIS_URL),,redis)
+	cargo run --release --locked
+
+test: ## Run the tests
+	@.ci/install rust cc redis curl
+	cargo test --locked
+
+check: ## What CI runs: format, lints, tests
+	@.ci/install rust cc
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	$(MAKE) test
+
+bench: ## Measure throughput and cost per request
+	@.ci/install rust cc redis redis-benchmark wrk
+	cargo bench --locked --bench throughput
+
+fuzz: ## Look for answers that are not as openapi.yaml says (schemathesis)
+	.ci/fuzz
+
+lint-openapi: ## Check openapi.yaml by the recommended rules of Redocly and Spectral
+	@.ci/install node
+	@test -d $(TARGET)/lint/node_modules || npm install --silent --no-save --no-audit --no-fund \
+		--prefix $(TARGET)/lint @redocly/cli@2 @stoplight/spectral-cli@6
+	$(TARGET)/lint/node_modules/.bin/redocly lint --config .ci/redocly.yaml openapi.yaml
+	$(TARGET)/lint/node_modules/.bin/spectral lint --ruleset .ci/spectral.yaml \
+		--fail-severity warn openapi.yaml
