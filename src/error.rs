@@ -58,6 +58,14 @@ codes! {
 }
 
 impl Code {
+    /// Whether the same request may succeed later, so that the answer carries `Retry-After`.
+    pub const fn passes(self) -> bool {
+        matches!(
+            self,
+            Code::RateLimited | Code::Unavailable | Code::OutcomeUnknown
+        )
+    }
+
     /// The code a script or Redis refused with, if the table knows its word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.word() == word)
@@ -119,11 +127,8 @@ impl Error {
 
     /// Seconds after which trying again makes sense (`Retry-After`, RFC 9110 section 10.2.3).
     pub fn retry_after(&self) -> Option<u64> {
-        match (self.code, self.quota) {
-            (Code::RateLimited, Some(quota)) => Some(quota.wait_s()),
-            (Code::Unavailable | Code::OutcomeUnknown | Code::RateLimited, _) => Some(1),
-            _ => None,
-        }
+        let wait = self.quota.map_or(1, |quota| quota.wait_s());
+        self.code.passes().then_some(wait)
     }
 }
 

@@ -157,10 +157,7 @@ pub fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
         let mut response = ResponseBuilder::new()
             .description(words.join("\n\n"))
             .content(PROBLEM_JSON, content);
-        if codes
-            .iter()
-            .any(|code| Error::from(*code).retry_after().is_some())
-        {
+        if codes.iter().any(|code| code.passes()) {
             response = response.header(RETRY_AFTER.as_str(), retry_after());
         }
         response.build()

@@ -1,5 +1,6 @@
 //! What every test starts from: a service of its own, on a Redis of its own, at a port of its own.
 
+pub mod access;
 pub mod answer;
 pub mod binary;
 pub mod redis_server;
@@ -55,10 +56,15 @@ pub fn spawn_durable_app() -> TestApp {
 }
 
 fn spawn_embedded(fsync: &str) -> TestApp {
+    spawn_app_with(&["--fsync", fsync])
+}
+
+/// A service with a private Redis, and settings of the test's own.
+pub fn spawn_app_with(settings: &[&str]) -> TestApp {
     let dir = tempfile::tempdir().unwrap();
     let redis_url = format!("unix://{}/redis.sock", dir.path().display());
     let folder = dir.path().to_str().unwrap();
-    let (address, service) = start(&["--data-dir", folder, "--fsync", fsync]).unwrap();
+    let (address, service) = start(&[&["--data-dir", folder], settings].concat()).unwrap();
     TestApp::new(address, service, redis_url, Some(dir))
 }
 

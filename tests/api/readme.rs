@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::harness::access::{SERVICE_KEY, spawn_closed_app, token};
 use crate::harness::spawn_app;
 
 /// Where the README's reader has his service.
@@ -27,18 +28,27 @@ fn curls(readme: &str) -> Vec<String> {
 #[test]
 fn every_curl_of_the_readme_succeeds() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    // Written beside this test; until it is there, there is nothing to type.
-    let Ok(readme) = std::fs::read_to_string(file) else {
-        return;
-    };
+    let readme = std::fs::read_to_string(file).unwrap();
     let curls = curls(&readme);
     assert!(!curls.is_empty(), "the README shows no request");
-    let app = spawn_app();
+    let (open, closed) = (spawn_app(), spawn_closed_app());
+    let token = token("alice");
     for line in curls {
+        // What shows a credential is typed after the README has closed the service.
+        let app = if line.contains("Authorization") {
+            &closed
+        } else {
+            &open
+        };
         let here =
             line.replace(ADDRESS, &app.address)
                 .replacen("curl ", "curl -fsS --max-time 10 ", 1);
-        let output = Command::new("sh").args(["-c", &here]).output().unwrap();
+        let output = Command::new("sh")
+            .args(["-c", &here])
+            .env("TOKEN", &token)
+            .env("DUOLOGUE_SERVICE_KEYS", SERVICE_KEY)
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(line.contains(ADDRESS), "goes elsewhere: {line}");
         assert!(output.status.success(), "{line}\n{said}");
