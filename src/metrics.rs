@@ -122,6 +122,6 @@ impl Metrics {
 
 /// A three-digit status as text, without an allocation on the path of every request.
 fn status_text(status: u16, digits: &mut [u8; 3]) -> &str {
-    *digits = [status / 100, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8);
+    *digits = [status / 100, status / 10, status].map(|n| b"0123456789"[usize::from(n % 10)]);
     str::from_utf8(digits).unwrap_or("000")
 }

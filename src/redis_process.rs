@@ -186,10 +186,11 @@ impl RedisProcess {
             let ping = tokio::task::spawn_blocking(move || ask(&socket, &redis::cmd("PING"))).await;
             match ping {
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(e)) if e.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading) => {
-                    if !std::mem::replace(&mut loading, true) {
-                        tracing::info!("the private Redis reads its data");
-                    }
+                Ok(Err(e))
+                    if e.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading) && !loading =>
+                {
+                    loading = true;
+                    tracing::info!("the private Redis reads its data");
                 }
                 _ => {}
             }
@@ -366,8 +367,8 @@ fn socket_path(dir: &Path) -> io::Result<PathBuf> {
     }
     // Others may write to the folder for temporary files too, and could have been there first.
     let found = private.symlink_metadata()?;
-    let ours = found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 == 0;
-    if found.is_dir() && ours {
+    let ours = found.uid() == rustix::process::geteuid().as_raw();
+    if found.is_dir() && ours && found.mode() & 0o777 == 0o700 {
         Ok(private.join("redis.sock"))
     } else {
         let why = format!("{} belongs to somebody else", private.display());
