@@ -223,6 +223,9 @@ async fn a_redis_that_hangs_is_told_in_time() {
     assert_eq!(seqs(&page["history"]), (1..=last).rev().collect::<Vec<_>>());
 }
 
+/// What else happens to a full Redis.
+type Meanwhile = fn(&mut redis::Connection);
+
 /// Lets Redis have no byte more than it has.
 fn fill_up(redis: &mut redis::Connection) {
     cmd("CONFIG")
@@ -238,10 +241,10 @@ async fn a_full_redis_refuses_messages_and_still_reads_and_resets() {
     let app = spawn_app();
     let mut redis = app.redis();
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
-    let forget: [(&str, fn(&mut redis::Connection)); 3] = [
+    let forget: [(&str, Meanwhile); 3] = [
         ("nothing else happens", |_| ()),
         ("the scripts are forgotten", |redis| {
-            cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap()
+            cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap();
         }),
         ("the scripts are forgotten and connections cut", |redis| {
             cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap();
