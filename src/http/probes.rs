@@ -12,8 +12,7 @@ use crate::store::{Health, Store};
 
 problem::refusals!(CheckReadyErrors {
     Internal,
-    Unavailable,
-    OutcomeUnknown
+    Unavailable
 });
 
 /// That the process is up.

@@ -47,8 +47,9 @@ impl Store {
             SCAN_LIMIT,
         ]
         .map(str::as_bytes);
-        let (history, unread_count, unread, last, peer_read, next_before, next_after) =
-            self.run::<Reply>(&READ_CONVERSATION, &keys, &args).await?;
+        let reply = self.run::<Reply>(&READ_CONVERSATION, &keys, &args).await;
+        let reply = reply.map_err(|e| if query.peek { e.of_reading() } else { e });
+        let (history, unread_count, unread, last, peer_read, next_before, next_after) = reply?;
         Ok(Conversation {
             user,
             peer,

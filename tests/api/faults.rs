@@ -181,13 +181,17 @@ async fn every_201_survives_the_death_of_a_redis_of_ones_own() {
 async fn all_unavailable(app: &TestApp) {
     let begun = Instant::now();
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
-    let (sent, read, ready, alive) = tokio::join!(
+    let (sent, read, peeked, ready, alive) = tokio::join!(
         app.post(&message),
         app.get("/conversations/bob/alice"),
+        app.get("/conversations/bob/alice?peek=true"),
         app.get("/readyz"),
         app.get("/healthz"),
     );
-    for answer in [sent, read, ready] {
+    for answer in [&peeked, &ready] {
+        answer.problem(503, "UNAVAILABLE");
+    }
+    for answer in [sent, read, peeked, ready] {
         assert_eq!(answer.status, 503, "{answer:?}");
         answer.any_problem();
         assert_eq!(answer.header("retry-after"), "1");
