@@ -197,3 +197,33 @@ async fn a_request_after_a_refused_one_on_the_same_connection_is_itself() {
     wire.write(good);
     assert_eq!(wire.answer().unwrap().status, 201);
 }
+
+#[tokio::test]
+async fn what_is_not_http_is_hung_up_on() {
+    let app = spawn_app();
+    let large = format!(
+        "GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n",
+        "x".repeat(200_000)
+    );
+    let cases = [
+        (
+            "headers that drip",
+            408,
+            "GET /healthz HTTP/1.1\r\nhost: x\r\nx-",
+        ),
+        ("another protocol", 400, "EHLO example.com\r\n\r\n"),
+        (
+            "a length that is none",
+            400,
+            "POST /messages HTTP/1.1\r\ncontent-length: abc\r\n\r\nx",
+        ),
+        ("headers too large", 431, &large),
+    ];
+    for (reason, status, request) in cases {
+        // Refused below routing, where there is no request yet: a status without a document.
+        let answer = exchange(&app.address, request);
+        assert_eq!(answer.status, status, "{reason}");
+        assert_eq!(answer.header("connection"), "close", "{reason}");
+    }
+    is_unharmed(&app).await;
+}
