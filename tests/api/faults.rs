@@ -227,6 +227,34 @@ async fn a_redis_that_hangs_is_told_in_time() {
     assert_eq!(seqs(&page["history"]), (1..=last).rev().collect::<Vec<_>>());
 }
 
+/// Keeps Redis busy for three seconds, of which it says so after a twentieth.
+fn occupy(redis: &RedisServer) -> std::thread::JoinHandle<()> {
+    let mut redis = redis.connect();
+    let mut config = cmd("CONFIG");
+    config
+        .arg("SET")
+        .arg("busy-reply-threshold")
+        .arg("50")
+        .exec(&mut redis)
+        .unwrap();
+    let script = "local function now() return tonumber(redis.call('TIME')[1]) end \
+        local begun = now() while now() < begun + 4 do end";
+    std::thread::spawn(move || cmd("EVAL").arg(script).arg("0").exec(&mut redis).unwrap())
+}
+
+#[tokio::test]
+async fn a_redis_that_is_busy_is_told_in_time_and_keeps_nothing_it_refused() {
+    let redis = RedisServer::volatile();
+    let app = spawn_app_on(&redis.url());
+    app.send("alice", "bob", "one").await;
+    let busy = occupy(&redis);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    all_unavailable(&app).await;
+    busy.join().unwrap();
+    assert_eq!(app.send("alice", "bob", "two").await["seq"], 2);
+    assert_eq!(app.read("bob", "alice").await["unread_count"], 2);
+}
+
 /// What else happens to a full Redis.
 type Meanwhile = fn(&mut redis::Connection);
 
