@@ -314,9 +314,12 @@ fn every_setting_is_in_the_readme_and_no_other() {
     assert!(variables().contains("DUOLOGUE_BIND"));
     // Written beside this test; until it is there, there is nothing to hold it to.
     if let Ok(readme) = std::fs::read_to_string(root().join("README.md")) {
-        let settings = rows(&readme)
-            .into_iter()
-            .filter(|row| row.starts_with("DUOLOGUE_"));
+        let cells = readme
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .flat_map(|row| row.split('|'));
+        let names = cells.map(|cell| cell.trim().trim_matches('`').to_owned());
+        let settings = names.filter(|name| name.starts_with("DUOLOGUE_"));
         assert_eq!(settings.collect::<BTreeSet<_>>(), variables());
     }
 }
