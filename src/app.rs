@@ -1,18 +1,20 @@
 //! The service as a whole: build, run, stop.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::config::Config;
+use crate::auth::{Authenticator, Jwks};
+use crate::config::{AccessError, Config};
 use crate::error::Error;
-use crate::http::Http;
+use crate::http::{self, Certificate, Http, Policies, ServeError, TlsError};
 use crate::metrics::Metrics;
-use crate::redis_process::{self, RedisProcess};
+use crate::redis_process::{RedisProcess, StartError};
 use crate::store::{Health, Store};
 
 /// How long a Redis of the user's own may take to appear at start. It is usually started beside
@@ -23,10 +25,19 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum AppError {
-    #[error("cannot serve on {0}: {1} (DUOLOGUE_BIND)")]
-    Bind(SocketAddr, io::Error),
+    #[error("cannot serve on {0}: {1} ({2})")]
+    Bind(SocketAddr, io::Error, &'static str),
+    #[error(
+        "{0} can be reached from other machines and nobody would be asked who they are: set \
+         DUOLOGUE_SERVICE_KEYS (duologue key makes one) or DUOLOGUE_JWT_SECRET, or bind to 127.0.0.1"
+    )]
+    Open(SocketAddr),
     #[error(transparent)]
-    Embedded(#[from] redis_process::StartError),
+    Access(#[from] AccessError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Embedded(#[from] StartError),
     #[error("no Redis at DUOLOGUE_REDIS_URL: {0}")]
     NoRedis(Error),
     #[error("this Redis is version {0}; Duologue needs 7.0 or later")]
@@ -37,14 +48,20 @@ pub enum AppError {
     Store(Error),
     #[error("the address in DUOLOGUE_REDIS_URL cannot be used: {0}")]
     Url(String),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     #[error("the HTTP server stopped: {0}")]
-    Serve(#[from] io::Error),
+    Stopped(#[from] io::Error),
 }
 
 /// A service that is built and listens, but does not serve yet.
 pub struct App {
     config: Config,
     listener: TcpListener,
+    metrics_listener: Option<TcpListener>,
+    certificate: Option<Arc<Certificate>>,
+    authenticator: Authenticator,
+    jwks: Option<Arc<Jwks>>,
     store: Store,
     metrics: Arc<Metrics>,
     health: Health,
@@ -53,31 +70,34 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the address, starts the private Redis if there is to be one, and opens the store.
+    /// Binds the addresses, reads the secrets, starts the private Redis if there is to be one, and
+    /// opens the store.
     pub async fn build(config: Config) -> Result<Self, AppError> {
-        let bind = config.bind;
-        let listener = TcpListener::bind(bind).map_err(|e| AppError::Bind(bind, e))?;
-        let (redis, url) = match &config.redis_url {
-            Some(url) => (None, url.clone()),
-            None => {
-                let redis = RedisProcess::start(&config.data_dir, config.fsync).await?;
-                let url = redis.url();
-                (Some(redis), url)
-            }
-        };
+        // redis-rs and reqwest ask for one; a second call, in tests, finds the first one's.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (authenticator, jwks) = config.access.authenticator().await?;
+        if authenticator.is_open() && !config.bind.ip().is_loopback() {
+            return Err(AppError::Open(config.bind));
+        }
+        let network = &config.network;
+        let pem = network.tls_cert.as_deref().zip(network.tls_key.as_deref());
+        let certificate = pem
+            .map(|(cert, key)| Certificate::open(cert, key))
+            .transpose()?;
+        let listener = bind(config.bind, "DUOLOGUE_BIND")?;
+        let metrics_listener = network
+            .metrics_bind
+            .map(|address| bind(address, "DUOLOGUE_METRICS_BIND"));
         let metrics = Arc::new(Metrics::new());
-        let store = Store::new(&url, metrics.clone()).map_err(|e| AppError::Url(e.to_string()))?;
-        let health = wait_for(&store).await.map_err(AppError::NoRedis)?;
-        if !health.is_recent_enough() {
-            return Err(AppError::OldRedis(health.version));
-        }
-        for warning in health.durability.warnings() {
-            tracing::warn!("{warning}");
-        }
-        store.open_store().await.map_err(AppError::Store)?;
+        let (store, redis) = connect(&config, metrics.clone()).await?;
+        let health = open(&store).await?;
         Ok(Self {
+            metrics_listener: metrics_listener.transpose()?,
             config,
             listener,
+            certificate,
+            authenticator,
+            jwks,
             store,
             metrics,
             health,
@@ -90,14 +110,26 @@ impl App {
         self.listener.local_addr()
     }
 
+    /// The address of `/metrics`, if it has its own.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_listener
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok())
+    }
+
     /// What a person wants to know when it starts.
     pub fn banner(&self) -> String {
         let address = self.address().unwrap_or(self.config.bind);
-        let durability = &self.health.durability;
-        let data = match (&self.config.redis_url, durability.appendfsync.as_deref()) {
-            (Some(_), _) => "your Redis (DUOLOGUE_REDIS_URL)".to_owned(),
-            (None, _) => self.config.data_dir.display().to_string(),
+        let scheme = if self.certificate.is_some() {
+            "https"
+        } else {
+            "http"
         };
+        let data = match self.config.redis_url {
+            Some(_) => "your Redis (DUOLOGUE_REDIS_URL)".to_owned(),
+            None => self.config.data_dir.display().to_string(),
+        };
+        let durability = &self.health.durability;
         let safe = match durability.appendfsync.as_deref() {
             Some("always") if durability.appendonly => {
                 "a message is on disk before it is acknowledged"
@@ -105,68 +137,123 @@ impl App {
             Some("everysec") if durability.appendonly => "flushed to disk every second",
             _ => "weak; see /readyz",
         };
-        let open = if address.ip().is_loopback() {
-            "to everybody on this machine, and nobody else"
-        } else {
-            "TO EVERYBODY WHO REACHES THIS ADDRESS"
+        let who = match (&self.authenticator.tokens, &self.authenticator.keys) {
+            (None, None) => {
+                "everybody on this machine: no secret is set, so it is open on loopback"
+            }
+            (Some(_), None) => "users with a token",
+            (None, Some(_)) => "backends with a service key",
+            (Some(_), Some(_)) => "users with a token, backends with a service key",
         };
         let Health { version, .. } = &self.health;
         format!(
-            "Duologue {} on http://{address}\n  \
-             API     http://{address}/docs\n  \
+            "Duologue {} on {scheme}://{address}\n  \
+             docs    {scheme}://{address}/docs (Swagger UI)\n  \
              data    {data} (Redis {version}; {safe})\n  \
-             open    {open}",
+             access  {who}",
             env!("CARGO_PKG_VERSION"),
         )
     }
 
     /// Serves until `stop`, then finishes what was begun, then stops the private Redis.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
-        let Self {
-            config,
-            listener,
-            store,
-            metrics,
-            mut redis,
-            ..
-        } = self;
+        let (access, network) = (&self.config.access, &self.config.network);
+        let followers = self.followers();
         let server = Http {
-            store,
-            metrics,
-            workers: config.workers(),
+            policies: Policies::new(access.send_rate.0, access.read_rate.0),
+            trusted_proxies: network.trusted_proxies.clone(),
+            cors_origins: network.cors_origins.clone(),
+            docs: network.docs,
+            metrics_here: self.metrics_listener.is_none(),
+            workers: self.config.workers(),
+            store: self.store,
+            metrics: self.metrics.clone(),
+            authenticator: Arc::new(self.authenticator),
+            certificate: self.certificate,
+        };
+        let server = server.serve(self.listener)?;
+        let mut handles = vec![server.handle()];
+        let mut serving = vec![tokio::spawn(server)];
+        if let Some(listener) = self.metrics_listener {
+            let server = http::serve_metrics(self.metrics, listener)?;
+            handles.push(server.handle());
+            serving.push(tokio::spawn(server));
         }
-        .serve(listener)?;
-        let handle = server.handle();
-        let serving = tokio::spawn(server);
+        let mut redis = self.redis;
         let died = async {
             match &mut redis {
                 Some(redis) => redis.died().await,
-                None => std::future::pending().await,
+                None => pending().await,
             }
         };
         let outcome = tokio::select! {
             () = stop => Ok(()),
             log = died => Err(AppError::RedisDied(log)),
         };
-        handle.stop(true).await;
-        let served = serving.await;
+        for handle in handles {
+            handle.stop(true).await;
+        }
+        for follower in followers {
+            follower.abort();
+        }
         if let Some(redis) = redis {
             redis.stop().await;
         }
         outcome?;
-        served.map_err(io::Error::other)??;
+        for served in serving {
+            served.await.map_err(io::Error::other)??;
+        }
         Ok(())
+    }
+
+    /// What follows files and URLs that may change while the service runs.
+    fn followers(&self) -> Vec<JoinHandle<()>> {
+        let jwks = self.jwks.clone().map(|jwks| tokio::spawn(jwks.follow()));
+        let certificate = self
+            .certificate
+            .clone()
+            .map(|cert| tokio::spawn(cert.follow()));
+        jwks.into_iter().chain(certificate).collect()
     }
 }
 
-/// Waits until Redis answers, loading included.
-async fn wait_for(store: &Store) -> Result<Health, Error> {
-    let deadline = Instant::now() + REDIS_PATIENCE;
-    loop {
-        match store.health().await {
-            Err(error) if Instant::now() > deadline => return Err(error),
-            Err(_) => sleep(Duration::from_millis(100)).await,
-            ready => return ready,
+fn bind(address: SocketAddr, variable: &'static str) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).map_err(|e| AppError::Bind(address, e, variable))
+}
+
+/// A store on the user's Redis, or on a private one that is started.
+async fn connect(
+    config: &Config,
+    metrics: Arc<Metrics>,
+) -> Result<(Store, Option<RedisProcess>), AppError> {
+    let (url, redis) = match &config.redis_url {
+        Some(url) => (url.clone(), None),
+        None => {
+            let redis = RedisProcess::start(&config.data_dir, config.fsync).await?;
+            (redis.url(), Some(redis))
         }
+    };
+    let certificates = config.network.redis_certificates()?;
+    let store = Store::new(&url, certificates, metrics);
+    Ok((store.map_err(|e| AppError::Url(e.to_string()))?, redis))
+}
+
+/// Waits until Redis answers, loading included, and makes sure that it is one to rely on.
+async fn open(store: &Store) -> Result<Health, AppError> {
+    let deadline = Instant::now() + REDIS_PATIENCE;
+    let health = loop {
+        match store.health().await {
+            Ok(health) => break health,
+            Err(error) if Instant::now() > deadline => return Err(AppError::NoRedis(error)),
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    };
+    if !health.is_recent_enough() {
+        return Err(AppError::OldRedis(health.version));
     }
+    for warning in health.durability.warnings() {
+        tracing::warn!("{warning}");
+    }
+    store.open_store().await.map_err(AppError::Store)?;
+    Ok(health)
 }

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use crate::rate::Quota;
+
 /// Declares [`Code`] from rows of `variant, status, word, what it means`.
 macro_rules! codes {
     ($($variant:ident $status:literal $word:literal $meaning:literal;)*) => {
@@ -40,12 +42,15 @@ macro_rules! codes {
 codes! {
     InvalidRequest       400 "INVALID_REQUEST"        "A field, a parameter or a header is missing, unknown or not acceptable; `errors` names it.";
     MalformedJson        400 "MALFORMED_JSON"         "The body is not valid JSON (RFC 8259).";
+    Unauthenticated      401 "UNAUTHENTICATED"        "The request shows no credential, or none that is accepted.";
+    Forbidden            403 "FORBIDDEN"              "The credential is good, but not for this.";
     NotFound             404 "NOT_FOUND"              "There is nothing at this path.";
     MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "This path does not take this method; `Allow` lists those it takes.";
     RequestTimeout       408 "REQUEST_TIMEOUT"        "The request's body did not arrive in time.";
     PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The request's body is larger than 64 KiB.";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The body must be sent as `Content-Type: application/json`.";
     ReplyToNotFound      422 "REPLY_TO_NOT_FOUND"     "`reply_to` names no message of this conversation.";
+    RateLimited          429 "RATE_LIMITED"           "Too many requests; `Retry-After` says when to come back.";
     Internal             500 "INTERNAL"               "The service failed in a way it should not; nothing more is known.";
     Unavailable          503 "UNAVAILABLE"            "The store is not reachable; nothing was changed. Try again.";
     OutcomeUnknown       503 "OUTCOME_UNKNOWN"        "The store was lost while it worked; the change may or may not have been made.";
@@ -56,14 +61,6 @@ impl Code {
     /// The code a script or Redis refused with, if the table knows its word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.word() == word)
-    }
-
-    /// Seconds after which trying again makes sense (`Retry-After`, RFC 9110 section 10.2.3).
-    pub const fn retry_after(self) -> Option<u32> {
-        match self {
-            Code::Unavailable | Code::OutcomeUnknown => Some(1),
-            _ => None,
-        }
     }
 }
 
@@ -87,6 +84,8 @@ pub struct Error {
     pub detail: Cow<'static, str>,
     /// The fields at fault; empty when the failure is not about the request's content.
     pub fields: Vec<FieldError>,
+    /// What the caller has left, if the failure is that it has too little.
+    pub quota: Option<Quota>,
 }
 
 impl Error {
@@ -96,6 +95,7 @@ impl Error {
             code,
             detail: detail.into(),
             fields: Vec::new(),
+            quota: None,
         }
     }
 
@@ -109,15 +109,29 @@ impl Error {
     }
 
     /// The refusal of one field.
-    pub fn field(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn field(
+        code: Code,
+        pointer: impl Into<String>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
         let field = FieldError {
             pointer: pointer.into(),
-            detail: detail.into(),
+            detail: detail.into().into_owned(),
         };
         Self {
             code,
             detail: code.meaning().into(),
             fields: vec![field],
+            quota: None,
+        }
+    }
+
+    /// Seconds after which trying again makes sense (`Retry-After`, RFC 9110 section 10.2.3).
+    pub fn retry_after(&self) -> Option<u64> {
+        match (self.code, self.quota) {
+            (Code::RateLimited, Some(quota)) => Some(quota.wait_s()),
+            (Code::Unavailable | Code::OutcomeUnknown | Code::RateLimited, _) => Some(1),
+            _ => None,
         }
     }
 }

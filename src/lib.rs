@@ -11,8 +11,10 @@
 //! | [`http`] | the only module that knows actix: routes, extractors, problem documents |
 //! | [`store`] | the only module that knows Redis: keys, the connection, a method a script |
 //! | [`redis_process`] | the private Redis: started, watched, restarted, stopped |
+//! | [`auth`] | who calls and what they may do: tokens, service keys, key sets |
 //! | [`model`] | the words of the trade as types: user, pair, message, conversation |
 //! | [`config`], [`metrics`], [`error`] | every setting, every number, every failure: a table each |
+//! | [`rate`] | rates and what is left of them |
 //!
 //! The decisions on data are in `lua/`, a script an operation. One word goes through all layers:
 //! the operation `send_message` of `openapi.yaml` is the handler `http::messages::send_message`,
@@ -31,10 +33,12 @@
 //! Redis. A connection checked out per request. Decisions on data taken in Rust between two calls.
 
 pub mod app;
+pub mod auth;
 pub mod config;
 pub mod error;
 pub mod http;
 pub mod metrics;
 pub mod model;
+pub mod rate;
 pub mod redis_process;
 pub mod store;

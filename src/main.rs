@@ -2,11 +2,17 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use duologue::app::App;
-use duologue::config::Config;
+use duologue::auth::{Issuance, generate_key};
+use duologue::config::{Command, Config};
+use duologue::model::UserId;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+/// Every end of the binary is a sentence or nothing.
+type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
@@ -16,7 +22,12 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    match run(config).await {
+    let outcome = match &config.command {
+        Some(Command::Token { sub, ttl }) => print_token(&config, sub.clone(), *ttl),
+        Some(Command::Key) => print_key(),
+        None => run(config).await,
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("duologue: {error}");
@@ -25,7 +36,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(config: Config) -> Outcome {
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
@@ -36,5 +47,22 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let app = App::build(config).await?;
     println!("{}", app.banner());
     app.run_until(stop).await?;
+    Ok(())
+}
+
+/// `duologue token`: on standard output, so that it can be put into a variable.
+fn print_token(config: &Config, sub: UserId, ttl: Duration) -> Outcome {
+    let secret = config.access.secret()?;
+    let secret = secret.ok_or("a token is signed with a secret: set DUOLOGUE_JWT_SECRET")?;
+    println!(
+        "{}",
+        Issuance { sub, ttl }.mint(&secret, &config.access.rules())?
+    );
+    Ok(())
+}
+
+/// `duologue key`.
+fn print_key() -> Outcome {
+    println!("{}", generate_key()?);
     Ok(())
 }

@@ -122,6 +122,10 @@ impl Metrics {
 
 /// A three-digit status as text, without an allocation on the path of every request.
 fn status_text(status: u16, digits: &mut [u8; 3]) -> &str {
-    *digits = [status / 100, status / 10, status].map(|n| b"0123456789"[usize::from(n % 10)]);
+    let mut rest = status;
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789"[usize::from(rest % 10)];
+        rest /= 10;
+    }
     str::from_utf8(digits).unwrap_or("000")
 }

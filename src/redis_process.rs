@@ -187,9 +187,9 @@ impl RedisProcess {
             match ping {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(e))
-                    if e.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading) && !loading =>
+                    if e.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
+                        && !std::mem::replace(&mut loading, true) =>
                 {
-                    loading = true;
                     tracing::info!("the private Redis reads its data");
                 }
                 _ => {}

@@ -4,14 +4,19 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 
+use super::access::{self, Policies};
 use super::extract::{PathUsers, QueryParams};
 use super::problem;
+use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{Conversation, PageQuery};
 use crate::store::Store;
 
 problem::refusals!(ReadConversationErrors {
     InvalidRequest,
+    Unauthenticated,
+    Forbidden,
+    RateLimited,
     Internal,
     Unavailable,
     OutcomeUnknown
@@ -21,10 +26,12 @@ problem::refusals!(ReadConversationErrors {
 ///
 /// Answers a page of history, the unread count and the unread messages of `user`, and marks
 /// everything as read, in one atomic step: of several readers at once exactly one is told of each
-/// message as unread. The first path segment is the reader. With `peek=true` nothing is marked.
+/// message as unread. The first path segment is the reader:
+/// a user reads as itself, a backend as anybody. With `peek=true` nothing is marked.
 /// A conversation without messages is an empty one, not an error.
 #[utoipa::path(
     tag = "conversations",
+    security(("user_token" = []), ("service_key" = [])),
     params(PathUsers, PageQuery),
     responses(
         (status = 200, description = "The page, and what was unread until now.", body = Conversation,
@@ -40,14 +47,22 @@ problem::refusals!(ReadConversationErrors {
 )]
 #[get("/conversations/{user}/{peer}")]
 pub async fn read_conversation(
+    caller: Caller,
     users: PathUsers,
     query: QueryParams<PageQuery>,
+    policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
     let PathUsers { user, peer } = users;
-    let conversation = store.read_conversation(user, peer, &query.0).await?;
-    Ok(HttpResponse::Ok()
+    caller.act_as(&user)?;
+    let charge = caller.charge(policies.read);
+    let read = store
+        .read_conversation(user, peer, &query.0, charge.as_ref())
+        .await?;
+    let mut response = HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .content_type("application/json")
-        .body(conversation.to_json()))
+        .body(read.value.to_json());
+    access::announce(response.headers_mut(), read.quota);
+    Ok(response)
 }

@@ -39,7 +39,7 @@ impl Docs {
 /// The contract as YAML
 ///
 /// This document, as it is committed: for generators of clients and for people.
-#[utoipa::path(tag = "operations", responses(
+#[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = String, content_type = "application/yaml",
         example = json!("openapi: 3.1.0\n"))
 ))]
@@ -54,7 +54,7 @@ pub async fn read_openapi_yaml(docs: Data<Docs>) -> HttpResponse {
 /// The contract as JSON
 ///
 /// The same document for tools that read no YAML; Swagger UI is one.
-#[utoipa::path(tag = "operations", responses(
+#[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"}))
 ))]
 #[get("/openapi.json")]
@@ -74,6 +74,8 @@ pub async fn to_swagger_ui() -> HttpResponse {
 
 /// Swagger UI, whose files are part of the binary: it works without a network.
 pub fn swagger_ui() -> SwaggerUi {
-    let config = Config::new(["/openapi.json"]).try_it_out_enabled(true);
+    let config = Config::new(["/openapi.json"])
+        .try_it_out_enabled(true)
+        .persist_authorization(true);
     SwaggerUi::new("/docs/{_:.*}").config(config)
 }

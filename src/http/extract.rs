@@ -81,10 +81,14 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         Err(e) if e.inner().classify() == Category::Data => {
             let message = e.inner().to_string();
             // The position in the text is said better by the pointer.
-            let why = message.split(" at line ").next().unwrap_or(&message);
+            let why = message
+                .split(" at line ")
+                .next()
+                .unwrap_or(&message)
+                .to_owned();
             Err(Error::field(
                 Code::InvalidRequest,
-                pointer("", e.path(), why),
+                pointer("", e.path(), &why),
                 why,
             ))
         }

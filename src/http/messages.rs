@@ -4,8 +4,10 @@ use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 
+use super::access::{self, Policies};
 use super::extract::JsonBody;
 use super::problem;
+use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{Draft, Message, NewMessage};
 use crate::store::Store;
@@ -13,6 +15,9 @@ use crate::store::Store;
 problem::refusals!(SendMessageErrors {
     InvalidRequest,
     MalformedJson,
+    Unauthenticated,
+    Forbidden,
+    RateLimited,
     RequestTimeout,
     PayloadTooLarge,
     UnsupportedMediaType,
@@ -26,9 +31,10 @@ problem::refusals!(SendMessageErrors {
 /// Send a message
 ///
 /// Appends the message to the conversation of `from` and `to` and counts it as unread for `to`,
-/// atomically. A 201 means that it is stored; how safely, `/readyz` tells.
+/// atomically. A user sends as itself, a backend as anybody. A 201 means that it is stored; how safely, `/readyz` tells.
 #[utoipa::path(
     tag = "messages",
+    security(("user_token" = []), ("service_key" = [])),
     request_body(
         content = NewMessage,
         description = "The message.",
@@ -52,18 +58,26 @@ problem::refusals!(SendMessageErrors {
 )]
 #[post("/messages")]
 pub async fn send_message(
+    caller: Caller,
     message: JsonBody<NewMessage>,
+    policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let draft = Draft::new(message.0)?;
-    let (seq, message) = store.send_message(&draft).await?;
+    let JsonBody(mut message) = message;
+    let from = caller.acting_as(message.from.take(), "/from")?;
+    let draft = Draft::new(from, message)?;
+    let charge = caller.charge(policies.send);
+    let sent = store.send_message(&draft, charge.as_ref()).await?;
+    let (seq, message) = sent.value;
     let (from, to, seq) = (draft.from(), draft.to(), seq.get());
     let location = format!(
         "/conversations/{from}/{to}?after={}&limit=1&peek=true",
         seq - 1
     );
-    Ok(HttpResponse::Created()
+    let mut response = HttpResponse::Created()
         .insert_header((LOCATION, location))
         .content_type("application/json")
-        .body(message.0))
+        .body(message.0);
+    access::announce(response.headers_mut(), sent.quota);
+    Ok(response)
 }

@@ -1,10 +1,12 @@
 //! The only module that knows actix.
 //!
 //! A request passes [`observe`] (request id, metrics, log, problem documents), is routed by the
-//! table in [`routes`], is parsed by the extractors of [`extract`] into values of
-//! [`crate::model`], and ends in a handler of three to ten lines that calls the store's method of
-//! its own name.
+//! table in [`routes`], is parsed by the extractors of [`access`] and [`extract`] into values of
+//! [`crate::auth`] and [`crate::model`], and ends in a handler of three to ten lines that calls the
+//! store's method of its own name.
 
+mod access;
+mod address;
 mod conversations;
 mod docs;
 mod extract;
@@ -13,19 +15,37 @@ mod observe;
 mod probes;
 mod problem;
 mod routes;
+mod tls;
 
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_cors::Cors;
 use actix_web::dev::{Extensions, Server};
-use actix_web::{App, HttpServer, web};
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpServer};
+use ipnet::IpNet;
 
+pub use access::Policies;
 pub use docs::openapi_yaml;
 pub use routes::openapi;
+pub use tls::{Certificate, TlsError};
 
+use crate::auth::Authenticator;
 use crate::metrics::Metrics;
 use crate::store::Store;
+
+/// How long a client may take for its headers. A body has [`extract`]'s patience.
+const HEADER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const IDLE_PATIENCE: Duration = Duration::from_secs(75);
+/// Seconds that requests under way have when the service stops.
+const STOP_PATIENCE_S: u64 = 10;
 
 /// What the HTTP layer is made of.
 pub struct Http {
@@ -33,6 +53,20 @@ pub struct Http {
     pub store: Store,
     /// Where requests are counted.
     pub metrics: Arc<Metrics>,
+    /// Tells who calls.
+    pub authenticator: Arc<Authenticator>,
+    /// What each caller may ask for.
+    pub policies: Policies,
+    /// Proxies that are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call.
+    pub cors_origins: Vec<String>,
+    /// Whether to serve Swagger UI and the contract.
+    pub docs: bool,
+    /// Whether to serve `/metrics`, to those who may see it.
+    pub metrics_here: bool,
+    /// Serves HTTPS if given, HTTP if not.
+    pub certificate: Option<Arc<Certificate>>,
     /// Worker threads.
     pub workers: usize,
 }
@@ -48,34 +82,100 @@ impl Drop for Counted {
 
 impl Http {
     /// Serves on a listener until the returned server is stopped. Signals are left to the caller.
-    pub fn serve(self, listener: TcpListener) -> std::io::Result<Server> {
+    pub fn serve(self, listener: TcpListener) -> Result<Server, ServeError> {
         let Self {
             store,
             metrics,
+            authenticator,
+            policies,
             workers,
+            ..
         } = self;
+        let routes = routes::Routes {
+            docs: self.docs,
+            metrics: self.metrics_here,
+        };
         let docs = docs::Docs::new();
+        let proxies = Data::new(address::TrustedProxies(self.trusted_proxies));
         let counted = metrics.clone();
         let server = HttpServer::new(move || {
             // Only a URL that was already parsed goes in, so a worker's handle cannot fail.
             let store = store.another().unwrap_or_else(|_| store.clone());
             App::new()
-                .app_data(web::Data::new(store))
-                .app_data(web::Data::from(metrics.clone()))
+                .app_data(Data::new(store))
+                .app_data(Data::from(metrics.clone()))
+                .app_data(Data::from(authenticator.clone()))
+                .app_data(Data::new(policies))
+                .app_data(proxies.clone())
                 .app_data(docs.clone())
-                .wrap(actix_web::middleware::from_fn(observe::observe))
-                .configure(routes::configure)
+                .wrap(Condition::new(
+                    !self.cors_origins.is_empty(),
+                    cors(&self.cors_origins),
+                ))
+                .wrap(from_fn(observe::observe))
+                .configure(|config| routes.configure(config))
         });
-        server
+        let server = server
             .workers(workers)
             .disable_signals()
-            .shutdown_timeout(10)
-            .client_request_timeout(Duration::from_secs(5))
+            .shutdown_timeout(STOP_PATIENCE_S)
+            .client_request_timeout(HEADER_PATIENCE)
+            .keep_alive(IDLE_PATIENCE)
             .on_connect(move |_, connection: &mut Extensions| {
                 counted.connections.inc();
                 connection.insert(Counted(counted.clone()));
-            })
-            .listen(listener)
-            .map(HttpServer::run)
+            });
+        let server = match self.certificate {
+            Some(certificate) => {
+                server.listen_rustls_0_23(listener, certificate.server_config()?)?
+            }
+            None => server.listen(listener)?,
+        };
+        Ok(server.run())
     }
+}
+
+/// Serves `/metrics` alone, without asking who wants it: on an address of the operator's choice.
+pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        let metrics = Data::from(metrics.clone());
+        App::new()
+            .app_data(metrics)
+            .route("/metrics", web::get().to(probes::metrics_alone))
+    });
+    let server = server
+        .workers(1)
+        .disable_signals()
+        .client_request_timeout(HEADER_PATIENCE);
+    server.listen(listener).map(HttpServer::run)
+}
+
+/// Why serving could not begin.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum ServeError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// What pages of these origins may do: everything that an app does. Credentials are bearer tokens,
+/// so cookies stay out.
+fn cors(origins: &[String]) -> Cors {
+    let cors = origins
+        .iter()
+        .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
+    cors.allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_headers([AUTHORIZATION, CONTENT_TYPE, observe::REQUEST_ID])
+        .expose_headers([
+            LOCATION,
+            RETRY_AFTER,
+            WWW_AUTHENTICATE,
+            observe::REQUEST_ID,
+            access::RATE_LIMIT,
+            access::RATE_LIMIT_POLICY,
+        ])
+        .block_on_origin_mismatch(false)
+        .max_age(3600)
 }

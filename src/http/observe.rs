@@ -3,14 +3,16 @@
 
 use std::time::Instant;
 
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::ResponseError;
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use uuid::Uuid;
 
-use super::problem;
+use super::{access, problem};
+use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 
 /// The id of a request: taken from the client if it sent a sensible one, made otherwise, and
@@ -23,13 +25,20 @@ const NO_ROUTE: &str = "none";
 /// The outermost middleware.
 pub async fn observe(
     req: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
     let started = Instant::now();
     let id = request_id(&req);
     let metrics = req.app_data::<Data<Metrics>>().cloned();
 
-    let mut response = next.call(req).await?;
+    let answer = next.call(req).await?;
+    let (mut response, error) = match answer.status().as_u16() {
+        400.. => {
+            let (response, error) = settle(answer).await;
+            (response.map_into_right_body(), Some(error))
+        }
+        _ => (answer.map_into_left_body(), None),
+    };
 
     response.headers_mut().insert(REQUEST_ID, id.clone());
     let status = response.status().as_u16();
@@ -42,11 +51,10 @@ pub async fn observe(
     }
     let id = id.to_str().unwrap_or_default();
     let milliseconds = elapsed.as_millis();
-    if status < 400 {
+    let Some(error) = error else {
         tracing::debug!(request_id = id, %method, route, status, milliseconds, "answered");
-        return Ok(response.map_into_left_body());
-    }
-    let error = problem::of(&response);
+        return Ok(response);
+    };
     let code = error.code.word();
     if let Some(metrics) = &metrics {
         metrics.error(code);
@@ -59,6 +67,19 @@ pub async fn observe(
         tracing::error!(request_id = id, %method, route, status, code, milliseconds, detail, "failed");
     }
     Ok(problem::render(response, &error, id).map_into_right_body())
+}
+
+/// Decides what a failed request is answered. A credential that was refused once too often turns
+/// into another refusal.
+async fn settle<B: MessageBody + 'static>(
+    response: ServiceResponse<B>,
+) -> (ServiceResponse<BoxBody>, Error) {
+    let error = problem::of(&response);
+    if error.code == Code::Unauthenticated {
+        let error = access::charge_failure(&response, error).await;
+        return (response.into_response(error.error_response()), error);
+    }
+    (response.map_into_boxed_body(), error)
 }
 
 fn request_id(req: &ServiceRequest) -> HeaderValue {

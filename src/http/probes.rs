@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem;
+use crate::auth::Caller;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::store::{Health, Store};
@@ -13,6 +14,11 @@ use crate::store::{Health, Store};
 problem::refusals!(CheckReadyErrors {
     Internal,
     Unavailable
+});
+problem::refusals!(ReadMetricsErrors {
+    Unauthenticated,
+    Forbidden,
+    RateLimited
 });
 
 /// That the process is up.
@@ -29,9 +35,17 @@ pub struct Readiness {
     /// Always `ready`; a service that is not answers 503.
     #[schema(example = "ready")]
     status: &'static str,
+    /// How the store is doing; absent for those who may not see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<RedisHealth>,
+}
+
+/// How the store is doing, and how safe what it says is.
+#[derive(Serialize, ToSchema)]
+pub struct RedisHealth {
     /// The version of Redis, or the one a Valkey is compatible with.
     #[schema(example = "7.0.15")]
-    redis_version: String,
+    version: String,
     /// `master` in Redis' words: the one that takes writes.
     #[schema(example = "master")]
     role: String,
@@ -47,7 +61,7 @@ pub struct Readiness {
     warnings: Vec<String>,
 }
 
-impl From<Health> for Readiness {
+impl From<Health> for RedisHealth {
     fn from(health: Health) -> Self {
         let warnings = health.durability.warnings();
         let Health {
@@ -56,8 +70,7 @@ impl From<Health> for Readiness {
             durability,
         } = health;
         Self {
-            status: "ready",
-            redis_version: version,
+            version,
             role,
             appendonly: durability.appendonly,
             appendfsync: durability.appendfsync,
@@ -70,7 +83,7 @@ impl From<Health> for Readiness {
 /// Whether the process is up
 ///
 /// Says nothing of Redis: a process that waits for its Redis must not be restarted for it.
-#[utoipa::path(tag = "operations", responses(
+#[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "It is.", body = Alive)
 ))]
 #[get("/healthz")]
@@ -80,27 +93,46 @@ pub async fn check_health() -> Json<Alive> {
 
 /// Whether the service can do its work
 ///
-/// Redis runs a script, is the store that was opened, and takes writes. Also tells how safe an
-/// acknowledged message is.
-#[utoipa::path(tag = "operations", responses(
-    (status = 200, description = "It can.", body = Readiness),
+/// Redis runs a script, is the store that was opened, and takes writes. Anybody may ask; a backend
+/// is also told how safe an acknowledged message is.
+#[utoipa::path(tag = "operations", security((), ("service_key" = [])), responses(
+    (status = 200, description = "It can.", body = Readiness,
+        example = json!({"status": "ready", "redis": {"version": "7.0.15", "role": "master", "appendonly": true,
+            "appendfsync": "always", "maxmemory_policy": "noeviction", "warnings": []}})),
     CheckReadyErrors,
 ))]
 #[get("/readyz")]
-pub async fn check_ready(store: Data<Store>) -> Result<Json<Readiness>, Error> {
-    store.check_ready().await.map(|health| Json(health.into()))
+pub async fn check_ready(
+    caller: Option<Caller>,
+    store: Data<Store>,
+) -> Result<Json<Readiness>, Error> {
+    let health = store.check_ready().await?;
+    let may_see = caller.is_some_and(|caller| caller.operate().is_ok());
+    let redis = may_see.then(|| health.into());
+    Ok(Json(Readiness {
+        status: "ready",
+        redis,
+    }))
 }
 
 /// Metrics
 ///
 /// Requests by route and status with latencies, latencies of scripts, errors by code, messages
-/// accepted, open connections, the process. Prometheus text format.
-#[utoipa::path(tag = "operations", responses(
+/// accepted, open connections, the process. Prometheus text format. For backends; served without a
+/// key on an address of its own if the service was told one, and then nowhere else.
+#[utoipa::path(tag = "operations", security(("service_key" = [])), responses(
     (status = 200, description = "All metrics.", body = String, content_type = "text/plain",
-        example = json!("duologue_messages_sent_total 42\n"))
+        example = json!("duologue_messages_sent_total 42\n")),
+    ReadMetricsErrors,
 ))]
 #[get("/metrics")]
-pub async fn read_metrics(metrics: Data<Metrics>) -> HttpResponse {
+pub async fn read_metrics(caller: Caller, metrics: Data<Metrics>) -> Result<HttpResponse, Error> {
+    caller.operate()?;
+    Ok(metrics_alone(metrics).await)
+}
+
+/// `/metrics` on an address of its own.
+pub async fn metrics_alone(metrics: Data<Metrics>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(metrics.render())

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::json;
@@ -15,6 +17,7 @@ use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
 
+use super::access;
 use crate::error::{Code, Error};
 
 /// The media type of a problem document.
@@ -59,13 +62,28 @@ impl ResponseError for Error {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::new(self.status_code());
-        if let Some(seconds) = self.code.retry_after() {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.code == Code::Unauthenticated
+            && let Ok(challenge) = HeaderValue::from_str(&challenge(&self.detail))
+        {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        access::announce(headers, self.quota);
         response
     }
+}
+
+/// What a 401 says in its header (RFC 6750 section 3). The words are this service's own and hold
+/// neither quotes nor any of the credential.
+fn challenge(why: &str) -> String {
+    // Of a request that shows no credential nothing is wrong but that.
+    if why == Code::Unauthenticated.meaning() {
+        return "Bearer realm=\"duologue\"".to_owned();
+    }
+    format!("Bearer realm=\"duologue\", error=\"invalid_token\", error_description=\"{why}\"")
 }
 
 /// What went wrong. What did not come from this service's own code (actix, Swagger UI) is told by

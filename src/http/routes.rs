@@ -5,24 +5,39 @@ use actix_web::dev::ResourceDef;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, ResponseError};
-use utoipa::OpenApi;
 use utoipa::openapi::path::PathItem;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{conversations, docs, messages, probes};
 use crate::error::{Code, Error};
 
+/// Which of the routes that can be switched off are on.
+#[derive(Clone, Copy)]
+pub struct Routes {
+    /// Swagger UI and the contract.
+    pub docs: bool,
+    /// `/metrics`.
+    pub metrics: bool,
+}
+
 /// Every operation.
-fn operations(config: &mut ServiceConfig) {
+fn operations(config: &mut ServiceConfig, on: Routes) {
     config
         .service(messages::send_message)
         .service(conversations::read_conversation)
         .service(probes::check_health)
-        .service(probes::check_ready)
-        .service(probes::read_metrics)
-        .service(docs::read_openapi_yaml)
-        .service(docs::read_openapi_json);
+        .service(probes::check_ready);
+    if on.metrics {
+        config.service(probes::read_metrics);
+    }
+    if on.docs {
+        config
+            .service(docs::read_openapi_yaml)
+            .service(docs::read_openapi_json);
+    }
 }
 
 /// What the contract says beside its operations.
@@ -43,24 +58,58 @@ fn operations(config: &mut ServiceConfig) {
         (name = "conversations", description = "Reading"),
         (name = "operations", description = "Probes, metrics and this contract")
     ),
-    components(schemas(super::problem::Problem, super::problem::ProblemField))
+    components(schemas(super::problem::Problem, super::problem::ProblemField)),
+    modifiers(&Schemes)
 )]
 struct Contract;
+
+/// The two kinds of credentials.
+struct Schemes;
+
+impl Modify for Schemes {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let bearer = |description: &str| {
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some(description))
+        };
+        let user = bearer(
+            "A user's token (JWT, RFC 7519): signed by the host application, `sub` is the user.",
+        );
+        let user = user.bearer_format("JWT");
+        let backend =
+            bearer("A service key: the host application's backend, which acts for any user.");
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("user_token", SecurityScheme::Http(user.build()));
+        components.add_security_scheme("service_key", SecurityScheme::Http(backend.build()));
+    }
+}
 
 /// The contract.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let app = App::new().into_utoipa_app().openapi(Contract::openapi());
-    app.configure(operations).split_for_parts().1
+    let all = Routes {
+        docs: true,
+        metrics: true,
+    };
+    app.configure(|config| operations(config, all))
+        .split_for_parts()
+        .1
 }
 
-/// Serves the table, Swagger UI, and for everything else a 404 or a 405.
-pub fn configure(config: &mut web::ServiceConfig) {
-    operations(&mut ServiceConfig::new(config));
-    config
-        .service(docs::to_swagger_ui)
-        .service(docs::swagger_ui())
-        .app_data(Data::new(Allowed::new()))
-        .default_service(web::to(refuse));
+impl Routes {
+    /// Serves the table, Swagger UI, and for everything else a 404 or a 405.
+    pub fn configure(self, config: &mut web::ServiceConfig) {
+        operations(&mut ServiceConfig::new(config), self);
+        if self.docs {
+            config
+                .service(docs::to_swagger_ui)
+                .service(docs::swagger_ui());
+        }
+        config
+            .app_data(Data::new(Allowed::new()))
+            .default_service(web::to(refuse));
+    }
 }
 
 /// The methods of each path, for `Allow`.

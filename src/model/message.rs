@@ -14,8 +14,9 @@ use crate::error::{Code, Error};
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewMessage {
-    /// The sender.
-    pub from: UserId,
+    /// The sender. May be left out by a user, who sends as itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<UserId>,
     /// The recipient; not the sender.
     pub to: UserId,
     /// The text. Empty only when there are attachments.
@@ -201,11 +202,11 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Accepts what a client sent: gives it its id and its time, and refuses what no single field
-    /// can be blamed for alone.
-    pub fn new(message: NewMessage) -> Result<Self, Error> {
+    /// Accepts what a client sent on behalf of `from`: gives it its id and its time, and refuses
+    /// what no single field can be blamed for alone.
+    pub fn new(from: UserId, message: NewMessage) -> Result<Self, Error> {
         let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
-        if message.from == message.to {
+        if from == message.to {
             return refused("/to", "a message goes to somebody else than its sender");
         }
         if message.body.0.is_empty() && message.attachments.is_empty() {
@@ -218,12 +219,12 @@ impl Draft {
             return refused("/attachments", "a message has at most 10 attachments");
         }
         let NewMessage {
-            from,
             to,
             body,
             reply_to,
             attachments,
             metadata,
+            ..
         } = message;
         let id = Uuid::now_v7();
         Ok(Self {

@@ -1,9 +1,10 @@
 //! Conversations in Redis.
 
-use super::Store;
 use super::script::READ_CONVERSATION;
+use super::{Charged, Store};
 use crate::error::{Code, Error};
 use crate::model::{Conversation, PageQuery, Pair, Range, Seq, StoredMessage, UserId};
+use crate::rate::Charge;
 
 /// Unread messages that one read returns, at most. The count is exact beyond it.
 const UNREAD_LIMIT: &str = "500";
@@ -22,7 +23,8 @@ impl Store {
         user: UserId,
         peer: UserId,
         query: &PageQuery,
-    ) -> Result<Conversation, Error> {
+        charge: Option<&Charge>,
+    ) -> Result<Charged<Conversation>, Error> {
         let pair = Pair::of(&user, &peer);
         let keys = [
             self.keys.messages(&pair),
@@ -47,20 +49,25 @@ impl Store {
             SCAN_LIMIT,
         ]
         .map(str::as_bytes);
-        let reply = self.run::<Reply>(&READ_CONVERSATION, &keys, &args).await;
+        let reply = self
+            .run_charged::<Reply>(&READ_CONVERSATION, charge, &keys, &args)
+            .await;
         let reply = reply.map_err(|e| if query.peek { e.of_reading() } else { e });
-        let (history, unread_count, unread, last, peer_read, next_before, next_after) = reply?;
-        Ok(Conversation {
-            user,
-            peer,
-            history: history.into_iter().map(StoredMessage).collect(),
-            unread_count,
-            unread: unread.into_iter().map(StoredMessage).collect(),
-            last_seq: seq(last)?,
-            peer_read_seq: seq(peer_read)?,
-            next_before: cursor(next_before)?,
-            next_after: cursor(next_after)?,
-        })
+        reply?.try_map(
+            |(history, unread_count, unread, last, read, next_before, next_after)| {
+                Ok(Conversation {
+                    user,
+                    peer,
+                    history: history.into_iter().map(StoredMessage).collect(),
+                    unread_count,
+                    unread: unread.into_iter().map(StoredMessage).collect(),
+                    last_seq: seq(last)?,
+                    peer_read_seq: seq(read)?,
+                    next_before: cursor(next_before)?,
+                    next_after: cursor(next_after)?,
+                })
+            },
+        )
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message` |
 //! | `dm:{c}:unread:<pair>` | hash: user -> unread count | conversation | never | `send_message`, `read_conversation` |
 //! | `dm:{c}:meta:<pair>` | hash: `seq`, `read:<user>` | conversation | never | `send_message`, `read_conversation` |
+//! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; here the user is a policy and a caller, `send:user:alice` | user | when full | `charge_rate` |
 //! | `dm:partitions` | string: the number of partitions | its own | never | `open_store` |
 //!
 //! `{c}` is a hash tag: Redis Cluster places a key by what stands between the braces. It names one
@@ -14,6 +15,7 @@
 use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
 
 use crate::model::Pair;
+use crate::rate::Charge;
 
 /// How many partitions conversations and users are spread over. Written into the store when it is
 /// made; changing it would move every key.
@@ -74,6 +76,11 @@ impl Keys {
         self.of_pair("meta", pair)
     }
 
+    /// The bucket of a caller for one kind of work.
+    pub fn rate(&self, charge: &Charge) -> String {
+        self.of_user("rate", &format!("{}:{}", charge.policy.name, charge.caller))
+    }
+
     /// The number of partitions of this store.
     pub fn partitions(&self) -> String {
         "dm:partitions".to_owned()
@@ -81,8 +88,16 @@ impl Keys {
 
     fn of_pair(&self, kind: &str, pair: &Pair) -> String {
         let pair = pair.as_str();
-        let partition = PARTITION_HASH.checksum(pair.as_bytes()) % u32::from(PARTITIONS);
-        let tag = &self.tags[partition as usize];
-        format!("dm:{{{tag}}}:{kind}:{pair}")
+        format!("dm:{{{}}}:{kind}:{pair}", self.tag(pair))
+    }
+
+    fn of_user(&self, kind: &str, user: &str) -> String {
+        format!("dm:{{{}}}:{kind}:{user}", self.tag(user))
+    }
+
+    /// The tag of the partition of a pair or a user.
+    fn tag(&self, member: &str) -> &str {
+        let partition = PARTITION_HASH.checksum(member.as_bytes()) % u32::from(PARTITIONS);
+        &self.tags[partition as usize]
     }
 }

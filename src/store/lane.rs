@@ -18,11 +18,14 @@ use redis::{
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::script::{SCRIPTS, Script};
+use super::script::{SCRIPTS, Text};
 use crate::error::{Code, Error};
 
 /// How long a request waits for Redis, everything included. Clients are promised 2.5 s.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a request goes on trying while Redis refuses. Shorter than [`PATIENCE`]: an answer is
+/// worth more waiting than a refusal.
+const PERSISTENCE: Duration = Duration::from_secs(1);
 /// Between two attempts on a Redis that is not ready. Short enough that its restart goes unnoticed.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -74,11 +77,12 @@ impl Lane {
     /// Runs a script, within [`PATIENCE`].
     pub(super) async fn call(
         &self,
-        script: &Script,
+        script: &Text,
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<Value, Error> {
-        let deadline = Instant::now() + PATIENCE;
+        let started = Instant::now();
+        let deadline = started + PATIENCE;
         loop {
             let refusal = match timeout_at(deadline, self.connected()).await {
                 Err(_) => return Err(Code::Unavailable.into()),
@@ -99,7 +103,7 @@ impl Lane {
             if refusal.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
                 self.discard().await;
             }
-            if Instant::now() + PAUSE >= deadline {
+            if started.elapsed() >= PERSISTENCE {
                 return Err(unavailable(&refusal));
             }
             sleep(PAUSE).await;
@@ -136,7 +140,7 @@ impl Lane {
             Some("OOM") => Code::StorageFull.into(),
             Some("MISCONF" | "NOREPLICAS") => unavailable(&error),
             word => match word.and_then(Code::from_word) {
-                Some(code) => code.into(),
+                Some(code) => refused(code, &error),
                 None => Error::new(Code::Internal, format!("Redis refused: {error}")),
             },
         }
@@ -145,7 +149,7 @@ impl Lane {
 
 async fn evaluate(
     connection: &mut MultiplexedConnection,
-    script: &Script,
+    script: &Text,
     keys: &[String],
     args: &[&[u8]],
 ) -> RedisResult<Value> {
@@ -171,7 +175,7 @@ async fn load_scripts(connection: &mut MultiplexedConnection) -> RedisResult<()>
         pipeline
             .cmd("SCRIPT")
             .arg("LOAD")
-            .arg(script.source)
+            .arg(script.free.source.as_str())
             .ignore();
     }
     match pipeline.query_async(connection).await {
@@ -191,6 +195,14 @@ fn was_not_run(error: &RedisError) -> bool {
             )
         }
         _ => error.code() == Some("BUSY"),
+    }
+}
+
+/// A script's own refusal, in its words.
+fn refused(code: Code, error: &RedisError) -> Error {
+    match error.detail() {
+        Some(words) => Error::new(code, words.to_owned()),
+        None => code.into(),
     }
 }
 

@@ -10,21 +10,26 @@ mod health;
 mod keys;
 mod lane;
 mod messages;
+mod rates;
 mod script;
 
 use std::sync::Arc;
 
 use deadpool_redis::{Manager, Pool};
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisResult};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult,
+};
 
 pub use health::{Durability, Health};
 pub use keys::{Keys, PARTITIONS};
+pub use rates::Charged;
+pub use redis::{ClientTlsConfig, TlsCertificates};
 pub use script::SCRIPTS;
 
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use lane::Lane;
-use script::Script;
+use script::{Script, Text};
 
 /// A handle on the store. Cheap to clone; clones share one connection. [`Store::another`] makes a
 /// handle with a connection of its own.
@@ -40,8 +45,19 @@ pub struct Store {
 
 impl Store {
     /// A store at a Redis URL (`redis://`, `rediss://`, `unix://`). Connects on first use.
-    pub fn new(url: &str, metrics: Arc<Metrics>) -> RedisResult<Self> {
-        let target = Arc::new(lane::connection_info(url.into_connection_info()?));
+    /// Certificates are for `rediss://`; without them the system's authorities are trusted.
+    pub fn new(
+        url: &str,
+        certificates: Option<TlsCertificates>,
+        metrics: Arc<Metrics>,
+    ) -> RedisResult<Self> {
+        let url = match certificates {
+            None => url.into_connection_info()?,
+            Some(certificates) => Client::build_with_tls(url, certificates)?
+                .get_connection_info()
+                .clone(),
+        };
+        let target = Arc::new(lane::connection_info(url));
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(lane::PATIENCE))
             .set_response_timeout(Some(lane::PATIENCE));
@@ -76,13 +92,23 @@ impl Store {
     }
 
     /// Runs a script and gives its reply a type.
-    async fn run<T: redis::FromRedisValue>(
+    async fn run<T: FromRedisValue>(
         &self,
         script: &'static Script,
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<T, Error> {
-        let timer = self.metrics.script_seconds(script.name).start_timer();
+        self.call(script.name, &script.free, keys, args).await
+    }
+
+    async fn call<T: FromRedisValue>(
+        &self,
+        name: &str,
+        script: &'static Text,
+        keys: &[String],
+        args: &[&[u8]],
+    ) -> Result<T, Error> {
+        let timer = self.metrics.script_seconds(name).start_timer();
         let reply = self.lane.call(script, keys, args).await;
         timer.observe_duration();
         let reply = if script.only_reads() {
@@ -91,8 +117,8 @@ impl Store {
             reply
         };
         redis::from_redis_value(reply?).map_err(|e| {
-            let detail = format!("{} answered out of form: {e}", script.name);
-            Error::new(crate::error::Code::Internal, detail)
+            let detail = format!("{name} answered out of form: {e}");
+            Error::new(Code::Internal, detail)
         })
     }
 }

@@ -4,12 +4,20 @@ use std::sync::LazyLock;
 
 use redis::Cmd;
 
-/// A Lua script of the folder `lua`.
+/// A Lua script of the folder `lua`, alone and composed with `charge_rate`.
 pub struct Script {
     /// Its file name without `.lua`, which is also the name of the store's method that runs it.
     pub name: &'static str,
-    /// Its text.
-    pub source: &'static str,
+    /// The file as it is.
+    pub free: Text,
+    /// The same work, in the same round trip as the charge for it.
+    pub charged: Text,
+}
+
+/// The text of a script and the digest that Redis knows it by.
+pub struct Text {
+    /// The text.
+    pub source: LazyLock<String>,
     sha: LazyLock<String>,
 }
 
@@ -17,8 +25,14 @@ macro_rules! scripts {
     ($($constant:ident $name:literal;)*) => {
         $(pub(super) static $constant: Script = Script {
             name: $name,
-            source: include_str!(concat!("../../lua/", $name, ".lua")),
-            sha: LazyLock::new(|| redis::Script::new($constant.source).get_hash().to_owned()),
+            free: Text {
+                source: LazyLock::new(|| include_str!(concat!("../../lua/", $name, ".lua")).into()),
+                sha: LazyLock::new(|| sha1(&$constant.free.source)),
+            },
+            charged: Text {
+                source: LazyLock::new(|| charged(&$constant.free.source)),
+                sha: LazyLock::new(|| sha1(&$constant.charged.source)),
+            },
         };)*
 
         /// Every script.
@@ -27,13 +41,49 @@ macro_rules! scripts {
 }
 
 scripts! {
+    CHARGE_RATE       "charge_rate";
     CHECK_READY       "check_ready";
     OPEN_STORE        "open_store";
     READ_CONVERSATION "read_conversation";
     SEND_MESSAGE      "send_message";
 }
 
-impl Script {
+fn sha1(source: &str) -> String {
+    redis::Script::new(source).get_hash().to_owned()
+}
+
+/// Keys that `charge_rate` takes in front of those of the work.
+pub(super) const CHARGE_KEYS: usize = 1;
+/// Arguments that `charge_rate` takes in front of those of the work.
+pub(super) const CHARGE_ARGS: usize = 2;
+
+/// Composes a script with `charge_rate`: each file becomes a function of its own KEYS and ARGV.
+/// The flags of the shebang are those of the work.
+fn charged(work: &str) -> String {
+    let shebang = work
+        .lines()
+        .next()
+        .filter(|line| line.starts_with("#!"))
+        .unwrap_or_default();
+    let body = |source: &str| source.strip_prefix("#!lua\n").unwrap_or(source).to_owned();
+    format!(
+        "{shebang}
+local charge_rate = function(KEYS, ARGV) {charge} end
+local work = function(KEYS, ARGV) {work} end
+local charged = charge_rate(KEYS, ARGV)
+if charged.err then return charged end
+local reply = work({{unpack(KEYS, {keys})}}, {{unpack(ARGV, {args})}})
+if type(reply) == 'table' and reply.err then return reply end
+return {{charged, reply}}
+",
+        charge = body(CHARGE_RATE.free.source.as_str()),
+        work = body(work),
+        keys = CHARGE_KEYS + 1,
+        args = CHARGE_ARGS + 1,
+    )
+}
+
+impl Text {
     /// Whether Redis lets it write nothing. Then its outcome is never unknown.
     pub(super) fn only_reads(&self) -> bool {
         self.source.starts_with("#!lua flags=no-writes\n")
@@ -47,7 +97,7 @@ impl Script {
     /// The call by text: what is sent when Redis has forgotten it. One round trip, and unlike
     /// `SCRIPT LOAD` it works when memory is full.
     pub(super) fn eval(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
-        call("EVAL", self.source, keys, args)
+        call("EVAL", &self.source, keys, args)
     }
 }
 

@@ -161,13 +161,15 @@ fn sources(folder: &str) -> String {
 #[test]
 fn one_word_goes_through_contract_handler_store_and_script() {
     let (http, store) = (sources("src/http"), sources("src/store"));
+    // However the formatter breaks the calls.
+    let calls: String = http.split_whitespace().collect();
     for (_, _, op) in operations() {
         let id = op["operationId"].as_str().unwrap();
         assert!(
             http.contains(&format!("pub async fn {id}(")),
             "no handler {id}"
         );
-        let calls_store = http.contains(&format!("store.{id}("));
+        let calls_store = calls.contains(&format!("store.{id}("));
         let method = store.contains(&format!("pub async fn {id}("));
         assert_eq!(
             (calls_store, method),
@@ -215,7 +217,9 @@ async fn answers_hold_exactly_what_their_schemas_declare() {
     compare("NewMessage", &everything);
     compare("Conversation", &app.read("bob", "alice").await);
     compare("Alive", &app.get("/healthz").await.json(200));
-    compare("Readiness", &app.get("/readyz").await.json(200));
+    let readiness = app.get("/readyz").await.json(200);
+    compare("Readiness", &readiness);
+    compare("RedisHealth", &readiness["redis"]);
     let problem = app.post(&json!({})).await.any_problem();
     compare("Problem", &problem);
     compare("ProblemField", &problem["errors"][0]);

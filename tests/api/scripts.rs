@@ -16,7 +16,7 @@ fn call<T: redis::FromRedisValue>(
     let scripts = duologue::store::SCRIPTS.iter();
     let source = scripts
         .filter(|s| s.name == script)
-        .map(|s| s.source)
+        .map(|s| s.free.source.as_str())
         .next()
         .unwrap();
     cmd("EVAL")
@@ -235,7 +235,7 @@ fn check_ready_tells_the_partitions_or_nothing_and_cannot_write() {
     let scripts = duologue::store::SCRIPTS.iter();
     for script in scripts.filter(|s| s.name.starts_with("check_")) {
         assert!(
-            script.source.starts_with("#!lua flags=no-writes\n"),
+            script.free.source.starts_with("#!lua flags=no-writes\n"),
             "{}",
             script.name
         );

@@ -204,6 +204,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "src/app.rs",
         &[
+            "auth",
             "config",
             "error",
             "http",
@@ -215,14 +216,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "src/http/",
-        &["config", "error", "http", "metrics", "model", "store"],
+        &["auth", "error", "http", "metrics", "model", "rate", "store"],
     ),
-    ("src/store/", &["error", "metrics", "model", "store"]),
+    (
+        "src/store/",
+        &["error", "metrics", "model", "rate", "store"],
+    ),
+    ("src/auth/", &["error", "model", "rate"]),
     ("src/model/", &["error", "model"]),
     ("src/redis_process.rs", &["config"]),
-    ("src/config.rs", &["error", "model", "store"]),
+    ("src/config/", &["auth", "model", "rate", "store"]),
     ("src/metrics.rs", &["error"]),
-    ("src/error.rs", &[]),
+    ("src/error.rs", &["rate"]),
+    ("src/rate.rs", &[]),
     ("src/main.rs", &[]),
     ("src/lib.rs", &[]),
 ];
@@ -301,7 +307,7 @@ fn every_key_is_in_the_table_of_keys() {
 
 /// The settings as the source declares them.
 fn variables() -> BTreeSet<String> {
-    let source = std::fs::read_to_string(root().join("src/config.rs")).unwrap();
+    let source: String = files("src/config", "rs").into_values().collect();
     let variables = source
         .split("env = \"")
         .skip(1)

@@ -1,15 +1,23 @@
 //! Every setting of the service, as a flag and as an environment variable.
 
+mod access;
+mod network;
+
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+use crate::model::UserId;
 use crate::store::Store;
+
+pub use access::{Access, AccessError};
+pub use network::Network;
 
 /// One-to-one messaging for the backends of mobile apps: one binary, one Redis.
 ///
@@ -50,6 +58,34 @@ pub struct Config {
     /// Worker threads; as many as there are cores unless set
     #[arg(long, env = "DUOLOGUE_WORKERS", value_name = "NUMBER")]
     pub workers: Option<NonZeroUsize>,
+
+    /// Who may speak, and how much.
+    #[command(flatten)]
+    pub access: Access,
+
+    /// How the service is reached.
+    #[command(flatten)]
+    pub network: Network,
+
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the binary does beside serving.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Make a user's token, for trying things out; signed with `DUOLOGUE_JWT_SECRET`
+    Token {
+        /// The user
+        #[arg(long, value_name = "USER", value_parser = user)]
+        sub: UserId,
+        /// How long it is good for: 90s, 15m, 1h, 30d
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
+        ttl: Duration,
+    },
+    /// Make a service key, for `DUOLOGUE_SERVICE_KEYS`
+    Key,
 }
 
 /// When the private Redis flushes its append-only file.
@@ -127,6 +163,10 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .to_socket_addrs()
         .map_err(|e| format!("not a host:port: {e}"))?;
     found.next().ok_or_else(|| "no such host".to_owned())
+}
+
+fn user(text: &str) -> Result<UserId, &'static str> {
+    UserId::try_from(text.to_owned())
 }
 
 fn redis_url(text: &str) -> Result<String, String> {

@@ -1,0 +1,125 @@
+//! Who calls, and what they may do.
+//!
+//! Two kinds of callers: a *user* of the host application, who shows a token that the application
+//! signed (JWT, RFC 7519) and acts only as itself; and the application's own *backend*, which
+//! shows a service key and acts for anybody. With neither kind of secret configured the service is
+//! *open*: everybody may do everything, which is allowed on a loopback address only.
+//!
+//! Knows neither HTTP nor Redis.
+
+mod jwks;
+mod service_keys;
+mod tokens;
+
+use crate::error::{Code, Error};
+use crate::model::UserId;
+use crate::rate::{Charge, Policy};
+
+pub use jwks::{Jwks, JwksError, JwksSource};
+pub use service_keys::{KeyId, ServiceKeys, generate_key};
+pub use tokens::{Claims, Issuance, PublicKey, Rules, Secret, Tokens};
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Anybody: the service is open.
+    Anybody,
+    /// A user of the host application.
+    User(UserId),
+    /// The host application's backend, by the key it showed.
+    Backend(KeyId),
+}
+
+impl Caller {
+    /// Makes sure that the caller may act as `user`. The refusal says nothing of what exists.
+    pub fn act_as(&self, user: &UserId) -> Result<(), Error> {
+        match self {
+            Caller::User(own) if own != user => Err(Code::Forbidden.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// As whom the caller acts, given whom it named, if anybody. A user need not name itself.
+    pub fn acting_as(&self, named: Option<UserId>, pointer: &str) -> Result<UserId, Error> {
+        match (self, named) {
+            (_, Some(user)) => self.act_as(&user).map(|()| user),
+            (Caller::User(own), None) => Ok(own.clone()),
+            (Caller::Anybody | Caller::Backend(_), None) => Err(Error::field(
+                Code::InvalidRequest,
+                pointer,
+                "who acts must be named",
+            )),
+        }
+    }
+
+    /// Makes sure that the caller may see how the service is doing.
+    pub fn operate(&self) -> Result<(), Error> {
+        match self {
+            Caller::User(_) => Err(Code::Forbidden.into()),
+            Caller::Anybody | Caller::Backend(_) => Ok(()),
+        }
+    }
+
+    /// What a request costs the caller under a policy. Anybody is nobody in particular, so an open
+    /// service charges none.
+    pub fn charge(&self, policy: Option<Policy>) -> Option<Charge> {
+        let policy = policy?;
+        let caller = match self {
+            Caller::Anybody => return None,
+            Caller::User(user) => format!("user:{user}"),
+            Caller::Backend(key) => format!("key:{key}"),
+        };
+        Some(Charge { policy, caller })
+    }
+}
+
+/// Tells who calls.
+#[derive(Default)]
+pub struct Authenticator {
+    /// Verifies tokens of users, if users may call.
+    pub tokens: Option<Tokens>,
+    /// Knows the backends, if backends may call.
+    pub keys: Option<ServiceKeys>,
+}
+
+impl Authenticator {
+    /// Whether anybody may do everything.
+    pub fn is_open(&self) -> bool {
+        self.tokens.is_none() && self.keys.is_none()
+    }
+
+    /// Who shows this `Authorization` header (RFC 6750). The error says what is wrong with it and
+    /// never repeats any of it.
+    pub fn authenticate(&self, authorization: Option<&[u8]>) -> Result<Caller, Error> {
+        if self.is_open() {
+            return Ok(Caller::Anybody);
+        }
+        let refused = |why: &'static str| Err(Error::new(Code::Unauthenticated, why));
+        let Some(authorization) = authorization else {
+            return Err(Code::Unauthenticated.into());
+        };
+        let Some(credential) = bearer(authorization) else {
+            return refused("the `Authorization` header is not of the form `Bearer` and one word");
+        };
+        // A token has two dots (RFC 7515 section 3.1), a service key has none.
+        match (&self.tokens, &self.keys) {
+            (Some(tokens), _) if credential.contains('.') => {
+                tokens.verify(credential).map(Caller::User)
+            }
+            (_, Some(keys)) if !credential.contains('.') => match keys.find(credential) {
+                Some(key) => Ok(Caller::Backend(key)),
+                None => refused("the service key is not known"),
+            },
+            _ => refused("this kind of credential is not accepted here"),
+        }
+    }
+}
+
+/// The credential of a header of the scheme `Bearer`, which is not case-sensitive (RFC 9110
+/// section 11.1).
+fn bearer(authorization: &[u8]) -> Option<&str> {
+    let (scheme, credential) = str::from_utf8(authorization).ok()?.split_once(' ')?;
+    let credential = credential.trim();
+    let whole = !credential.is_empty() && credential.bytes().all(|b| b.is_ascii_graphic());
+    (scheme.eq_ignore_ascii_case("bearer") && whole).then_some(credential)
+}

@@ -1,0 +1,80 @@
+//! Service keys: what the host application's backends show.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+/// The keys that are accepted: several at once, so that they can be rotated. Only their digests
+/// are kept, so comparing takes the same time whatever a wrong key has in common with a right one,
+/// and a dump of memory holds none.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServiceKeys(Vec<[u8; 32]>);
+
+impl ServiceKeys {
+    /// The id of a key, if it is one of those accepted.
+    pub fn find(&self, shown: &str) -> Option<KeyId> {
+        let shown = digest(shown);
+        // All of them are compared, found or not.
+        let known = self
+            .0
+            .iter()
+            .fold(Choice::from(0), |known, key| known | key.ct_eq(&shown));
+        bool::from(known).then(|| KeyId([shown[0], shown[1], shown[2], shown[3]]))
+    }
+}
+
+/// What a key is called in counters: the beginning of its digest, which says nothing of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyId([u8; 4]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", u32::from_be_bytes(self.0))
+    }
+}
+
+impl FromStr for ServiceKeys {
+    type Err = &'static str;
+
+    /// Reads keys separated by commas or white space.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let keys = text
+            .split([',', ' ', '\n', '\r', '\t'])
+            .filter(|key| !key.is_empty());
+        let keys = keys.map(|key| {
+            let allowed = |b: u8| b.is_ascii_graphic() && b != b'.';
+            if key.len() >= 32 && key.bytes().all(allowed) {
+                Ok(digest(key))
+            } else {
+                Err("each service key has at least 32 printable characters, none of them a dot")
+            }
+        });
+        match keys.collect::<Result<Vec<_>, _>>()? {
+            keys if keys.is_empty() => Err("there is no service key in it"),
+            keys => Ok(Self(keys)),
+        }
+    }
+}
+
+/// Digests are not secret in the way keys are, but no log has a use for them.
+impl fmt::Debug for ServiceKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} service keys", self.0.len())
+    }
+}
+
+fn digest(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+/// Makes a key of 256 random bits: `dk_` and 43 characters. The prefix lets scanners for leaked
+/// secrets recognize it.
+pub fn generate_key() -> Result<String, getrandom::Error> {
+    let mut bits = [0; 32];
+    getrandom::fill(&mut bits)?;
+    Ok(format!("dk_{}", URL_SAFE_NO_PAD.encode(bits)))
+}

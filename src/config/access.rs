@@ -1,0 +1,199 @@
+//! Settings of who may speak, and how much.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::auth::{Authenticator, Jwks, JwksSource, PublicKey, Rules, Secret, ServiceKeys, Tokens};
+use crate::rate::Limit;
+
+/// Who may speak, and how much.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Who may speak")]
+pub struct Access {
+    /// The secret that user tokens are signed with (HS256): at least 32 bytes
+    #[arg(
+        long,
+        env = "DUOLOGUE_JWT_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true
+    )]
+    pub jwt_secret: Option<Secret>,
+
+    /// A file that holds the secret
+    #[arg(long, env = "DUOLOGUE_JWT_SECRET_FILE", value_name = "FILE")]
+    pub jwt_secret_file: Option<PathBuf>,
+
+    /// A PEM file of the public key that verifies user tokens (RS256, ES256 or `EdDSA`, by its kind)
+    #[arg(long, env = "DUOLOGUE_JWT_PUBLIC_KEY", value_name = "FILE")]
+    pub jwt_public_key: Option<PathBuf>,
+
+    /// A file or https URL of a set of such keys (RFC 7517); followed without a restart
+    #[arg(long, env = "DUOLOGUE_JWKS", value_name = "FILE|URL")]
+    pub jwks: Option<JwksSource>,
+
+    /// What the `aud` of a user token must be; not checked unless set
+    #[arg(long, env = "DUOLOGUE_JWT_AUDIENCE", value_name = "NAME")]
+    pub jwt_audience: Option<String>,
+
+    /// What the `iss` of a user token must be; not checked unless set
+    #[arg(long, env = "DUOLOGUE_JWT_ISSUER", value_name = "NAME")]
+    pub jwt_issuer: Option<String>,
+
+    /// Keys of backends, which may act for any user: comma-separated, each at least 32 characters
+    #[arg(
+        long,
+        env = "DUOLOGUE_SERVICE_KEYS",
+        value_name = "KEYS",
+        hide_env_values = true
+    )]
+    pub service_keys: Option<ServiceKeys>,
+
+    /// A file that holds the keys
+    #[arg(long, env = "DUOLOGUE_SERVICE_KEYS_FILE", value_name = "FILE")]
+    pub service_keys_file: Option<PathBuf>,
+
+    /// Messages that each user and each key may send: so many a second, so many at once; 0 for any
+    #[arg(
+        long,
+        env = "DUOLOGUE_SEND_RATE",
+        value_name = "RATE:BURST",
+        default_value = "20:60"
+    )]
+    pub send_rate: Limit,
+
+    /// Conversations that each user and each key may read: so many a second, so many at once; 0 for any
+    #[arg(
+        long,
+        env = "DUOLOGUE_READ_RATE",
+        value_name = "RATE:BURST",
+        default_value = "100:300"
+    )]
+    pub read_rate: Limit,
+}
+
+/// What is wrong with the settings of who may speak.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum AccessError {
+    #[error("{variable}: the file {file} cannot be read: {why}")]
+    File {
+        variable: &'static str,
+        file: PathBuf,
+        why: std::io::Error,
+    },
+    #[error("{variable}: {why}")]
+    Value { variable: &'static str, why: String },
+    #[error("{0} and {1} are both set; set one of them")]
+    Both(&'static str, &'static str),
+}
+
+impl Access {
+    /// What user tokens are asked for beside a signature.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            audience: self.jwt_audience.clone(),
+            issuer: self.jwt_issuer.clone(),
+        }
+    }
+
+    /// The secret, wherever it stands.
+    pub fn secret(&self) -> Result<Option<Secret>, AccessError> {
+        let variables = ("DUOLOGUE_JWT_SECRET", "DUOLOGUE_JWT_SECRET_FILE");
+        value_or_file(
+            self.jwt_secret.as_ref(),
+            self.jwt_secret_file.as_deref(),
+            variables,
+        )
+    }
+
+    /// Everything that is needed to tell who calls. A set of keys comes along by itself too, since
+    /// somebody has to follow its source.
+    pub async fn authenticator(&self) -> Result<(Authenticator, Option<Arc<Jwks>>), AccessError> {
+        let variables = ("DUOLOGUE_SERVICE_KEYS", "DUOLOGUE_SERVICE_KEYS_FILE");
+        let keys = value_or_file(
+            self.service_keys.as_ref(),
+            self.service_keys_file.as_deref(),
+            variables,
+        )?;
+        let (rules, secret) = (self.rules(), self.secret()?);
+        let tokens = match (secret, &self.jwt_public_key, &self.jwks) {
+            (None, None, None) => None,
+            (Some(secret), None, None) => Some(Tokens::with_secret(&secret, &rules)),
+            (None, Some(file), None) => Some(Tokens::with_key(public_key(file)?, &rules)),
+            (None, None, Some(source)) => {
+                let jwks = Jwks::open(source.clone())
+                    .await
+                    .map_err(|e| AccessError::Value {
+                        variable: "DUOLOGUE_JWKS",
+                        why: e.to_string(),
+                    })?;
+                let tokens = Some(Tokens::with_jwks(jwks.clone(), &rules));
+                return Ok((Authenticator { tokens, keys }, Some(jwks)));
+            }
+            // One kind of key, so that one algorithm: a service that verified several could be
+            // talked into the wrong one.
+            (Some(_), Some(_), _) => {
+                return Err(AccessError::Both(
+                    "DUOLOGUE_JWT_SECRET",
+                    "DUOLOGUE_JWT_PUBLIC_KEY",
+                ));
+            }
+            (Some(_), _, Some(_)) => {
+                return Err(AccessError::Both("DUOLOGUE_JWT_SECRET", "DUOLOGUE_JWKS"));
+            }
+            (_, Some(_), Some(_)) => {
+                return Err(AccessError::Both(
+                    "DUOLOGUE_JWT_PUBLIC_KEY",
+                    "DUOLOGUE_JWKS",
+                ));
+            }
+        };
+        Ok((Authenticator { tokens, keys }, None))
+    }
+}
+
+fn public_key(file: &Path) -> Result<PublicKey, AccessError> {
+    let variable = "DUOLOGUE_JWT_PUBLIC_KEY";
+    let pem = read(file, variable)?;
+    PublicKey::from_pem(pem.as_bytes()).ok_or_else(|| {
+        let why = format!(
+            "{} is not a PEM file of an RSA, P-256 or Ed25519 public key",
+            file.display()
+        );
+        AccessError::Value { variable, why }
+    })
+}
+
+/// A secret that stands in the environment or in a file, but not in both.
+fn value_or_file<T>(
+    value: Option<&T>,
+    file: Option<&Path>,
+    variables: (&'static str, &'static str),
+) -> Result<Option<T>, AccessError>
+where
+    T: FromStr<Err = &'static str> + Clone,
+{
+    match (value, file) {
+        (Some(_), Some(_)) => Err(AccessError::Both(variables.0, variables.1)),
+        (value, None) => Ok(value.cloned()),
+        (None, Some(file)) => match read(file, variables.1)?.parse() {
+            Ok(value) => Ok(Some(value)),
+            Err(why) => Err(AccessError::Value {
+                variable: variables.1,
+                why: why.to_owned(),
+            }),
+        },
+    }
+}
+
+fn read(file: &Path, variable: &'static str) -> Result<String, AccessError> {
+    fs::read_to_string(file).map_err(|why| AccessError::File {
+        variable,
+        file: file.to_owned(),
+        why,
+    })
+}

@@ -1,0 +1,119 @@
+//! Settings of how the service is reached beyond a plain port.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+use ipnet::IpNet;
+use url::Url;
+
+use super::{AccessError, address};
+use crate::store::{ClientTlsConfig, TlsCertificates};
+
+/// How the service is reached, beyond a plain port.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "On the network")]
+pub struct Network {
+    /// A PEM file with the certificate chain to serve HTTPS with; read again when it changes
+    #[arg(
+        long,
+        env = "DUOLOGUE_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+
+    /// A PEM file with the certificate's private key
+    #[arg(
+        long,
+        env = "DUOLOGUE_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
+
+    /// Origins whose pages may call from a browser, comma-separated: https://app.example.com
+    #[arg(long, env = "DUOLOGUE_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
+    pub cors_origins: Vec<String>,
+
+    /// Addresses or networks of proxies whose word on a client's address is taken, comma-separated
+    #[arg(long, env = "DUOLOGUE_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Another address for /metrics, and only for it, without a key
+    #[arg(long, env = "DUOLOGUE_METRICS_BIND", value_name = "HOST:PORT", value_parser = address)]
+    pub metrics_bind: Option<SocketAddr>,
+
+    /// Whether to serve /docs and /openapi.*
+    #[arg(long, env = "DUOLOGUE_DOCS", value_name = "true|false", default_value = "true", action = ArgAction::Set)]
+    pub docs: bool,
+
+    /// For rediss://: a PEM file with the authority that signed Redis' certificate
+    #[arg(long, env = "DUOLOGUE_REDIS_CA", value_name = "FILE")]
+    pub redis_ca: Option<PathBuf>,
+
+    /// For rediss://: a PEM file with a certificate to show to Redis
+    #[arg(
+        long,
+        env = "DUOLOGUE_REDIS_CERT",
+        value_name = "FILE",
+        requires = "redis_key"
+    )]
+    pub redis_cert: Option<PathBuf>,
+
+    /// For rediss://: a PEM file with that certificate's private key
+    #[arg(
+        long,
+        env = "DUOLOGUE_REDIS_KEY",
+        value_name = "FILE",
+        requires = "redis_cert"
+    )]
+    pub redis_key: Option<PathBuf>,
+}
+
+impl Network {
+    /// What to trust and show on `rediss://`; `None` for the system's defaults.
+    pub fn redis_certificates(&self) -> Result<Option<TlsCertificates>, AccessError> {
+        let read = |file: &Option<PathBuf>, variable| match file {
+            None => Ok(None),
+            Some(file) => match fs::read(file) {
+                Ok(pem) => Ok(Some(pem)),
+                Err(why) => Err(AccessError::File {
+                    variable,
+                    file: file.clone(),
+                    why,
+                }),
+            },
+        };
+        let root_cert = read(&self.redis_ca, "DUOLOGUE_REDIS_CA")?;
+        let cert = read(&self.redis_cert, "DUOLOGUE_REDIS_CERT")?;
+        let key = read(&self.redis_key, "DUOLOGUE_REDIS_KEY")?;
+        let client_tls = cert
+            .zip(key)
+            .map(|(client_cert, client_key)| ClientTlsConfig {
+                client_cert,
+                client_key,
+            });
+        let any = root_cert.is_some() || client_tls.is_some();
+        Ok(any.then_some(TlsCertificates {
+            client_tls,
+            root_cert,
+        }))
+    }
+}
+
+/// An origin as browsers write it (RFC 6454 section 6.2): scheme, host and port, nothing else.
+fn origin(text: &str) -> Result<String, &'static str> {
+    match Url::parse(text).map(|url| url.origin().ascii_serialization()) {
+        Ok(origin) if origin == text && origin != "null" => Ok(origin),
+        _ => Err("an origin is a scheme, a host and perhaps a port: https://app.example.com"),
+    }
+}
+
+fn network(text: &str) -> Result<IpNet, &'static str> {
+    let single = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>()
+        .or_else(|_| single())
+        .map_err(|_| "not an address or network: 10.0.0.0/8, ::1")
+}

@@ -1,0 +1,109 @@
+//! Who calls, and how often: the credential of a request, the headers that tell a caller its
+//! quota, and a limit on failing to show a credential.
+
+use std::future::{Ready, ready};
+use std::net::IpAddr;
+
+use actix_web::dev::{Payload, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::address::TrustedProxies;
+use crate::auth::{Authenticator, Caller};
+use crate::error::Error;
+use crate::rate::{Charge, Policy, Quota, Rate};
+use crate::store::Store;
+
+/// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10.
+pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// See [`RATE_LIMIT_POLICY`].
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What each caller may ask for; `None` sets no limit.
+#[derive(Clone, Copy, Default)]
+pub struct Policies {
+    /// Messages sent.
+    pub send: Option<Policy>,
+    /// Conversations read.
+    pub read: Option<Policy>,
+}
+
+impl Policies {
+    /// The policies of the rates that were configured.
+    pub fn new(send: Option<Rate>, read: Option<Rate>) -> Self {
+        let policy = |name, rate: Option<Rate>| rate.map(|rate| Policy { name, rate });
+        Self {
+            send: policy("send", send),
+            read: policy("read", read),
+        }
+    }
+}
+
+/// Every handler that acts for somebody takes one of these first, so that a request without a
+/// credential is refused before any other part of it is looked at.
+impl FromRequest for Caller {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let shown = req.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        ready(match req.app_data::<Data<Authenticator>>() {
+            Some(authenticator) => authenticator.authenticate(shown),
+            // Cannot be, and if it were, nobody should get in.
+            None => Err(crate::error::Code::Internal.into()),
+        })
+    }
+}
+
+/// Tells a caller what it has left.
+pub fn announce(headers: &mut HeaderMap, quota: Option<Quota>) {
+    let Some(quota) = quota else { return };
+    let values = [
+        (RATE_LIMIT_POLICY, quota.policy_header()),
+        (RATE_LIMIT, quota.header()),
+    ];
+    for (name, value) in values {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// How often an address may fail to show a credential: once a second, 30 times at once. Guessing
+/// is hopeless anyway; this bounds what it costs and what it writes into the log.
+const FAILURES: &str = "1:30";
+
+/// Charges the address that a request came from for a credential that was refused. The answer is
+/// the refusal to give: the same one, or that there were too many. A store that cannot be reached
+/// leaves it at the same one.
+pub async fn charge_failure<B>(response: &ServiceResponse<B>, refusal: Error) -> Error {
+    let req = response.request();
+    let (Some(store), Some(address)) = (req.app_data::<Data<Store>>(), client_address(req)) else {
+        return refusal;
+    };
+    let Ok(crate::rate::Limit(Some(rate))) = FAILURES.parse() else {
+        return refusal;
+    };
+    // Colons of an IPv6 address are as good as any other character at the end of a key.
+    let charge = Charge {
+        policy: Policy {
+            name: "failure",
+            rate,
+        },
+        caller: address.to_string(),
+    };
+    match store.charge_rate(&charge).await {
+        Err(limited) if limited.quota.is_some() => limited,
+        _ => refusal,
+    }
+}
+
+/// Where a request came from.
+fn client_address(req: &HttpRequest) -> Option<IpAddr> {
+    let peer = req.peer_addr()?.ip();
+    match req.app_data::<Data<TrustedProxies>>() {
+        Some(proxies) => Some(proxies.client(peer, req.headers())),
+        None => Some(peer),
+    }
+}

@@ -1,0 +1,94 @@
+//! Rates in Redis, so that a limit holds across any number of processes.
+
+use redis::FromRedisValue;
+
+use super::Store;
+use super::script::{CHARGE_RATE, Script};
+use crate::error::{Code, Error};
+use crate::rate::{Charge, Quota};
+
+/// The reply of `lua/charge_rate.lua`.
+type Reply = (u32, u64);
+
+/// What work gave, and what its caller has left; nothing is left to tell if it was not charged.
+pub struct Charged<T> {
+    /// What the work gave.
+    pub value: T,
+    /// What the caller has left.
+    pub quota: Option<Quota>,
+}
+
+impl<T> Charged<T> {
+    /// Goes on with what the work gave.
+    pub(super) fn try_map<U>(
+        self,
+        f: impl FnOnce(T) -> Result<U, Error>,
+    ) -> Result<Charged<U>, Error> {
+        Ok(Charged {
+            value: f(self.value)?,
+            quota: self.quota,
+        })
+    }
+}
+
+impl Store {
+    /// Charges for something that is not done in Redis.
+    pub async fn charge_rate(&self, charge: &Charge) -> Result<Quota, Error> {
+        let interval = charge.policy.rate.interval_us().to_string();
+        let burst = charge.policy.rate.burst().to_string();
+        let args = [interval.as_bytes(), burst.as_bytes()];
+        let keys = [self.keys.rate(charge)];
+        let reply = self.run::<Reply>(&CHARGE_RATE, &keys, &args).await;
+        reply
+            .map(|left| quota(charge, left))
+            .map_err(|e| refused(charge, e))
+    }
+
+    /// Runs a script and charges somebody for it, if anybody is to be charged, in one round trip.
+    pub(super) async fn run_charged<T: FromRedisValue>(
+        &self,
+        script: &'static Script,
+        charge: Option<&Charge>,
+        keys: &[String],
+        args: &[&[u8]],
+    ) -> Result<Charged<T>, Error> {
+        let Some(charge) = charge else {
+            let value = self.run(script, keys, args).await?;
+            return Ok(Charged { value, quota: None });
+        };
+        let interval = charge.policy.rate.interval_us().to_string();
+        let burst = charge.policy.rate.burst().to_string();
+        let keys = [&[self.keys.rate(charge)], keys].concat();
+        let args = [&[interval.as_bytes(), burst.as_bytes()], args].concat();
+        let reply = self
+            .call::<(Reply, T)>(script.name, &script.charged, &keys, &args)
+            .await;
+        let (left, value) = reply.map_err(|e| refused(charge, e))?;
+        Ok(Charged {
+            value,
+            quota: Some(quota(charge, left)),
+        })
+    }
+}
+
+fn quota(charge: &Charge, (remaining, wait_ms): Reply) -> Quota {
+    Quota {
+        policy: charge.policy,
+        remaining,
+        wait_ms,
+    }
+}
+
+/// Gives a refusal the quota that explains it. The script says how many milliseconds to wait.
+fn refused(charge: &Charge, error: Error) -> Error {
+    match error.code {
+        Code::RateLimited => {
+            let wait_ms = error.detail.parse().unwrap_or(1000);
+            Error {
+                quota: Some(quota(charge, (0, wait_ms))),
+                ..error.code.into()
+            }
+        }
+        _ => error,
+    }
+}
