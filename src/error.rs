@@ -107,6 +107,15 @@ impl Error {
         }
     }
 
+    /// The same failure of something that only read: whether it ran or not, nothing was changed.
+    #[must_use]
+    pub fn of_reading(self) -> Self {
+        match self.code {
+            Code::OutcomeUnknown => Code::Unavailable.into(),
+            _ => self,
+        }
+    }
+
     /// The refusal of one field.
     pub fn field(
         code: Code,

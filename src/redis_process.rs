@@ -367,8 +367,8 @@ fn socket_path(dir: &Path) -> io::Result<PathBuf> {
     }
     // Others may write to the folder for temporary files too, and could have been there first.
     let found = private.symlink_metadata()?;
-    let ours = found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 == 0;
-    if found.is_dir() && ours {
+    let ours = found.uid() == rustix::process::geteuid().as_raw();
+    if found.is_dir() && ours && found.mode() & 0o777 == 0o700 {
         Ok(private.join("redis.sock"))
     } else {
         let why = format!("{} belongs to somebody else", private.display());

@@ -38,8 +38,7 @@ impl Docs {
 
 /// The contract as YAML
 ///
-/// What this page describes, for code generators and other tools; the file `openapi.yaml` of the
-/// source.
+/// This document, as it is committed: for generators of clients and for people.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/yaml",
         example = json!({"openapi": "3.1.0"}))
@@ -54,7 +53,7 @@ pub async fn read_openapi_yaml(docs: Data<Docs>) -> HttpResponse {
 
 /// The contract as JSON
 ///
-/// The same contract as `/openapi.yaml`, in the form that Swagger UI reads.
+/// The same document for tools that read no YAML; Swagger UI is one.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"}))
 ))]

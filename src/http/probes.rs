@@ -13,8 +13,7 @@ use crate::store::{Health, Store};
 
 problem::refusals!(CheckReadyErrors {
     Internal,
-    Unavailable,
-    OutcomeUnknown
+    Unavailable
 });
 problem::refusals!(ReadMetricsErrors {
     Unauthenticated,

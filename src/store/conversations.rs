@@ -51,8 +51,9 @@ impl Store {
         .map(str::as_bytes);
         let reply = self
             .run_charged::<Reply>(&READ_CONVERSATION, charge, &keys, &args)
-            .await?;
-        reply.try_map(
+            .await;
+        let reply = reply.map_err(|e| if query.peek { e.of_reading() } else { e });
+        reply?.try_map(
             |(history, unread_count, unread, last, read, next_before, next_after)| {
                 Ok(Conversation {
                     user,

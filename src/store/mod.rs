@@ -111,6 +111,11 @@ impl Store {
         let timer = self.metrics.script_seconds(name).start_timer();
         let reply = self.lane.call(script, keys, args).await;
         timer.observe_duration();
+        let reply = if script.only_reads() {
+            reply.map_err(Error::of_reading)
+        } else {
+            reply
+        };
         redis::from_redis_value(reply?).map_err(|e| {
             let detail = format!("{name} answered out of form: {e}");
             Error::new(Code::Internal, detail)

@@ -84,6 +84,11 @@ return {{charged, reply}}
 }
 
 impl Text {
+    /// Whether Redis lets it write nothing. Then its outcome is never unknown.
+    pub(super) fn only_reads(&self) -> bool {
+        self.source.starts_with("#!lua flags=no-writes\n")
+    }
+
     /// The call by digest: what is sent as long as Redis knows the script.
     pub(super) fn evalsha(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
         call("EVALSHA", &self.sha, keys, args)

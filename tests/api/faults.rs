@@ -181,13 +181,17 @@ async fn every_201_survives_the_death_of_a_redis_of_ones_own() {
 async fn all_unavailable(app: &TestApp) {
     let begun = Instant::now();
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
-    let (sent, read, ready, alive) = tokio::join!(
+    let (sent, read, peeked, ready, alive) = tokio::join!(
         app.post(&message),
         app.get("/conversations/bob/alice"),
+        app.get("/conversations/bob/alice?peek=true"),
         app.get("/readyz"),
         app.get("/healthz"),
     );
-    for answer in [sent, read, ready] {
+    for answer in [&peeked, &ready] {
+        answer.problem(503, "UNAVAILABLE");
+    }
+    for answer in [sent, read, peeked, ready] {
         assert_eq!(answer.status, 503, "{answer:?}");
         answer.any_problem();
         assert_eq!(answer.header("retry-after"), "1");
@@ -223,6 +227,37 @@ async fn a_redis_that_hangs_is_told_in_time() {
     assert_eq!(seqs(&page["history"]), (1..=last).rev().collect::<Vec<_>>());
 }
 
+/// Keeps Redis busy for three seconds, of which it says so after a twentieth.
+fn occupy(redis: &RedisServer) -> std::thread::JoinHandle<()> {
+    let mut redis = redis.connect();
+    let mut config = cmd("CONFIG");
+    config
+        .arg("SET")
+        .arg("busy-reply-threshold")
+        .arg("50")
+        .exec(&mut redis)
+        .unwrap();
+    let script = "local function now() return tonumber(redis.call('TIME')[1]) end \
+        local begun = now() while now() < begun + 4 do end";
+    std::thread::spawn(move || cmd("EVAL").arg(script).arg("0").exec(&mut redis).unwrap())
+}
+
+#[tokio::test]
+async fn a_redis_that_is_busy_is_told_in_time_and_keeps_nothing_it_refused() {
+    let redis = RedisServer::volatile();
+    let app = spawn_app_on(&redis.url());
+    app.send("alice", "bob", "one").await;
+    let busy = occupy(&redis);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    all_unavailable(&app).await;
+    busy.join().unwrap();
+    assert_eq!(app.send("alice", "bob", "two").await["seq"], 2);
+    assert_eq!(app.read("bob", "alice").await["unread_count"], 2);
+}
+
+/// What else happens to a full Redis.
+type Meanwhile = fn(&mut redis::Connection);
+
 /// Lets Redis have no byte more than it has.
 fn fill_up(redis: &mut redis::Connection) {
     cmd("CONFIG")
@@ -238,10 +273,10 @@ async fn a_full_redis_refuses_messages_and_still_reads_and_resets() {
     let app = spawn_app();
     let mut redis = app.redis();
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
-    let forget: [(&str, fn(&mut redis::Connection)); 3] = [
+    let forget: [(&str, Meanwhile); 3] = [
         ("nothing else happens", |_| ()),
         ("the scripts are forgotten", |redis| {
-            cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap()
+            cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap();
         }),
         ("the scripts are forgotten and connections cut", |redis| {
             cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap();

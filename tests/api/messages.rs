@@ -193,8 +193,6 @@ async fn limits_are_met_exactly() {
 
 #[tokio::test]
 async fn what_is_not_allowed_is_refused_by_name() {
-    let app = spawn_app();
-    let url = "https://example.com/";
     let cases = [
         ("the sender as recipient", "/to", json!({"to": "alice"})),
         ("an id that is empty", "/from", json!({"from": ""})),
@@ -254,6 +252,14 @@ async fn what_is_not_allowed_is_refused_by_name() {
             "/metadata",
             json!({"metadata": "{}"}),
         ),
+    ];
+    each_is_refused(&cases).await;
+}
+
+#[tokio::test]
+async fn attachments_that_are_not_allowed_are_refused_by_name() {
+    let url = "https://example.com/";
+    let cases = [
         (
             "attachments that are an object",
             "/attachments",
@@ -325,8 +331,14 @@ async fn what_is_not_allowed_is_refused_by_name() {
             json!({"attachments": [{"url": url, "size": -1}]}),
         ),
     ];
+    each_is_refused(&cases).await;
+}
+
+/// Sends messages with changes for which they are to be refused: reason, field, changes.
+async fn each_is_refused(cases: &[(&str, &str, Value)]) {
+    let app = spawn_app();
     for (reason, pointer, changes) in cases {
-        let answer = app.post(&message(&changes)).await;
+        let answer = app.post(&message(changes)).await;
         assert_eq!(answer.status, 400, "{reason}: {answer:?}");
         answer.problem(400, "INVALID_REQUEST");
         answer.blames(pointer);

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::harness::answer::Answer;
 use crate::harness::binary::{Binary, command, output};
 use crate::harness::redis_server::{RedisServer, pid_of, runs, signal_pid};
+use crate::harness::wire::Wire;
 use crate::harness::{client, eventually, refusal_to_start};
 
 async fn send(service: &Binary, body: &str) -> Value {
@@ -66,6 +67,23 @@ async fn an_interrupt_stops_both_and_the_next_start_finds_the_messages() {
         assert!(service.ended(Duration::from_secs(5)).success());
         assert!(!runs(redis), "Redis is stopped with it");
     }
+}
+
+#[test]
+fn connections_that_idle_do_not_hold_up_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Binary::start(dir.path());
+    let mut wires = [Wire::open(&service.address), Wire::open(&service.address)];
+    wires[0].write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert_eq!(wires[0].answer().unwrap().status, 200);
+    let begun = Instant::now();
+    service.signal(Signal::INT);
+    assert!(service.ended(Duration::from_secs(20)).success());
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
