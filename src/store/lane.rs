@@ -171,12 +171,9 @@ async fn evaluate(
 /// refuses that; then the first call sends the text.
 async fn load_scripts(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let mut pipeline = redis::pipe();
-    for script in SCRIPTS {
-        pipeline
-            .cmd("SCRIPT")
-            .arg("LOAD")
-            .arg(script.free.source.as_str())
-            .ignore();
+    for text in SCRIPTS.iter().flat_map(|s| [&s.free, &s.charged]) {
+        let source = text.source.as_str();
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(source).ignore();
     }
     match pipeline.query_async(connection).await {
         Err(e) if e.code() == Some("OOM") => Ok(()),

@@ -63,7 +63,13 @@ impl Store {
         let reply = self
             .call::<(Reply, T)>(script.name, &script.charged, &keys, &args)
             .await;
-        let (left, value) = reply.map_err(|e| refused(charge, e))?;
+        let reply = reply.map_err(|e| refused(charge, e));
+        // A token that was taken is nothing a caller must know of.
+        let (left, value) = if script.free.only_reads() {
+            reply.map_err(Error::of_reading)?
+        } else {
+            reply?
+        };
         Ok(Charged {
             value,
             quota: Some(quota(charge, left)),

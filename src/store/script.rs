@@ -58,14 +58,18 @@ pub(super) const CHARGE_KEYS: usize = 1;
 pub(super) const CHARGE_ARGS: usize = 2;
 
 /// Composes a script with `charge_rate`: each file becomes a function of its own KEYS and ARGV.
-/// The flags of the shebang are those of the work.
+/// The shebang is that of the work. Work that only reads loses it, since charging writes; without
+/// one, and with `PEXPIRE` first, a full Redis takes it all the same.
 fn charged(work: &str) -> String {
-    let shebang = work
-        .lines()
-        .next()
-        .filter(|line| line.starts_with("#!"))
-        .unwrap_or_default();
-    let body = |source: &str| source.strip_prefix("#!lua\n").unwrap_or(source).to_owned();
+    let shebang = if work.starts_with("#!lua\n") {
+        "#!lua"
+    } else {
+        ""
+    };
+    let body = |source: &str| match source.split_once('\n') {
+        Some((first, rest)) if first.starts_with("#!") => rest.to_owned(),
+        _ => source.to_owned(),
+    };
     format!(
         "{shebang}
 local charge_rate = function(KEYS, ARGV) {charge} end
