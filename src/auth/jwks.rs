@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -52,11 +52,12 @@ impl FromStr for JwksSource {
     }
 }
 
+/// For logs: of a URL only where it leads, since what else it holds may be a password.
 impl fmt::Display for JwksSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             JwksSource::File(path) => path.display().fmt(f),
-            JwksSource::Url(url) => url.fmt(f),
+            JwksSource::Url(url) => f.write_str(&url.origin().ascii_serialization()),
         }
     }
 }
@@ -164,9 +165,17 @@ async fn fetch(url: &Url) -> Result<String, JwksError> {
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
-    let mut response = client.get(url.clone()).send().await?.error_for_status()?;
+    // The error would repeat the URL, see [`JwksSource`]'s Display.
+    let sent = client.get(url.clone()).send().await;
+    let mut response = sent
+        .and_then(reqwest::Response::error_for_status)
+        .map_err(reqwest::Error::without_url)?;
     let mut text = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(reqwest::Error::without_url)?
+    {
         text.extend_from_slice(&chunk);
         if text.len() > MAX_SIZE {
             return Err(JwksError::Large);
@@ -195,19 +204,17 @@ fn parse(text: &str) -> Result<HashMap<String, PublicKey>, JwksError> {
     }
 }
 
-/// A key whose kind implies one of our algorithms. Symmetric keys do not belong into a set that
-/// others can read.
+/// A key whose kind implies one of our algorithms, and which is not meant for something else: for
+/// another algorithm or for encrypting (RFC 7517 sections 4.2 and 4.4).
 fn usable(key: &Jwk) -> Option<PublicKey> {
-    let algorithm = match &key.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
-        AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
-            Algorithm::ES256
-        }
-        AlgorithmParameters::OctetKeyPair(okp) if okp.curve == EllipticCurve::Ed25519 => {
-            Algorithm::EdDSA
-        }
-        _ => return None,
-    };
+    let algorithm = PublicKey::algorithm(&key.algorithm)?;
+    let (purpose, meant) = (&key.common.public_key_use, key.common.key_algorithm);
+    let signs = purpose
+        .as_ref()
+        .is_none_or(|u| *u == PublicKeyUse::Signature);
+    if !signs || meant.is_some_and(|alg| alg != KeyAlgorithm::from(algorithm)) {
+        return None;
+    }
     DecodingKey::from_jwk(key)
         .ok()
         .map(|decoding| PublicKey(algorithm, decoding))

@@ -17,7 +17,7 @@ use crate::rate::{Charge, Policy};
 
 pub use jwks::{Jwks, JwksError, JwksSource};
 pub use service_keys::{KeyId, ServiceKeys, generate_key};
-pub use tokens::{Claims, Issuance, PublicKey, Rules, Secret, Tokens};
+pub use tokens::{Issuance, PublicKey, Rules, Secret, Tokens};
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use chrono::Utc;
 use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Jwks;
 use crate::error::{Code, Error};
@@ -25,22 +27,45 @@ const LEEWAY_S: u64 = 30;
 /// and a tenth of a millisecond with the others.
 const REMEMBERED: usize = 10_000;
 
-/// What a token says.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Claims {
-    /// The user.
-    pub sub: String,
-    /// When it ends, in seconds since 1970.
-    pub exp: i64,
-    /// When it was issued.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iat: Option<i64>,
-    /// For whom it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aud: Option<serde_json::Value>,
-    /// Who issued it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iss: Option<serde_json::Value>,
+/// The longest token that is remembered, so that those remembered have a bound in bytes too.
+const REMEMBERED_LENGTH: usize = 4096;
+
+/// What a token made here says.
+#[derive(Serialize)]
+struct Claims {
+    sub: String,
+    exp: i64,
+    iat: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+}
+
+/// What a token shown here says, of any type at all: what is missing or wrong is told by name, and
+/// not as a token that cannot be read. Times may have fractions (RFC 7519 section 2).
+#[derive(Deserialize)]
+struct Shown {
+    #[serde(default)]
+    sub: Value,
+    #[serde(default)]
+    exp: Value,
+    #[serde(default)]
+    iat: Value,
+}
+
+impl Shown {
+    /// The user, of a token that was not issued in the future.
+    fn user(self, now: i64) -> Result<UserId, &'static str> {
+        let latest = Duration::from_secs(now.unsigned_abs() + LEEWAY_S).as_secs_f64();
+        match (self.iat.as_f64(), self.iat.is_null()) {
+            (Some(iat), _) if iat > latest => return Err("the token was issued in the future"),
+            (None, false) => return Err("the token's `iat` is no time"),
+            _ => (),
+        }
+        let sub = self.sub.as_str().unwrap_or_default().to_owned();
+        UserId::try_from(sub).map_err(|_| "the token's `sub` is not a user id")
+    }
 }
 
 /// What is asked of a token beside its signature and its end.
@@ -85,7 +110,26 @@ impl PublicKey {
         let rsa = DecodingKey::from_rsa_pem(pem).map(|key| Self(Algorithm::RS256, key));
         let ec = |_| DecodingKey::from_ec_pem(pem).map(|key| Self(Algorithm::ES256, key));
         let ed = |_| DecodingKey::from_ed_pem(pem).map(|key| Self(Algorithm::EdDSA, key));
-        rsa.or_else(ec).or_else(ed).ok()
+        let key = rsa.or_else(ec).or_else(ed).ok()?;
+        // Whether it is public and on that curve is not looked at by these, and would show only
+        // in every token being refused.
+        let shape = Jwk::from_decoding_key(&key.1, Some(key.0)).ok()?;
+        (Self::algorithm(&shape.algorithm) == Some(key.0)).then_some(key)
+    }
+
+    /// The algorithm that a kind of key implies, if it is one of ours. Symmetric keys do not
+    /// belong into a set that others can read.
+    pub(super) fn algorithm(kind: &AlgorithmParameters) -> Option<Algorithm> {
+        match kind {
+            AlgorithmParameters::RSA(_) => Some(Algorithm::RS256),
+            AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
+                Some(Algorithm::ES256)
+            }
+            AlgorithmParameters::OctetKeyPair(okp) if okp.curve == EllipticCurve::Ed25519 => {
+                Some(Algorithm::EdDSA)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -166,23 +210,23 @@ impl Tokens {
         let PublicKey(algorithm, key) = self.key(token).map_err(refused)?;
         let mut validation = self.validation.clone();
         validation.algorithms = vec![algorithm];
-        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
-            .map_err(|e| refused(reason(e.kind())))?
-            .claims;
-        if claims
-            .iat
-            .is_some_and(|iat| iat > now.saturating_add_unsigned(LEEWAY_S))
-        {
-            return Err(refused("the token was issued in the future"));
+        let decoded = jsonwebtoken::decode::<Shown>(token, &key, &validation)
+            .map_err(|e| refused(reason(e.kind())))?;
+        // Extensions that must be understood, and none is (RFC 7515 section 4.1.11).
+        if decoded.header.crit.is_some() {
+            return Err(refused("the token asks for extensions (`crit`)"));
         }
-        let user = UserId::try_from(claims.sub)
-            .map_err(|_| refused("the token's `sub` is not a user id"))?;
-        let verified = Verified {
-            user: user.clone(),
-            exp: claims.exp,
-            generation,
-        };
-        self.verified.insert(token.into(), verified);
+        // One with a fraction is verified each time.
+        let exp = decoded.claims.exp.as_i64().unwrap_or(0);
+        let user = decoded.claims.user(now).map_err(refused)?;
+        if token.len() <= REMEMBERED_LENGTH {
+            let verified = Verified {
+                user: user.clone(),
+                exp,
+                generation,
+            };
+            self.verified.insert(token.into(), verified);
+        }
         Ok(user)
     }
 
@@ -246,13 +290,12 @@ impl Issuance {
         rules: &Rules,
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = Utc::now().timestamp();
-        let text = |value: &Option<String>| value.clone().map(serde_json::Value::String);
         let claims = Claims {
             sub: self.sub.to_string(),
             exp: now.saturating_add_unsigned(self.ttl.as_secs()),
-            iat: Some(now),
-            aud: text(&rules.audience),
-            iss: text(&rules.issuer),
+            iat: now,
+            aud: rules.audience.clone(),
+            iss: rules.issuer.clone(),
         };
         let key = EncodingKey::from_secret(secret.0.as_bytes());
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
