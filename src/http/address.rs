@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use actix_web::http::header::{FORWARDED, HeaderMap, X_FORWARDED_FOR};
+use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR};
 use ipnet::IpNet;
 
 /// The proxies whose word on where a request came from is taken; from anybody else these headers
@@ -12,19 +12,32 @@ pub struct TrustedProxies(pub Vec<IpNet>);
 impl TrustedProxies {
     /// The address of the client: the peer of the connection, or if that is a trusted proxy, the
     /// last address in the chain of `Forwarded` (RFC 7239) or `X-Forwarded-For` that is not one.
+    ///
+    /// A proxy writes one of the two and passes the other on as the client wrote it, and nobody
+    /// here knows which. So where both are there and disagree, neither is believed.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.to_canonical();
         if !self.trusts(peer) {
             return peer;
         }
-        let chain = if headers.contains_key(FORWARDED) {
-            hops(headers, &FORWARDED)
-                .filter_map(forwarded_for)
-                .collect::<Vec<_>>()
-        } else {
-            hops(headers, &X_FORWARDED_FOR).map(str::to_owned).collect()
+        let by = |header: &HeaderName, read: fn(&str) -> &str| {
+            let hops = hops(headers, header);
+            self.last(peer, hops.iter().map(|hop| read(hop)))
         };
+        let forwarded = by(&FORWARDED, forwarded_for);
+        let x_forwarded = by(&X_FORWARDED_FOR, |hop| hop);
+        match [&FORWARDED, &X_FORWARDED_FOR].map(|name| headers.contains_key(name)) {
+            [true, false] => forwarded,
+            [false, true] => x_forwarded,
+            _ if forwarded == x_forwarded => forwarded,
+            _ => peer,
+        }
+    }
+
+    /// The last of a chain of hops that is not a trusted proxy.
+    fn last<'a>(&self, peer: IpAddr, chain: impl DoubleEndedIterator<Item = &'a str>) -> IpAddr {
         let mut client = peer;
-        for hop in chain.iter().rev() {
+        for hop in chain.rev() {
             // What cannot be read ends the chain: what stands before it is nobody's word.
             let Some(address) = parse(hop) else { break };
             client = address;
@@ -41,24 +54,26 @@ impl TrustedProxies {
     }
 }
 
-/// The hops of a header, which may stand several times and holds a list each time.
-fn hops<'a>(
-    headers: &'a HeaderMap,
-    name: &actix_web::http::header::HeaderName,
-) -> impl Iterator<Item = &'a str> {
-    let values = headers
-        .get_all(name)
-        .filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim)
+/// The hops of a header, which may stand several times and holds a list each time. What a client
+/// put in front may be no text at all and must not take the rest with it.
+fn hops(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+    let values = headers.get_all(name);
+    let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let mut hops = Vec::new();
+    for value in values {
+        hops.extend(value.split(',').map(|hop| hop.trim().to_owned()));
+    }
+    hops
 }
 
-/// The `for` of one element of `Forwarded`.
-fn forwarded_for(element: &str) -> Option<String> {
-    element.split(';').find_map(|pair| {
+/// The `for` of one element of `Forwarded`; empty, which is no address, if it has none.
+fn forwarded_for(element: &str) -> &str {
+    let value = element.split(';').find_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
         name.eq_ignore_ascii_case("for")
-            .then(|| value.trim_matches('"').to_owned())
-    })
+            .then(|| value.trim_matches('"'))
+    });
+    value.unwrap_or_default()
 }
 
 /// An address with or without a port and brackets.
@@ -74,82 +89,116 @@ fn parse(hop: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn client(peer: &str, header: (&'static str, &str)) -> String {
+    const XFF: &str = "x-forwarded-for";
+
+    /// Where a request comes from whose peer is this one, with these headers; 10.0.0.0/8 is trusted.
+    fn client(peer: &str, headers: &[(&'static str, &[u8])]) -> String {
         let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().expect("a network")]);
-        let mut headers = HeaderMap::new();
-        let value = header.1.parse().expect("a header's value");
-        headers.insert(
-            actix_web::http::header::HeaderName::from_static(header.0),
-            value,
-        );
-        proxies
-            .client(peer.parse().expect("an address"), &headers)
-            .to_string()
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let value = actix_web::http::header::HeaderValue::from_bytes(value);
+            map.append(
+                HeaderName::from_static(name),
+                value.expect("a header's value"),
+            );
+        }
+        let peer = peer.parse().expect("an address");
+        proxies.client(peer, &map).to_string()
     }
 
     #[test]
     fn only_a_trusted_proxy_is_believed() {
-        let cases = [
-            // peer, header, value, client, why
+        let real = "198.51.100.7";
+        let cases: [(&str, &'static str, &[u8], &str, &str); 11] = [
+            // why, header, value, client, peer
             (
-                "192.0.2.1",
-                "x-forwarded-for",
-                "198.51.100.7",
-                "192.0.2.1",
                 "a stranger says anything",
+                XFF,
+                b"198.51.100.7",
+                "192.0.2.1",
+                "192.0.2.1",
             ),
             (
-                "10.0.0.1",
-                "x-forwarded-for",
-                "198.51.100.7",
-                "198.51.100.7",
                 "a proxy is believed",
+                XFF,
+                b"198.51.100.7",
+                real,
+                "10.0.0.1",
             ),
             (
-                "10.0.0.1",
-                "x-forwarded-for",
-                "1.1.1.1, 198.51.100.7",
-                "198.51.100.7",
+                "in a mapped address too",
+                XFF,
+                b"198.51.100.7",
+                real,
+                "::ffff:10.0.0.1",
+            ),
+            (
                 "the client made up the first",
+                XFF,
+                b"1.1.1.1, 198.51.100.7",
+                real,
+                "10.0.0.1",
             ),
             (
+                "what it made up is no text",
+                XFF,
+                b"\xff, 198.51.100.7",
+                real,
                 "10.0.0.1",
-                "x-forwarded-for",
-                "198.51.100.7, 10.0.0.2",
-                "198.51.100.7",
+            ),
+            (
                 "two proxies",
+                XFF,
+                b"198.51.100.7, 10.0.0.2",
+                real,
+                "10.0.0.1",
             ),
+            ("with a port", XFF, b"198.51.100.7:4711", real, "10.0.0.1"),
             (
-                "10.0.0.1",
-                "x-forwarded-for",
-                "198.51.100.7:4711",
-                "198.51.100.7",
-                "with a port",
-            ),
-            (
-                "10.0.0.1",
-                "x-forwarded-for",
-                "1.1.1.1, unknown",
-                "10.0.0.1",
                 "nothing to go by",
+                XFF,
+                b"1.1.1.1, unknown",
+                "10.0.0.1",
+                "10.0.0.1",
             ),
             (
-                "10.0.0.1",
-                "forwarded",
-                "for=198.51.100.7;proto=https",
-                "198.51.100.7",
                 "RFC 7239",
+                "forwarded",
+                b"for=198.51.100.7;proto=https",
+                real,
+                "10.0.0.1",
             ),
             (
-                "10.0.0.1",
-                "forwarded",
-                "For=\"[2001:db8::1]:4711\"",
-                "2001:db8::1",
                 "RFC 7239, IPv6",
+                "forwarded",
+                b"For=\"[2001:db8::1]:4711\"",
+                "2001:db8::1",
+                "10.0.0.1",
+            ),
+            (
+                "a proxy that says nothing of whom",
+                "forwarded",
+                b"for=1.1.1.1, proto=https",
+                "10.0.0.1",
+                "10.0.0.1",
             ),
         ];
-        for (peer, name, value, expected, why) in cases {
-            assert_eq!(client(peer, (name, value)), expected, "{why}");
+        for (why, name, value, expected, peer) in cases {
+            assert_eq!(client(peer, &[(name, value)]), expected, "{why}");
         }
+    }
+
+    #[test]
+    fn of_two_headers_that_disagree_one_was_made_up() {
+        let both: [(_, &[u8]); 2] = [(XFF, b"198.51.100.7"), ("forwarded", b"for=1.1.1.1")];
+        assert_eq!(client("10.0.0.1", &both), "10.0.0.1");
+        let agreed: [(_, &[u8]); 2] = [(XFF, b"198.51.100.7"), ("forwarded", b"for=198.51.100.7")];
+        assert_eq!(client("10.0.0.1", &agreed), "198.51.100.7");
+        let twice: [(_, &[u8]); 2] = [(XFF, b"1.1.1.1"), (XFF, b"198.51.100.7")];
+        assert_eq!(
+            client("10.0.0.1", &twice),
+            "198.51.100.7",
+            "the last line counts"
+        );
     }
 }
