@@ -2,7 +2,7 @@
 //! quota, and a limit on failing to show a credential.
 
 use std::future::{Ready, ready};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use actix_web::dev::{Payload, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -11,7 +11,7 @@ use actix_web::{FromRequest, HttpRequest};
 
 use super::address::TrustedProxies;
 use crate::auth::{Authenticator, Caller};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::rate::{Charge, Policy, Quota, Rate};
 use crate::store::Store;
 
@@ -47,12 +47,20 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let shown = req.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        ready(match req.app_data::<Data<Authenticator>>() {
-            Some(authenticator) => authenticator.authenticate(shown),
-            // Cannot be, and if it were, nobody should get in.
-            None => Err(crate::error::Code::Internal.into()),
-        })
+        let mut shown = req.headers().get_all(AUTHORIZATION);
+        let first = shown.next().map(HeaderValue::as_bytes);
+        ready(
+            match (req.app_data::<Data<Authenticator>>(), shown.next()) {
+                (Some(authenticator), None) => authenticator.authenticate(first),
+                // A proxy in front may have looked at the other one.
+                (Some(_), Some(_)) => Err(Error::new(
+                    Code::Unauthenticated,
+                    "there is more than one `Authorization` header",
+                )),
+                // Cannot be, and if it were, nobody should get in.
+                (None, _) => Err(Code::Internal.into()),
+            },
+        )
     }
 }
 
@@ -91,11 +99,22 @@ pub async fn charge_failure<B>(response: &ServiceResponse<B>, refusal: Error) ->
             name: "failure",
             rate,
         },
-        caller: address.to_string(),
+        caller: charged(address),
     };
     match store.charge_rate(&charge).await {
         Err(limited) if limited.quota.is_some() => limited,
         _ => refusal,
+    }
+}
+
+/// The address as it is charged: of an IPv6 address the network, since whoever has one address has
+/// the 2^64 around it.
+fn charged(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string() + "/64"
+        }
     }
 }
 
