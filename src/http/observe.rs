@@ -6,7 +6,7 @@ use std::time::Instant;
 use actix_web::ResponseError;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use uuid::Uuid;
@@ -75,11 +75,21 @@ async fn settle<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
 ) -> (ServiceResponse<BoxBody>, Error) {
     let error = problem::of(&response);
-    if error.code == Code::Unauthenticated {
-        let error = access::charge_failure(&response, error).await;
-        return (response.into_response(error.error_response()), error);
+    if error.code != Code::Unauthenticated {
+        return (response.map_into_boxed_body(), error);
     }
-    (response.map_into_boxed_body(), error)
+    let error = access::charge_failure(&response, error).await;
+    if error.code == Code::Unauthenticated {
+        return (response.map_into_boxed_body(), error);
+    }
+    // What other middleware said stays: without CORS' headers a page could not read the refusal.
+    let mut limited = error.error_response();
+    for (name, value) in response.headers() {
+        if name != WWW_AUTHENTICATE && !limited.headers().contains_key(name) {
+            limited.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    (response.into_response(limited), error)
 }
 
 fn request_id(req: &ServiceRequest) -> HeaderValue {

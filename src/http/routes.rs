@@ -88,17 +88,22 @@ impl Modify for Schemes {
 
 /// The contract.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let app = App::new().into_utoipa_app().openapi(Contract::openapi());
     let all = Routes {
         docs: true,
         metrics: true,
     };
-    app.configure(|config| operations(config, all))
-        .split_for_parts()
-        .1
+    all.openapi()
 }
 
 impl Routes {
+    /// What the contract says of the operations that are on.
+    fn openapi(self) -> utoipa::openapi::OpenApi {
+        let app = App::new().into_utoipa_app().openapi(Contract::openapi());
+        app.configure(|config| operations(config, self))
+            .split_for_parts()
+            .1
+    }
+
     /// Serves the table, Swagger UI, and for everything else a 404 or a 405.
     pub fn configure(self, config: &mut web::ServiceConfig) {
         operations(&mut ServiceConfig::new(config), self);
@@ -108,7 +113,7 @@ impl Routes {
                 .service(docs::swagger_ui());
         }
         config
-            .app_data(Data::new(Allowed::new()))
+            .app_data(Data::new(Allowed::new(self)))
             .default_service(web::to(refuse));
     }
 }
@@ -117,8 +122,8 @@ impl Routes {
 struct Allowed(Vec<(ResourceDef, String)>);
 
 impl Allowed {
-    fn new() -> Self {
-        let paths = openapi().paths.paths;
+    fn new(on: Routes) -> Self {
+        let paths = on.openapi().paths.paths;
         let operations = paths
             .iter()
             .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
@@ -127,7 +132,7 @@ impl Allowed {
             ResourceDef::new(["/docs", "/docs/{file:.*}"]),
             "GET".to_owned(),
         );
-        Self(operations.chain([docs]).collect())
+        Self(operations.chain(on.docs.then_some(docs)).collect())
     }
 }
 
