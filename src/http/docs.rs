@@ -38,7 +38,7 @@ impl Docs {
 
 /// The contract as YAML
 ///
-/// This document, as it is committed: for generators of clients and for people.
+/// This document, as it is committed: for generators of clients and for people. Anybody may ask.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/yaml",
         example = json!({"openapi": "3.1.0"}))
@@ -53,7 +53,7 @@ pub async fn read_openapi_yaml(docs: Data<Docs>) -> HttpResponse {
 
 /// The contract as JSON
 ///
-/// The same document for tools that read no YAML; Swagger UI is one.
+/// The same document for tools that read no YAML; Swagger UI is one. Anybody may ask.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"}))
 ))]

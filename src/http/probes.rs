@@ -82,7 +82,8 @@ impl From<Health> for RedisHealth {
 
 /// Whether the process is up
 ///
-/// Says nothing of Redis: a process that waits for its Redis must not be restarted for it.
+/// Says nothing of Redis: a process that waits for its Redis must not be restarted for it. Anybody
+/// may ask.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "It is.", body = Alive)
 ))]
