@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 use tokio::time::sleep;
 
 /// How often the files are looked at.
-const PERIOD: Duration = Duration::from_secs(5);
+const PERIOD: Duration = Duration::from_secs(2);
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
