@@ -2,10 +2,15 @@
 
 pub mod access;
 pub mod answer;
+pub mod authority;
 pub mod binary;
+pub mod key_source;
 pub mod redis_server;
+pub mod refused;
+pub mod signing;
 pub mod wire;
 
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,7 +19,7 @@ use duologue::app::{App, AppError};
 use duologue::config::Config;
 use duologue::model::{Pair, UserId};
 use duologue::store::Keys;
-use reqwest::{Client, Method};
+use reqwest::{Client, ClientBuilder, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -25,6 +30,8 @@ use answer::Answer;
 pub struct TestApp {
     /// `http://127.0.0.1:<port>`
     pub address: String,
+    /// The same of `/metrics`, if it has an address of its own.
+    pub metrics: Option<String>,
     pub client: Client,
     pub redis_url: String,
     _service: Service,
@@ -63,15 +70,19 @@ fn spawn_embedded(fsync: &str) -> TestApp {
 pub fn spawn_app_with(settings: &[&str]) -> TestApp {
     let dir = tempfile::tempdir().unwrap();
     let redis_url = format!("unix://{}/redis.sock", dir.path().display());
-    let folder = dir.path().to_str().unwrap();
-    let (address, service) = start(&[&["--data-dir", folder], settings].concat()).unwrap();
-    TestApp::new(address, service, redis_url, Some(dir))
+    let folder = dir.path().to_str().unwrap().to_owned();
+    // A test that brings its own Redis passes another URL after this one.
+    let settings = [&["--data-dir", &folder], settings].concat();
+    let mut app = TestApp::start(&settings, redis_url, Some(dir));
+    if let Some(at) = settings.iter().position(|s| *s == "--redis-url") {
+        settings[at + 1].clone_into(&mut app.redis_url);
+    }
+    app
 }
 
 /// A service on a Redis that the test keeps.
 pub fn spawn_app_on(redis_url: &str) -> TestApp {
-    let (address, service) = start(&["--redis-url", redis_url]).unwrap();
-    TestApp::new(address, service, redis_url.to_owned(), None)
+    TestApp::start(&["--redis-url", redis_url], redis_url.to_owned(), None)
 }
 
 /// Why a service does not start with these settings.
@@ -79,7 +90,10 @@ pub fn refusal_to_start(settings: &[&str]) -> AppError {
     start(settings).map(|_| ()).unwrap_err()
 }
 
-fn start(settings: &[&str]) -> Result<(String, Service), AppError> {
+/// Where a service is reached: its own address and that of its metrics.
+type Addresses = (SocketAddr, Option<SocketAddr>);
+
+fn start(settings: &[&str]) -> Result<(Addresses, Service), AppError> {
     let args = ["duologue", "--bind", "127.0.0.1:0", "--workers", "2"];
     let config = Config::read(args.iter().chain(settings)).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -88,7 +102,8 @@ fn start(settings: &[&str]) -> Result<(String, Service), AppError> {
         actix_web::rt::System::new().block_on(async move {
             match App::build(config).await {
                 Ok(app) => {
-                    built.send(Ok(app.address().unwrap())).unwrap();
+                    let addresses = (app.address().unwrap(), app.metrics_address());
+                    built.send(Ok(addresses)).unwrap();
                     let stopped = async { drop(stopped.await) };
                     // What a fault test did to its Redis is its own affair.
                     let _ = app.run_until(stopped).await;
@@ -101,14 +116,20 @@ fn start(settings: &[&str]) -> Result<(String, Service), AppError> {
         stop: Some(stop),
         thread: Some(thread),
     };
-    let address = when_built.recv().unwrap()?;
-    Ok((format!("http://{address}"), service))
+    Ok((when_built.recv().unwrap()?, service))
 }
 
 impl TestApp {
-    fn new(address: String, service: Service, redis_url: String, dir: Option<TempDir>) -> Self {
+    fn start(settings: &[&str], redis_url: String, dir: Option<TempDir>) -> Self {
+        let ((address, metrics), service) = start(settings).unwrap();
+        let tls = if settings.contains(&"--tls-cert") {
+            "s"
+        } else {
+            ""
+        };
         Self {
-            address,
+            address: format!("http{tls}://{address}"),
+            metrics: metrics.map(|address| format!("http://{address}")),
             client: client(),
             redis_url,
             _service: service,
@@ -171,6 +192,13 @@ impl TestApp {
 
 /// A client that keeps no connection open, so that a service need not wait for it to stop.
 pub fn client() -> Client {
+    client_builder().build().unwrap()
+}
+
+/// The same, to be told more.
+pub fn client_builder() -> ClientBuilder {
+    // The service installs it too; a test may ask before any service was started.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let close = [("connection", "close")].map(|(name, value)| {
         let name = reqwest::header::HeaderName::from_static(name);
         (name, reqwest::header::HeaderValue::from_static(value))
@@ -178,8 +206,6 @@ pub fn client() -> Client {
     Client::builder()
         .default_headers(close.into_iter().collect())
         .timeout(Duration::from_secs(30))
-        .build()
-        .unwrap()
 }
 
 /// The seqs of an array of messages.

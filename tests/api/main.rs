@@ -2,14 +2,19 @@
 //! scripts directly, the faults, and the order of the house.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod access;
 mod bodies;
 mod concurrency;
 mod conversations;
+mod credentials;
 mod faults;
 mod harness;
+mod key_sets;
 mod keys;
+mod limits;
 mod messages;
 mod model;
+mod network;
 mod openapi;
 mod operations;
 mod problems;
@@ -17,3 +22,5 @@ mod readme;
 mod scripts;
 mod starting;
 mod tidy;
+mod tls;
+mod tokens;

@@ -1,16 +1,22 @@
 //! A service that asks who calls, and the credentials for it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use duologue::auth::{Issuance, Rules};
 use duologue::model::UserId;
+use reqwest::Method;
+use serde_json::Value;
 
+use super::answer::Answer;
 use super::{TestApp, spawn_app_with};
 
 /// What user tokens are signed with.
 pub const SECRET: &str = "a secret of the tests, of no use elsewhere";
 /// What the backend shows.
 pub const SERVICE_KEY: &str = "service-key-of-the-tests-of-no-use-elsewhere";
+/// What a backend showed last year.
+pub const ROTATED_OUT: &str = "last-years-service-key-of-the-tests-of-no-use";
 
 /// A service for users with a token and backends with a key, without limits.
 pub fn spawn_closed_app() -> TestApp {
@@ -31,4 +37,51 @@ pub fn token(user: &str) -> String {
     Issuance { sub, ttl }
         .mint(&secret, &Rules::default())
         .unwrap()
+}
+
+impl TestApp {
+    /// A request with headers and perhaps a body of JSON.
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let url = format!("{}{path}", self.address);
+        let mut request = self.client.request(method, url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// A `GET` with a bearer's credential.
+    pub async fn get_as(&self, credential: &str, path: &str) -> Answer {
+        let header = ("authorization", &*format!("Bearer {credential}"));
+        self.call("GET", path, &[header], None).await
+    }
+
+    /// A `POST /messages` with a bearer's credential.
+    pub async fn post_as(&self, credential: &str, message: &Value) -> Answer {
+        let header = ("authorization", &*format!("Bearer {credential}"));
+        self.call("POST", "/messages", &[header], Some(message))
+            .await
+    }
+
+    /// Everything in the store but the counters of rates, for comparing.
+    pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut redis = self.redis();
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();
+        let keys = keys.into_iter().filter(|key| !key.contains(":rate:"));
+        keys.map(|key| {
+            let dump = redis::cmd("DUMP").arg(&key).query(&mut redis).unwrap();
+            (key, dump)
+        })
+        .collect()
+    }
 }

@@ -1,0 +1,250 @@
+//! Who may do what: every operation of the contract, asked by every kind of caller.
+//!
+//! What is expected is derived from what the contract declares. An operation that is added later
+//! is asked too; it only has to be said here who acts in it.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::access::SERVICE_KEY;
+use crate::harness::answer::Answer;
+use crate::harness::refused::{AUDIENCE, ISSUER, refused, strict};
+use crate::harness::signing::Signer;
+use crate::harness::{TestApp, spawn_app, spawn_app_with};
+
+/// In which an operation says who acts.
+enum Actor {
+    /// In the path, as `{user}`.
+    Path,
+    /// In this member of the body.
+    Body(&'static str),
+    /// It does not.
+    Nobody,
+}
+
+/// Who acts, by operation.
+const ACTORS: &[(&str, Actor)] = &[
+    ("send_message", Actor::Body("from")),
+    ("read_conversation", Actor::Path),
+    ("check_health", Actor::Nobody),
+    ("check_ready", Actor::Nobody),
+    ("read_metrics", Actor::Nobody),
+    ("read_openapi_yaml", Actor::Nobody),
+    ("read_openapi_json", Actor::Nobody),
+];
+
+/// An operation of the contract, as a request in which alice acts.
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+    body: Option<Value>,
+    actor: &'static Actor,
+    success: u16,
+    /// Whether it declares that it asks for nothing, for a user's token, for a service key.
+    open: bool,
+    users: bool,
+    backends: bool,
+}
+
+fn operations() -> Vec<Operation> {
+    let contract = serde_json::to_value(duologue::http::openapi()).unwrap();
+    let mut all = Vec::new();
+    for (path, methods) in contract["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            all.push(Operation::of(path, method, operation));
+        }
+    }
+    assert!(all.len() >= ACTORS.len(), "ACTORS names what is gone");
+    all
+}
+
+impl Operation {
+    fn of(path: &str, method: &str, operation: &Value) -> Self {
+        let id = operation["operationId"].as_str().unwrap().to_owned();
+        let Some((_, actor)) = ACTORS.iter().find(|(known, _)| *known == id) else {
+            panic!("who acts in {id}? give it a line in ACTORS");
+        };
+        let security = operation["security"].as_array();
+        let security = security.unwrap_or_else(|| panic!("{id} does not say who may call it"));
+        let declares = |name: &str| security.iter().any(|s| s.get(name).is_some());
+        let mut statuses = operation["responses"].as_object().unwrap().keys();
+        let success = statuses.find(|s| s.starts_with('2')).unwrap();
+        let path = path.replace("{user}", "alice").replace("{peer}", "bob");
+        assert!(!path.contains('{'), "what is to stand in {path}?");
+        Self {
+            method: method.to_uppercase(),
+            path,
+            body: example(operation, actor),
+            actor,
+            success: success.parse().unwrap(),
+            open: security.contains(&json!({})),
+            users: declares("user_token"),
+            backends: declares("service_key"),
+            id,
+        }
+    }
+
+    /// Asks, from an address of the caller's own, so that failing is not limited.
+    async fn ask(&self, app: &TestApp, authorization: Option<&str>, from: &str) -> Answer {
+        let mut headers = vec![("x-forwarded-for", from)];
+        headers.extend(authorization.map(|value| ("authorization", value)));
+        app.call(&self.method, &self.path, &headers, self.body.as_ref())
+            .await
+    }
+
+    /// What another user than alice is answered.
+    fn status_for_others(&self) -> u16 {
+        match self.actor {
+            Actor::Nobody => self.status_if(self.users, 403),
+            Actor::Path | Actor::Body(_) => 403,
+        }
+    }
+
+    fn status_if(&self, may: bool, refusal: u16) -> u16 {
+        if self.open || may {
+            self.success
+        } else {
+            refusal
+        }
+    }
+}
+
+/// The first example of a request's body, in which alice acts.
+fn example(operation: &Value, actor: &Actor) -> Option<Value> {
+    let content = &operation.get("requestBody")?["content"]["application/json"];
+    let first = content["examples"]
+        .as_object()
+        .and_then(|e| e.values().next());
+    let mut body = first.map_or(&content["example"], |e| &e["value"]).clone();
+    if let Actor::Body(member) = actor {
+        body[*member] = json!("alice");
+    }
+    Some(body)
+}
+
+/// A service that verifies with a public key and asks for audience and issuer, and its signer.
+fn spawn_strict_app() -> (TestApp, Signer, TempDir) {
+    let (signer, dir) = (Signer::rs256(), tempfile::tempdir().unwrap());
+    let pem = dir.path().join("key.pem");
+    std::fs::write(&pem, signer.public_pem()).unwrap();
+    let app = spawn_app_with(&[
+        "--jwt-public-key",
+        pem.to_str().unwrap(),
+        "--jwt-audience",
+        AUDIENCE,
+        "--jwt-issuer",
+        ISSUER,
+        "--trusted-proxies=127.0.0.1",
+        "--service-keys",
+        SERVICE_KEY,
+    ]);
+    (app, signer, dir)
+}
+
+#[tokio::test]
+async fn every_operation_refuses_every_bad_credential_and_changes_nothing() {
+    let (app, signer, _dir) = spawn_strict_app();
+    let message = json!({"from": "bob", "to": "alice", "body": "unread"});
+    assert_eq!(app.post_as(SERVICE_KEY, &message).await.status, 201);
+    let before = app.contents();
+    for (number, (why, header, said)) in refused(&signer).iter().enumerate() {
+        let address = format!("192.0.2.{number}");
+        let header = Some(header.as_str()).filter(|header| !header.is_empty());
+        for operation in operations() {
+            let answer = operation.ask(&app, header, &address).await;
+            let case = format!("{} with {why}: {answer:?}", operation.id);
+            assert_eq!(answer.status, operation.status_if(false, 401), "{case}");
+            if answer.status == 401 {
+                says_what_is_wrong(&answer, header, said);
+            }
+        }
+    }
+    assert_eq!(app.contents(), before);
+}
+
+/// A refusal names what is wrong, in the body and in the challenge, and repeats nothing of it.
+#[track_caller]
+fn says_what_is_wrong(answer: &Answer, header: Option<&str>, said: &str) {
+    let detail = answer.problem(401, "UNAUTHENTICATED")["detail"].to_string();
+    assert!(detail.contains(said), "{said}: {detail}");
+    let challenge = answer.header("www-authenticate");
+    assert!(
+        challenge.starts_with("Bearer realm=\"duologue\""),
+        "{challenge}"
+    );
+    let invalid = challenge.contains("error=\"invalid_token\"");
+    assert_eq!(invalid, header.is_some(), "{challenge}");
+    let whole = format!("{answer:?}");
+    let words = header.unwrap_or_default().split([' ', '.']).skip(1);
+    for word in words.filter(|word| word.len() > 7) {
+        assert!(!whole.contains(word), "{word} in {whole}");
+    }
+}
+
+#[tokio::test]
+async fn every_operation_serves_whom_it_declares_and_no_other() {
+    let (app, signer, _dir) = spawn_strict_app();
+    let bearer = |user: &str| format!("Bearer {}", signer.sign(&strict(user, &json!({}))));
+    let (alice, mallory) = (bearer("alice"), bearer("mallory"));
+    let backend = format!("Bearer {SERVICE_KEY}");
+    for operation in operations() {
+        let expected = [
+            ("another user", &mallory, operation.status_for_others()),
+            (
+                "the user",
+                &alice,
+                operation.status_if(operation.users, 403),
+            ),
+            (
+                "a backend",
+                &backend,
+                operation.status_if(operation.backends, 403),
+            ),
+        ];
+        for (who, header, status) in expected {
+            let before = app.contents();
+            let answer = operation.ask(&app, Some(header), "192.0.2.1").await;
+            assert_eq!(
+                answer.status, status,
+                "{} by {who}: {answer:?}",
+                operation.id
+            );
+            if status == 403 {
+                answer.problem(403, "FORBIDDEN");
+                assert_eq!(app.contents(), before, "{} by {who}", operation.id);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_open_service_asks_nobody() {
+    let app = spawn_app();
+    for operation in operations() {
+        for header in [None, Some("Bearer garbage"), Some("nonsense")] {
+            let answer = operation.ask(&app, header, "192.0.2.1").await;
+            assert_eq!(
+                answer.status, operation.success,
+                "{}: {answer:?}",
+                operation.id
+            );
+        }
+    }
+}
+
+#[test]
+fn every_operation_says_who_may_call_it() {
+    let contract = serde_json::to_value(duologue::http::openapi()).unwrap();
+    let schemes = &contract["components"]["securitySchemes"];
+    assert_eq!(schemes["user_token"]["scheme"], "bearer", "{schemes}");
+    assert_eq!(schemes["user_token"]["bearerFormat"], "JWT");
+    assert_eq!(schemes["service_key"]["scheme"], "bearer");
+    for (path, methods) in contract["paths"].as_object().unwrap() {
+        for operation in methods.as_object().unwrap().values() {
+            let words = operation["description"].as_str().unwrap().to_lowercase();
+            let who = ["a user", "backend", "anybody"];
+            assert!(who.iter().any(|who| words.contains(who)), "{path}: {words}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Credentials beside the matrix of `access`: what they open, and what a refusal gives away.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::harness::access::{ROTATED_OUT, SECRET, SERVICE_KEY, spawn_closed_app, token};
+use crate::harness::answer::Answer;
+use crate::harness::signing::{Signer, claims};
+use crate::harness::spawn_app_with;
+
+/// An answer without what is its own: the request's id and the time.
+fn alike(answer: &Answer) -> (u16, String, BTreeMap<String, String>) {
+    let id = answer.header("x-request-id");
+    let headers = answer.headers.keys().map(|name| {
+        let value = answer.header(name.as_str()).replace(id, "");
+        (name.to_string(), value)
+    });
+    let headers = headers.filter(|(name, _)| name != "date").collect();
+    (answer.status, answer.text.replace(id, ""), headers)
+}
+
+#[tokio::test]
+async fn a_403_tells_nothing_about_what_exists() {
+    let app = spawn_closed_app();
+    let message = |to: &str| json!({"from": "alice", "to": to, "body": "hi"});
+    assert_eq!(app.post_as(SERVICE_KEY, &message("bob")).await.status, 201);
+    let mallory = token("mallory");
+    let there = app.get_as(&mallory, "/conversations/alice/bob").await;
+    let absent = app.get_as(&mallory, "/conversations/carol/dave").await;
+    assert_eq!(there.status, 403);
+    assert_eq!(alike(&there), alike(&absent));
+    let to_friend = app.post_as(&mallory, &message("bob")).await;
+    let to_stranger = app.post_as(&mallory, &message("dave")).await;
+    assert_eq!(to_friend.status, 403);
+    assert_eq!(alike(&to_friend), alike(&to_stranger));
+}
+
+#[tokio::test]
+async fn a_user_need_not_say_who_sends_and_a_backend_must() {
+    let app = spawn_closed_app();
+    let message = json!({"to": "bob", "body": "hi"});
+    assert_eq!(
+        app.post_as(&token("alice"), &message).await.json(201)["from"],
+        "alice"
+    );
+    let refused = app.post_as(SERVICE_KEY, &message).await;
+    refused.problem(400, "INVALID_REQUEST");
+    refused.blames("/from");
+}
+
+#[tokio::test]
+async fn a_user_reads_only_its_own_side_of_a_conversation() {
+    let app = spawn_closed_app();
+    let message = json!({"from": "alice", "to": "bob", "body": "hi"});
+    app.post_as(SERVICE_KEY, &message).await.json(201);
+    // Alice is of this conversation, but reading as bob would mark it as read for him.
+    let as_bob = app
+        .get_as(&token("alice"), "/conversations/bob/alice")
+        .await;
+    as_bob.problem(403, "FORBIDDEN");
+    let read = app.get_as(&token("bob"), "/conversations/bob/alice").await;
+    assert_eq!(read.json(200)["unread_count"], 1);
+}
+
+#[tokio::test]
+async fn readyz_tells_a_stranger_nothing_but_the_status() {
+    let app = spawn_closed_app();
+    assert_eq!(
+        app.get("/readyz").await.json(200),
+        json!({"status": "ready"})
+    );
+    let user = app.get_as(&token("alice"), "/readyz").await.json(200);
+    assert_eq!(user, json!({"status": "ready"}));
+    let backend = app.get_as(SERVICE_KEY, "/readyz").await.json(200);
+    assert_eq!(backend["redis"]["role"], "master");
+}
+
+#[tokio::test]
+async fn two_keys_at_once_rotate_without_a_gap() {
+    let both = format!("{ROTATED_OUT},{SERVICE_KEY}");
+    let during = spawn_app_with(&["--service-keys", &both]);
+    for key in [ROTATED_OUT, SERVICE_KEY] {
+        assert_eq!(during.get_as(key, "/metrics").await.status, 200);
+    }
+    let after = spawn_app_with(&["--service-keys", SERVICE_KEY]);
+    assert_eq!(after.get_as(SERVICE_KEY, "/metrics").await.status, 200);
+    assert_eq!(after.get_as(ROTATED_OUT, "/metrics").await.status, 401);
+    let user = after.get_as(&token("alice"), "/metrics").await;
+    let said = user.problem(401, "UNAUTHENTICATED")["detail"].to_string();
+    assert!(
+        said.contains("not accepted here"),
+        "no tokens without a secret: {said}"
+    );
+}
+
+#[tokio::test]
+async fn two_credentials_at_once_are_none() {
+    let app = spawn_closed_app();
+    let alice = format!("Bearer {}", token("alice"));
+    let key = format!("Bearer {SERVICE_KEY}");
+    let both = [("authorization", &*alice), ("authorization", &*key)];
+    let answer = app
+        .call("GET", "/conversations/alice/bob", &both, None)
+        .await;
+    answer.problem(401, "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn a_token_of_another_secret_is_refused() {
+    let app = spawn_closed_app();
+    let good = Signer::hs256(SECRET.as_bytes()).sign(&claims("alice", &json!({})));
+    let path = "/conversations/alice/bob";
+    assert_eq!(app.get_as(&good, path).await.status, 200);
+    for secret in [
+        &SECRET[..SECRET.len() - 1],
+        "",
+        "another secret of the tests, of no use",
+    ] {
+        let bad = Signer::hs256(secret.as_bytes()).sign(&claims("alice", &json!({})));
+        app.get_as(&bad, path).await.problem(401, "UNAUTHENTICATED");
+    }
+}

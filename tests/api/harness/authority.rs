@@ -1,0 +1,50 @@
+//! An authority that signs certificates for the tests, made anew each time.
+
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tempfile::TempDir;
+
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    dir: TempDir,
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        // Of its own, since OpenSSL takes whoever bears his issuer's name for self-signed.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "an authority of the tests");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("ca.pem"), issuer.pem()).unwrap();
+        Self { issuer, dir }
+    }
+
+    /// Its own certificate, as text.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A file of the authority's folder: `ca.pem`, or what [`Authority::sign`] wrote.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The same as a setting.
+    pub fn path(&self, name: &str) -> String {
+        self.file(name).to_str().unwrap().to_owned()
+    }
+
+    /// Writes a certificate for this host and its key: `<name>.pem`, `<name>.key`.
+    pub fn sign(&self, name: &str, host: &str) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([host.to_owned()]).unwrap();
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        std::fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).unwrap();
+        std::fs::write(self.file(&format!("{name}.pem")), cert.pem()).unwrap();
+    }
+}

@@ -1,0 +1,170 @@
+//! Credentials that a service must refuse, each with its reason.
+
+use serde_json::{Value, json};
+
+use super::access::{ROTATED_OUT, SERVICE_KEY};
+use super::signing::{Signer, claims, in_seconds, unsigned};
+
+/// What the strict service asks of `aud` and `iss`.
+pub const AUDIENCE: &str = "duologue";
+pub const ISSUER: &str = "https://app.example";
+
+/// What a good token of the strict service says, with changes: null leaves a claim out.
+pub fn strict(user: &str, changes: &Value) -> Value {
+    let mut all = json!({"aud": AUDIENCE, "iss": ISSUER});
+    for (name, value) in changes.as_object().unwrap() {
+        all[name] = value.clone();
+    }
+    claims(user, &all)
+}
+
+/// How it is called, the header (none if empty), and a word of what is said of it.
+pub type Refused = (&'static str, String, &'static str);
+
+fn bearer(credential: &str) -> String {
+    format!("Bearer {credential}")
+}
+
+/// All of them, for a service that verifies RS256.
+pub fn refused(signer: &Signer) -> Vec<Refused> {
+    [
+        malformed(signer),
+        untimely(signer),
+        unfit(signer),
+        forged(signer),
+    ]
+    .concat()
+}
+
+fn malformed(signer: &Signer) -> Vec<Refused> {
+    let good = signer.sign(&strict("alice", &json!({})));
+    vec![
+        ("no credential", String::new(), "no credential"),
+        ("another scheme", format!("Basic {good}"), "form"),
+        ("no scheme", good.clone(), "form"),
+        ("two words", format!("Bearer {good} {good}"), "form"),
+        ("an empty one", "Bearer ".into(), "form"),
+        ("garbage", bearer("garbage"), "service key"),
+        ("garbage with dots", bearer("gar.ba.ge"), "not a token"),
+        ("dots alone", bearer(".."), "not a token"),
+        (
+            "another service key",
+            bearer("a-service-key-that-nobody-ever-made"),
+            "service key",
+        ),
+        (
+            "a key that was rotated out",
+            bearer(ROTATED_OUT),
+            "service key",
+        ),
+        (
+            "half a service key",
+            bearer(&SERVICE_KEY[..30]),
+            "service key",
+        ),
+    ]
+}
+
+fn untimely(signer: &Signer) -> Vec<Refused> {
+    let signed = |changes: Value| bearer(&signer.sign(&strict("alice", &changes)));
+    vec![
+        (
+            "expired",
+            signed(json!({"exp": in_seconds(-120)})),
+            "expired",
+        ),
+        ("no `exp`", signed(json!({"exp": null})), "`exp`"),
+        (
+            "an `exp` in words",
+            signed(json!({"exp": "tomorrow"})),
+            "`exp`",
+        ),
+        (
+            "not yet valid",
+            signed(json!({"nbf": in_seconds(120)})),
+            "`nbf`",
+        ),
+        (
+            "issued in the future",
+            signed(json!({"iat": in_seconds(120)})),
+            "future",
+        ),
+        (
+            "an `iat` in words",
+            signed(json!({"iat": "today"})),
+            "`iat`",
+        ),
+    ]
+}
+
+fn unfit(signer: &Signer) -> Vec<Refused> {
+    let signed = |changes: Value| bearer(&signer.sign(&strict("alice", &changes)));
+    vec![
+        (
+            "no `sub`",
+            signed(json!({"sub": null})),
+            "names no user (`sub`)",
+        ),
+        (
+            "a `sub` that is no id",
+            signed(json!({"sub": "al:ice"})),
+            "`sub`",
+        ),
+        (
+            "a `sub` that is no text",
+            signed(json!({"sub": 7})),
+            "`sub`",
+        ),
+        (
+            "another audience",
+            signed(json!({"aud": "another"})),
+            "`aud`",
+        ),
+        ("no audience", signed(json!({"aud": null})), "`aud`"),
+        (
+            "another issuer",
+            signed(json!({"iss": "https://evil.example"})),
+            "`iss`",
+        ),
+        ("no issuer", signed(json!({"iss": null})), "`iss`"),
+    ]
+}
+
+fn forged(signer: &Signer) -> Vec<Refused> {
+    let alice = strict("alice", &json!({}));
+    let good = signer.sign(&alice);
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    let changed = format!("{message}.{first}{}", &signature[1..]);
+    let other = signer.sign(&strict("mallory", &json!({})));
+    let swapped = format!("{message}.{}", other.rsplit_once('.').unwrap().1);
+    let none = unsigned(&json!({"alg": "none"}), &alice);
+    let confused = Signer::hs256(signer.public_pem().as_bytes());
+    let mislabelled = confused.sign_with(&json!({"alg": "RS256"}), &alice);
+    let crit = signer.sign_with(&json!({"alg": "RS256", "crit": ["x"], "x": 1}), &alice);
+    vec![
+        ("a changed signature", bearer(&changed), "signature"),
+        (
+            "the signature of another token",
+            bearer(&swapped),
+            "signature",
+        ),
+        ("no signature", bearer(&format!("{message}.")), "signature"),
+        (
+            "the algorithm `none`",
+            bearer(&format!("{none}.")),
+            "not a token",
+        ),
+        (
+            "the public key as a secret",
+            bearer(&confused.sign(&alice)),
+            "algorithm",
+        ),
+        (
+            "the same under the right name",
+            bearer(&mislabelled),
+            "signature",
+        ),
+        ("an extension to be understood", bearer(&crit), "`crit`"),
+    ]
+}

@@ -1,0 +1,273 @@
+//! Rates: how much a caller may ask for, told in headers that are true, and held across processes.
+
+use std::time::{Duration, Instant};
+
+use redis::cmd;
+use serde_json::{Value, json};
+
+use crate::harness::access::{ROTATED_OUT, SECRET, SERVICE_KEY, spawn_closed_app_with, token};
+use crate::harness::answer::Answer;
+use crate::harness::redis_server::RedisServer;
+use crate::harness::{TestApp, spawn_app_with};
+
+const READ: &str = "/conversations/alice/bob?peek=true";
+
+fn message() -> Value {
+    json!({"from": "alice", "to": "bob", "body": "hi"})
+}
+
+async fn send(app: &TestApp, credential: &str) -> Answer {
+    app.post_as(credential, &message()).await
+}
+
+/// The numbers of a header of the form `"name";a=1;b=2`.
+fn numbers(header: &str, name: &str, letters: [&str; 2]) -> [u64; 2] {
+    let rest = header.strip_prefix(&format!("\"{name}\";")).unwrap();
+    let (one, other) = rest.split_once(';').unwrap();
+    let number = |text: &str, letter: &str| {
+        let digits = text.strip_prefix(&format!("{letter}=")).unwrap();
+        digits.parse().unwrap()
+    };
+    [number(one, letters[0]), number(other, letters[1])]
+}
+
+#[tokio::test]
+async fn a_burst_passes_and_what_follows_is_told_when_to_come_back() {
+    let app = spawn_closed_app_with(&["--send-rate", "1:3"]);
+    let alice = token("alice");
+    for left in [2, 1, 0] {
+        let answer = send(&app, &alice).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        assert_eq!(answer.header("ratelimit-policy"), "\"send\";q=3;w=3");
+        let [remaining, _] = numbers(answer.header("ratelimit"), "send", ["r", "t"]);
+        assert_eq!(remaining, left);
+    }
+    let before = app.contents();
+    let refused = send(&app, &alice).await;
+    refused.problem(429, "RATE_LIMITED");
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(refused.header("ratelimit"), "\"send\";r=0;t=1");
+    assert_eq!(refused.header("ratelimit-policy"), "\"send\";q=3;w=3");
+    assert_eq!(app.contents(), before, "a refusal changes nothing");
+}
+
+#[tokio::test]
+async fn waiting_as_long_as_told_succeeds_and_clearly_less_does_not() {
+    let app = spawn_closed_app_with(&["--send-rate", "1:1"]);
+    let alice = token("alice");
+    let begun = Instant::now();
+    assert_eq!(send(&app, &alice).await.status, 201);
+    let refused = send(&app, &alice).await;
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    let told = Instant::now();
+    tokio::time::sleep_until((begun + Duration::from_millis(500)).into()).await;
+    let early = send(&app, &alice).await.status;
+    // On a machine that stalls, "half a second" may be a whole one.
+    assert!(early == 429 || begun.elapsed() > Duration::from_millis(950));
+    tokio::time::sleep_until((told + Duration::from_secs(wait)).into()).await;
+    assert_eq!(send(&app, &alice).await.status, 201);
+}
+
+#[tokio::test]
+async fn users_keys_and_kinds_of_work_are_counted_apart() {
+    let keys = format!("{SERVICE_KEY},{ROTATED_OUT}");
+    let app = spawn_app_with(&[
+        "--jwt-secret",
+        SECRET,
+        "--service-keys",
+        &keys,
+        "--send-rate",
+        "1:1",
+        "--read-rate",
+        "1:1",
+    ]);
+    // Each has one of each, whatever the others did.
+    let bob = json!({"to": "alice", "body": "hi"});
+    for (who, to_send) in [
+        (token("alice"), message()),
+        (token("bob"), bob),
+        (SERVICE_KEY.to_owned(), message()),
+        (ROTATED_OUT.to_owned(), message()),
+    ] {
+        assert_eq!(app.post_as(&who, &to_send).await.status, 201, "{who}");
+    }
+    for who in [&token("alice"), SERVICE_KEY, ROTATED_OUT] {
+        let read = app.get_as(who, READ).await;
+        assert_eq!(read.status, 200, "{who}");
+        assert_eq!(read.header("ratelimit-policy"), "\"read\";q=1;w=1");
+    }
+}
+
+#[tokio::test]
+async fn nought_is_no_limit_and_an_open_service_has_none() {
+    let off = spawn_closed_app_with(&["--send-rate", "0", "--read-rate", "0"]);
+    let open = spawn_app_with(&["--send-rate", "1:1", "--read-rate", "1:1"]);
+    for _ in 0..5 {
+        for answer in [
+            send(&off, SERVICE_KEY).await,
+            off.get_as(SERVICE_KEY, READ).await,
+            open.post(&message()).await,
+            open.get(READ).await,
+        ] {
+            assert!(answer.status < 300, "{answer:?}");
+            for header in ["ratelimit", "ratelimit-policy", "retry-after"] {
+                assert_eq!(answer.header(header), "", "{answer:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_limit_holds_across_services() {
+    let redis = RedisServer::volatile();
+    let settings = ["--redis-url", &redis.url(), "--send-rate", "1:10"];
+    let [one, other] = [0, 1].map(|_| spawn_closed_app_with(&settings));
+    let (begun, mut accepted) = (Instant::now(), 0);
+    for _ in 0..10 {
+        for app in [&one, &other] {
+            accepted += u64::from(send(app, &token("alice")).await.status == 201);
+        }
+    }
+    let refilled = begun.elapsed().as_secs() + 1;
+    assert!((10..=10 + refilled).contains(&accepted), "{accepted}");
+}
+
+#[tokio::test]
+async fn the_charge_travels_with_the_work() {
+    let app = spawn_closed_app_with(&[]);
+    let calls = || {
+        let mut info = cmd("INFO");
+        let info: String = info.arg("commandstats").query(&mut app.redis()).unwrap();
+        let count = |command: &str| {
+            let line = info.lines().find(|l| l.starts_with(command));
+            let rest = line.and_then(|l| l.split("calls=").nth(1));
+            rest.map_or(0, |r| r.split(',').next().unwrap().parse::<u64>().unwrap())
+        };
+        (count("cmdstat_evalsha:"), count("cmdstat_eval:"))
+    };
+    // Not even the first call of each has to send the text.
+    let before = calls();
+    for _ in 0..3 {
+        assert_eq!(send(&app, SERVICE_KEY).await.status, 201);
+        assert_eq!(app.get_as(SERVICE_KEY, READ).await.status, 200);
+    }
+    assert_eq!(calls(), (before.0 + 6, before.1));
+}
+
+#[tokio::test]
+async fn a_full_redis_serves_readers_and_charges_them() {
+    let app = spawn_closed_app_with(&["--read-rate", "1:2"]);
+    assert_eq!(send(&app, SERVICE_KEY).await.status, 201);
+    let mut config = cmd("CONFIG");
+    config.arg("SET").arg("maxmemory").arg("1");
+    config.exec(&mut app.redis()).unwrap();
+    send(&app, SERVICE_KEY).await.problem(507, "STORAGE_FULL");
+    let bob = token("bob");
+    let read = app.get_as(&bob, "/conversations/bob/alice").await;
+    assert_eq!(read.json(200)["unread_count"], 1);
+    assert!(read.header("ratelimit").starts_with("\"read\";r=1;"));
+    let again = app.get_as(&bob, "/conversations/bob/alice").await;
+    assert_eq!(again.json(200)["unread_count"], 0);
+    let third = app.get_as(&bob, "/conversations/bob/alice").await;
+    third.problem(429, "RATE_LIMITED");
+}
+
+/// How many of this many bad credentials an address, as it says, may show.
+async fn failures(app: &TestApp, attempts: usize, headers: &[(&str, &str)]) -> usize {
+    let all = [headers, &[("authorization", "Bearer nonsense")]].concat();
+    let mut refused = 0;
+    for _ in 0..attempts {
+        let answer = app.call("GET", READ, &all, None).await;
+        match answer.status {
+            401 => refused += 1,
+            _ => {
+                answer.problem(429, "RATE_LIMITED");
+                assert!(!answer.header("retry-after").is_empty());
+                assert_eq!(answer.header("www-authenticate"), "");
+            }
+        }
+    }
+    refused
+}
+
+/// Whether this address has failed too often. Asks five times, since a token comes back each second.
+async fn is_limited(app: &TestApp, headers: &[(&str, &str)]) -> bool {
+    failures(app, 5, headers).await < 5
+}
+
+#[tokio::test]
+async fn an_address_may_fail_thirty_times_and_still_succeed() {
+    let app = spawn_closed_app_with(&[]);
+    let begun = Instant::now();
+    let refused = failures(&app, 40, &[]).await;
+    let refilled = usize::try_from(begun.elapsed().as_secs()).unwrap() + 1;
+    assert!((30..=30 + refilled).contains(&refused), "{refused}");
+    assert_eq!(app.get_as(SERVICE_KEY, READ).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_says_who_fails_and_nobody_else_does() {
+    let trusting = spawn_closed_app_with(&["--trusted-proxies", "127.0.0.0/8,::1"]);
+    failures(&trusting, 40, &[("x-forwarded-for", "192.0.2.1")]).await;
+    let cases = [
+        ("another client", "x-forwarded-for", "192.0.2.2", false),
+        (
+            "one in the other header",
+            "forwarded",
+            "for=192.0.2.3;proto=https",
+            false,
+        ),
+        (
+            "the same, after an invention",
+            "x-forwarded-for",
+            "192.0.2.9, 192.0.2.1",
+            true,
+        ),
+        (
+            "the same, in the other header",
+            "forwarded",
+            "for=192.0.2.1",
+            true,
+        ),
+    ];
+    for (why, name, value, limited) in cases {
+        assert_eq!(
+            is_limited(&trusting, &[(name, value)]).await,
+            limited,
+            "{why}"
+        );
+    }
+    let strangers = spawn_closed_app_with(&["--trusted-proxies", "10.0.0.0/8"]);
+    failures(&strangers, 40, &[]).await;
+    for header in [
+        ("x-forwarded-for", "192.0.2.2"),
+        ("forwarded", "for=192.0.2.3"),
+    ] {
+        assert!(is_limited(&strangers, &[header]).await, "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_cannot_choose_its_address_by_the_header_its_proxy_leaves_alone() {
+    let app = spawn_closed_app_with(&["--trusted-proxies", "127.0.0.1"]);
+    let proxy = ("x-forwarded-for", "192.0.2.1");
+    for n in 0..40 {
+        let made_up = format!("for=203.0.113.{n}");
+        failures(&app, 1, &[proxy, ("forwarded", &made_up)]).await;
+    }
+    let one_more = [proxy, ("forwarded", "for=203.0.113.99")];
+    assert!(is_limited(&app, &one_more).await);
+}
+
+#[tokio::test]
+async fn a_network_of_ipv6_addresses_is_one_address() {
+    let app = spawn_closed_app_with(&["--trusted-proxies", "127.0.0.1"]);
+    for n in 0..40 {
+        let address = format!("2001:db8::{n:x}");
+        failures(&app, 1, &[("x-forwarded-for", &address)]).await;
+    }
+    let near = [("x-forwarded-for", "2001:db8::ffff")];
+    assert!(is_limited(&app, &near).await);
+    let elsewhere = [("x-forwarded-for", "2001:db8:0:1::1")];
+    assert!(!is_limited(&app, &elsewhere).await);
+}

@@ -1,0 +1,180 @@
+//! TLS: HTTPS with a certificate that may change, and `rediss://` with authorities of one's own.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duologue::app::AppError;
+use duologue::config::Config;
+use duologue::metrics::Metrics;
+use duologue::store::Store;
+use redis::cmd;
+use reqwest::{Certificate, Client};
+
+use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with};
+use crate::harness::authority::Authority;
+use crate::harness::redis_server::RedisServer;
+use crate::harness::{TestApp, client_builder, eventually, keys, refusal_to_start, spawn_app_with};
+
+/// A client that trusts these authorities and no other.
+fn trusting(authorities: &[&Authority]) -> Client {
+    let roots = authorities
+        .iter()
+        .map(|authority| Certificate::from_pem(authority.pem().as_bytes()).unwrap());
+    client_builder().tls_certs_only(roots).build().unwrap()
+}
+
+fn serve(authority: &Authority) -> TestApp {
+    authority.sign("server", "127.0.0.1");
+    let (cert, key) = (authority.path("server.pem"), authority.path("server.key"));
+    spawn_closed_app_with(&["--tls-cert", &cert, "--tls-key", &key])
+}
+
+async fn is_served(client: &Client, app: &TestApp) -> bool {
+    let url = format!("{}/healthz", app.address);
+    client
+        .get(url)
+        .send()
+        .await
+        .is_ok_and(|a| a.status() == 200)
+}
+
+#[tokio::test]
+async fn https_is_served_with_the_certificate_given_and_nothing_without() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let app = serve(&authority);
+    let client = trusting(&[&authority]);
+    assert!(is_served(&client, &app).await);
+    let url = format!("{}/conversations/alice/bob", app.address);
+    let asked = client.get(&url).bearer_auth(SERVICE_KEY).send().await;
+    assert_eq!(asked.unwrap().status(), 200);
+    assert!(!is_served(&trusting(&[&stranger]), &app).await);
+    let plain = url.replace("https://", "http://");
+    assert!(client.get(plain).send().await.is_err(), "no plain HTTP");
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_is_not() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let app = serve(&old);
+    new.sign("server", "127.0.0.1");
+    let (knows_old, knows_new) = (trusting(&[&old]), trusting(&[&new]));
+    // First the certificate alone, as when one file of two is written: it does not fit the key.
+    std::fs::copy(new.file("server.pem"), old.file("server.pem")).unwrap();
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    assert!(is_served(&knows_old, &app).await);
+    std::fs::copy(new.file("server.key"), old.file("server.key")).unwrap();
+    let patience = Duration::from_secs(10);
+    eventually("the new one is served", patience, async || {
+        is_served(&knows_new, &app).await
+    })
+    .await;
+    // Another client, since a session that is resumed shows no certificate.
+    assert!(!is_served(&trusting(&[&old]), &app).await);
+}
+
+#[test]
+fn a_certificate_and_a_key_that_do_not_fit_are_refused_at_start() {
+    let authority = Authority::new();
+    authority.sign("one", "127.0.0.1");
+    authority.sign("other", "127.0.0.1");
+    let cases = [
+        ("one.pem", "other.key"),
+        ("one.key", "one.key"),
+        ("one.pem", "one.pem"),
+        ("missing.pem", "one.key"),
+        ("one.pem", "missing.key"),
+    ];
+    for (cert, key) in cases {
+        let (cert, key) = (authority.path(cert), authority.path(key));
+        let error = refusal_to_start(&["--tls-cert", &cert, "--tls-key", &key]);
+        assert!(matches!(error, AppError::Tls(_)), "{cert} {key}: {error}");
+    }
+}
+
+/// A Redis that speaks TLS only to those who show a certificate of its authority.
+fn redis_of(authority: &Authority) -> (RedisServer, u16) {
+    authority.sign("redis", "localhost");
+    authority.sign("client", "duologue");
+    // Redis takes no port 0, so it is given one that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let redis = RedisServer::start(&[
+        "--save",
+        "",
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &authority.path("redis.pem"),
+        "--tls-key-file",
+        &authority.path("redis.key"),
+        "--tls-ca-cert-file",
+        &authority.path("ca.pem"),
+    ]);
+    (redis, port)
+}
+
+#[tokio::test]
+async fn a_redis_behind_tls_takes_those_with_the_right_certificate() {
+    let authority = Authority::new();
+    let (redis, port) = redis_of(&authority);
+    let url = format!("rediss://localhost:{port}");
+    let (ca, cert, key) = (
+        authority.path("ca.pem"),
+        authority.path("client.pem"),
+        authority.path("client.key"),
+    );
+    let shown = ["--redis-cert", &cert, "--redis-key", &key];
+    let trusted = ["--redis-url", &url, "--redis-ca", &ca];
+    let app = spawn_app_with(&[&trusted[..], &shown].concat());
+    app.send("alice", "bob", "hi").await;
+    assert_eq!(app.read("bob", "alice").await["unread_count"], 1);
+    let [messages, ..] = keys("alice", "bob");
+    let sent: u64 = cmd("LLEN")
+        .arg(messages)
+        .query(&mut redis.connect())
+        .unwrap();
+    assert_eq!(sent, 1, "it went there");
+}
+
+#[tokio::test]
+async fn a_redis_whose_certificate_is_not_trusted_is_not_used() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (_redis, port) = redis_of(&authority);
+    let url = format!("rediss://localhost:{port}");
+    let elsewhere = format!("rediss://127.0.0.1:{port}");
+    let (ca, other_ca) = (authority.path("ca.pem"), stranger.path("ca.pem"));
+    let (cert, key) = (authority.path("client.pem"), authority.path("client.key"));
+    let mine = ["--redis-cert", cert.as_str(), "--redis-key", &key];
+    let cases = [
+        ("all is well", &url, [&["--redis-ca", &ca][..], &mine], true),
+        (
+            "no certificate shown",
+            &url,
+            [&["--redis-ca", &ca], &[]],
+            false,
+        ),
+        (
+            "another authority",
+            &url,
+            [&["--redis-ca", &other_ca], &mine],
+            false,
+        ),
+        ("the system's authorities", &url, [&[], &mine], false),
+        (
+            "another name",
+            &elsewhere,
+            [&["--redis-ca", &ca], &mine],
+            false,
+        ),
+    ];
+    for (why, url, settings, expected) in cases {
+        // The store alone: a whole service waits for a Redis to appear.
+        let settings = [&["duologue"][..], &settings.concat()].concat();
+        let certificates = Config::read(settings).unwrap().network.redis_certificates();
+        let metrics = Arc::new(Metrics::new());
+        let store = Store::new(url, certificates.unwrap(), metrics).unwrap();
+        assert_eq!(store.health().await.is_ok(), expected, "{why}");
+    }
+}

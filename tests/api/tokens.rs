@@ -1,0 +1,179 @@
+//! User tokens: every algorithm, what a key file may hold, times at their edges, and what is
+//! remembered of a verified one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use duologue::app::AppError;
+use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::access::{SECRET, SERVICE_KEY, spawn_closed_app};
+use crate::harness::refused::{AUDIENCE, ISSUER, strict};
+use crate::harness::signing::{Signer, claims, in_seconds};
+use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_with};
+
+const PATH: &str = "/conversations/alice/bob";
+
+/// A file of this text.
+fn file(dir: &TempDir, text: &str) -> String {
+    let path = dir.path().join("key.pem");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+async fn status(app: &TestApp, token: &str) -> u16 {
+    app.get_as(token, PATH).await.status
+}
+
+#[tokio::test]
+async fn a_public_key_of_each_kind_verifies_its_own_algorithm_and_no_other() {
+    let signers = || [Signer::rs256(), Signer::es256(), Signer::ed25519()];
+    for mine in signers() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = spawn_app_with(&["--jwt-public-key", &file(&dir, &mine.public_pem())]);
+        let alice = claims("alice", &json!({}));
+        assert_eq!(
+            status(&app, &mine.sign(&alice)).await,
+            200,
+            "{}",
+            mine.alg()
+        );
+        let secret = Signer::hs256(mine.public_pem().as_bytes());
+        let others = signers().into_iter().chain([secret]);
+        for other in others.filter(|other| other.alg() != mine.alg()) {
+            let case = format!("{} at {}", other.alg(), mine.alg());
+            assert_eq!(status(&app, &other.sign(&alice)).await, 401, "{case}");
+            let disguised = json!({"alg": mine.alg()});
+            let disguised = other.sign_with(&disguised, &alice);
+            assert_eq!(status(&app, &disguised).await, 401, "{case}, disguised");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_key_of_the_same_kind_does_not_verify() {
+    let dir = tempfile::tempdir().unwrap();
+    for (mine, other) in [
+        (Signer::es256(), Signer::es256()),
+        (Signer::ed25519(), Signer::ed25519()),
+    ] {
+        let app = spawn_app_with(&["--jwt-public-key", &file(&dir, &mine.public_pem())]);
+        let alice = claims("alice", &json!({}));
+        assert_eq!(status(&app, &mine.sign(&alice)).await, 200);
+        assert_eq!(status(&app, &other.sign(&alice)).await, 401);
+    }
+}
+
+#[test]
+fn a_file_that_holds_no_such_key_is_refused_at_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+    let cases = [
+        ("nothing", String::new()),
+        (
+            "no PEM",
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG".to_owned(),
+        ),
+        ("another curve", p384.public_key_pem()),
+        ("a private RSA key", Signer::rs256().private_pem()),
+        ("a private P-256 key", Signer::es256().private_pem()),
+        ("a private Ed25519 key", Signer::ed25519().private_pem()),
+    ];
+    for (why, text) in cases {
+        let error = refusal_to_start(&["--jwt-public-key", &file(&dir, &text)]);
+        assert!(matches!(error, AppError::Access(_)), "{why}: {error}");
+        let said = error.to_string();
+        assert!(
+            said.starts_with("DUOLOGUE_JWT_PUBLIC_KEY: "),
+            "{why}: {said}"
+        );
+    }
+    let missing = Path::new("/nowhere/key.pem").to_str().unwrap();
+    let said = refusal_to_start(&["--jwt-public-key", missing]).to_string();
+    assert!(said.contains("DUOLOGUE_JWT_PUBLIC_KEY"), "{said}");
+}
+
+#[tokio::test]
+async fn clocks_may_be_apart_by_half_a_minute() {
+    let app = spawn_closed_app();
+    let signer = Signer::hs256(SECRET.as_bytes());
+    let cases = [
+        ("expired just now", json!({"exp": in_seconds(-10)}), 200),
+        ("expired a minute ago", json!({"exp": in_seconds(-60)}), 401),
+        ("valid in a moment", json!({"nbf": in_seconds(10)}), 200),
+        ("valid in a minute", json!({"nbf": in_seconds(60)}), 401),
+        ("issued in a moment", json!({"iat": in_seconds(10)}), 200),
+        ("issued in a minute", json!({"iat": in_seconds(60)}), 401),
+        ("without `iat`", json!({"iat": null}), 200),
+        (
+            "times with fractions",
+            json!({"exp": 9_999_999_999.5, "iat": 1.5}),
+            200,
+        ),
+        ("an end at the end of time", json!({"exp": u64::MAX}), 200),
+        ("an end before time", json!({"exp": -1}), 401),
+        (
+            "claims of the app's own",
+            json!({"role": "admin", "aud": "any", "iss": "any"}),
+            200,
+        ),
+    ];
+    for (why, changes, expected) in cases {
+        let token = signer.sign(&claims("alice", &changes));
+        assert_eq!(status(&app, &token).await, expected, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn audience_and_issuer_are_checked_when_they_are_set() {
+    let rules = ["--jwt-audience", AUDIENCE, "--jwt-issuer", ISSUER];
+    let app = spawn_app_with(&[&["--jwt-secret", SECRET], &rules[..]].concat());
+    let signer = Signer::hs256(SECRET.as_bytes());
+    let cases = [
+        ("both right", json!({}), 200),
+        (
+            "one of several audiences",
+            json!({"aud": ["x", AUDIENCE]}),
+            200,
+        ),
+        ("none of several", json!({"aud": ["x", "y"]}), 401),
+        ("no audience", json!({"aud": null}), 401),
+        (
+            "another issuer",
+            json!({"iss": "https://app.example.org"}),
+            401,
+        ),
+        ("no issuer", json!({"iss": null}), 401),
+    ];
+    for (why, changes, expected) in cases {
+        let token = signer.sign(&strict("alice", &changes));
+        assert_eq!(status(&app, &token).await, expected, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_used_all_the_time_ends_all_the_same() {
+    let app = spawn_closed_app();
+    let signer = Signer::hs256(SECRET.as_bytes());
+    // Past its end, which is as long as it would be remembered, and two seconds short of the leeway.
+    let token = signer.sign(&claims("alice", &json!({"exp": in_seconds(-28)})));
+    assert_eq!(status(&app, &token).await, 200);
+    eventually("it is over", Duration::from_secs(5), async || {
+        status(&app, &token).await == 401
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_very_long_token_is_a_token_too() {
+    let app = spawn_closed_app();
+    let signer = Signer::hs256(SECRET.as_bytes());
+    let long = signer.sign(&claims("alice", &json!({"roles": "x".repeat(6000)})));
+    for _ in 0..2 {
+        assert_eq!(status(&app, &long).await, 200);
+    }
+    let key = app.get_as(SERVICE_KEY, PATH).await;
+    assert_eq!(key.status, 200);
+}
