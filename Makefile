@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fuzz lint-openapi
+.PHONY: help run test check bench audit fuzz lint-openapi
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # rustup writes it to the profile, which a shell that is already open has not read.
@@ -25,6 +25,16 @@ check: ## What CI runs: format, lints, tests
 bench: ## Measure throughput and cost per request
 	@.ci/install rust cc redis redis-benchmark wrk
 	cargo bench --locked --bench throughput
+
+audit: ## Check the dependencies: licences, bans, sources, known vulnerabilities (cargo-deny)
+	@.ci/install rust cc
+	@command -v cargo-deny >/dev/null || nice cargo install cargo-deny --locked
+	cargo deny --locked check licenses bans sources
+	@if cargo deny --log-level off fetch db 2>/dev/null; then \
+		cargo deny --locked --offline check advisories; \
+	else \
+		echo "duologue: not checked for known vulnerabilities: their database cannot be reached" >&2; \
+	fi
 
 fuzz: ## Look for answers that are not as openapi.yaml says (schemathesis)
 	.ci/fuzz
