@@ -42,8 +42,24 @@ pub fn output(command: &mut Command) -> Output {
 impl Binary {
     /// Starts it on a folder and waits for its banner.
     pub fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    /// The same with settings of the test's own.
+    pub fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::launch(dir, settings, Stdio::null())
+    }
+
+    /// The same, with what it logs in a file.
+    pub fn start_logged(dir: &Path, settings: &[(&str, &str)], log: &Path) -> Self {
+        let log = std::fs::File::create(log).unwrap();
+        Self::launch(dir, settings, log.into())
+    }
+
+    fn launch(dir: &Path, settings: &[(&str, &str)], stderr: Stdio) -> Self {
         let mut command = command();
-        command.env("DUOLOGUE_DATA_DIR", dir).stderr(Stdio::null());
+        command.env("DUOLOGUE_DATA_DIR", dir).stderr(stderr);
+        command.envs(settings.iter().copied());
         // A group of its own, as a shell gives one to a command.
         let mut child = command.process_group(0).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());

@@ -1,0 +1,228 @@
+//! What nobody may find in a log or in the metrics: tokens, keys, secrets, and what people write.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use redis::cmd;
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::access::{SECRET, SERVICE_KEY, token};
+use crate::harness::answer::Answer;
+use crate::harness::binary::Binary;
+use crate::harness::key_source::KeySource;
+use crate::harness::redis_server::RedisServer;
+use crate::harness::signing::{Signer, claims, in_seconds};
+use crate::harness::{client, eventually, keys};
+
+/// Stands in everything people write, and in the passwords.
+const MARK: &str = "hunter2";
+
+/// A service whose log is kept, and everything it was asked with.
+struct Watched {
+    service: Binary,
+    log: PathBuf,
+    shown: Vec<String>,
+    _dir: TempDir,
+}
+
+impl Watched {
+    fn start(settings: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        Self {
+            service: Binary::start_logged(dir.path(), settings, &log),
+            log,
+            shown: Vec::new(),
+            _dir: dir,
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        client().get(format!("{}{path}", self.service.address))
+    }
+
+    /// Asks with a credential, and remembers that nobody may find it anywhere.
+    async fn ask(&mut self, credential: &str, request: RequestBuilder) -> u16 {
+        self.shown.push(credential.to_owned());
+        let answer = request.bearer_auth(credential).send().await.unwrap();
+        Answer::of(answer).await.status
+    }
+
+    /// Posts as a backend.
+    async fn post(&mut self, body: impl Into<reqwest::Body>) -> u16 {
+        let request = client().post(format!("{}/messages", self.service.address));
+        let request = request
+            .header("content-type", "application/json")
+            .body(body);
+        self.ask(SERVICE_KEY, request).await
+    }
+
+    /// No part of anything secret stands in a text.
+    fn holds_nothing_secret(&self, text: &str) {
+        assert!(!text.contains(MARK), "{MARK} in {text}");
+        let secrets = [SECRET, SERVICE_KEY].map(str::to_owned);
+        for secret in self.shown.iter().chain(&secrets) {
+            for part in secret.split('.').filter(|part| part.len() > 7) {
+                assert!(!text.contains(part), "{part} in {text}");
+            }
+        }
+    }
+}
+
+fn message() -> Value {
+    json!({"from": "alice", "to": "bob", "body": MARK, "metadata": {MARK: MARK},
+        "attachments": [{"url": format!("https://files.example.com/{MARK}"), "name": MARK}]})
+}
+
+async fn show_credentials(watched: &mut Watched) {
+    let signer = Signer::hs256(SECRET.as_bytes());
+    let bad = |changes: Value| signer.sign(&claims("alice", &changes));
+    let forged = Signer::hs256(b"another secret of the tests, of no use");
+    let credentials = [
+        (token("alice"), 200),
+        (token("mallory"), 403),
+        (bad(json!({"exp": in_seconds(-99)})), 401),
+        (bad(json!({"sub": format!("{MARK}:")})), 401),
+        (forged.sign(&claims("alice", &json!({}))), 401),
+        (SERVICE_KEY.to_owned(), 200),
+        (format!("{SERVICE_KEY}{MARK}"), 401),
+        (format!("garbage-{MARK}"), 401),
+    ];
+    for (credential, status) in credentials {
+        let request = watched.get("/conversations/alice/bob");
+        assert_eq!(watched.ask(&credential, request).await, status);
+        // Where tokens do not belong, and end up nevertheless.
+        let paths = [
+            "/nowhere/",
+            "/docs/",
+            "/conversations/alice/",
+            "/healthz?token=",
+        ];
+        for path in paths {
+            let request = watched.get(&format!("{path}{credential}"));
+            watched.ask(&credential, request).await;
+        }
+    }
+}
+
+async fn send_bodies(watched: &mut Watched) {
+    let text = message().to_string();
+    let unknown = text.replacen("metadata", MARK, 1);
+    let wrong = text.replacen("\"alice\"", &format!("\"{MARK}:\""), 1);
+    let unanswerable = text.replacen("\"from\"", "\"reply_to\":77,\"from\"", 1);
+    let large = message().to_string() + &MARK.repeat(20_000);
+    let cases = [
+        (text.clone(), 201),
+        (text[..text.len() - 1].to_owned(), 400),
+        (format!("[{text}]"), 400),
+        (format!("{text}{text}"), 400),
+        (MARK.to_owned(), 400),
+        (unknown, 400),
+        (wrong, 400),
+        (unanswerable, 422),
+        (large, 413),
+    ];
+    for (body, status) in cases {
+        assert_eq!(watched.post(body).await, status);
+    }
+}
+
+fn config(redis: &RedisServer, name: &str, value: &str) {
+    let mut config = cmd("CONFIG");
+    config.arg("SET").arg(name).arg(value);
+    config.exec(&mut redis.connect()).unwrap();
+}
+
+/// Every way in which Redis fails, each while a message is sent.
+async fn break_redis(watched: &mut Watched, redis: &mut RedisServer) {
+    let text = message().to_string();
+    config(redis, "maxmemory", "1");
+    assert_eq!(watched.post(text.clone()).await, 507);
+    config(redis, "maxmemory", "0");
+    // A key of another type, on which the script fails midway.
+    let [messages, ..] = keys("dave", "erin");
+    let mut set = cmd("SET");
+    set.arg(&messages)
+        .arg(MARK)
+        .exec(&mut redis.connect())
+        .unwrap();
+    let broken = text.replace("alice", "dave").replace("bob", "erin");
+    assert_eq!(watched.post(broken).await, 500);
+    redis.kill();
+    assert_eq!(watched.post(text.clone()).await, 503);
+    redis.restart();
+    // It asks for another password from the next connection on.
+    let mut open = redis.connect();
+    config(redis, "requirepass", "another");
+    let mut kill = cmd("CLIENT");
+    kill.arg("KILL")
+        .arg("TYPE")
+        .arg("normal")
+        .exec(&mut open)
+        .unwrap();
+    assert_eq!(watched.post(text).await, 503);
+}
+
+#[tokio::test]
+async fn no_secret_and_no_message_reaches_the_log_or_the_metrics() {
+    let mut redis = RedisServer::durable();
+    let url = format!("{}?pass={MARK}", redis.url());
+    let mut watched = Watched::start(&[
+        ("DUOLOGUE_REDIS_URL", &url),
+        ("DUOLOGUE_JWT_SECRET", SECRET),
+        ("DUOLOGUE_SERVICE_KEYS", SERVICE_KEY),
+        ("DUOLOGUE_CORS_ORIGINS", "https://app.example"),
+    ]);
+    show_credentials(&mut watched).await;
+    send_bodies(&mut watched).await;
+    break_redis(&mut watched, &mut redis).await;
+    let metrics = watched.get("/metrics").bearer_auth(SERVICE_KEY);
+    let metrics = metrics.send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("duologue_errors_total"));
+    watched.holds_nothing_secret(&metrics);
+    let log = watched.log();
+    let happened = [
+        "UNAUTHENTICATED",
+        "FORBIDDEN",
+        "MALFORMED_JSON",
+        "STORAGE_FULL",
+        "INTERNAL",
+        "UNAVAILABLE",
+    ];
+    for word in happened {
+        assert!(log.contains(word), "{word} is not in {log}");
+    }
+    watched.holds_nothing_secret(&log);
+}
+
+#[tokio::test]
+async fn the_password_of_a_key_set_s_url_reaches_no_log() {
+    let signer = Signer::es256();
+    let source = KeySource::start(&[signer.jwk("one")]);
+    let url = source
+        .url
+        .replace("http://", &format!("http://user:{MARK}@"))
+        + "?token="
+        + MARK;
+    let mut watched = Watched::start(&[("DUOLOGUE_JWKS", &url)]);
+    source.answer(500, MARK);
+    let token = signer.sign_by("two", &claims("alice", &json!({})));
+    let request = watched.get("/conversations/alice/bob");
+    assert_eq!(watched.ask(&token, request).await, 401);
+    eventually(
+        "the failure is logged",
+        Duration::from_secs(10),
+        async || watched.log().contains("stay in use"),
+    )
+    .await;
+    source.answer(200, MARK);
+    let request = watched.get("/conversations/alice/bob");
+    watched.ask(&token, request).await;
+    watched.holds_nothing_secret(&watched.log());
+}
