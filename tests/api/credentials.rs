@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::harness::access::{ROTATED_OUT, SECRET, SERVICE_KEY, spawn_closed_app, token};
+use crate::harness::access::{
+    ROTATED_OUT, SECRET, SERVICE_KEY, spawn_closed_app, spawn_closed_app_with, token,
+};
 use crate::harness::answer::Answer;
 use crate::harness::signing::{Signer, claims};
 use crate::harness::spawn_app_with;
@@ -119,5 +121,30 @@ async fn a_token_of_another_secret_is_refused() {
     ] {
         let bad = Signer::hs256(secret.as_bytes()).sign(&claims("alice", &json!({})));
         app.get_as(&bad, path).await.problem(401, "UNAUTHENTICATED");
+    }
+}
+
+#[tokio::test]
+async fn the_store_holds_no_credential() {
+    // So slow that no bucket is full again, and gone, before it was looked at.
+    let app = spawn_closed_app_with(&["--send-rate", "1:60", "--read-rate", "1:60"]);
+    let alice = token("alice");
+    let message = json!({"from": "alice", "to": "bob", "body": "hi"});
+    let garbage = "a-service-key-that-nobody-ever-made";
+    for credential in [SERVICE_KEY, &alice, garbage] {
+        app.post_as(credential, &message).await;
+        app.get_as(credential, "/conversations/alice/bob").await;
+    }
+    let mut redis = app.redis();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();
+    let rates = keys.iter().filter(|key| key.contains(":rate:")).count();
+    assert_eq!(rates, 5, "{keys:?}");
+    for key in keys {
+        let dump: Vec<u8> = redis::cmd("DUMP").arg(&key).query(&mut redis).unwrap();
+        let all = key + &String::from_utf8_lossy(&dump);
+        let parts = alice.split('.').chain([SERVICE_KEY, garbage]);
+        for part in parts {
+            assert!(!all.contains(part), "{part} in {all}");
+        }
     }
 }

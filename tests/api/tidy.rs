@@ -325,3 +325,22 @@ fn every_setting_is_in_the_readme_and_no_other() {
         .map(str::to_owned);
     assert_eq!(settings.collect::<BTreeSet<_>>(), variables());
 }
+
+#[test]
+fn every_test_that_the_page_on_security_names_exists() {
+    let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let tests = files("tests/api", "rs");
+    let quoted = page.split('`').skip(1).step_by(2);
+    let named: Vec<_> = quoted.filter_map(|name| name.split_once("::")).collect();
+    for (module, name) in &named {
+        let source = tests.get(&format!("tests/api/{module}.rs"));
+        let source = source.unwrap_or_else(|| panic!("there is no {module}"));
+        assert!(source.contains(&format!("fn {name}()")), "{module}::{name}");
+    }
+    // Each row of "cannot" names one.
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    for row in rows.filter(|row| !row.starts_with("| cannot")) {
+        assert!(row.contains("::"), "nothing shows it: {row}");
+    }
+    assert!(named.len() > 30, "the page names its tests");
+}
