@@ -186,10 +186,11 @@ impl RedisProcess {
             let ping = tokio::task::spawn_blocking(move || ask(&socket, &redis::cmd("PING"))).await;
             match ping {
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(e)) if e.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading) => {
-                    if !std::mem::replace(&mut loading, true) {
-                        tracing::info!("the private Redis reads its data");
-                    }
+                Ok(Err(e))
+                    if e.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
+                        && !std::mem::replace(&mut loading, true) =>
+                {
+                    tracing::info!("the private Redis reads its data");
                 }
                 _ => {}
             }
