@@ -57,11 +57,10 @@ pub async fn send_message(
 ) -> Result<HttpResponse, Error> {
     let draft = Draft::new(message.0)?;
     let (seq, message) = store.send_message(&draft).await?;
-    let (from, to, seq) = (draft.from(), draft.to(), seq.get());
-    let location = format!(
-        "/conversations/{from}/{to}?after={}&limit=1&peek=true",
-        seq - 1
-    );
+    let (from, to) = (draft.from().as_str(), draft.to().as_str());
+    let before = (seq.get() - 1).to_string();
+    let query = ["?after=", &before, "&limit=1&peek=true"].concat();
+    let location = ["/conversations/", from, "/", to, &query].concat();
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, location))
         .content_type("application/json")
