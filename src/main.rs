@@ -14,11 +14,17 @@ use tracing_subscriber::EnvFilter;
 /// Every end of the binary is a sentence or nothing.
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
+/// A request makes many small allocations, on which the system's allocator spent nearly a quarter
+/// of the service's time in user mode.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[actix_web::main]
 async fn main() -> ExitCode {
     let config = Config::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&config.log))
+        // What actix says at start the banner says better.
+        .with_env_filter(EnvFilter::new(format!("actix_server=warn,{}", config.log)))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();

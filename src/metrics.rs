@@ -90,9 +90,7 @@ impl Metrics {
 
     /// Counts an answered request. `route` is the pattern that matched, not the path, so that the
     /// number of series is bounded.
-    pub fn request(&self, method: &str, route: &str, status: u16, seconds: f64) {
-        let mut digits = [0; 3];
-        let status = status_text(status, &mut digits);
+    pub fn request(&self, method: &str, route: &str, status: &str, seconds: f64) {
         self.requests
             .with_label_values(&[method, route, status])
             .inc();
@@ -118,14 +116,4 @@ impl Metrics {
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         String::from_utf8(text).unwrap_or_default()
     }
-}
-
-/// A three-digit status as text, without an allocation on the path of every request.
-fn status_text(status: u16, digits: &mut [u8; 3]) -> &str {
-    let mut rest = status;
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789"[usize::from(rest % 10)];
-        rest /= 10;
-    }
-    str::from_utf8(digits).unwrap_or("000")
 }

@@ -47,7 +47,13 @@ pub async fn observe(
     let method = response.request().method().clone();
     let elapsed = started.elapsed();
     if let Some(metrics) = &metrics {
-        metrics.request(known(method.as_str()), route, status, elapsed.as_secs_f64());
+        let status = response.status();
+        metrics.request(
+            known(method.as_str()),
+            route,
+            status.as_str(),
+            elapsed.as_secs_f64(),
+        );
     }
     let id = id.to_str().unwrap_or_default();
     let milliseconds = elapsed.as_millis();

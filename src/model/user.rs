@@ -54,7 +54,7 @@ impl Pair {
         } else {
             (other, one)
         };
-        Self(format!("{first}:{second}"))
+        Self([first.as_str(), ":", second.as_str()].concat())
     }
 
     /// The pair as it stands in a key.

@@ -86,13 +86,14 @@ impl Keys {
         "dm:partitions".to_owned()
     }
 
+    // Not `format!`, which grows its string step by step: every request names several keys.
     fn of_pair(&self, kind: &str, pair: &Pair) -> String {
         let pair = pair.as_str();
-        format!("dm:{{{}}}:{kind}:{pair}", self.tag(pair))
+        ["dm:{", self.tag(pair), "}:", kind, ":", pair].concat()
     }
 
     fn of_user(&self, kind: &str, user: &str) -> String {
-        format!("dm:{{{}}}:{kind}:{user}", self.tag(user))
+        ["dm:{", self.tag(user), "}:", kind, ":", user].concat()
     }
 
     /// The tag of the partition of a pair or a user.

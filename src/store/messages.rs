@@ -33,10 +33,8 @@ impl Store {
         self.metrics.messages_sent.inc();
         sent.try_map(|seq| {
             let seq = Seq::try_from(seq).map_err(|why| Error::new(Code::Internal, why))?;
-            Ok((
-                seq,
-                StoredMessage(format!(r#"{{"seq":{},{json}"#, seq.get())),
-            ))
+            let stored = [r#"{"seq":"#, &seq.get().to_string(), ",", &json].concat();
+            Ok((seq, StoredMessage(stored)))
         })
     }
 }

@@ -106,7 +106,14 @@ impl Text {
 }
 
 fn call(command: &str, script: &str, keys: &[String], args: &[&[u8]]) -> Cmd {
-    let mut cmd = redis::cmd(command);
-    cmd.arg(script).arg(keys.len()).arg(keys).arg(args);
+    let lengths = keys
+        .iter()
+        .map(String::len)
+        .chain(args.iter().map(|arg| arg.len()));
+    // Room for everything at once; 32 bytes are for the name and the number of keys.
+    let bytes = 32 + script.len() + lengths.sum::<usize>();
+    let mut cmd = Cmd::with_capacity(3 + keys.len() + args.len(), bytes);
+    cmd.arg(command).arg(script);
+    cmd.arg(keys.len()).arg(keys).arg(args);
     cmd
 }

@@ -1,0 +1,171 @@
+//! The programs that make the load, and what they report.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Outcome;
+use crate::process::run;
+use crate::store::Redis;
+
+/// Connections, and so requests in flight.
+const CONNECTIONS: u32 = 64;
+/// Users; each writes with the ten before and the ten after it.
+const USERS: u32 = 10_000;
+const PEERS: u32 = 10;
+
+/// What a load generator saw.
+pub struct Load {
+    pub requests: u32,
+    pub per_second: f64,
+    /// Milliseconds that half of the requests took at most, and 99 of 100.
+    pub p50: f64,
+    pub p99: f64,
+}
+
+/// The text of every message.
+pub fn body() -> String {
+    "x".repeat(100)
+}
+
+/// What wrk asks for: a script of its own kind, in a file.
+#[derive(Clone)]
+pub struct Requests(PathBuf);
+
+impl Requests {
+    /// Sends between users who are drawn for each request.
+    pub fn sends(dir: &Path) -> Outcome<Self> {
+        let draw = format!(
+            "local a = math.random(0, {USERS} - 1)\n\
+             local b = (a + math.random({PEERS})) % {USERS}\n\
+             if math.random(2) == 1 then a, b = b, a end"
+        );
+        Self::posts(dir, "sends.lua", &draw, "user%05d", "user%05d")
+    }
+
+    /// Sends from one user to one other.
+    pub fn sends_between(dir: &Path, from: &str, to: &str) -> Outcome<Self> {
+        Self::posts(
+            dir,
+            &format!("{from}-{to}.lua"),
+            "local a, b = '', ''",
+            &format!("{from}%s"),
+            &format!("{to}%s"),
+        )
+    }
+
+    fn posts(dir: &Path, name: &str, draw: &str, from: &str, to: &str) -> Outcome<Self> {
+        let body = body();
+        let lua = format!(
+            r#"local threads = 0
+function setup(thread)
+  threads = threads + 1
+  thread:set('number', threads)
+end
+function init()
+  math.randomseed(os.time() + number)
+end
+local headers = {{ ['Content-Type'] = 'application/json' }}
+function request()
+  {draw}
+  local json = string.format('{{"from":"{from}","to":"{to}","body":"{body}"}}', a, b)
+  return wrk.format('POST', '/messages', headers, json)
+end
+"#
+        );
+        Self::write(dir, name, &lua)
+    }
+
+    /// Reads of one conversation.
+    pub fn reads(dir: &Path, name: &str, path: &str) -> Outcome<Self> {
+        let lua = format!("function request()\n  return wrk.format('GET', '{path}')\nend\n");
+        Self::write(dir, name, &lua)
+    }
+
+    fn write(dir: &Path, name: &str, lua: &str) -> Outcome<Self> {
+        let file = dir.join(name);
+        fs::write(&file, lua)?;
+        Ok(Self(file))
+    }
+
+    /// Sends them for some seconds. Every one must succeed.
+    pub fn send(&self, url: &str, seconds: u32) -> Outcome<Load> {
+        let text = run(Command::new("wrk")
+            .args(["--threads", "2", "--latency"])
+            .args(["--connections", &CONNECTIONS.to_string()])
+            .args(["--duration", &seconds.to_string()])
+            .arg("--script")
+            .arg(&self.0)
+            .arg(url))?;
+        for failure in ["Non-2xx", "Socket errors"] {
+            if let Some(line) = text.lines().find(|line| line.contains(failure)) {
+                return Err(format!("wrk: {}", line.trim()).into());
+            }
+        }
+        let after = |label: &str| {
+            let line = text.lines().find(|line| line.trim().starts_with(label));
+            line.and_then(|line| line.split_whitespace().nth(1))
+        };
+        let requests = text
+            .lines()
+            .find_map(|line| line.split_once(" requests in"));
+        let load = || {
+            Some(Load {
+                requests: requests?.0.trim().parse().ok()?,
+                per_second: after("Requests/sec:")?.parse().ok()?,
+                p50: milliseconds(after("50%")?)?,
+                p99: milliseconds(after("99%")?)?,
+            })
+        };
+        load().ok_or_else(|| format!("wrk printed something new:\n{text}").into())
+    }
+}
+
+/// A time as wrk writes it: `873.00us`, `1.20ms`, `1.01s`.
+fn milliseconds(text: &str) -> Option<f64> {
+    let number = text.trim_end_matches(char::is_alphabetic);
+    let factor = match &text[number.len()..] {
+        "us" => 0.001,
+        "ms" => 1.0,
+        "s" => 1000.0,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
+/// Runs the bare script through redis-benchmark: as many in flight as there are connections of
+/// wrk, sixteen in a pipeline, as many keys as there are conversations.
+pub fn bare_script(redis: &mut Redis, requests: u32) -> Outcome<Load> {
+    const PIPELINE: u32 = 16;
+    let sha = redis.load_bare()?;
+    redis.forget_bare()?;
+    let json = format!(
+        r#"{{"seq":1,"id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","from":"user00001","to":"user00002","body":"{}","sent_at":"2026-01-31T12:00:00.000Z"}}"#,
+        body()
+    );
+    let text = run(Command::new("redis-benchmark")
+        .arg("-s")
+        .arg(&redis.socket)
+        .args(["--dbnum", "1", "--csv", "-P", &PIPELINE.to_string()])
+        .args(["-c", &(CONNECTIONS / PIPELINE).to_string()])
+        .args(["-r", &(USERS * PEERS).to_string()])
+        .args(["-n", &requests.to_string()])
+        .args(["EVALSHA", &sha, "2"])
+        .args(["dm:{0}:messages:__rand_int__", "dm:{0}:unread:__rand_int__"])
+        .args(["user00002", &json]))?;
+    // "command",rps,avg,min,p50,p95,p99,max, and the command may hold commas and quotes.
+    let line = text.lines().next_back().unwrap_or_default();
+    let mut numbers = line.rsplit(',').map(|n| n.trim_matches('"').parse().ok());
+    let mut next = || numbers.next().flatten();
+    let mut load = || {
+        let (_max, p99, _p95, p50) = (next()?, next()?, next()?, next()?);
+        let (_min, _avg, per_second) = (next()?, next()?, next()?);
+        Some(Load {
+            requests,
+            per_second,
+            p50,
+            p99,
+        })
+    };
+    load().ok_or_else(|| format!("redis-benchmark printed something new:\n{text}").into())
+}

@@ -1,0 +1,100 @@
+//! The Redis of the service, seen past the service: filled, and measured bare.
+
+use std::path::{Path, PathBuf};
+
+use duologue::model::{Pair, UserId};
+use duologue::store::Keys;
+use redis::{Client, Connection, Script};
+
+use crate::Outcome;
+
+/// The bare script of row (b): what the customer asked for in its least form.
+pub const BARE: &str =
+    "redis.call('LPUSH', KEYS[1], ARGV[2]) return redis.call('HINCRBY', KEYS[2], ARGV[1], 1)";
+
+/// Puts messages of the stored format into a conversation, so many at a time that no call keeps
+/// Redis for long. What follows the sender's id never matters to the service.
+const FILL: &str = r#"
+local seq = tonumber(redis.call('HGET', KEYS[2], 'seq') or 0)
+for _ = 1, tonumber(ARGV[1]) do
+  seq = seq + 1
+  redis.call('LPUSH', KEYS[1], '{"seq":' .. string.format('%.0f', seq) .. ',' .. ARGV[2])
+end
+redis.call('HSET', KEYS[2], 'seq', string.format('%.0f', seq))
+"#;
+
+/// A connection to it, and what is known of it.
+pub struct Redis {
+    connection: Connection,
+    keys: Keys,
+    /// Its unix socket.
+    pub socket: PathBuf,
+    /// Its process.
+    pub pid: u32,
+}
+
+impl Redis {
+    pub fn connect(socket: &Path) -> Outcome<Self> {
+        let client = Client::open(format!("unix://{}", socket.display()))?;
+        let mut connection = client.get_connection()?;
+        let info: redis::InfoDict = redis::cmd("INFO").query(&mut connection)?;
+        Ok(Self {
+            connection,
+            keys: Keys::new(),
+            socket: socket.to_owned(),
+            pid: info.get("process_id").ok_or("no process_id in INFO")?,
+        })
+    }
+
+    /// The digest of the bare script, which it now knows.
+    pub fn load_bare(&mut self) -> Outcome<String> {
+        let mut load = redis::cmd("SCRIPT");
+        Ok(load.arg("LOAD").arg(BARE).query(&mut self.connection)?)
+    }
+
+    /// Empties the database that row (b) works in. The service's own is number 0.
+    pub fn forget_bare(&mut self) -> Outcome<()> {
+        let mut both = redis::pipe();
+        both.cmd("SELECT").arg(1).cmd("FLUSHDB").arg("SYNC");
+        both.cmd("SELECT").arg(0).exec(&mut self.connection)?;
+        Ok(())
+    }
+
+    /// Puts `messages` messages into the conversation of two users, all read.
+    pub fn fill(&mut self, from: &str, to: &str, messages: u32) -> Outcome<()> {
+        const STEP: u32 = 10_000;
+        let pair = pair(from, to)?;
+        let rest = format!(
+            r#""id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","from":"{from}","to":"{to}","body":"{}","sent_at":"2026-01-31T12:00:00.000Z"}}"#,
+            crate::load::body()
+        );
+        let fill = Script::new(FILL);
+        let mut left = messages;
+        while left > 0 {
+            let step = left.min(STEP);
+            fill.key(self.keys.messages(&pair))
+                .key(self.keys.meta(&pair))
+                .arg(step)
+                .arg(&rest)
+                .invoke::<()>(&mut self.connection)?;
+            left -= step;
+        }
+        Ok(())
+    }
+
+    /// Cuts a conversation down to its newest ten messages.
+    pub fn trim(&mut self, from: &str, to: &str) -> Outcome<()> {
+        let key = self.keys.messages(&pair(from, to)?);
+        redis::cmd("LTRIM")
+            .arg(key)
+            .arg(0)
+            .arg(9)
+            .exec(&mut self.connection)?;
+        Ok(())
+    }
+}
+
+fn pair(one: &str, other: &str) -> Outcome<Pair> {
+    let user = |id: &str| UserId::try_from(id.to_owned());
+    Ok(Pair::of(&user(one)?, &user(other)?))
+}
