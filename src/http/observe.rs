@@ -34,7 +34,8 @@ pub async fn observe(
     let answer = next.call(req).await?;
     let (mut response, error) = match answer.status().as_u16() {
         400.. => {
-            let (response, error) = settle(answer).await;
+            // Boxed, because a failure is rare and every request's future would have room for it.
+            let (response, error) = Box::pin(settle(answer)).await;
             (response.map_into_right_body(), Some(error))
         }
         _ => (answer.map_into_left_body(), None),

@@ -16,6 +16,7 @@ use redis::{
     RedisError, RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::script::{SCRIPTS, Text};
@@ -84,7 +85,7 @@ impl Lane {
         let started = Instant::now();
         let deadline = started + PATIENCE;
         loop {
-            let refusal = match timeout_at(deadline, self.connected()).await {
+            let refusal = match self.connected(deadline).await {
                 Err(_) => return Err(Code::Unavailable.into()),
                 Ok(Err(refusal)) => refusal,
                 Ok(Ok(mut connection)) => {
@@ -110,11 +111,29 @@ impl Lane {
         }
     }
 
-    /// The connection, opened if there is none that works.
-    async fn connected(&self) -> RedisResult<MultiplexedConnection> {
+    /// The connection, opened if there is none that works. Nearly always there is one, so what it
+    /// takes to open another is boxed: every request's future would have room for it.
+    async fn connected(
+        &self,
+        deadline: Instant,
+    ) -> Result<RedisResult<MultiplexedConnection>, Elapsed> {
+        let at_hand = self.connection.try_lock();
+        if let Some(open) = at_hand.ok().and_then(|held| self.working(held.as_ref())) {
+            return Ok(Ok(open));
+        }
+        Box::pin(timeout_at(deadline, self.connect())).await
+    }
+
+    fn working(&self, held: Option<&MultiplexedConnection>) -> Option<MultiplexedConnection> {
+        let broken = self.broken.load(Ordering::Acquire);
+        held.filter(|_| !broken).cloned()
+    }
+
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let mut connection = self.connection.lock().await;
-        if let (Some(open), false) = (&*connection, self.broken.load(Ordering::Acquire)) {
-            return Ok(open.clone());
+        // Whoever held the lock may have opened one.
+        if let Some(open) = self.working(connection.as_ref()) {
+            return Ok(open);
         }
         *connection = None;
         self.broken.store(false, Ordering::Release);
