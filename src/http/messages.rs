@@ -1,6 +1,6 @@
 //! `/messages`.
 
-use actix_web::http::header::LOCATION;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 
@@ -9,8 +9,10 @@ use super::extract::JsonBody;
 use super::problem;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::model::{Draft, Message, NewMessage};
+use crate::model::{Draft, Message, NewMessage, Seq};
 use crate::store::Store;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 problem::refusals!(SendMessageErrors {
     InvalidRequest,
@@ -69,15 +71,26 @@ pub async fn send_message(
     let charge = caller.charge(policies.send);
     let sent = store.send_message(&draft, charge.as_ref()).await?;
     let (seq, message) = sent.value;
-    let (from, to, seq) = (draft.from(), draft.to(), seq.get());
-    let location = format!(
-        "/conversations/{from}/{to}?after={}&limit=1&peek=true",
-        seq - 1
-    );
     let mut response = HttpResponse::Created()
-        .insert_header((LOCATION, location))
-        .content_type("application/json")
+        .insert_header((LOCATION, location(&draft, seq)))
+        .insert_header((CONTENT_TYPE, JSON))
         .body(message.0);
     access::announce(response.headers_mut(), sent.quota);
     Ok(response)
+}
+
+/// Where a message can be read. Not `format!`, which grows its string step by step.
+fn location(draft: &Draft, seq: Seq) -> String {
+    let (from, to) = (draft.from().as_str(), draft.to().as_str());
+    let after = (seq.get() - 1).to_string();
+    [
+        "/conversations/",
+        from,
+        "/",
+        to,
+        "?after=",
+        &after,
+        "&limit=1&peek=true",
+    ]
+    .concat()
 }

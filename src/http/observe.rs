@@ -9,11 +9,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use chrono::Utc;
 use uuid::Uuid;
 
 use super::{access, problem};
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
+use crate::model::fresh_id;
 
 /// The id of a request: taken from the client if it sent a sensible one, made otherwise, and
 /// always sent back.
@@ -108,7 +110,7 @@ fn request_id(req: &ServiceRequest) -> HeaderValue {
         Some(id) => id.clone(),
         None => {
             let mut text = Uuid::encode_buffer();
-            let id = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+            let id = fresh_id(Utc::now()).hyphenated().encode_lower(&mut text);
             HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
         }
     }

@@ -11,7 +11,9 @@ mod user;
 mod whole;
 
 pub use conversation::{Conversation, Limit, PageQuery, Range};
-pub use message::{Attachment, Body, Draft, Message, Metadata, NewMessage, StoredMessage};
+pub use message::{
+    Attachment, Body, Draft, Message, Metadata, NewMessage, StoredMessage, fresh_id,
+};
 pub use object::Object;
 pub use seq::Seq;
 pub use user::{Pair, UserId};
