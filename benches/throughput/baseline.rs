@@ -1,13 +1,19 @@
 //! Row (a): an actix handler that parses the same JSON and answers it, and does nothing else. No
-//! service on this framework can spend less on a send.
+//! service on this framework can spend less on a send. Row (p): the same after one PING to Redis,
+//! on a connection that each worker shares among its requests, as the service does.
 
 use std::io::Read;
 use std::net::TcpListener;
+use std::path::Path;
 use std::thread;
 
-use actix_web::web::Json;
-use actix_web::{App, HttpResponse, HttpServer, post};
+use actix_web::error::ErrorInternalServerError;
+use actix_web::web::{Data, Json};
+use actix_web::{App, HttpResponse, HttpServer, web};
+use redis::Client;
+use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
 use crate::Outcome;
 
@@ -18,23 +24,52 @@ struct Message {
     body: String,
 }
 
-#[post("/messages")]
+/// The connection of a worker, opened by its first request.
+struct Redis {
+    client: Client,
+    connection: OnceCell<MultiplexedConnection>,
+}
+
 async fn answer(message: Json<Message>) -> HttpResponse {
     HttpResponse::Created().json(message)
 }
 
-/// Serves on a port of the system's choice, which it prints, until its standard input ends: so it
-/// outlives the benchmark in no event.
-pub fn serve(workers: usize) -> Outcome<()> {
+async fn ping_and_answer(
+    message: Json<Message>,
+    redis: Data<Redis>,
+) -> actix_web::Result<HttpResponse> {
+    let connect = || redis.client.get_multiplexed_async_connection();
+    let connection = redis.connection.get_or_try_init(connect).await;
+    let mut connection = connection.map_err(ErrorInternalServerError)?.clone();
+    let ping = redis::cmd("PING");
+    ping.exec_async(&mut connection)
+        .await
+        .map_err(ErrorInternalServerError)?;
+    Ok(HttpResponse::Created().json(message))
+}
+
+/// Serves row (a), or row (p) if it is told the socket of a Redis, on a port of the system's
+/// choice, which it prints, until its standard input ends: so it outlives the benchmark in no event.
+pub fn serve(workers: usize, socket: Option<&Path>) -> Outcome<()> {
     thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
+    let url = socket.map(|socket| format!("unix://{}", socket.display()));
+    let client = url.map(Client::open).transpose()?;
     actix_web::rt::System::new().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         println!("{}", listener.local_addr()?);
-        let server = HttpServer::new(|| App::new().service(answer)).workers(workers);
-        server.listen(listener)?.run().await?;
+        let server = HttpServer::new(move || match client.clone() {
+            None => App::new().route("/messages", web::post().to(answer)),
+            Some(client) => {
+                let connection = OnceCell::new();
+                App::new()
+                    .app_data(Data::new(Redis { client, connection }))
+                    .route("/messages", web::post().to(ping_and_answer))
+            }
+        });
+        server.workers(workers).listen(listener)?.run().await?;
         Ok(())
     })
 }

@@ -13,6 +13,8 @@ const CONNECTIONS: u32 = 64;
 /// Users; each writes with the ten before and the ten after it.
 const USERS: u32 = 10_000;
 const PEERS: u32 = 10;
+/// One of so many users sends with a token.
+const STRIDE: u32 = 20;
 
 /// What a load generator saw.
 pub struct Load {
@@ -40,7 +42,31 @@ impl Requests {
              local b = (a + math.random({PEERS})) % {USERS}\n\
              if math.random(2) == 1 then a, b = b, a end"
         );
-        Self::posts(dir, "sends.lua", &draw, "user%05d", "user%05d")
+        Self::posts(dir, "sends.lua", "", &draw, "user%05d", "user%05d")
+    }
+
+    /// The users who send in [`Self::sends_with`], and so those who need a token.
+    pub fn senders() -> impl Iterator<Item = String> {
+        (0..USERS)
+            .step_by(STRIDE as usize)
+            .map(|number| format!("user{number:05}"))
+    }
+
+    /// Sends from each of the [`Self::senders`], with its own one of these tokens; without any
+    /// token if there are none.
+    pub fn sends_with(dir: &Path, name: &str, tokens: &[String]) -> Outcome<Self> {
+        let tokens: String = tokens
+            .iter()
+            .flat_map(|token| ["'Bearer ", token, "',\n"])
+            .collect();
+        let draw = format!(
+            "local sender = math.random({USERS} / {STRIDE})\n\
+             local a = (sender - 1) * {STRIDE}\n\
+             local b = (a + math.random({PEERS})) % {USERS}\n\
+             headers['Authorization'] = tokens[sender]"
+        );
+        let tokens = format!("local tokens = {{\n{tokens}}}");
+        Self::posts(dir, name, &tokens, &draw, "user%05d", "user%05d")
     }
 
     /// Sends from one user to one other.
@@ -48,13 +74,22 @@ impl Requests {
         Self::posts(
             dir,
             &format!("{from}-{to}.lua"),
+            "",
             "local a, b = '', ''",
             &format!("{from}%s"),
             &format!("{to}%s"),
         )
     }
 
-    fn posts(dir: &Path, name: &str, draw: &str, from: &str, to: &str) -> Outcome<Self> {
+    /// `once` runs before everything, `draw` before each request; it names users `a` and `b`.
+    fn posts(
+        dir: &Path,
+        name: &str,
+        once: &str,
+        draw: &str,
+        from: &str,
+        to: &str,
+    ) -> Outcome<Self> {
         let body = body();
         let lua = format!(
             r#"local threads = 0
@@ -66,6 +101,7 @@ function init()
   math.randomseed(os.time() + number)
 end
 local headers = {{ ['Content-Type'] = 'application/json' }}
+{once}
 function request()
   {draw}
   local json = string.format('{{"from":"{from}","to":"{to}","body":"{body}"}}', a, b)

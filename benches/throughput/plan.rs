@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
+use duologue::auth::{Issuance, Rules, Secret};
 use tempfile::TempDir;
 
 use crate::load::{Load, Requests, bare_script};
@@ -26,13 +27,15 @@ pub fn run(interrupt: &Interrupt, workers: usize) -> Outcome<Vec<String>> {
     let mut report = Report::new(workers);
     for fsync in ["everysec", "always"] {
         eprintln!("measuring with fsync {fsync} ...");
-        let bench = Bench::start(interrupt, fsync, workers)?;
+        let bench = Bench::start(interrupt, fsync, workers, &[])?;
         let rows = bench.compare()?;
         report.compared(fsync, &rows);
     }
     eprintln!("measuring short and long conversations ...");
-    let bench = Bench::start(interrupt, "everysec", workers)?;
+    let bench = Bench::start(interrupt, "everysec", workers, &[])?;
     report.grown(&bench.grow()?);
+    eprintln!("measuring users with tokens ...");
+    report.guarded(&guarded(interrupt, workers)?);
     report.print();
     Ok(report.missed())
 }
@@ -47,9 +50,15 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn start(interrupt: &'a Interrupt, fsync: &str, workers: usize) -> Outcome<Self> {
+    fn start(
+        interrupt: &'a Interrupt,
+        fsync: &str,
+        workers: usize,
+        settings: &[(&str, &str)],
+    ) -> Outcome<Self> {
         let dir = tempfile::Builder::new().prefix("duologue-").tempdir()?;
-        let (service, redis) = Server::duologue(&dir.path().join("data"), fsync, workers)?;
+        let data = dir.path().join("data");
+        let (service, redis) = Server::duologue(&data, fsync, workers, settings)?;
         Ok(Self {
             service,
             redis,
@@ -58,31 +67,36 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// The four rows of one durability, in rounds that take turns.
-    fn compare(mut self) -> Outcome<[Row; 4]> {
+    /// The rows of one durability, in rounds that take turns.
+    fn compare(mut self) -> Outcome<[Row; 5]> {
         let dir = self.dir.path();
         self.redis.fill("ann", "ben", PAGED)?;
         let sends = Requests::sends(dir)?;
         let page = Requests::reads(dir, "page.lua", "/conversations/ben/ann?limit=50")?;
-        let baseline = Server::baseline()?;
+        let baseline = Server::baseline(None)?;
+        let pinging = Server::baseline(Some(&self.redis.socket))?;
         let mut rows = [
             Row::new("(a) actix parses and answers"),
+            Row::new("(p) the same after a Redis PING"),
             Row::new("(b) bare script, redis-benchmark"),
             Row::new("(c) POST /messages"),
             Row::new("(d) GET a page of 50 of 100,000"),
         ];
         sends.send(&baseline.url, WARM_UP)?;
+        sends.send(&pinging.url, WARM_UP)?;
         self.measure(&sends, WARM_UP)?;
         self.measure(&page, WARM_UP)?;
         let pace = bare_script(&mut self.redis, 50_000)?.per_second;
         for _ in 0..ROUNDS {
             self.interrupt.check()?;
-            let before = baseline.cpu()?;
-            let load = sends.send(&baseline.url, SECONDS)?;
-            rows[0].add(&load, Some(baseline.cpu()? - before), None);
+            for (row, server) in [(0, &baseline), (1, &pinging)] {
+                let before = server.cpu()?;
+                let load = sends.send(&server.url, SECONDS)?;
+                rows[row].add(&load, Some(server.cpu()? - before), None);
+            }
             let (load, redis) = self.bare(pace)?;
-            rows[1].add(&load, None, Some(redis));
-            for (row, requests) in [(2, &sends), (3, &page)] {
+            rows[2].add(&load, None, Some(redis));
+            for (row, requests) in [(3, &sends), (4, &page)] {
                 let (load, service, redis) = self.measure(requests, SECONDS)?;
                 rows[row].add(&load, Some(service), Some(redis));
             }
@@ -141,6 +155,56 @@ impl<'a> Bench<'a> {
         }
         Ok(rows)
     }
+}
+
+/// The same sends to a service that asks nobody who they are, to one that asks for a token, and to
+/// one that also charges for each send: at the default rate, with a bucket that nobody empties.
+fn guarded(interrupt: &Interrupt, workers: usize) -> Outcome<[Row; 3]> {
+    const SECRET: (&str, &str) = (
+        "DUOLOGUE_JWT_SECRET",
+        "a secret of the benchmark, 32 bytes and more",
+    );
+    const UNLIMITED: (&str, &str) = ("DUOLOGUE_SEND_RATE", "0");
+    const LIMITED: (&str, &str) = ("DUOLOGUE_SEND_RATE", "20:1000000");
+    let start = |settings| Bench::start(interrupt, "everysec", workers, settings);
+    let (open, tokens, limits) = (
+        start(&[])?,
+        start(&[SECRET, UNLIMITED])?,
+        start(&[SECRET, LIMITED])?,
+    );
+    let (dir, minted) = (open.dir.path(), mint(SECRET.1)?);
+    let nameless = Requests::sends_with(dir, "nameless.lua", &[])?;
+    let signed = Requests::sends_with(dir, "signed.lua", &minted)?;
+    let plan = [(&open, &nameless), (&tokens, &signed), (&limits, &signed)];
+    let mut rows = [
+        Row::new("send, open"),
+        Row::new("(e) send with a token (HS256)"),
+        Row::new("(f) the same, and charged for"),
+    ];
+    for round in 0..=ROUNDS {
+        for (row, (bench, requests)) in plan.iter().enumerate() {
+            let seconds = if round == 0 { WARM_UP } else { SECONDS - 1 };
+            let (load, service, redis) = bench.measure(requests, seconds)?;
+            if round > 0 {
+                rows[row].add(&load, Some(service), Some(redis));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// A token for each of those who send with one.
+fn mint(secret: &str) -> Outcome<Vec<String>> {
+    let (secret, rules) = (secret.parse::<Secret>()?, Rules::default());
+    Requests::senders()
+        .map(|sender| {
+            let issuance = Issuance {
+                sub: sender.try_into()?,
+                ttl: Duration::from_secs(3600),
+            };
+            Ok(issuance.mint(&secret, &rules)?)
+        })
+        .collect()
 }
 
 /// Keeps the short conversation short while something runs: every send makes it longer, and after

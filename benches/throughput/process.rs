@@ -23,14 +23,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Row (a): this binary once more.
-    pub fn baseline() -> Outcome<Self> {
+    /// Row (a), or with the socket of a Redis row (p): this binary once more.
+    pub fn baseline(socket: Option<&Path>) -> Outcome<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        Self::start(command.arg(SERVE_BASELINE))
+        Self::start(command.arg(SERVE_BASELINE).args(socket))
     }
 
-    /// The service itself with a private Redis in `dir`, as a user would run it.
-    pub fn duologue(dir: &Path, fsync: &str, workers: usize) -> Outcome<(Self, Redis)> {
+    /// The service itself with a private Redis in `dir`, as a user would run it, with these
+    /// settings and no others of the environment.
+    pub fn duologue(
+        dir: &Path,
+        fsync: &str,
+        workers: usize,
+        settings: &[(&str, &str)],
+    ) -> Outcome<(Self, Redis)> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_duologue"));
         let variables = std::env::vars_os().map(|(name, _)| name);
         for name in variables.filter(|name| name.to_string_lossy().starts_with("DUOLOGUE_")) {
@@ -39,6 +45,7 @@ impl Server {
         command
             .args(["--bind", "127.0.0.1:0", "--log", "error", "--fsync", fsync])
             .args(["--workers", &workers.to_string()])
+            .envs(settings.iter().copied())
             .arg("--data-dir")
             .arg(dir);
         let server = Self::start(&mut command)?;

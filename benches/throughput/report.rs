@@ -8,6 +8,8 @@ const REDIS_TARGET: f64 = 2.0;
 /// What a conversation of a million may cost beside one of ten and still count as no growth: the
 /// noise of a machine that is not ours alone.
 const GROWTH_TARGET: f64 = 1.25;
+/// What a send with a token may cost beside the same send to an open service.
+const TOKEN_TARGET: f64 = 1.25;
 
 /// One kind of request, measured several times.
 pub struct Row {
@@ -111,11 +113,11 @@ impl Report {
         }
     }
 
-    /// Adds the four rows of one durability. The targets hold for `everysec`; the cost of an fsync
+    /// Adds the rows of one durability. The targets hold for `everysec`; the cost of an fsync
     /// is the disk's.
-    pub fn compared(&mut self, fsync: &str, rows: &[Row; 4]) {
+    pub fn compared(&mut self, fsync: &str, rows: &[Row; 5]) {
         self.add(fsync, rows);
-        let [baseline, bare, send, _] = rows;
+        let [baseline, ping, bare, send, _] = rows;
         let strict = fsync == "everysec";
         let (service, redis) = (SERVICE_TARGET, REDIS_TARGET);
         let sum = |one: Option<f64>, other: Option<f64>| Some(one? + other?);
@@ -126,6 +128,8 @@ impl Report {
             baseline.service(),
             strict.then_some(service),
         );
+        let name = format!("{fsync}: service CPU, (p) / (a)");
+        self.ratio(&name, ping.service(), baseline.service(), None);
         let name = format!("{fsync}: Redis CPU, (c) / (b)");
         self.ratio(&name, send.redis(), bare.redis(), strict.then_some(redis));
         let name = format!("{fsync}: all CPU, (c) / (a + b)");
@@ -147,6 +151,19 @@ impl Report {
             let name = format!("{what}: Redis CPU, of 1,000,000 / of 10");
             self.ratio(&name, long.redis(), short.redis(), target);
         }
+    }
+
+    /// Adds the rows that tell what it costs to know who sends and how often.
+    pub fn guarded(&mut self, rows: &[Row; 3]) {
+        self.add("everysec", rows);
+        let [open, tokens, limits] = rows;
+        let target = Some(TOKEN_TARGET);
+        let name = "service CPU, (e) / open";
+        self.ratio(name, tokens.service(), open.service(), target);
+        let name = "service CPU, (f) / open";
+        self.ratio(name, limits.service(), open.service(), None);
+        let name = "Redis CPU, (f) / open";
+        self.ratio(name, limits.redis(), open.redis(), None);
     }
 
     fn add(&mut self, fsync: &str, rows: &[Row]) {
