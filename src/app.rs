@@ -160,7 +160,7 @@ impl App {
         let (access, network) = (&self.config.access, &self.config.network);
         let followers = self.followers();
         let server = Http {
-            policies: Policies::new(access.send_rate.0, access.read_rate.0),
+            policies: Policies::new(access.send_rate, access.read_rate, access.failure_rate),
             trusted_proxies: network.trusted_proxies.clone(),
             cors_origins: network.cors_origins.clone(),
             docs: network.docs,
@@ -206,14 +206,16 @@ impl App {
         Ok(())
     }
 
-    /// What follows files and URLs that may change while the service runs.
+    /// What goes on beside serving: following files and URLs that may change, dropping old messages.
     fn followers(&self) -> Vec<JoinHandle<()>> {
         let jwks = self.jwks.clone().map(|jwks| tokio::spawn(jwks.follow()));
         let certificate = self
             .certificate
             .clone()
             .map(|cert| tokio::spawn(cert.follow()));
-        jwks.into_iter().chain(certificate).collect()
+        let sweep = self.config.retention().is_limited();
+        let sweep = sweep.then(|| tokio::spawn(self.store.clone().sweep()));
+        jwks.into_iter().chain(certificate).chain(sweep).collect()
     }
 }
 
@@ -234,7 +236,7 @@ async fn connect(
         }
     };
     let certificates = config.network.redis_certificates()?;
-    let store = Store::new(&url, certificates, metrics);
+    let store = Store::new(&url, certificates, config.retention(), metrics);
     Ok((store.map_err(|e| AppError::Url(e.to_string()))?, redis))
 }
 

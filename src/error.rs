@@ -44,11 +44,20 @@ codes! {
     MalformedJson        400 "MALFORMED_JSON"         "The body is not valid JSON (RFC 8259).";
     Unauthenticated      401 "UNAUTHENTICATED"        "The request shows no credential, or none that is accepted.";
     Forbidden            403 "FORBIDDEN"              "The credential is good, but not for this.";
+    Blocked              403 "BLOCKED"                "The recipient does not take messages from the sender.";
     NotFound             404 "NOT_FOUND"              "There is nothing at this path.";
+    MessageNotFound      404 "MESSAGE_NOT_FOUND"      "There is no such message, or not for this user.";
     MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "This path does not take this method; `Allow` lists those it takes.";
     RequestTimeout       408 "REQUEST_TIMEOUT"        "The request's body did not arrive in time.";
+    MessageChanged       409 "MESSAGE_CHANGED"        "The message was changed meanwhile, again and again; nothing was done.";
+    ImportConflict       409 "IMPORT_CONFLICT"        "The conversation has messages that were sent here; import before they are.";
+    MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and cannot be changed any more.";
+    PreconditionFailed   412 "PRECONDITION_FAILED"    "The message is not what `If-Match` says any more.";
     PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The request's body is larger than 64 KiB.";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The body must be sent as `Content-Type: application/json`.";
+    IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" "This `Idempotency-Key` came with another message before.";
+    TooFarBack           422 "TOO_FAR_BACK"           "The message is too far back to mark as unread from there on.";
+    TooManyReactions     422 "TOO_MANY_REACTIONS"     "The message has as many different reactions as it can take.";
     ReplyToNotFound      422 "REPLY_TO_NOT_FOUND"     "`reply_to` names no message of this conversation.";
     RateLimited          429 "RATE_LIMITED"           "Too many requests; `Retry-After` says when to come back.";
     Internal             500 "INTERNAL"               "The service failed in a way it should not; nothing more is known.";
@@ -114,6 +123,15 @@ impl Error {
             Code::OutcomeUnknown => Code::Unavailable.into(),
             _ => self,
         }
+    }
+
+    /// The same failure, of something that stands at `prefix` of the request.
+    #[must_use]
+    pub fn within(mut self, prefix: &str) -> Self {
+        for field in &mut self.fields {
+            field.pointer.insert_str(0, prefix);
+        }
+        self
     }
 
     /// The refusal of one field.

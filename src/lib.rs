@@ -10,6 +10,7 @@
 //! | [`app`] | the service as a whole: build, run, stop |
 //! | [`http`] | the only module that knows actix: routes, extractors, problem documents |
 //! | [`store`] | the only module that knows Redis: keys, the connection, a method a script |
+//! | [`importer`] | `duologue import`: a client of the service |
 //! | [`redis_process`] | the private Redis: started, watched, restarted, stopped |
 //! | [`auth`] | who calls and what they may do: tokens, service keys, key sets |
 //! | [`model`] | the words of the trade as types: user, pair, message, conversation |
@@ -23,9 +24,13 @@
 //! # A message's way
 //!
 //! `POST /messages` is parsed into a [`model::NewMessage`], which cannot be made from anything that
-//! is not allowed, and becomes a [`model::Draft`] with an id and a time. The script gives it its
-//! `seq`, puts it in front of the list of its pair and counts it as unread, all or nothing. What it
-//! stored is what every later answer holds, byte for byte.
+//! is not allowed, and becomes a [`model::Draft`] with an id and a time. One script does the rest,
+//! all or nothing: `send_message` gives it its `seq`, puts it in front of the list of its pair and
+//! counts it as unread; `stamp_conversation` gives the conversation its next version;
+//! `file_conversation` files what each of the two users now sees into their inbox, with the totals
+//! of their badge, and publishes it to their devices. Every other change of a conversation is the
+//! same with another first part (`src/store/compose.rs`). What was stored is what every later
+//! answer holds, byte for byte.
 //!
 //! # Deliberately absent
 //!
@@ -37,6 +42,7 @@ pub mod auth;
 pub mod config;
 pub mod error;
 pub mod http;
+pub mod importer;
 pub mod metrics;
 pub mod model;
 pub mod rate;

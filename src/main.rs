@@ -1,15 +1,18 @@
 //! The binary: flags, logging, signals. What it starts is in [`duologue::app`].
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use duologue::app::App;
 use duologue::auth::{Issuance, generate_key};
 use duologue::config::{Command, Config};
+use duologue::importer;
 use duologue::model::UserId;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 /// Every end of the binary is a sentence or nothing.
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -31,6 +34,7 @@ async fn main() -> ExitCode {
     let outcome = match &config.command {
         Some(Command::Token { sub, ttl }) => print_token(&config, sub.clone(), *ttl),
         Some(Command::Key) => print_key(),
+        Some(Command::Import { file, url, key }) => import(file, url, key.as_deref()).await,
         None => run(config).await,
     };
     match outcome {
@@ -64,6 +68,14 @@ fn print_token(config: &Config, sub: UserId, ttl: Duration) -> Outcome {
         "{}",
         Issuance { sub, ttl }.mint(&secret, &config.access.rules())?
     );
+    Ok(())
+}
+
+/// `duologue import`.
+async fn import(file: &Path, url: &Url, key: Option<&str>) -> Outcome {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let done = importer::import(file, url, key).await?;
+    println!("{} imported, {} skipped", done.imported, done.skipped);
     Ok(())
 }
 

@@ -73,6 +73,15 @@ pub struct Access {
         default_value = "100:300"
     )]
     pub read_rate: Limit,
+
+    /// How often an address may fail to show a credential: so many a second, so many at once; 0 for any
+    #[arg(
+        long,
+        env = "DUOLOGUE_FAILURE_RATE",
+        value_name = "RATE:BURST",
+        default_value = "1:30"
+    )]
+    pub failure_rate: Limit,
 }
 
 /// What is wrong with the settings of who may speak.

@@ -12,8 +12,9 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
-use crate::model::UserId;
+use crate::model::{Retention, UserId};
 use crate::store::Store;
 
 pub use access::{Access, AccessError};
@@ -59,6 +60,19 @@ pub struct Config {
     #[arg(long, env = "DUOLOGUE_WORKERS", value_name = "NUMBER")]
     pub workers: Option<NonZeroUsize>,
 
+    /// Messages that are kept of each conversation; older ones are dropped; 0 keeps all
+    #[arg(
+        long,
+        env = "DUOLOGUE_HISTORY_LIMIT",
+        value_name = "NUMBER",
+        default_value = "0"
+    )]
+    pub history_limit: u64,
+
+    /// Days for which messages are kept; 0 keeps them for ever
+    #[arg(long, env = "DUOLOGUE_HISTORY_DAYS", value_name = "DAYS", default_value = "0", value_parser = clap::value_parser!(u32).range(..=36500))]
+    pub history_days: u32,
+
     /// Who may speak, and how much.
     #[command(flatten)]
     pub access: Access,
@@ -86,6 +100,17 @@ pub enum Command {
     },
     /// Make a service key, for `DUOLOGUE_SERVICE_KEYS`
     Key,
+    /// Send a file of messages from elsewhere to a running service; run it again if it breaks off
+    Import {
+        /// The file: a line a message, as `POST /messages/batch` takes them, oldest first
+        file: PathBuf,
+        /// The service
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+        url: Url,
+        /// A service key, if the service asks for one
+        #[arg(long, value_name = "KEY", env = "DUOLOGUE_KEY", hide_env_values = true)]
+        key: Option<String>,
+    },
 }
 
 /// When the private Redis flushes its append-only file.
@@ -119,6 +144,14 @@ impl Config {
         matches
             .and_then(|matches| Self::from_arg_matches(&matches))
             .map_err(name_variable)
+    }
+
+    /// How long messages are kept.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            messages: self.history_limit,
+            days: self.history_days,
+        }
     }
 
     /// Worker threads.

@@ -12,7 +12,7 @@ use actix_web::{FromRequest, HttpRequest};
 use super::address::TrustedProxies;
 use crate::auth::{Authenticator, Caller};
 use crate::error::{Code, Error};
-use crate::rate::{Charge, Policy, Quota, Rate};
+use crate::rate::{Charge, Limit, Policy, Quota};
 use crate::store::Store;
 
 /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10.
@@ -27,15 +27,18 @@ pub struct Policies {
     pub send: Option<Policy>,
     /// Conversations read.
     pub read: Option<Policy>,
+    /// Credentials refused, of each address.
+    pub failure: Option<Policy>,
 }
 
 impl Policies {
     /// The policies of the rates that were configured.
-    pub fn new(send: Option<Rate>, read: Option<Rate>) -> Self {
-        let policy = |name, rate: Option<Rate>| rate.map(|rate| Policy { name, rate });
+    pub fn new(send: Limit, read: Limit, failure: Limit) -> Self {
+        let policy = |name, Limit(rate): Limit| rate.map(|rate| Policy { name, rate });
         Self {
             send: policy("send", send),
             read: policy("read", read),
+            failure: policy("failure", failure),
         }
     }
 }
@@ -78,29 +81,22 @@ pub fn announce(headers: &mut HeaderMap, quota: Option<Quota>) {
     }
 }
 
-/// How often an address may fail to show a credential: once a second, 30 times at once. Guessing
-/// is hopeless anyway; this bounds what it costs and what it writes into the log.
-const FAILURES: &str = "1:30";
-
 /// Charges the address that a request came from for a credential that was refused. The answer is
 /// the refusal to give: the same one, or that there were too many. A store that cannot be reached
-/// leaves it at the same one.
+/// leaves it at the same one. Guessing is hopeless anyway; this bounds what it costs and what it
+/// writes into the log.
 pub async fn charge_failure<B>(response: &ServiceResponse<B>, refusal: Error) -> Error {
     let req = response.request();
     let (Some(store), Some(address)) = (req.app_data::<Data<Store>>(), client_address(req)) else {
         return refusal;
     };
-    let Ok(crate::rate::Limit(Some(rate))) = FAILURES.parse() else {
+    let policies = req.app_data::<Data<Policies>>();
+    let Some(policy) = policies.and_then(|policies| policies.failure) else {
         return refusal;
     };
     // Colons of an IPv6 address are as good as any other character at the end of a key.
-    let charge = Charge {
-        policy: Policy {
-            name: "failure",
-            rate,
-        },
-        caller: charged(address),
-    };
+    let caller = charged(address);
+    let charge = Charge { policy, caller };
     match store.charge_rate(&charge).await {
         Err(limited) if limited.quota.is_some() => limited,
         _ => refusal,

@@ -14,12 +14,12 @@ use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
-use crate::model::{Object, UserId};
+use crate::model::{IdempotencyKey, Object};
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 /// How long a body may take to arrive.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
+pub const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A JSON body. Takes the place of actix' own `Json`, whose errors name no field.
 pub struct JsonBody<T>(pub T);
@@ -64,7 +64,8 @@ fn declared_length(req: &HttpRequest) -> Option<u64> {
     length.to_str().ok()?.parse().ok()
 }
 
-fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+/// Parses a JSON object, and names what is wrong with it.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     if let Ok(Object(value)) = serde_json::from_slice(bytes) {
         return Ok(value);
     }
@@ -113,38 +114,29 @@ impl<T: DeserializeOwned> FromRequest for QueryParams<T> {
     }
 }
 
-/// The two users of a conversation in a path. The first one asks.
+/// The `Idempotency-Key` of a request that may be sent again.
 #[derive(IntoParams)]
-#[into_params(parameter_in = Path)]
-pub struct PathUsers {
-    /// The user who asks.
-    #[param(example = "bob")]
-    pub user: UserId,
-    /// The other one.
-    #[param(example = "alice")]
-    pub peer: UserId,
+#[into_params(parameter_in = Header)]
+pub struct Retry {
+    /// What marks this request, so that sending it again does not send the message again: 1 to 255
+    /// printable ASCII characters, remembered for 24 hours for this sender and conversation.
+    #[param(rename = "Idempotency-Key", value_type = Option<String>, nullable = false, pattern = "^[ -~]{1,255}$", min_length = 1, max_length = 255)]
+    pub key: Option<IdempotencyKey>,
 }
 
-impl FromRequest for PathUsers {
+impl FromRequest for Retry {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let parse = || {
-            let (user, peer) = (path_user(req, "user")?, path_user(req, "peer")?);
-            if user == peer {
-                let why = "a conversation is with somebody else";
-                return Err(Error::field(Code::InvalidRequest, "/path/peer", why));
-            }
-            Ok(Self { user, peer })
+        let Some(header) = req.headers().get("idempotency-key") else {
+            return ready(Ok(Self { key: None }));
         };
-        ready(parse())
+        // What is not ASCII is refused like any other key out of form.
+        let key = IdempotencyKey::try_from(header.to_str().unwrap_or_default());
+        let refused = |why| Error::field(Code::InvalidRequest, "/header/idempotency-key", why);
+        ready(key.map(|key| Self { key: Some(key) }).map_err(refused))
     }
-}
-
-fn path_user(req: &HttpRequest, name: &str) -> Result<UserId, Error> {
-    UserId::try_from(req.match_info().query(name).to_owned())
-        .map_err(|why| Error::field(Code::InvalidRequest, format!("/path/{name}"), why))
 }
 
 /// The JSON Pointer (RFC 6901) of a field at fault. Of a field that is missing or given twice

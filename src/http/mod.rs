@@ -10,12 +10,17 @@ mod address;
 mod conversations;
 mod docs;
 mod extract;
+mod import;
+mod json;
 mod messages;
 mod observe;
+mod path;
 mod probes;
 mod problem;
+mod receipts;
 mod routes;
 mod tls;
+mod users;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -24,7 +29,8 @@ use std::time::Duration;
 use actix_cors::Cors;
 use actix_web::dev::{Extensions, Server};
 use actix_web::http::header::{
-    AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data};
@@ -167,8 +173,16 @@ fn cors(origins: &[String]) -> Cors {
         .iter()
         .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
     cors.allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
-        .allowed_headers([AUTHORIZATION, CONTENT_TYPE, observe::REQUEST_ID])
+        .allowed_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_MATCH,
+            HeaderName::from_static("idempotency-key"),
+            observe::REQUEST_ID,
+        ])
         .expose_headers([
+            ETAG,
+            messages::IDEMPOTENT_REPLAYED,
             LOCATION,
             RETRY_AFTER,
             WWW_AUTHENTICATE,

@@ -11,15 +11,8 @@ use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::store::{Health, Store};
 
-problem::refusals!(CheckReadyErrors {
-    Internal,
-    Unavailable
-});
-problem::refusals!(ReadMetricsErrors {
-    Unauthenticated,
-    Forbidden,
-    RateLimited
-});
+problem::refusals!(CheckReadyErrors: READ);
+problem::refusals!(ReadMetricsErrors: ; Unauthenticated, Forbidden, RateLimited);
 
 /// That the process is up.
 #[derive(Serialize, ToSchema)]

@@ -196,9 +196,34 @@ fn example(code: Code) -> utoipa::openapi::example::Example {
         .build()
 }
 
-/// Declares a type that tells the contract which codes an operation fails with.
+/// What every operation refuses that asks who calls.
+pub const CALL: &[Code] = &[
+    Code::InvalidRequest,
+    Code::Unauthenticated,
+    Code::Forbidden,
+    Code::RateLimited,
+];
+/// What every operation refuses that takes a body.
+pub const BODY: &[Code] = &[
+    Code::MalformedJson,
+    Code::RequestTimeout,
+    Code::PayloadTooLarge,
+    Code::UnsupportedMediaType,
+];
+/// What every operation fails with that reads from the store.
+pub const READ: &[Code] = &[Code::Internal, Code::Unavailable];
+/// What every operation fails with that changes what is in the store.
+pub const CHANGE: &[Code] = &[
+    Code::Internal,
+    Code::Unavailable,
+    Code::OutcomeUnknown,
+    Code::StorageFull,
+];
+
+/// Declares a type that tells the contract which codes an operation fails with: groups of them,
+/// then its own.
 macro_rules! refusals {
-    ($name:ident { $($code:ident),* $(,)? }) => {
+    ($name:ident: $($group:ident)* $(; $($code:ident),*)?) => {
         struct $name;
 
         impl utoipa::IntoResponses for $name {
@@ -206,7 +231,10 @@ macro_rules! refusals {
                 String,
                 utoipa::openapi::RefOr<utoipa::openapi::Response>,
             > {
-                $crate::http::problem::responses(&[$($crate::error::Code::$code),*])
+                use $crate::error::Code;
+                let groups: &[&[Code]] =
+                    &[$($crate::http::problem::$group,)* &[$($(Code::$code),*)?]];
+                $crate::http::problem::responses(&groups.concat())
             }
         }
     };

@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{conversations, docs, messages, probes};
+use super::{conversations, docs, import, messages, probes, receipts, users};
 use crate::error::{Code, Error};
 
 /// Which of the routes that can be switched off are on.
@@ -27,7 +27,25 @@ pub struct Routes {
 fn operations(config: &mut ServiceConfig, on: Routes) {
     config
         .service(messages::send_message)
+        .service(import::import_messages)
+        .service(messages::read_message)
+        .service(messages::edit_message)
+        .service(messages::delete_message)
+        .service(messages::add_reaction)
+        .service(messages::remove_reaction)
+        .service(conversations::list_conversations)
+        .service(conversations::count_unread)
         .service(conversations::read_conversation)
+        .service(conversations::clear_conversation)
+        .service(conversations::block_peer)
+        .service(conversations::unblock_peer)
+        .service(conversations::mute_conversation)
+        .service(conversations::unmute_conversation)
+        .service(receipts::mark_read)
+        .service(receipts::mark_delivered)
+        .service(receipts::mark_unread)
+        .service(users::export_user)
+        .service(users::erase_user)
         .service(probes::check_health)
         .service(probes::check_ready);
     if on.metrics {
@@ -57,9 +75,10 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
     tags(
         (name = "messages", description = "Sending"),
         (name = "conversations", description = "Reading"),
+        (name = "users", description = "Leaving"),
         (name = "operations", description = "Probes, metrics and this contract")
     ),
-    components(schemas(super::problem::Problem, super::problem::ProblemField)),
+    components(schemas(super::problem::Problem, super::problem::ProblemField, crate::model::Emoji)),
     modifiers(&Schemes)
 )]
 struct Contract;

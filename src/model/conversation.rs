@@ -24,6 +24,8 @@ pub struct PageQuery {
     /// Only messages newer than this seq, the oldest of them first in line: the `next_after` of
     /// the page before. Not together with `before`.
     after: Option<Seq>,
+    /// This message and half a page on each side of it. Not together with the other two.
+    around: Option<Seq>,
     /// `true` reads without marking anything as read.
     #[serde(default)]
     #[param(value_type = Option<bool>, default = false)]
@@ -39,20 +41,24 @@ pub enum Range {
     Before(Seq),
     /// The oldest of those newer than this.
     After(Seq),
+    /// This one, and as many on each side.
+    Around(Seq),
 }
 
 impl PageQuery {
     /// Where the page is cut from; refuses two answers to that.
     pub fn range(&self) -> Result<Range, Error> {
-        match (self.before, self.after) {
-            (None, None) => Ok(Range::Newest),
-            (Some(seq), None) => Ok(Range::Before(seq)),
-            (None, Some(seq)) => Ok(Range::After(seq)),
-            (Some(_), Some(_)) => Err(Error::field(
-                Code::InvalidRequest,
-                "/query/after",
-                "`before` and `after` do not go together",
-            )),
+        let refused = |pointer| {
+            let why = "only one of `before`, `after` and `around` can be given";
+            Err(Error::field(Code::InvalidRequest, pointer, why))
+        };
+        match (self.before, self.after, self.around) {
+            (None, None, None) => Ok(Range::Newest),
+            (Some(seq), None, None) => Ok(Range::Before(seq)),
+            (None, Some(seq), None) => Ok(Range::After(seq)),
+            (None, None, Some(seq)) => Ok(Range::Around(seq)),
+            (_, Some(_), _) => refused("/query/after"),
+            (_, None, Some(_)) => refused("/query/around"),
         }
     }
 
@@ -66,6 +72,13 @@ impl PageQuery {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "u64")]
 pub struct Limit(u8);
+
+impl Limit {
+    /// The number.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
 
 impl Default for Limit {
     fn default() -> Self {
@@ -128,9 +141,9 @@ impl Conversation {
         let mut json = String::with_capacity(256 + messages.map(|m| m.0.len() + 1).sum::<usize>());
         // User ids need no escaping (see UserId), and a String takes every write.
         let _ = write!(json, r#"{{"user":"{user}","peer":"{peer}","history":"#);
-        push_array(&mut json, &self.history);
+        push_array(&mut json, self.history.iter().map(text));
         let _ = write!(json, r#","unread_count":{unread_count},"unread":"#);
-        push_array(&mut json, &self.unread);
+        push_array(&mut json, self.unread.iter().map(text));
         let (last, read) = (last_seq.get(), peer_read_seq.get());
         let _ = write!(
             json,
@@ -144,13 +157,37 @@ impl Conversation {
     }
 }
 
-fn push_array(json: &mut String, messages: &[StoredMessage]) {
+/// A flag that a user puts on a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// The peer's messages are refused.
+    Blocked,
+    /// The user does not want to be alerted. Nothing else changes; counts go on.
+    Muted,
+}
+
+impl Flag {
+    /// The word for it in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Flag::Blocked => "blocked",
+            Flag::Muted => "muted",
+        }
+    }
+}
+
+fn text(message: &StoredMessage) -> &str {
+    &message.0
+}
+
+/// Writes JSON texts as an array.
+pub(super) fn push_array<'a>(json: &mut String, items: impl Iterator<Item = &'a str>) {
     json.push('[');
-    for (i, StoredMessage(message)) in messages.iter().enumerate() {
+    for (i, item) in items.enumerate() {
         if i > 0 {
             json.push(',');
         }
-        json.push_str(message);
+        json.push_str(item);
     }
     json.push(']');
 }

@@ -57,6 +57,33 @@ impl Pair {
         Self([first.as_str(), ":", second.as_str()].concat())
     }
 
+    /// The two users, in the order of the pair.
+    pub fn users(&self) -> (&str, &str) {
+        Self::split(&self.0).unwrap_or_default()
+    }
+
+    /// The two users of a pair that was stored.
+    pub fn split(pair: &str) -> Option<(&str, &str)> {
+        pair.split_once(':')
+    }
+
+    /// The two users of a pair that was stored, if it is one.
+    pub fn parse(pair: &str) -> Option<(UserId, UserId)> {
+        let (first, second) = Self::split(pair)?;
+        let user = |id: &str| UserId::try_from(id.to_owned()).ok();
+        Some((user(first)?, user(second)?))
+    }
+
+    /// The other one of a pair that was stored.
+    pub fn peer_of(pair: &str, user: &UserId) -> Option<UserId> {
+        let (first, second) = Self::parse(pair)?;
+        if &first == user {
+            Some(second)
+        } else {
+            Some(first)
+        }
+    }
+
     /// The pair as it stands in a key.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,42 +1,42 @@
 //! Conversations in Redis.
 
-use super::script::READ_CONVERSATION;
+use super::change::Act;
+use super::script::{
+    CLEAR_CONVERSATION, FLAG_CONVERSATION, MARK_DELIVERED, MARK_READ, MARK_UNREAD,
+    READ_CONVERSATION,
+};
 use super::{Charged, Store};
 use crate::error::{Code, Error};
-use crate::model::{Conversation, PageQuery, Pair, Range, Seq, StoredMessage, UserId};
-use crate::rate::Charge;
+use crate::model::{Conversation, ConversationState, Flag, PageQuery, Range, Seq, StoredMessage};
 
 /// Unread messages that one read returns, at most. The count is exact beyond it.
 const UNREAD_LIMIT: &str = "500";
-/// Messages that one read searches for unread ones, at most: a few milliseconds of Redis. Matters
-/// only to a reader who sent thousands of messages without ever reading.
+/// Messages that one call searches or counts, at most: a millisecond of Redis. Matters only to a
+/// reader who sent thousands of messages without ever reading.
 const SCAN_LIMIT: &str = "10000";
 
 /// The reply of `lua/read_conversation.lua`.
 type Reply = (Vec<String>, u64, Vec<String>, u64, u64, u64, u64);
 
 impl Store {
-    /// Reads a page of the conversation of `user` with `peer`, and what `user` has not read; marks
-    /// all of it as read unless it only peeks.
+    /// Reads a page of a conversation, and what the user has not read; marks all of it as read
+    /// unless it only peeks.
     pub async fn read_conversation(
         &self,
-        user: UserId,
-        peer: UserId,
+        act: Act<'_>,
         query: &PageQuery,
-        charge: Option<&Charge>,
     ) -> Result<Charged<Conversation>, Error> {
-        let pair = Pair::of(&user, &peer);
-        let keys = [
-            self.keys.messages(&pair),
-            self.keys.unread(&pair),
-            self.keys.meta(&pair),
-        ];
         let limit = query.limit().to_string();
-        let (before, after) = match query.range()? {
-            Range::Newest => (String::new(), String::new()),
-            Range::Before(seq) => (seq.get().to_string(), String::new()),
-            Range::After(seq) => (String::new(), seq.get().to_string()),
+        let range = query.range()?;
+        let at = |wanted: Option<Seq>| wanted.map(|seq| seq.get().to_string()).unwrap_or_default();
+        let (before, after, around) = match range {
+            Range::Newest => (None, None, None),
+            Range::Before(seq) => (Some(seq), None, None),
+            Range::After(seq) => (None, Some(seq), None),
+            Range::Around(seq) => (None, None, Some(seq)),
         };
+        let (before, after, around) = (at(before), at(after), at(around));
+        let (user, peer) = (act.user.clone(), act.peer.clone());
         let peek = if query.peek { "1" } else { "0" };
         let args = [
             user.as_str(),
@@ -44,16 +44,21 @@ impl Store {
             &limit,
             &before,
             &after,
+            &around,
             peek,
             UNREAD_LIMIT,
             SCAN_LIMIT,
-        ]
-        .map(str::as_bytes);
+        ];
         let reply = self
-            .run_charged::<Reply>(&READ_CONVERSATION, charge, &keys, &args)
+            .change::<Reply>(&READ_CONVERSATION, act, None, &args)
             .await;
-        let reply = reply.map_err(|e| if query.peek { e.of_reading() } else { e });
-        reply?.try_map(
+        // Nothing can have been written by a peek, so its outcome is never unknown.
+        let reply = if query.peek {
+            reply.map_err(Error::of_reading)?
+        } else {
+            reply?
+        };
+        reply.try_map(
             |(history, unread_count, unread, last, read, next_before, next_after)| {
                 Ok(Conversation {
                     user,
@@ -68,6 +73,72 @@ impl Store {
                 })
             },
         )
+    }
+
+    /// Marks a conversation as read up to a message.
+    pub async fn mark_read(
+        &self,
+        act: Act<'_>,
+        seq: Seq,
+    ) -> Result<Charged<ConversationState>, Error> {
+        let seq = seq.get().to_string();
+        self.change_state(
+            &MARK_READ,
+            act,
+            &[act.user.as_str(), act.peer.as_str(), &seq],
+        )
+        .await
+    }
+
+    /// Notes that the user's devices have received a conversation up to a message.
+    pub async fn mark_delivered(
+        &self,
+        act: Act<'_>,
+        seq: Seq,
+    ) -> Result<Charged<ConversationState>, Error> {
+        let seq = seq.get().to_string();
+        self.change_state(&MARK_DELIVERED, act, &[act.user.as_str(), &seq])
+            .await
+    }
+
+    /// Marks a conversation as unread from a message on.
+    pub async fn mark_unread(
+        &self,
+        act: Act<'_>,
+        seq: Seq,
+    ) -> Result<Charged<ConversationState>, Error> {
+        let seq = seq.get().to_string();
+        let args = [act.user.as_str(), act.peer.as_str(), &seq, SCAN_LIMIT];
+        let marked = self.change_state(&MARK_UNREAD, act, &args).await;
+        marked.map_err(|error| match error.code {
+            Code::TooFarBack => Error::field(error.code, "/seq", error.detail),
+            _ => error,
+        })
+    }
+
+    /// Clears a conversation for the user alone.
+    pub async fn clear_conversation(
+        &self,
+        act: Act<'_>,
+    ) -> Result<Charged<ConversationState>, Error> {
+        self.change_state(&CLEAR_CONVERSATION, act, &[act.user.as_str()])
+            .await
+    }
+
+    /// Sets or takes away a flag.
+    pub async fn flag_conversation(
+        &self,
+        act: Act<'_>,
+        flag: Flag,
+        on: bool,
+    ) -> Result<Charged<ConversationState>, Error> {
+        let on = if on { "1" } else { "0" };
+        self.change_state(
+            &FLAG_CONVERSATION,
+            act,
+            &[act.user.as_str(), flag.as_str(), on],
+        )
+        .await
     }
 }
 

@@ -2,9 +2,14 @@
 //!
 //! | key | type | slot | expires | written by |
 //! |---|---|---|---|---|
-//! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message` |
-//! | `dm:{c}:unread:<pair>` | hash: user -> unread count | conversation | never | `send_message`, `read_conversation` |
-//! | `dm:{c}:meta:<pair>` | hash: `seq`, `read:<user>` | conversation | never | `send_message`, `read_conversation` |
+//! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message`, `replace_message`, `delete_message`, `trim_conversation`, `erase_messages`, `import_messages` |
+//! | `dm:{c}:unread:<pair>` | hash: user -> unread count | conversation | never | `send_message`, `read_conversation`, `mark_read`, `mark_unread`, `clear_conversation`, `delete_message`, `trim_conversation`, `erase_messages` |
+//! | `dm:{c}:meta:<pair>` | hash: `seq`, `ver`, `active` (version of the last message), `read:<user>`, `seen:<user>` (what the peer was told of reading, where it is more), `delivered:<user>`, `blocked:<user>`, `muted:<user>`, `floor:<user>` (cleared up to), `imported` | conversation | never | `stamp_conversation`, `flag_conversation` |
+//! | `dm:{c}:retry:<pair>:<sender>:<key>` | string: fingerprint and seq of what an idempotency key produced | conversation | 24 h | `send_message` |
+//! | `dm:{u}:inbox:<user>` | zset: pair -> `active`: the order of the inbox | user | never | `file_conversation`, `forget_conversation` |
+//! | `dm:{u}:conversations:<user>` | hash: pair -> row; `totals`: useq, epoch, unread messages and conversations with some | user | never | `file_conversation`, `forget_conversation` |
+//! | `dm:{u}:journal:<user>` | list: the last events, newest first, of a user who ever listened | user | never | `file_conversation`, `forget_conversation` |
+//! | `dm:{u}:live:<user>` | channel: the events of a user | user | - | `file_conversation` |
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; here the user is a policy and a caller, `send:user:alice` | user | when full | `charge_rate` |
 //! | `dm:partitions` | string: the number of partitions | its own | never | `open_store` |
 //!
@@ -14,7 +19,7 @@
 
 use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
 
-use crate::model::Pair;
+use crate::model::{IdempotencyKey, Pair, UserId};
 use crate::rate::Charge;
 
 /// How many partitions conversations and users are spread over. Written into the store when it is
@@ -74,6 +79,36 @@ impl Keys {
     /// Everything else of a pair.
     pub fn meta(&self, pair: &Pair) -> String {
         self.of_pair("meta", pair)
+    }
+
+    /// What an idempotency key of a sender produced. Of a request without one, a name that nothing
+    /// is written to.
+    pub fn retry(&self, pair: &Pair, key: Option<(&UserId, &IdempotencyKey)>) -> String {
+        let name = self.of_pair("retry", pair);
+        match key {
+            Some((sender, key)) => [&name, ":", sender.as_str(), ":", key.as_str()].concat(),
+            None => name,
+        }
+    }
+
+    /// The order of a user's inbox.
+    pub fn inbox(&self, user: &str) -> String {
+        self.of_user("inbox", user)
+    }
+
+    /// The rows of a user's inbox.
+    pub fn conversations(&self, user: &str) -> String {
+        self.of_user("conversations", user)
+    }
+
+    /// The last events of a user.
+    pub fn journal(&self, user: &str) -> String {
+        self.of_user("journal", user)
+    }
+
+    /// The channel of a user's events.
+    pub fn live(&self, user: &str) -> String {
+        self.of_user("live", user)
     }
 
     /// The bucket of a caller for one kind of work.

@@ -30,6 +30,15 @@ const PERSISTENCE: Duration = Duration::from_secs(1);
 /// Between two attempts on a Redis that is not ready. Short enough that its restart goes unnoticed.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What it would mean to run a script twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// The same as once: the script only reads, or knows the request by an idempotency key.
+    Harmless,
+    /// A second message.
+    Never,
+}
+
 /// A connection that heals: opened on first use, replaced when it breaks.
 pub(super) struct Lane {
     client: Client,
@@ -79,21 +88,33 @@ impl Lane {
     pub(super) async fn call(
         &self,
         script: &Text,
+        repeat: Repeat,
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<Value, Error> {
         let started = Instant::now();
         let deadline = started + PATIENCE;
+        // Whether an attempt left and was not answered. Not being let in later does not undo it.
+        let mut lost = false;
+        let given_up = |lost, error: Error| match error.code {
+            Code::Unavailable | Code::StorageFull if lost => Code::OutcomeUnknown.into(),
+            _ => error,
+        };
         loop {
             let refusal = match self.connected(deadline).await {
-                Err(_) => return Err(Code::Unavailable.into()),
+                Err(_) => return Err(given_up(lost, Code::Unavailable.into())),
                 Ok(Err(refusal)) => refusal,
                 Ok(Ok(mut connection)) => {
                     let attempt = evaluate(&mut connection, script, keys, args);
                     match timeout_at(deadline, attempt).await {
                         Ok(Ok(reply)) => return Ok(reply),
                         Ok(Err(refusal)) if was_not_run(&refusal) => refusal,
-                        Ok(Err(error)) => return Err(self.failed(error).await),
+                        Ok(Err(broken)) if repeat == Repeat::Harmless && is_lost(&broken) => {
+                            self.discard().await;
+                            lost = true;
+                            broken
+                        }
+                        Ok(Err(error)) => return Err(given_up(lost, self.failed(error).await)),
                         Err(_) => {
                             self.discard().await;
                             return Err(Code::OutcomeUnknown.into());
@@ -105,7 +126,7 @@ impl Lane {
                 self.discard().await;
             }
             if started.elapsed() >= PERSISTENCE {
-                return Err(unavailable(&refusal));
+                return Err(given_up(lost, unavailable(&refusal)));
             }
             sleep(PAUSE).await;
         }
@@ -151,7 +172,7 @@ impl Lane {
 
     /// What an error that is not a plain refusal means to the client.
     async fn failed(&self, error: RedisError) -> Error {
-        if error.is_io_error() || error.kind() == ErrorKind::Parse {
+        if is_lost(&error) {
             self.discard().await;
             return Code::OutcomeUnknown.into();
         }
@@ -164,6 +185,11 @@ impl Lane {
             },
         }
     }
+}
+
+/// Whether the call left and its reply did not arrive.
+fn is_lost(error: &RedisError) -> bool {
+    error.is_io_error() || error.kind() == ErrorKind::Parse
 }
 
 async fn evaluate(

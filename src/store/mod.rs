@@ -5,13 +5,19 @@
 //! the reply a type. There is deliberately no trait over the store and no second implementation:
 //! tests run against a real Redis.
 
+mod change;
+mod compose;
 mod conversations;
 mod health;
+mod import;
+mod inbox;
 mod keys;
 mod lane;
 mod messages;
 mod rates;
+mod retention;
 mod script;
+mod users;
 
 use std::sync::Arc;
 
@@ -20,15 +26,18 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult,
 };
 
+pub use change::Act;
 pub use health::{Durability, Health};
 pub use keys::{Keys, PARTITIONS};
+pub use messages::Sent;
 pub use rates::Charged;
 pub use redis::{ClientTlsConfig, TlsCertificates};
-pub use script::SCRIPTS;
+pub use script::{PARTS, SCRIPTS};
 
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
-use lane::Lane;
+use crate::model::Retention;
+use lane::{Lane, Repeat};
 use script::{Script, Text};
 
 /// A handle on the store. Cheap to clone; clones share one connection. [`Store::another`] makes a
@@ -39,6 +48,7 @@ pub struct Store {
     metrics: Arc<Metrics>,
     target: Arc<ConnectionInfo>,
     lane: Arc<Lane>,
+    retention: Retention,
     /// For administrative commands, which must not wait behind messages nor hold them up.
     pool: Pool,
 }
@@ -49,6 +59,7 @@ impl Store {
     pub fn new(
         url: &str,
         certificates: Option<TlsCertificates>,
+        retention: Retention,
         metrics: Arc<Metrics>,
     ) -> RedisResult<Self> {
         let url = match certificates {
@@ -71,6 +82,7 @@ impl Store {
             metrics,
             target,
             lane,
+            retention,
             pool,
         })
     }
@@ -98,26 +110,33 @@ impl Store {
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<T, Error> {
-        self.call(script.name, &script.free, keys, args).await
+        let repeat = if script.only_reads() {
+            Repeat::Harmless
+        } else {
+            Repeat::Never
+        };
+        self.call(script, &script.free, repeat, keys, args).await
     }
 
     async fn call<T: FromRedisValue>(
         &self,
-        name: &str,
-        script: &'static Text,
+        script: &'static Script,
+        text: &'static Text,
+        repeat: Repeat,
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<T, Error> {
-        let timer = self.metrics.script_seconds(name).start_timer();
-        let reply = self.lane.call(script, keys, args).await;
+        let timer = self.metrics.script_seconds(script.name).start_timer();
+        let reply = self.lane.call(text, repeat, keys, args).await;
         timer.observe_duration();
+        // A token that was taken for reading is nothing a caller must know of.
         let reply = if script.only_reads() {
             reply.map_err(Error::of_reading)
         } else {
             reply
         };
         redis::from_redis_value(reply?).map_err(|e| {
-            let detail = format!("{name} answered out of form: {e}");
+            let detail = format!("{} answered out of form: {e}", script.name);
             Error::new(Code::Internal, detail)
         })
     }

@@ -3,6 +3,7 @@
 use redis::FromRedisValue;
 
 use super::Store;
+use super::lane::Repeat;
 use super::script::{CHARGE_RATE, Script};
 use crate::error::{Code, Error};
 use crate::rate::{Charge, Quota};
@@ -44,7 +45,7 @@ impl Store {
             .map_err(|e| refused(charge, e))
     }
 
-    /// Runs a script and charges somebody for it, if anybody is to be charged, in one round trip.
+    /// Runs a script, once unless it only reads, and charges somebody for it.
     pub(super) async fn run_charged<T: FromRedisValue>(
         &self,
         script: &'static Script,
@@ -52,8 +53,27 @@ impl Store {
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<Charged<T>, Error> {
+        let repeat = if script.only_reads() {
+            Repeat::Harmless
+        } else {
+            Repeat::Never
+        };
+        self.run_repeatable(script, repeat, charge, keys, args)
+            .await
+    }
+
+    /// Runs a script, perhaps more than once if that is harmless, and charges somebody for it, if
+    /// anybody is to be charged, in one round trip.
+    pub(super) async fn run_repeatable<T: FromRedisValue>(
+        &self,
+        script: &'static Script,
+        repeat: Repeat,
+        charge: Option<&Charge>,
+        keys: &[String],
+        args: &[&[u8]],
+    ) -> Result<Charged<T>, Error> {
         let Some(charge) = charge else {
-            let value = self.run(script, keys, args).await?;
+            let value = self.call(script, &script.free, repeat, keys, args).await?;
             return Ok(Charged { value, quota: None });
         };
         let interval = charge.policy.rate.interval_us().to_string();
@@ -61,15 +81,9 @@ impl Store {
         let keys = [&[self.keys.rate(charge)], keys].concat();
         let args = [&[interval.as_bytes(), burst.as_bytes()], args].concat();
         let reply = self
-            .call::<(Reply, T)>(script.name, &script.charged, &keys, &args)
+            .call::<(Reply, T)>(script, &script.charged, repeat, &keys, &args)
             .await;
-        let reply = reply.map_err(|e| refused(charge, e));
-        // A token that was taken is nothing a caller must know of.
-        let (left, value) = if script.free.only_reads() {
-            reply.map_err(Error::of_reading)?
-        } else {
-            reply?
-        };
+        let (left, value) = reply.map_err(|e| refused(charge, e))?;
         Ok(Charged {
             value,
             quota: Some(quota(charge, left)),

@@ -4,13 +4,17 @@ use std::sync::LazyLock;
 
 use redis::Cmd;
 
-/// A Lua script of the folder `lua`, alone and composed with `charge_rate`.
+use super::compose::{self, Parts};
+
+/// A Lua script of the folder `lua`, and what it is composed to.
 pub struct Script {
     /// Its file name without `.lua`, which is also the name of the store's method that runs it.
     pub name: &'static str,
     /// The file as it is.
+    pub file: &'static str,
+    /// What runs: the file alone, or, if it changes a conversation, with what every change entails.
     pub free: Text,
-    /// The same work, in the same round trip as the charge for it.
+    /// The same, in one round trip with the charge for it.
     pub charged: Text,
 }
 
@@ -21,78 +25,90 @@ pub struct Text {
     sha: LazyLock<String>,
 }
 
+macro_rules! file {
+    ($name:literal) => {
+        include_str!(concat!("../../lua/", $name, ".lua"))
+    };
+}
+
 macro_rules! scripts {
-    ($($constant:ident $name:literal;)*) => {
+    ($($constant:ident $name:literal $compose:expr;)*) => {
         $(pub(super) static $constant: Script = Script {
             name: $name,
+            file: file!($name),
             free: Text {
-                source: LazyLock::new(|| include_str!(concat!("../../lua/", $name, ".lua")).into()),
+                source: LazyLock::new(|| $compose(file!($name))),
                 sha: LazyLock::new(|| sha1(&$constant.free.source)),
             },
             charged: Text {
-                source: LazyLock::new(|| charged(&$constant.free.source)),
+                source: LazyLock::new(|| compose::charged(CHARGE, &$constant.free.source)),
                 sha: LazyLock::new(|| sha1(&$constant.charged.source)),
             },
         };)*
 
-        /// Every script.
+        /// Every script that is called. [`PARTS`] has those that are only composed into others.
         pub static SCRIPTS: &[&Script] = &[$(&$constant,)*];
     };
 }
 
 scripts! {
-    CHARGE_RATE       "charge_rate";
-    CHECK_READY       "check_ready";
-    OPEN_STORE        "open_store";
-    READ_CONVERSATION "read_conversation";
-    SEND_MESSAGE      "send_message";
+    CHARGE_RATE         "charge_rate"         alone;
+    CHECK_READY         "check_ready"         alone;
+    CLEAR_CONVERSATION  "clear_conversation"  change;
+    COUNT_UNREAD        "count_unread"        alone;
+    DELETE_MESSAGE      "delete_message"      change;
+    ERASE_MESSAGES      "erase_messages"      change;
+    EXPORT_MESSAGES     "export_messages"     alone;
+    FLAG_CONVERSATION   "flag_conversation"   change;
+    FORGET_CONVERSATION "forget_conversation" alone;
+    IMPORT_MESSAGES     "import_messages"     change;
+    LIST_CONVERSATIONS  "list_conversations"  alone;
+    MARK_DELIVERED      "mark_delivered"      change;
+    MARK_READ           "mark_read"           change;
+    MARK_UNREAD         "mark_unread"         change;
+    OPEN_STORE          "open_store"          alone;
+    READ_CONVERSATION   "read_conversation"   change;
+    READ_MESSAGE        "read_message"        alone;
+    REPLACE_MESSAGE     "replace_message"     change;
+    SCAN_CONVERSATIONS  "scan_conversations"  alone;
+    SEND_MESSAGE        "send_message"        change;
+    TRIM_CONVERSATION   "trim_conversation"   change;
+}
+
+/// The files that are composed into others, by name.
+pub static PARTS: &[(&str, &str)] = &[
+    ("count_messages", file!("count_messages")),
+    ("file_conversation", file!("file_conversation")),
+    ("stamp_conversation", file!("stamp_conversation")),
+];
+
+const CHARGE: &str = file!("charge_rate");
+
+fn alone(file: &str) -> String {
+    file.to_owned()
+}
+
+fn change(file: &str) -> String {
+    let parts = Parts {
+        count_messages: file!("count_messages"),
+        trim_conversation: file!("trim_conversation"),
+        stamp_conversation: file!("stamp_conversation"),
+        file_conversation: file!("file_conversation"),
+    };
+    compose::change(&parts, file)
 }
 
 fn sha1(source: &str) -> String {
     redis::Script::new(source).get_hash().to_owned()
 }
-
-/// Keys that `charge_rate` takes in front of those of the work.
-pub(super) const CHARGE_KEYS: usize = 1;
-/// Arguments that `charge_rate` takes in front of those of the work.
-pub(super) const CHARGE_ARGS: usize = 2;
-
-/// Composes a script with `charge_rate`: each file becomes a function of its own KEYS and ARGV.
-/// The shebang is that of the work. Work that only reads loses it, since charging writes; without
-/// one, and with `PEXPIRE` first, a full Redis takes it all the same.
-fn charged(work: &str) -> String {
-    let shebang = if work.starts_with("#!lua\n") {
-        "#!lua"
-    } else {
-        ""
-    };
-    let body = |source: &str| match source.split_once('\n') {
-        Some((first, rest)) if first.starts_with("#!") => rest.to_owned(),
-        _ => source.to_owned(),
-    };
-    format!(
-        "{shebang}
-local charge_rate = function(KEYS, ARGV) {charge} end
-local work = function(KEYS, ARGV) {work} end
-local charged = charge_rate(KEYS, ARGV)
-if charged.err then return charged end
-local reply = work({{unpack(KEYS, {keys})}}, {{unpack(ARGV, {args})}})
-if type(reply) == 'table' and reply.err then return reply end
-return {{charged, reply}}
-",
-        charge = body(CHARGE_RATE.free.source.as_str()),
-        work = body(work),
-        keys = CHARGE_KEYS + 1,
-        args = CHARGE_ARGS + 1,
-    )
+impl Script {
+    /// Whether Redis lets it write nothing. Then its outcome is never unknown.
+    pub(super) fn only_reads(&self) -> bool {
+        self.file.starts_with("#!lua flags=no-writes\n")
+    }
 }
 
 impl Text {
-    /// Whether Redis lets it write nothing. Then its outcome is never unknown.
-    pub(super) fn only_reads(&self) -> bool {
-        self.source.starts_with("#!lua flags=no-writes\n")
-    }
-
     /// The call by digest: what is sent as long as Redis knows the script.
     pub(super) fn evalsha(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
         call("EVALSHA", &self.sha, keys, args)

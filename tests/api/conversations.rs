@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, keys, seqs, spawn_app};
+use crate::harness::{TestApp, lua, seqs, spawn_app};
 
 /// Sends so many messages from alice to bob.
 async fn converse(app: &TestApp, count: usize) {
@@ -11,22 +11,8 @@ async fn converse(app: &TestApp, count: usize) {
     }
 }
 
-/// Puts messages into a conversation through the script, many in a round trip.
 fn fill(app: &TestApp, from: &str, to: &str, count: usize) {
-    let script = redis::Script::new(include_str!("../../lua/send_message.lua"));
-    let mut redis = app.redis();
-    script.prepare_invoke().load(&mut redis).unwrap();
-    let json = format!(r#""id":"x","from":"{from}","to":"{to}","body":"hi","sent_at":"x"}}"#);
-    let mut pipeline = redis::pipe();
-    for _ in 0..count {
-        let send = pipeline
-            .cmd("EVALSHA")
-            .arg(script.get_hash())
-            .arg(3)
-            .arg(&keys(from, to));
-        send.arg(to).arg(&json).arg("").ignore();
-    }
-    pipeline.exec(&mut redis).unwrap();
+    lua::fill(&mut app.redis(), from, to, count);
 }
 
 #[tokio::test]
@@ -41,6 +27,7 @@ async fn a_conversation_without_messages_is_empty_and_no_error() {
         "peek=true",
         "before=7",
         "after=7",
+        "around=7",
         "limit=200&before=0",
         "after=0",
     ] {
@@ -127,6 +114,19 @@ async fn pages_are_cut_exactly() {
         ("after=9", vec![10], json!(10), none.clone()),
         ("after=10", vec![], none.clone(), none.clone()),
         ("after=9007199254740991", vec![], none.clone(), none.clone()),
+        ("around=5&limit=3", vec![6, 5, 4], json!(4), json!(6)),
+        ("around=5&limit=4", vec![6, 5, 4, 3], json!(3), json!(6)),
+        ("around=5&limit=1", vec![5], json!(5), json!(5)),
+        ("around=1&limit=5", vec![3, 2, 1], none.clone(), json!(3)),
+        ("around=10&limit=5", vec![10, 9, 8], json!(8), none.clone()),
+        ("around=0&limit=4", vec![1], none.clone(), json!(1)),
+        ("around=12&limit=5", vec![10], json!(10), none.clone()),
+        (
+            "around=9007199254740991",
+            vec![],
+            none.clone(),
+            none.clone(),
+        ),
         ("before=1", vec![], none.clone(), none.clone()),
         ("before=0", vec![], none.clone(), none.clone()),
     ];
@@ -293,6 +293,17 @@ async fn a_query_that_makes_no_sense_is_refused_by_name() {
         ),
         ("a place in words", "after=last", "/query/after"),
         ("both directions", "before=5&after=1", "/query/after"),
+        (
+            "a place and its surroundings",
+            "before=5&around=1",
+            "/query/around",
+        ),
+        (
+            "surroundings and a direction",
+            "after=5&around=1",
+            "/query/after",
+        ),
+        ("surroundings of nothing", "around=", "/query/around"),
         ("a peek that is neither", "peek=yes", "/query/peek"),
         ("an unknown parameter", "since=1", "/query/since"),
         ("a parameter given twice", "limit=1&limit=2", "/query/limit"),

@@ -4,7 +4,9 @@ pub mod access;
 pub mod answer;
 pub mod authority;
 pub mod binary;
+pub mod events;
 pub mod key_source;
+pub mod lua;
 pub mod redis_server;
 pub mod refused;
 pub mod signing;
@@ -153,6 +155,14 @@ impl TestApp {
         Answer::of(request.send().await.unwrap()).await
     }
 
+    /// Asks with a JSON body.
+    pub async fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.address));
+        Answer::of(request.json(body).send().await.unwrap()).await
+    }
+
     /// Posts a message as it is.
     pub async fn post(&self, message: &Value) -> Answer {
         self.post_text(message.to_string()).await
@@ -173,6 +183,13 @@ impl TestApp {
         self.post(&message).await.json(201)
     }
 
+    /// Sends a message with an `Idempotency-Key`.
+    pub async fn send_with_key(&self, key: &str, message: &Value) -> Answer {
+        let request = self.client.post(format!("{}/messages", self.address));
+        let request = request.header("idempotency-key", key).json(message);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
     /// What `user` reads of the conversation with `peer`, marking it as read.
     pub async fn read(&self, user: &str, peer: &str) -> Value {
         self.page(user, peer, "").await
@@ -188,6 +205,83 @@ impl TestApp {
         let path = format!("/conversations/{user}/{peer}?{query}");
         self.get(&path).await.json(200)
     }
+}
+
+/// What a user does to a conversation.
+impl TestApp {
+    /// A receipt or the like, `what` being the end of the path.
+    async fn mark(&self, method: Method, user: &str, peer: &str, what: &str, seq: u64) -> Value {
+        let path = format!("/conversations/{user}/{peer}/{what}");
+        let answer = self.ask(method, &path, &json!({"seq": seq})).await;
+        answer.json(200)
+    }
+
+    pub async fn mark_read(&self, user: &str, peer: &str, seq: u64) -> Value {
+        self.mark(Method::PUT, user, peer, "read", seq).await
+    }
+
+    pub async fn mark_delivered(&self, user: &str, peer: &str, seq: u64) -> Value {
+        self.mark(Method::PUT, user, peer, "delivered", seq).await
+    }
+
+    pub async fn mark_unread(&self, user: &str, peer: &str, seq: u64) -> Value {
+        self.mark(Method::POST, user, peer, "unread", seq).await
+    }
+
+    pub async fn clear(&self, user: &str, peer: &str) -> Value {
+        let path = format!("/conversations/{user}/{peer}");
+        self.request(Method::DELETE, &path).await.json(200)
+    }
+
+    /// Sets (`PUT`) or takes away (`DELETE`) a flag: `block` or `mute`.
+    pub async fn flag(&self, method: Method, user: &str, peer: &str, flag: &str) -> Value {
+        let path = format!("/conversations/{user}/{peer}/{flag}");
+        self.request(method, &path).await.json(200)
+    }
+
+    /// A message as `user` sees it.
+    pub async fn message(&self, user: &str, peer: &str, seq: u64) -> Answer {
+        self.get(&message_path(user, peer, seq)).await
+    }
+
+    pub async fn edit(&self, user: &str, peer: &str, seq: u64, edit: &Value) -> Answer {
+        let path = message_path(user, peer, seq);
+        self.ask(Method::PATCH, &path, edit).await
+    }
+
+    pub async fn delete(&self, user: &str, peer: &str, seq: u64) -> Answer {
+        let path = message_path(user, peer, seq);
+        self.request(Method::DELETE, &path).await
+    }
+
+    /// Adds (`PUT`) or takes back (`DELETE`) a reaction.
+    pub async fn react(
+        &self,
+        method: Method,
+        [user, peer]: [&str; 2],
+        seq: u64,
+        emoji: &str,
+    ) -> Answer {
+        let path = message_path(user, peer, seq);
+        self.request(method, &format!("{path}/reactions/{emoji}"))
+            .await
+    }
+
+    /// A page of a user's inbox: `query` is what stands after the question mark.
+    pub async fn inbox(&self, user: &str, query: &str) -> Value {
+        let path = format!("/conversations/{user}?{query}");
+        self.get(&path).await.json(200)
+    }
+
+    /// What a user's badge shows: unread messages, and conversations with some.
+    pub async fn badge(&self, user: &str) -> [u64; 2] {
+        let totals = self.get(&format!("/users/{user}/unread")).await.json(200);
+        ["total_unread_count", "unread_conversations"].map(|name| totals[name].as_u64().unwrap())
+    }
+}
+
+pub fn message_path(user: &str, peer: &str, seq: u64) -> String {
+    format!("/conversations/{user}/{peer}/messages/{seq}")
 }
 
 /// A client that keeps no connection open, so that a service need not wait for it to stop.

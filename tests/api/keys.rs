@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::net::TcpListener;
 
+use duologue::model::{IdempotencyKey, Pair, UserId};
 use duologue::store::{Keys, PARTITIONS};
 
 use crate::harness::keys;
+use crate::harness::lua::keys_of_user;
 use crate::harness::redis_server::RedisServer;
 
 const SLOTS: u16 = 16384;
@@ -98,4 +100,16 @@ fn the_names_of_keys_never_change() {
     assert_eq!(keys("alice", "bob"), names);
     assert_eq!(keys("bob", "alice"), names);
     assert_eq!(Keys::new().partitions(), "dm:partitions");
+    let names = ["inbox", "conversations", "journal", "live"];
+    assert_eq!(
+        keys_of_user("alice"),
+        names.map(|kind| format!("dm:{{19}}:{kind}:alice"))
+    );
+    let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
+    let (alice, pair) = (user("alice"), Pair::of(&user("alice"), &user("bob")));
+    let key = IdempotencyKey::try_from("a key: of {any} form").unwrap();
+    assert_eq!(
+        Keys::new().retry(&pair, Some((&alice, &key))),
+        "dm:{26}:retry:alice:bob:alice:a key: of {any} form"
+    );
 }

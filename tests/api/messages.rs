@@ -25,7 +25,7 @@ async fn a_sent_message_is_answered_whole() {
     let before = chrono::Utc::now();
     let sent = app.send("alice", "bob", "Lunch at one?").await;
     let members: Vec<_> = sent.as_object().unwrap().keys().collect();
-    assert_eq!(members, ["seq", "id", "from", "to", "body", "sent_at"]);
+    assert_eq!(members, ["seq", "id", "from", "to", "sent_at", "body"]);
     assert_eq!(sent["seq"], 1);
     assert_eq!(
         (&sent["from"], &sent["to"]),
@@ -63,7 +63,9 @@ async fn location_leads_to_the_message_and_marks_nothing_as_read() {
     let two = app.post(&message(&json!({"body": "two"}))).await;
     app.send("alice", "bob", "three").await;
     let found = app.get(two.header("location")).await.json(200);
-    assert_eq!(found["history"], json!([two.json(201)]));
+    assert_eq!(found, two.json(201));
+    let of_bob = app.message("bob", "alice", 2).await;
+    assert_eq!(of_bob.text, two.text, "byte for byte, to both");
     assert_eq!(app.peek("alice", "bob").await["peer_read_seq"], 0);
     assert_eq!(app.read("bob", "alice").await["unread_count"], 3);
 }

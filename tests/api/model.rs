@@ -1,214 +1,226 @@
-//! Random sends, reads, peeks and pages by random users, against a model of twenty lines that says
-//! what a conversation is. A difference is shrunk to the shortest story that shows it.
+//! Random stories of three users, told to the service and to a model that says in a hundred lines
+//! what conversations and inboxes are. A difference is shrunk to the shortest story that shows it.
 
-use std::collections::HashMap;
+mod steps;
+mod truth;
 
-use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use redis::Commands;
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, keys, spawn_app};
+use crate::harness::answer::Answer;
+use crate::harness::{TestApp, message_path, spawn_app};
+use steps::{Deed, Page, Step, stories};
+use truth::{Truth, Who};
 
-/// One thing that a user does. Users are numbers; a story has names of its own for them.
-#[derive(Clone, Debug)]
-enum Step {
-    Send {
-        from: usize,
-        to: usize,
-        reply_to: Option<u64>,
-        metadata: bool,
-    },
-    Read {
-        user: usize,
-        peer: usize,
-        peek: bool,
-        page: Page,
-        limit: u64,
-    },
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Page {
-    Newest,
-    Before(u64),
-    After(u64),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let pair = || (0..3_usize, 1..3_usize).prop_map(|(one, by)| (one, (one + by) % 3));
-    let page = prop_oneof![
-        Just(Page::Newest),
-        (0..14_u64).prop_map(Page::Before),
-        (0..14_u64).prop_map(Page::After),
-    ];
-    let send = (pair(), prop::option::weighted(0.3, 0..9_u64), any::<bool>()).prop_map(
-        |((from, to), reply_to, metadata)| Step::Send {
-            from,
-            to,
-            reply_to,
-            metadata,
-        },
-    );
-    let read =
-        (pair(), any::<bool>(), page, 1..6_u64).prop_map(|((user, peer), peek, page, limit)| {
-            Step::Read {
-                user,
-                peer,
-                peek,
-                page,
-                limit,
-            }
-        });
-    prop_oneof![3 => send, 2 => read]
-}
-
-/// What is true of all conversations of a story.
-#[derive(Default)]
-struct Model {
-    /// The messages of each pair, oldest first.
-    messages: HashMap<(usize, usize), Vec<Value>>,
-    /// How far a user has read of the conversation with a peer.
-    read: HashMap<(usize, usize), u64>,
-}
-
-impl Model {
-    fn messages(&mut self, one: usize, other: usize) -> &mut Vec<Value> {
-        self.messages
-            .entry((one.min(other), one.max(other)))
-            .or_default()
-    }
-
-    fn unread(&mut self, user: usize, peer: &str, peer_number: usize) -> Vec<Value> {
-        let read = self.read.get(&(user, peer_number)).copied().unwrap_or(0);
-        let messages = self.messages(user, peer_number).iter().rev();
-        let unread = messages.filter(|m| m["seq"].as_u64() > Some(read) && m["from"] == peer);
-        unread.cloned().collect()
-    }
-
-    /// A page, oldest first, cut by the definition.
-    fn page(&mut self, user: usize, peer: usize, page: Page, limit: usize) -> Vec<Value> {
-        let all = self.messages(user, peer).clone();
-        let within =
-            |m: &Value, seq: std::ops::Range<u64>| seq.contains(&m["seq"].as_u64().unwrap());
-        let newest = |seqs: std::ops::Range<u64>| {
-            let some: Vec<_> = all
-                .iter()
-                .filter(|m| within(m, seqs.clone()))
-                .cloned()
-                .collect();
-            some[some.len().saturating_sub(limit)..].to_vec()
-        };
-        match page {
-            Page::Newest => newest(0..u64::MAX),
-            Page::Before(seq) => newest(0..seq),
-            Page::After(seq) => {
-                let newer = all.iter().filter(|m| within(m, seq + 1..u64::MAX));
-                newer.take(limit).cloned().collect()
-            }
-        }
-    }
-}
+/// Steps between two looks at everything.
+const LOOK: usize = 6;
 
 /// A story being told to the service and to the model at once.
 struct Story<'a> {
     app: &'a TestApp,
-    names: [String; 3],
-    model: Model,
+    truth: Truth,
 }
+
+/// The refusal that an answer must be, by status and code.
+type Refusal = (u16, &'static str);
 
 impl Story<'_> {
     async fn tell(&mut self, step: &Step) {
-        match *step {
-            Step::Send {
-                from,
-                to,
-                reply_to,
-                metadata,
-            } => {
-                self.send(from, to, reply_to, metadata).await;
+        let who = Who {
+            user: step.user,
+            peer: step.peer,
+        };
+        match step.deed {
+            Deed::Send { reply_to, metadata } => self.send(who, reply_to, metadata).await,
+            Deed::Read { peek, page, limit } => self.read(who, peek, page, limit).await,
+            Deed::MarkRead(seq) => {
+                self.truth.mark_read(who, seq);
+                self.mark(Method::PUT, who, "read", seq).await;
             }
-            Step::Read {
-                user,
-                peer,
-                peek,
-                page,
-                limit,
-            } => {
-                self.read(user, peer, peek, page, limit).await;
+            Deed::MarkDelivered(seq) => {
+                self.truth.mark_delivered(who, seq);
+                self.mark(Method::PUT, who, "delivered", seq).await;
             }
+            Deed::MarkUnread(seq) => {
+                self.truth.mark_unread(who, seq);
+                self.mark(Method::POST, who, "unread", seq).await;
+            }
+            Deed::Clear => {
+                self.truth.clear(who);
+                self.change(Method::DELETE, who, "").await;
+            }
+            Deed::Block(on) => {
+                self.truth.side(who).blocked = on;
+                self.change(switch(on), who, "/block").await;
+            }
+            Deed::Mute(on) => {
+                self.truth.side(who).muted = on;
+                self.change(switch(on), who, "/mute").await;
+            }
+            Deed::Edit { seq, metadata } => self.edit(who, seq, metadata).await,
+            Deed::Delete(seq) => self.delete(who, seq).await,
+            Deed::React { seq, emoji, on } => self.react(who, seq, emoji, on).await,
         }
     }
 
-    async fn send(&mut self, from: usize, to: usize, reply_to: Option<u64>, metadata: bool) {
-        let (sender, recipient) = (&self.names[from], &self.names[to]);
-        let mut message = json!({"from": sender, "to": recipient, "body": "hi"});
+    fn names(&self, who: Who) -> [&str; 2] {
+        [who.user, who.peer].map(|user| self.truth.names[user].as_str())
+    }
+
+    async fn send(&mut self, who: Who, reply_to: Option<u64>, metadata: bool) {
+        let [user, peer] = self.names(who);
+        let mut message = json!({"from": user, "to": peer, "body": "hi"});
         if let Some(seq) = reply_to {
             message["reply_to"] = json!(seq);
         }
         if metadata {
-            message["metadata"] = json!({"from": recipient});
+            message["metadata"] = json!({"from": peer, "deleted_at": "2026-01-31T12:00:00.000Z"});
         }
-        let messages = self.model.messages(from, to);
-        let next = messages.len() as u64 + 1;
         let answer = self.app.post(&message).await;
-        if reply_to.is_some_and(|seq| !(1..next).contains(&seq)) {
-            answer.problem(422, "REPLY_TO_NOT_FOUND");
+        if let Some((status, code)) = self.truth.refuses_send(who, reply_to) {
+            answer.problem(status, code);
             return;
         }
         let sent = answer.json(201);
-        assert_eq!(sent["seq"], next);
+        assert_eq!(sent["seq"], self.truth.last(who) + 1);
         for (name, value) in message.as_object().unwrap() {
             assert_eq!(&sent[name], value);
         }
-        messages.push(sent);
+        self.truth.sent(who, sent);
     }
 
-    async fn read(&mut self, user: usize, peer: usize, peek: bool, page: Page, limit: u64) {
+    async fn read(&mut self, who: Who, peek: bool, page: Page, limit: u64) {
         let range = match page {
             Page::Newest => String::new(),
             Page::Before(seq) => format!("&before={seq}"),
             Page::After(seq) => format!("&after={seq}"),
+            Page::Around(seq) => format!("&around={seq}"),
         };
         let query = format!("limit={limit}&peek={peek}{range}");
-        let names = self.names.clone();
-        let found = self.app.page(&names[user], &names[peer], &query).await;
-        let model = &mut self.model;
-        let last = model.messages(user, peer).len() as u64;
-        let unread = model.unread(user, &names[peer], peer);
-        let mut history = model.page(user, peer, page, usize::try_from(limit).unwrap());
-        let oldest = history
-            .first()
-            .and_then(|m| m["seq"].as_u64())
-            .filter(|seq| *seq > 1);
-        let newest = history
-            .last()
-            .and_then(|m| m["seq"].as_u64())
-            .filter(|seq| *seq < last);
-        history.reverse();
-        let expected = json!({
-            "user": names[user], "peer": names[peer], "history": history,
-            "unread_count": unread.len(), "unread": unread, "last_seq": last,
-            "peer_read_seq": model.read.get(&(peer, user)).copied().unwrap_or(0),
-            "next_before": oldest, "next_after": newest,
-        });
-        assert_eq!(found, expected, "{query}");
-        if !peek && last > 0 {
-            model.read.insert((user, peer), last);
+        let [user, peer] = self.names(who);
+        let found = self.app.page(user, peer, &query).await;
+        assert_eq!(found, self.truth.page(who, page, limit), "{query}");
+        if !peek {
+            let last = self.truth.last(who);
+            self.truth.mark_read(who, last);
         }
     }
 
-    /// The invariant: the counter is the number of the peer's messages after the last read.
-    fn counters_agree(&mut self) {
-        let mut redis = self.app.redis();
-        for (user, peer) in [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)] {
-            let names = self.names.clone();
-            let [_, unread, _] = keys(&names[user], &names[peer]);
-            let counter: Option<usize> = redis.hget(unread, &names[user]).unwrap();
-            let expected = self.model.unread(user, &names[peer], peer).len();
-            assert_eq!(counter.unwrap_or(0), expected, "{user} of {peer}");
+    async fn mark(&mut self, method: Method, who: Who, what: &str, seq: u64) {
+        let [user, peer] = self.names(who);
+        let path = format!("/conversations/{user}/{peer}/{what}");
+        let answer = self.app.ask(method, &path, &json!({"seq": seq})).await;
+        assert_eq!(answer.json(200), self.truth.state(who), "{what} {seq}");
+    }
+
+    async fn change(&mut self, method: Method, who: Who, what: &str) {
+        let [user, peer] = self.names(who);
+        let path = format!("/conversations/{user}/{peer}{what}");
+        let answer = self.app.request(method, &path).await;
+        assert_eq!(answer.json(200), self.truth.state(who), "{what}");
+    }
+
+    async fn edit(&mut self, who: Who, seq: u64, metadata: bool) {
+        let edit = if metadata {
+            json!({"metadata": {"edited": seq}})
+        } else {
+            json!({"body": "edited"})
+        };
+        let [user, peer] = self.names(who);
+        let answer = self.app.edit(user, peer, seq, &edit).await;
+        let Some(message) = self.found(who, seq, &answer, true, true) else {
+            return;
+        };
+        for (name, value) in edit.as_object().unwrap() {
+            message[name] = value.clone();
+        }
+        let edited = answer.json(200);
+        message["edited_at"] = edited["edited_at"].clone();
+        assert_eq!(&edited, message);
+    }
+
+    async fn delete(&mut self, who: Who, seq: u64) {
+        let [user, peer] = self.names(who);
+        let answer = self.app.delete(user, peer, seq).await;
+        let Some(message) = self.found(who, seq, &answer, true, false) else {
+            return;
+        };
+        let tombstone = answer.json(200);
+        if message.get("deleted_at").is_none() {
+            let fixed = ["seq", "id", "from", "to", "sent_at"];
+            message
+                .as_object_mut()
+                .unwrap()
+                .retain(|name, _| fixed.contains(&name.as_str()));
+            message["body"] = json!("");
+            message["deleted_at"] = tombstone["deleted_at"].clone();
+        }
+        assert_eq!(&tombstone, message);
+    }
+
+    async fn react(&mut self, who: Who, seq: u64, emoji: &str, on: bool) {
+        let [user, peer] = self.names(who);
+        let (user, path) = (json!(user), message_path(user, peer, seq));
+        let path = format!("{path}/reactions/{emoji}");
+        let answer = self.app.request(switch(on), &path).await;
+        let Some(message) = self.found(who, seq, &answer, false, on) else {
+            return;
+        };
+        let users = message["reactions"][emoji].as_array().cloned();
+        let mut users = users.unwrap_or_default();
+        match (on, users.contains(&user)) {
+            (true, false) => users.push(user),
+            (false, true) => users.retain(|other| *other != user),
+            _ => {}
+        }
+        truth::set_reaction(message, emoji, &users);
+        assert_eq!(&answer.json(200), message);
+    }
+
+    /// The message that something is done to; `None` if it is to be refused, as it then was.
+    fn found(
+        &mut self,
+        who: Who,
+        seq: u64,
+        answer: &Answer,
+        by_author: bool,
+        standing: bool,
+    ) -> Option<&mut Value> {
+        let user = json!(self.truth.names[who.user]);
+        let refusal: Option<Refusal> = match self.truth.message(who, seq) {
+            None => Some((404, "MESSAGE_NOT_FOUND")),
+            Some(message) if by_author && message["from"] != user => Some((403, "FORBIDDEN")),
+            Some(message) if standing && message.get("deleted_at").is_some() => {
+                Some((409, "MESSAGE_DELETED"))
+            }
+            Some(_) => None,
+        };
+        if let Some((status, code)) = refusal {
+            answer.problem(status, code);
+            return None;
+        }
+        self.truth.message(who, seq)
+    }
+
+    /// Everything that every user can see is as the model has it.
+    async fn agrees(&mut self) {
+        for user in 0..3 {
+            let name = self.truth.names[user].clone();
+            let expected = self.truth.inbox(user);
+            assert_eq!(self.app.inbox(&name, "").await, expected, "{name}");
+            let badge = ["total_unread_count", "unread_conversations"];
+            let badge = badge.map(|total| expected[total].as_u64().unwrap());
+            assert_eq!(self.app.badge(&name).await, badge, "{name}");
+            for peer in (0..3).filter(|peer| *peer != user) {
+                self.read(Who { user, peer }, true, Page::Newest, 200).await;
+            }
         }
     }
+}
+
+fn switch(on: bool) -> Method {
+    if on { Method::PUT } else { Method::DELETE }
 }
 
 #[test]
@@ -218,28 +230,27 @@ fn the_service_and_the_model_tell_the_same_story() {
         .build()
         .unwrap();
     let app = spawn_app();
-    let stories = std::cell::Cell::new(0);
-    let steps = prop::collection::vec(step(), 1..80);
+    let told_before = std::cell::Cell::new(0);
     let config = Config {
         cases: 60,
         failure_persistence: None,
         ..Config::default()
     };
-    let told = TestRunner::new(config).run(&steps, |steps| {
-        let number = stories.replace(stories.get() + 1);
+    let told = TestRunner::new(config).run(&stories(), |steps| {
+        let number = told_before.replace(told_before.get() + 1);
         // Names that sort differently from story to story, and contain each other.
         let names = ["u", "u.", "U"].map(|name| format!("{name}{number}"));
-        let mut story = Story {
-            app: &app,
-            names,
-            model: Model::default(),
-        };
+        let truth = Truth::of(names);
+        let mut story = Story { app: &app, truth };
         runtime.block_on(async {
-            for step in &steps {
+            for (number, step) in steps.iter().enumerate() {
                 story.tell(step).await;
+                if number % LOOK == LOOK - 1 {
+                    story.agrees().await;
+                }
             }
+            story.agrees().await;
         });
-        story.counters_agree();
         Ok(())
     });
     told.unwrap();

@@ -2,45 +2,48 @@
 
 use redis::{Commands, Connection, RedisError, RedisResult, Value, cmd};
 
+use crate::harness::keys;
+use crate::harness::lua::{Conversation, draft, source};
 use crate::harness::redis_server::RedisServer;
 
-const KEYS: [&str; 3] = ["messages", "unread", "meta"];
-
-/// A script by its name, with keys and arguments.
+/// A script that is called as it stands, by its name, with keys and arguments.
 fn call<T: redis::FromRedisValue>(
     redis: &mut Connection,
     script: &str,
     keys: &[&str],
     args: &[&str],
 ) -> RedisResult<T> {
-    let scripts = duologue::store::SCRIPTS.iter();
-    let source = scripts
-        .filter(|s| s.name == script)
-        .map(|s| s.free.source.as_str())
-        .next()
-        .unwrap();
-    cmd("EVAL")
-        .arg(source)
-        .arg(keys.len())
-        .arg(keys)
-        .arg(args)
-        .query(redis)
+    let mut eval = cmd("EVAL");
+    eval.arg(source(script)).arg(keys.len()).arg(keys).arg(args);
+    eval.query(redis)
 }
 
-fn send(redis: &mut Connection, from: &str, to: &str, reply_to: &str) -> RedisResult<u64> {
-    let json = format!(r#""id":"x","from":"{from}","to":"{to}","body":"hi"}}"#);
-    call(redis, "send_message", &KEYS, &[to, &json, reply_to])
+/// A script that changes the conversation of a and b, with the arguments of its own.
+pub fn change<T: redis::FromRedisValue>(
+    redis: &mut Connection,
+    script: &str,
+    args: &[&str],
+) -> RedisResult<T> {
+    Conversation::of("a", "b").eval(script, args).query(redis)
 }
 
-type Page = (Vec<String>, u64, Vec<String>, u64, u64, u64, u64);
+/// Sends and answers the place.
+pub fn send(redis: &mut Connection, from: &str, to: &str, reply_to: &str) -> RedisResult<u64> {
+    let args = [from, to, &draft(from, to, "hi"), reply_to, "", "60"];
+    let (seq, replayed, message): (u64, u8, String) = change(redis, "send_message", &args)?;
+    assert_eq!((replayed, message.as_str()), (0, ""));
+    Ok(seq)
+}
 
-fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> RedisResult<Page> {
-    let args = [reader, peer, "50", "", "", peek, "500", "10000"];
-    call(redis, "read_conversation", &KEYS, &args)
+pub type Page = (Vec<String>, u64, Vec<String>, u64, u64, u64, u64);
+
+pub fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> RedisResult<Page> {
+    let args = [reader, peer, "50", "", "", "", peek, "500", "10000"];
+    change(redis, "read_conversation", &args)
 }
 
 /// Everything in Redis, as it would be written to disk.
-fn contents(redis: &mut Connection) -> Vec<(String, Vec<u8>)> {
+pub fn contents(redis: &mut Connection) -> Vec<(String, Vec<u8>)> {
     let mut keys: Vec<String> = redis.keys("*").unwrap();
     keys.sort();
     let dump = |key: String| {
@@ -50,7 +53,7 @@ fn contents(redis: &mut Connection) -> Vec<(String, Vec<u8>)> {
     keys.into_iter().map(dump).collect()
 }
 
-fn set_full(redis: &mut Connection, full: bool) {
+pub fn set_full(redis: &mut Connection, full: bool) {
     let limit = if full { "1" } else { "0" };
     cmd("CONFIG")
         .arg("SET")
@@ -61,7 +64,7 @@ fn set_full(redis: &mut Connection, full: bool) {
 }
 
 #[track_caller]
-fn refused_with(result: RedisResult<impl std::fmt::Debug>, word: &str) {
+pub fn refused_with(result: RedisResult<impl std::fmt::Debug>, word: &str) {
     let error: RedisError = result.unwrap_err();
     assert_eq!(error.code(), Some(word), "{error}");
 }
@@ -70,27 +73,26 @@ fn refused_with(result: RedisResult<impl std::fmt::Debug>, word: &str) {
 fn send_message_gives_places_stores_and_counts() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
+    let [messages, unread, meta] = keys("a", "b");
     assert_eq!(send(&mut redis, "a", "b", ""), Ok(1));
     assert_eq!(send(&mut redis, "b", "a", "1"), Ok(2));
     assert_eq!(send(&mut redis, "a", "b", "2"), Ok(3));
-    let stored: Vec<String> = redis.lrange("messages", 0, -1).unwrap();
-    assert_eq!(
-        stored[0],
-        r#"{"seq":3,"id":"x","from":"a","to":"b","body":"hi"}"#
-    );
+    let stored: Vec<String> = redis.lrange(&messages, 0, -1).unwrap();
+    assert_eq!(stored[0], [r#"{"seq":3,"#, &draft("a", "b", "hi")].concat());
     assert_eq!(stored.len(), 3);
-    let unread: Vec<(String, u64)> = redis.hgetall("unread").unwrap();
+    let unread: Vec<(String, u64)> = redis.hgetall(&unread).unwrap();
     assert_eq!(unread, [("b".to_owned(), 2), ("a".to_owned(), 1)]);
-    assert_eq!(redis.hget("meta", "seq"), Ok(3));
+    assert_eq!(redis.hget(&meta, "seq"), Ok(3));
 }
 
 #[test]
 fn send_message_writes_large_places_without_an_exponent() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
-    let _: () = redis.hset("meta", "seq", 9007199254740989_u64).unwrap();
+    let [messages, _, meta] = keys("a", "b");
+    let _: () = redis.hset(&meta, "seq", 9007199254740989_u64).unwrap();
     assert_eq!(send(&mut redis, "a", "b", ""), Ok(9007199254740990));
-    let stored: String = redis.lindex("messages", 0).unwrap();
+    let stored: String = redis.lindex(&messages, 0).unwrap();
     assert!(
         stored.starts_with(r#"{"seq":9007199254740990,"#),
         "{stored}"
@@ -101,7 +103,7 @@ fn send_message_writes_large_places_without_an_exponent() {
         (1, 1, 1, 9007199254740990)
     );
     assert_eq!(
-        redis.hget("meta", "read:b"),
+        redis.hget(&meta, "read:b"),
         Ok("9007199254740990".to_owned())
     );
 }
@@ -110,13 +112,14 @@ fn send_message_writes_large_places_without_an_exponent() {
 fn send_message_refuses_replies_to_nothing_and_writes_nothing() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
+    let [messages, _, _] = keys("a", "b");
     refused_with(send(&mut redis, "a", "b", "1"), "REPLY_TO_NOT_FOUND");
     assert_eq!(contents(&mut redis), []);
     for _ in 0..3 {
         send(&mut redis, "a", "b", "").unwrap();
     }
     // As if the oldest message had been trimmed.
-    let _: () = redis.ltrim("messages", 0, 1).unwrap();
+    let _: () = redis.ltrim(&messages, 0, 1).unwrap();
     let before = contents(&mut redis);
     for seq in ["0", "1", "4", "9007199254740991"] {
         refused_with(send(&mut redis, "a", "b", seq), "REPLY_TO_NOT_FOUND");
@@ -142,20 +145,21 @@ fn send_message_writes_nothing_when_redis_is_full() {
 fn read_conversation_resets_even_when_redis_is_full() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
+    let [_, unread, meta] = keys("a", "b");
     send(&mut redis, "a", "b", "").unwrap();
     send(&mut redis, "b", "a", "").unwrap();
     set_full(&mut redis, true);
     let page = read(&mut redis, "b", "a", "0").unwrap();
     assert_eq!((page.0.len(), page.1, page.2.len()), (2, 1, 1));
-    assert_eq!(redis.hexists("unread", "b"), Ok(false));
-    assert_eq!(redis.hget("meta", "read:b"), Ok(2));
+    assert_eq!(redis.hexists(&unread, "b"), Ok(false));
+    assert_eq!(redis.hget(&meta, "read:b"), Ok(2));
     // Nothing to reset, but something to note: how far was read.
     set_full(&mut redis, false);
     send(&mut redis, "b", "a", "").unwrap();
     set_full(&mut redis, true);
     assert_eq!(read(&mut redis, "b", "a", "0").unwrap().1, 0);
-    assert_eq!(redis.hget("meta", "read:b"), Ok(3));
-    assert_eq!(redis.hget("unread", "a"), Ok(2), "the peer's count stays");
+    assert_eq!(redis.hget(&meta, "read:b"), Ok(3));
+    assert_eq!(redis.hget(&unread, "a"), Ok(2), "the peer's count stays");
 }
 
 #[test]
@@ -178,10 +182,11 @@ fn read_conversation_that_peeks_writes_nothing() {
 fn read_conversation_copes_with_a_trimmed_tail() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
+    let [messages, _, _] = keys("a", "b");
     for _ in 0..10 {
         send(&mut redis, "a", "b", "").unwrap();
     }
-    let _: () = redis.ltrim("messages", 0, 3).unwrap();
+    let _: () = redis.ltrim(&messages, 0, 3).unwrap();
     let seqs = |page: &Page| -> Vec<String> {
         page.0
             .iter()
@@ -196,8 +201,8 @@ fn read_conversation_copes_with_a_trimmed_tail() {
         (["", "8"], vec!["10", "9"], 9, 0),
     ];
     for ([before, after], expected, next_before, next_after) in cases {
-        let args = ["b", "a", "50", before, after, "1", "500", "10000"];
-        let page: Page = call(&mut redis, "read_conversation", &KEYS, &args).unwrap();
+        let args = ["b", "a", "50", before, after, "", "1", "500", "10000"];
+        let page: Page = change(&mut redis, "read_conversation", &args).unwrap();
         assert_eq!(seqs(&page), expected, "before {before} after {after}");
         assert_eq!(
             (page.1, page.2.len()),
@@ -247,8 +252,8 @@ fn read_conversation_answers_seven_members_in_their_form() {
     // The reply's form is what the store relies on: seven members, numbers as numbers.
     let server = RedisServer::volatile();
     let mut redis = server.connect();
-    let args = ["b", "a", "50", "", "", "0", "500", "10000"];
-    let reply: Value = call(&mut redis, "read_conversation", &KEYS, &args).unwrap();
+    let args = ["b", "a", "50", "", "", "", "0", "500", "10000"];
+    let reply: Value = change(&mut redis, "read_conversation", &args).unwrap();
     let none = || Value::Array(Vec::new());
     let zero = Value::Int(0);
     let expected = [

@@ -7,6 +7,7 @@ use std::time::Duration;
 use duologue::app::AppError;
 use duologue::config::Config;
 use duologue::metrics::Metrics;
+use duologue::model::Retention;
 use duologue::store::Store;
 use redis::cmd;
 use reqwest::{Certificate, Client};
@@ -174,7 +175,7 @@ async fn a_redis_whose_certificate_is_not_trusted_is_not_used() {
         let settings = [&["duologue"][..], &settings.concat()].concat();
         let certificates = Config::read(settings).unwrap().network.redis_certificates();
         let metrics = Arc::new(Metrics::new());
-        let store = Store::new(url, certificates.unwrap(), metrics).unwrap();
+        let store = Store::new(url, certificates.unwrap(), Retention::default(), metrics).unwrap();
         assert_eq!(store.health().await.is_ok(), expected, "{why}");
     }
 }

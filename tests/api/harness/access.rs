@@ -48,14 +48,27 @@ impl TestApp {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Answer {
+        let json = [("content-type", "application/json")];
+        let typed = headers.iter().any(|(name, _)| *name == "content-type");
+        let more: &[_] = if typed || body.is_none() { &[] } else { &json };
+        let text = body.map(Value::to_string).unwrap_or_default();
+        self.call_text(method, path, &[headers, more].concat(), text)
+            .await
+    }
+
+    /// A request with headers and any body at all.
+    pub async fn call_text(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let url = format!("{}{path}", self.address);
-        let mut request = self.client.request(method, url);
+        let mut request = self.client.request(method, url).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
-        }
-        if let Some(body) = body {
-            request = request.json(body);
         }
         Answer::of(request.send().await.unwrap()).await
     }
@@ -71,6 +84,33 @@ impl TestApp {
         let header = ("authorization", &*format!("Bearer {credential}"));
         self.call("POST", "/messages", &[header], Some(message))
             .await
+    }
+
+    /// All texts of the store's lists and hashes, for searching; a `DUMP` is compressed.
+    pub fn texts(&self) -> String {
+        let mut redis = self.redis();
+        let mut all = Vec::<String>::new();
+        for key in self.contents().into_keys() {
+            let kind: String = redis::cmd("TYPE").arg(&key).query(&mut redis).unwrap();
+            let mut command = match kind.as_str() {
+                "list" => redis::cmd("LRANGE"),
+                "hash" => redis::cmd("HGETALL"),
+                _ => continue,
+            };
+            command.arg(&key);
+            let range: &[i32] = if kind == "list" { &[0, -1] } else { &[] };
+            all.extend(command.arg(range).query::<Vec<String>>(&mut redis).unwrap());
+        }
+        all.concat()
+    }
+
+    /// Empties the store of all that users made.
+    pub fn forget_everything(&self) {
+        let mut redis = self.redis();
+        let keys: Vec<String> = redis::cmd("KEYS").arg("dm:{*").query(&mut redis).unwrap();
+        if !keys.is_empty() {
+            redis::cmd("DEL").arg(keys).exec(&mut redis).unwrap();
+        }
     }
 
     /// Everything in the store but the counters of rates, for comparing.

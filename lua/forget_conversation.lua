@@ -1,0 +1,15 @@
+#!lua
+-- Takes a conversation out of the inbox of a user who leaves. With the last one the inbox goes.
+--
+-- Returns  left  conversations that are still to be forgotten
+
+local inbox         = KEYS[1] -- zset    pair -> version of its last message
+local conversations = KEYS[2] -- hash    pair -> row; totals
+local journal       = KEYS[3] -- list    the last events
+local pair          = ARGV[1] -- string  the two users, sorted and joined
+
+redis.call('ZREM', inbox, pair)
+redis.call('HDEL', conversations, pair)
+local left = redis.call('HLEN', conversations) - redis.call('HEXISTS', conversations, 'totals')
+if left == 0 then redis.call('DEL', inbox, conversations, journal) end
+return left

@@ -1,0 +1,50 @@
+-- Gives a conversation that changed its next version, and tells how each of its users now sees it.
+-- The version is a hybrid clock: it orders the changes of a conversation, and still does after a
+-- failover that lost some of them.
+-- Given    state   the meta of the conversation: field -> text
+--          change  what the work did, or nil: kind, meta (fields to write), last (the newest message,
+--                  if it is known), active (when the conversation was last active; 'now')
+--
+-- Returns  [first, second]  for each user what file_conversation takes, up to the last message
+
+local messages = KEYS[1] -- list    messages of the pair as JSON, newest first
+local unread   = KEYS[2] -- hash    user -> messages not yet read
+local meta     = KEYS[3] -- hash    everything else of the pair
+local pair     = ARGV[1] -- string  the two users, sorted and joined
+local first    = ARGV[2] -- string  user id
+local second   = ARGV[3] -- string  user id
+
+if change then
+  local clock = redis.call('TIME')
+  local fields = change.meta
+  for i = 1, #fields, 2 do state[fields[i]] = fields[i + 1] end
+  state.ver = string.format('%.0f', math.max((state.ver or 0) + 1, clock[1] * 1000000 + clock[2]))
+  fields[#fields + 1], fields[#fields + 2] = 'ver', state.ver
+  if change.active then
+    state.active = change.active == 'now' and state.ver or change.active
+    fields[#fields + 1], fields[#fields + 2] = 'active', state.active
+  end
+  redis.call('HSET', meta, unpack(fields))
+end
+
+local counts = redis.call('HMGET', unread, first, second)
+local last = change and change.last or redis.call('LINDEX', messages, 0) or ''
+local seq = state.seq or '0'
+
+-- The further one of two positions; most often there is only one.
+local function further(one, other)
+  if not one or not other then return one or other or '0' end
+  return tonumber(one) < tonumber(other) and other or one
+end
+
+local function view(user, peer, count)
+  local peer_read = further(state['read:' .. peer], state['seen:' .. peer])
+  local floor = state['floor:' .. user]
+  local cleared = floor and tonumber(floor) >= tonumber(seq)
+  return {
+    pair, peer, state.ver or '0', cleared and '0' or state.active or '0', count or '0', seq,
+    state['read:' .. user] or '0', peer_read, further(state['delivered:' .. peer], peer_read),
+    state['muted:' .. user] or '0', state['blocked:' .. user] or '0', cleared and '' or last,
+  }
+end
+return {view(first, second, counts[1]), view(second, first, counts[2])}

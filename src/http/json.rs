@@ -1,0 +1,19 @@
+//! Answers that are JSON already.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+
+use super::access;
+use crate::rate::Quota;
+
+/// The media type, which is UTF-8 by definition (RFC 8259 section 8.1).
+pub const TYPE: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A 200 with what somebody may see now, and perhaps not tomorrow.
+pub fn answer(json: String, quota: Option<Quota>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    let response = response.insert_header((CACHE_CONTROL, "no-store"));
+    let mut response = response.insert_header((CONTENT_TYPE, TYPE)).body(json);
+    access::announce(response.headers_mut(), quota);
+    response
+}

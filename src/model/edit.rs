@@ -1,0 +1,88 @@
+//! What may be done to a message that was sent, and to how much of a conversation.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use unicode_segmentation::UnicodeSegmentation;
+use utoipa::ToSchema;
+
+use super::content::optional_objects;
+use super::{Attachment, Body, Metadata, Seq};
+use crate::error::{Code, Error};
+
+/// What its author changes of a message: what is left out stays.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
+pub struct Edit {
+    /// The text.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    pub body: Option<Body>,
+    /// What goes with the text, all of it, at most 10.
+    #[serde(default, deserialize_with = "optional_objects")]
+    #[schema(nullable = false, max_items = 10)]
+    pub attachments: Option<Vec<Attachment>>,
+    /// What the application keeps with it, all of it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    pub metadata: Option<Metadata>,
+}
+
+/// A member that is there has a value: null would leave open whether it stays or goes.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    value: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
+impl Edit {
+    /// Refuses an edit that changes nothing or too much.
+    pub fn checked(self) -> Result<Self, Error> {
+        let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
+        if self.body.is_none() && self.attachments.is_none() && self.metadata.is_none() {
+            return refused(
+                "/body",
+                "an edit changes the body, the attachments or the metadata",
+            );
+        }
+        if self
+            .attachments
+            .as_ref()
+            .is_some_and(|attachments| attachments.len() > 10)
+        {
+            return refused("/attachments", "a message has at most 10 attachments");
+        }
+        Ok(self)
+    }
+}
+
+/// How far a receipt goes: up to and with the message of this seq.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upto {
+    /// The message.
+    pub seq: Seq,
+}
+
+/// An emoji: one grapheme cluster (Unicode Annex 29) outside ASCII, at most 64 bytes. Which ones
+/// there are changes every year, so a list would refuse the newest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(min_length = 1, max_length = 64, example = "👍")]
+pub struct Emoji(String);
+
+impl TryFrom<String> for Emoji {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let one = text.graphemes(true).count() == 1;
+        // The last one is what stands for bytes of a path that are no text.
+        let plain = text
+            .chars()
+            .any(|c| c.is_alphanumeric() || c.is_control() || c.is_whitespace() || c == '\u{fffd}');
+        if one && text.len() <= 64 && !text.is_ascii() && (!plain || text.contains('\u{20e3}')) {
+            Ok(Self(text))
+        } else {
+            Err("a reaction is one emoji")
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! A user's conversations, as an inbox shows them.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::conversation::push_array;
+use super::{Limit, Message, Seq, StoredMessage, UserId};
+use crate::error::{Code, Error};
+
+/// Which conversations to list: the query of `GET /conversations/{user}`.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct InboxQuery {
+    /// How many conversations, at most.
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+    /// Where to go on: the `next_cursor` of the page before.
+    #[param(
+        value_type = Option<String>,
+        nullable = false,
+        pattern = "^[0-9]{1,16}:[A-Za-z0-9._~@:-]{0,140}$"
+    )]
+    pub cursor: Option<InboxCursor>,
+    /// `true` lists only conversations with unread messages.
+    #[serde(default)]
+    #[param(value_type = Option<bool>, default = false)]
+    pub unread_only: bool,
+}
+
+impl InboxQuery {
+    /// How many conversations, at most.
+    pub fn limit(&self) -> u8 {
+        self.limit.get()
+    }
+}
+
+/// A place in an inbox: opaque to clients, a version and a pair to the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct InboxCursor(String);
+
+impl InboxCursor {
+    /// The version and the pair.
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once(':').unwrap_or_default()
+    }
+}
+
+impl TryFrom<String> for InboxCursor {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = |version: &str| {
+            (1..=16).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_digit())
+        };
+        let of_a_pair = |b: u8| b.is_ascii_alphanumeric() || b"._~@-:".contains(&b);
+        let whole = text.split_once(':').is_some_and(|(version, pair)| {
+            digits(version) && pair.len() <= 140 && pair.bytes().all(of_a_pair)
+        });
+        if whole {
+            Ok(Self(text))
+        } else {
+            Err("this is not the `next_cursor` of a page")
+        }
+    }
+}
+
+/// How much a user has not read, over all conversations: what a badge shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UnreadTotals {
+    /// Messages not yet read.
+    pub total_unread_count: u64,
+    /// Conversations that have some.
+    pub unread_conversations: u64,
+}
+
+impl UnreadTotals {
+    /// The JSON of it.
+    pub fn to_json(self) -> String {
+        let Self {
+            total_unread_count,
+            unread_conversations,
+        } = self;
+        format!(
+            "{{\"total_unread_count\":{total_unread_count},\"unread_conversations\":{unread_conversations}}}"
+        )
+    }
+}
+
+/// A conversation as one of its users sees it, without its history.
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+pub struct ConversationState {
+    /// The other user.
+    pub peer: UserId,
+    /// The newest message; null if there is none, or the user cleared it.
+    #[schema(value_type = Option<Message>, required = true)]
+    pub last_message: Option<StoredMessage>,
+    /// Messages of the peer that the user has not read.
+    pub unread_count: u64,
+    /// The seq of the newest message; 0 if there never was one.
+    pub last_seq: Seq,
+    /// Up to where the user has read.
+    pub read_seq: Seq,
+    /// Up to where the peer has read.
+    pub peer_read_seq: Seq,
+    /// Up to where the peer's devices have received.
+    pub peer_delivered_seq: Seq,
+    /// Whether the user muted the conversation.
+    pub muted: bool,
+    /// Whether the user blocked the peer.
+    pub blocked: bool,
+    /// When the newest message was sent (RFC 3339); null if there is none.
+    #[schema(required = true, format = DateTime)]
+    pub updated_at: Option<String>,
+}
+
+impl ConversationState {
+    /// The JSON of it; see [`super::Conversation::to_json`] for why by hand.
+    pub fn to_json(&self) -> String {
+        let last = self
+            .last_message
+            .as_ref()
+            .map_or("null", |message| &message.0);
+        let updated = self
+            .updated_at
+            .as_ref()
+            .map_or("null".to_owned(), |time| format!("\"{time}\""));
+        let Self {
+            peer,
+            unread_count,
+            muted,
+            blocked,
+            ..
+        } = self;
+        let [last_seq, read, peer_read, delivered] = [
+            self.last_seq,
+            self.read_seq,
+            self.peer_read_seq,
+            self.peer_delivered_seq,
+        ]
+        .map(Seq::get);
+        format!(
+            "{{\"peer\":\"{peer}\",\"last_message\":{last},\"unread_count\":{unread_count},\
+             \"last_seq\":{last_seq},\"read_seq\":{read},\"peer_read_seq\":{peer_read},\
+             \"peer_delivered_seq\":{delivered},\"muted\":{muted},\"blocked\":{blocked},\
+             \"updated_at\":{updated}}}"
+        )
+    }
+}
+
+/// A page of an inbox.
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+pub struct Inbox {
+    /// The page, latest message first.
+    pub conversations: Vec<ConversationState>,
+    /// How much is unread in the whole inbox.
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub totals: UnreadTotals,
+    /// What to pass as `cursor` for the next page; null if this is the last one.
+    #[schema(required = true, value_type = Option<String>)]
+    pub next_cursor: Option<InboxCursor>,
+}
+
+impl Inbox {
+    /// The JSON of it.
+    pub fn to_json(&self) -> String {
+        let states: Vec<_> = self
+            .conversations
+            .iter()
+            .map(ConversationState::to_json)
+            .collect();
+        let mut json = String::from(r#"{"conversations":"#);
+        push_array(&mut json, states.iter().map(String::as_str));
+        let UnreadTotals {
+            total_unread_count,
+            unread_conversations,
+        } = self.totals;
+        let cursor = self.next_cursor.as_ref();
+        let cursor = cursor.map_or("null".to_owned(), |cursor| format!("\"{}\"", cursor.0));
+        // A String takes every write.
+        let _ = write!(
+            json,
+            r#","total_unread_count":{total_unread_count},"unread_conversations":{unread_conversations},"next_cursor":{cursor}}}"#
+        );
+        json
+    }
+}
+
+/// A row of an inbox as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    unread: u64,
+    /// Newest, read, read by the peer, delivered to the peer.
+    seqs: [Seq; 4],
+    muted: bool,
+    blocked: bool,
+    last_message: Option<StoredMessage>,
+}
+
+impl Row {
+    /// Reads a row: `ver|useq|unread|last|read|peer_read|peer_delivered|muted|blocked|message`.
+    pub fn parse(row: &str) -> Result<Self, Error> {
+        let parts: Vec<_> = row.splitn(10, '|').collect();
+        let [_, _, rest @ ..] = parts.as_slice() else {
+            return Err(out_of_form());
+        };
+        Self::of_parts(rest)
+    }
+
+    /// Reads what `lua/stamp_conversation.lua` tells of one user: a row behind four other parts.
+    pub fn of_filing(filing: &[String]) -> Result<Self, Error> {
+        let parts: Vec<_> = filing.iter().skip(4).take(8).map(String::as_str).collect();
+        Self::of_parts(&parts)
+    }
+
+    fn of_parts(parts: &[&str]) -> Result<Self, Error> {
+        let [unread, seqs @ .., muted, blocked, message] = parts else {
+            return Err(out_of_form());
+        };
+        let seq = |text: &&str| {
+            text.parse()
+                .ok()
+                .and_then(|seq: u64| Seq::try_from(seq).ok())
+        };
+        let seqs: Option<Vec<_>> = seqs.iter().map(seq).collect();
+        let seqs = seqs.and_then(|seqs| <[Seq; 4]>::try_from(seqs).ok());
+        let last_message = (!message.is_empty()).then(|| StoredMessage((*message).to_owned()));
+        Ok(Self {
+            unread: unread.parse().map_err(|_| out_of_form())?,
+            seqs: seqs.ok_or_else(out_of_form)?,
+            muted: *muted == "1",
+            blocked: *blocked == "1",
+            last_message,
+        })
+    }
+
+    /// What it says of the conversation with `peer`.
+    pub fn into_state(self, peer: UserId) -> ConversationState {
+        let [last_seq, read_seq, peer_read_seq, peer_delivered_seq] = self.seqs;
+        // `sent_at` is one of the fixed members in front, so the first of that name is it.
+        let sent_at = self.last_message.as_ref().and_then(|message| {
+            message
+                .0
+                .split_once(r#""sent_at":""#)?
+                .1
+                .split('"')
+                .next()
+                .map(str::to_owned)
+        });
+        ConversationState {
+            peer,
+            last_message: self.last_message,
+            unread_count: self.unread,
+            last_seq,
+            read_seq,
+            peer_read_seq,
+            peer_delivered_seq,
+            muted: self.muted,
+            blocked: self.blocked,
+            updated_at: sent_at,
+        }
+    }
+}
+
+fn out_of_form() -> Error {
+    Error::new(Code::Internal, "an inbox holds a row out of form")
+}

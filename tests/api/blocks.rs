@@ -1,0 +1,109 @@
+//! Blocking and muting.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{TestApp, spawn_app};
+
+async fn send(app: &TestApp, from: &str, to: &str) -> u16 {
+    let message = json!({"from": from, "to": to, "body": "hi"});
+    app.post(&message).await.status
+}
+
+#[tokio::test]
+async fn who_is_blocked_is_refused_and_nothing_is_stored_or_counted() {
+    let app = spawn_app();
+    app.send("alice", "bob", "before").await;
+    let state = app.flag(Method::PUT, "bob", "alice", "block").await;
+    assert_eq!(
+        (&state["blocked"], &state["peer"]),
+        (&json!(true), &json!("alice"))
+    );
+    let before = app.peek("bob", "alice").await;
+    let message = json!({"from": "alice", "to": "bob", "body": "hi"});
+    app.post(&message).await.problem(403, "BLOCKED");
+    app.send_with_key("k", &message)
+        .await
+        .problem(403, "BLOCKED");
+    assert_eq!(app.peek("bob", "alice").await, before);
+    assert_eq!(app.badge("bob").await, [1, 1]);
+    app.flag(Method::DELETE, "bob", "alice", "block").await;
+    app.send_with_key("k", &message).await.json(201);
+    assert_eq!(app.badge("bob").await, [2, 1], "refused is not sent later");
+}
+
+#[tokio::test]
+async fn a_block_is_of_one_direction_and_one_conversation() {
+    let app = spawn_app();
+    app.flag(Method::PUT, "bob", "alice", "block").await;
+    assert_eq!(send(&app, "alice", "bob").await, 403);
+    assert_eq!(send(&app, "bob", "alice").await, 201);
+    assert_eq!(send(&app, "alice", "carol").await, 201);
+    assert_eq!(send(&app, "carol", "bob").await, 201);
+    app.flag(Method::PUT, "alice", "bob", "block").await;
+    assert_eq!(send(&app, "bob", "alice").await, 403);
+    app.flag(Method::DELETE, "bob", "alice", "block").await;
+    assert_eq!(send(&app, "alice", "bob").await, 201);
+    assert_eq!(
+        send(&app, "bob", "alice").await,
+        403,
+        "each has a block of its own"
+    );
+}
+
+#[tokio::test]
+async fn who_is_blocked_still_reads_and_may_take_back_what_was_said() {
+    let app = spawn_app();
+    app.send("alice", "bob", "hi").await;
+    app.send("bob", "alice", "hi").await;
+    app.flag(Method::PUT, "bob", "alice", "block").await;
+    let page = app.read("alice", "bob").await;
+    assert_eq!(page["unread_count"], 1);
+    app.delete("alice", "bob", 1).await.json(200);
+    let row = app.inbox("alice", "").await["conversations"][0].clone();
+    assert_eq!(row["blocked"], false, "a block is told by refusals alone");
+}
+
+#[tokio::test]
+async fn a_stranger_is_blocked_before_the_first_word() {
+    let app = spawn_app();
+    app.flag(Method::PUT, "bob", "alice", "block").await;
+    let none: [Value; 0] = [];
+    assert_eq!(app.inbox("bob", "").await["conversations"], json!(none));
+    assert_eq!(send(&app, "alice", "bob").await, 403);
+    assert_eq!(app.inbox("alice", "").await["conversations"], json!(none));
+    app.flag(Method::DELETE, "bob", "alice", "block").await;
+    let sent = app.send("alice", "bob", "hi").await;
+    assert_eq!(sent["seq"], 1);
+    assert_eq!(app.badge("bob").await, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_flag_set_or_taken_away_twice_is_so_once() {
+    let app = spawn_app();
+    app.send("alice", "bob", "hi").await;
+    for (flag, member) in [("block", "blocked"), ("mute", "muted")] {
+        for (method, on) in [(Method::PUT, true), (Method::DELETE, false)] {
+            let first = app.flag(method.clone(), "bob", "alice", flag).await;
+            let second = app.flag(method, "bob", "alice", flag).await;
+            assert_eq!((&first[member], &first), (&json!(on), &second));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_muted_conversation_goes_on_as_before() {
+    let app = spawn_app();
+    app.flag(Method::PUT, "bob", "alice", "mute").await;
+    app.send("alice", "bob", "hi").await;
+    assert_eq!(app.badge("bob").await, [1, 1]);
+    let row = app.inbox("bob", "").await["conversations"][0].clone();
+    assert_eq!(
+        (&row["muted"], &row["unread_count"]),
+        (&json!(true), &json!(1))
+    );
+    app.clear("bob", "alice").await;
+    app.send("alice", "bob", "hi").await;
+    let row = app.inbox("bob", "").await["conversations"][0].clone();
+    assert_eq!(row["muted"], true, "clearing is no unmuting");
+}

@@ -1,0 +1,245 @@
+//! The scripts that change a conversation, and those that list, called directly: refusals write
+//! nothing, what changes nothing writes nothing, and a full Redis still reads.
+
+use redis::{Commands, Connection, RedisResult, Value};
+
+use crate::harness::lua::{Conversation, keys_of_user, source};
+use crate::harness::redis_server::RedisServer;
+use crate::harness::{keys, lua};
+use crate::scripts::{change, contents, read, refused_with, send, set_full};
+
+const TIME: &str = "2026-01-31T12:02:00.000Z";
+
+/// A conversation of a and b: three messages of a, then one of b.
+fn conversation() -> (RedisServer, Connection) {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    for (from, to) in [("a", "b"), ("a", "b"), ("a", "b"), ("b", "a")] {
+        send(&mut redis, from, to, "").unwrap();
+    }
+    (server, redis)
+}
+
+/// The totals of a user: unread messages, and conversations with some.
+fn totals(redis: &mut Connection, user: &str) -> (u64, u64) {
+    let [_, conversations, ..] = keys_of_user(user);
+    let mut count = redis::cmd("EVAL");
+    count.arg(source("count_unread")).arg(1).arg(conversations);
+    count.query(redis).unwrap()
+}
+
+#[test]
+fn each_refusal_has_its_word_and_writes_nothing() {
+    let (_server, mut redis) = conversation();
+    let seen = |redis: &mut Connection| {
+        change::<Value>(redis, "flag_conversation", &["a", "blocked", "1"])
+    };
+    seen(&mut redis).unwrap();
+    let draft = lua::draft("b", "a", "hi");
+    let own = lua::draft("a", "b", "hi");
+    let retried = ["a", "b", &own, "", "f1", "60"];
+    change::<Value>(&mut redis, "send_message", &retried).unwrap();
+    let cases: &[(&str, &[&str], &str)] = &[
+        ("send_message", &["b", "a", &draft, "", "", "60"], "BLOCKED"),
+        (
+            "send_message",
+            &["a", "b", &own, "9", "", "60"],
+            "REPLY_TO_NOT_FOUND",
+        ),
+        (
+            "send_message",
+            &["a", "b", &own, "", "f2", "60"],
+            "IDEMPOTENCY_KEY_REUSED",
+        ),
+        (
+            "delete_message",
+            &["a", "b", "9", TIME],
+            "MESSAGE_NOT_FOUND",
+        ),
+        (
+            "delete_message",
+            &["a", "b", "0", TIME],
+            "MESSAGE_NOT_FOUND",
+        ),
+        ("delete_message", &["b", "a", "1", TIME], "FORBIDDEN"),
+        ("replace_message", &["1", "{}", "{}"], "MESSAGE_CHANGED"),
+        ("replace_message", &["9", "{}", "{}"], "MESSAGE_CHANGED"),
+    ];
+    let before = contents(&mut redis);
+    for (script, args, word) in cases {
+        refused_with(change::<Value>(&mut redis, script, args), word);
+        assert_eq!(contents(&mut redis), before, "{script} {word}");
+    }
+    read(&mut redis, "b", "a", "0").unwrap();
+    let before = contents(&mut redis);
+    let far = change::<Value>(&mut redis, "mark_unread", &["b", "a", "1", "4"]);
+    refused_with(far, "TOO_FAR_BACK");
+    assert_eq!(contents(&mut redis), before);
+}
+
+#[test]
+fn what_is_so_already_writes_nothing() {
+    let (_server, mut redis) = conversation();
+    let newest: String = {
+        let [messages, ..] = keys("a", "b");
+        redis.lindex(messages, 0).unwrap()
+    };
+    let first: &[(&str, &[&str])] = &[
+        ("mark_read", &["b", "a", "2"]),
+        ("mark_delivered", &["b", "3"]),
+        ("flag_conversation", &["b", "muted", "1"]),
+        ("delete_message", &["a", "b", "3", TIME]),
+        ("clear_conversation", &["a"]),
+    ];
+    for (script, args) in first {
+        change::<Value>(&mut redis, script, args).unwrap();
+    }
+    let before = contents(&mut redis);
+    let again: &[(&str, &[&str])] = &[
+        ("mark_read", &["b", "a", "1"]),
+        ("mark_delivered", &["b", "2"]),
+        ("mark_unread", &["b", "a", "3", "10000"]),
+        ("flag_conversation", &["b", "blocked", "0"]),
+        ("replace_message", &["4", &newest, &newest]),
+    ];
+    for (script, args) in first[..3].iter().chain(&first[4..]).chain(again) {
+        change::<Value>(&mut redis, script, args).unwrap();
+        assert_eq!(contents(&mut redis), before, "{script}");
+    }
+}
+
+#[test]
+fn a_full_redis_reads_marks_read_and_clears_and_refuses_the_rest() {
+    let (_server, mut redis) = conversation();
+    let [messages, unread, meta] = keys("a", "b");
+    let newest: String = redis.lindex(&messages, 0).unwrap();
+    let own = lua::draft("a", "b", "hi");
+    let refused: &[(&str, &[&str])] = &[
+        ("send_message", &["a", "b", &own, "", "", "60"]),
+        ("delete_message", &["a", "b", "1", TIME]),
+        ("replace_message", &["4", &newest, "{}"]),
+        ("mark_unread", &["b", "a", "1", "10000"]),
+        ("mark_delivered", &["b", "1"]),
+        ("flag_conversation", &["b", "muted", "1"]),
+    ];
+    set_full(&mut redis, true);
+    let before = contents(&mut redis);
+    for (script, args) in refused {
+        refused_with(change::<Value>(&mut redis, script, args), "OOM");
+    }
+    assert_eq!(contents(&mut redis), before);
+    change::<Value>(&mut redis, "mark_read", &["b", "a", "2"]).unwrap();
+    assert_eq!(redis.hget(&unread, "b"), Ok(1));
+    assert_eq!(
+        (redis.hget(&meta, "read:b"), totals(&mut redis, "b")),
+        (Ok(2), (1, 1))
+    );
+    assert_eq!(read(&mut redis, "b", "a", "0").unwrap().1, 1);
+    assert_eq!(totals(&mut redis, "b"), (0, 0));
+    change::<Value>(&mut redis, "clear_conversation", &["a"]).unwrap();
+    assert_eq!(redis.hget(&meta, "floor:a"), Ok(4));
+    assert_eq!(totals(&mut redis, "a"), (0, 0));
+    let [inbox, ..] = keys_of_user("a");
+    assert_eq!(redis.zcard(&inbox), Ok(0));
+}
+
+#[test]
+fn nobody_with_a_journal_has_none_and_one_with_a_journal_keeps_512_events() {
+    let (_server, mut redis) = conversation();
+    let [.., journal, _] = keys_of_user("b");
+    assert_eq!(redis.exists(&journal), Ok(false), "b never listened");
+    let _: () = redis.lpush(&journal, "seed").unwrap();
+    for _ in 0..600 {
+        send(&mut redis, "a", "b", "").unwrap();
+    }
+    assert_eq!(redis.llen(&journal), Ok(512));
+    let newest: String = redis.lindex(&journal, 0).unwrap();
+    assert!(newest.contains(r#""last_seq":604"#), "{newest}");
+    let [.., of_a, _] = keys_of_user("a");
+    assert_eq!(redis.exists(&of_a), Ok(false));
+}
+
+#[test]
+fn versions_grow_even_when_the_clock_does_not() {
+    let (_server, mut redis) = conversation();
+    let [_, _, meta] = keys("a", "b");
+    let far = 8_000_000_000_000_000_u64;
+    let _: () = redis.hset(&meta, "ver", far).unwrap();
+    for step in 1..=3 {
+        send(&mut redis, "a", "b", "").unwrap();
+        assert_eq!(redis.hget(&meta, "ver"), Ok(far + step));
+        let [_, conversations, ..] = keys_of_user("b");
+        let row: String = redis.hget(&conversations, "a:b").unwrap();
+        assert!(row.starts_with(&format!("{}|", far + step)), "{row}");
+    }
+}
+
+#[test]
+fn filing_may_be_repeated_late_and_out_of_order() {
+    let file = |redis: &mut Connection, ver: u64, unread: u64| -> RedisResult<(u64, u64)> {
+        let source = duologue::store::PARTS.iter();
+        let source = source.filter(|(name, _)| *name == "file_conversation");
+        let (_, source) = source.clone().next().unwrap();
+        let (ver, unread) = (ver.to_string(), unread.to_string());
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(source).arg(4).arg(&keys_of_user("b"));
+        eval.arg(&[
+            "a:b", "a", &ver, &ver, &unread, "9", "0", "0", "0", "0", "0", "{}",
+        ]);
+        eval.arg(&["message.created", "", "512"]).query(redis)
+    };
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    assert_eq!(file(&mut redis, 10, 1), Ok((10, 1)));
+    assert_eq!(file(&mut redis, 30, 3), Ok((30, 3)));
+    let before = contents(&mut redis);
+    assert_eq!(file(&mut redis, 20, 2), Ok((30, 3)), "too late");
+    assert_eq!(file(&mut redis, 30, 3), Ok((30, 3)), "twice");
+    assert_eq!(contents(&mut redis), before);
+    assert_eq!(totals(&mut redis, "b"), (3, 1));
+}
+
+#[test]
+fn trim_conversation_drops_so_many_at_most_and_tells_how_many() {
+    let (_server, mut redis) = conversation();
+    let trim = |redis: &mut Connection, args: &[&str]| -> u64 {
+        Conversation::of("a", "b")
+            .eval("trim_conversation", args)
+            .query(redis)
+            .unwrap()
+    };
+    let before = contents(&mut redis);
+    let kept = [
+        ["0", "", "9"],
+        ["4", "", "9"],
+        ["0", "2026-01-31T12:00:00.000Z", "9"],
+    ];
+    for args in kept {
+        assert_eq!(trim(&mut redis, &args), 0, "{args:?}");
+    }
+    assert_eq!(contents(&mut redis), before);
+    assert_eq!(trim(&mut redis, &["1", "", "2"]), 2);
+    assert_eq!(totals(&mut redis, "b"), (1, 1));
+    assert_eq!(trim(&mut redis, &["0", "2026-01-31T12:00:00.001Z", "9"]), 2);
+    assert_eq!(
+        (totals(&mut redis, "a"), totals(&mut redis, "b")),
+        ((0, 0), (0, 0))
+    );
+    let [messages, unread, _] = keys("a", "b");
+    assert_eq!(
+        (redis.exists(messages), redis.exists(unread)),
+        (Ok(false), Ok(false))
+    );
+    assert_eq!(send(&mut redis, "a", "b", ""), Ok(5));
+}
+
+#[test]
+fn a_change_trims_what_is_too_old_in_the_same_step() {
+    let (_server, mut redis) = conversation();
+    let [messages, ..] = keys("a", "b");
+    let keeping = Conversation::of("a", "b").keeping("2", "");
+    let mute = keeping.eval("flag_conversation", &["a", "muted", "1"]);
+    mute.exec(&mut redis).unwrap();
+    assert_eq!(redis.llen(&messages), Ok(2));
+    assert_eq!(totals(&mut redis, "b"), (1, 1), "though it is a's alone");
+}

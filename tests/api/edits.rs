@@ -1,0 +1,307 @@
+//! `PATCH .../messages/{seq}`.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::harness::access::{spawn_closed_app_with, token};
+use crate::harness::answer::Answer;
+use crate::harness::{TestApp, message_path, spawn_app};
+
+/// Edits message 1 of alice to bob on condition.
+async fn edit_if(app: &TestApp, tag: &[u8], edit: &Value) -> Answer {
+    let path = message_path("alice", "bob", 1);
+    let request = app.client.patch(format!("{}{path}", app.address));
+    let tag = reqwest::header::HeaderValue::from_bytes(tag).unwrap();
+    let request = request.header("if-match", tag).json(edit);
+    Answer::of(request.send().await.unwrap()).await
+}
+
+/// A service where alice sent this to bob.
+pub async fn with_message(message: Value) -> (TestApp, Value) {
+    let app = spawn_app();
+    let mut whole = json!({"from": "alice", "to": "bob", "body": "hi"});
+    for (name, value) in message.as_object().unwrap() {
+        whole[name] = value.clone();
+    }
+    let sent = app.post(&whole).await.json(201);
+    (app, sent)
+}
+
+#[tokio::test]
+async fn an_edit_changes_what_it_gives_and_nothing_else() {
+    let url = |n: u8| json!([{"url": format!("https://example.com/{n}")}]);
+    let given = json!({"attachments": url(1), "metadata": {"a": 1, "b": []}});
+    let (app, sent) = with_message(given).await;
+    let cases = [
+        ("the text", json!({"body": "hello"})),
+        ("no text, as there are attachments", json!({"body": ""})),
+        ("the attachments", json!({"attachments": url(2)})),
+        ("the metadata, all of it", json!({"metadata": {"c": {}}})),
+        ("metadata to nothing", json!({"metadata": {}})),
+        (
+            "everything, and no attachments any more",
+            json!({"body": "x", "attachments": [], "metadata": {"d": null}}),
+        ),
+    ];
+    let mut expected = sent;
+    for (reason, edit) in cases {
+        let edited = app.edit("alice", "bob", 1, &edit).await.json(200);
+        for (name, value) in edit.as_object().unwrap() {
+            expected[name] = value.clone();
+        }
+        if expected["attachments"] == json!([]) {
+            expected.as_object_mut().unwrap().remove("attachments");
+        }
+        expected["edited_at"] = edited["edited_at"].clone();
+        assert_eq!(edited, expected, "{reason}");
+        let length = edited["edited_at"].as_str().unwrap().len();
+        assert_eq!(length, "2026-01-31T12:00:00.000Z".len());
+        let read = app.peek("bob", "alice").await;
+        assert_eq!(read["history"], json!([expected]), "{reason}");
+        let inbox = app.inbox("bob", "").await;
+        assert_eq!(inbox["conversations"][0]["last_message"], expected);
+    }
+    assert_eq!(app.badge("bob").await, [1, 1], "edited is not unread again");
+}
+
+#[tokio::test]
+async fn an_old_message_is_edited_where_it_stands() {
+    let app = spawn_app();
+    for n in 1..=5 {
+        app.send("alice", "bob", &format!("{n}")).await;
+    }
+    app.edit("alice", "bob", 2, &json!({"body": "two"})).await;
+    let page = app.read("bob", "alice").await;
+    let bodies = page["history"].as_array().unwrap().iter();
+    let bodies: Vec<_> = bodies.map(|m| m["body"].as_str().unwrap()).collect();
+    assert_eq!(bodies, ["5", "4", "3", "two", "1"]);
+    let inbox = app.inbox("bob", "").await;
+    assert_eq!(inbox["conversations"][0]["last_message"]["body"], "5");
+}
+
+#[tokio::test]
+async fn only_the_author_edits_and_deletes_and_only_what_is_there() {
+    let (app, sent) = with_message(json!({})).await;
+    let edit = json!({"body": "mine"});
+    let refused = app.edit("bob", "alice", 1, &edit).await;
+    refused.problem(403, "FORBIDDEN");
+    app.delete("bob", "alice", 1)
+        .await
+        .problem(403, "FORBIDDEN");
+    for seq in [0, 2, 9007199254740991] {
+        let missing = "MESSAGE_NOT_FOUND";
+        app.message("alice", "bob", seq).await.problem(404, missing);
+        let edited = app.edit("alice", "bob", seq, &edit).await;
+        edited.problem(404, missing);
+        app.delete("alice", "bob", seq).await.problem(404, missing);
+        let users = ["bob", "alice"];
+        let reacted = app.react(Method::PUT, users, seq, "👍").await;
+        reacted.problem(404, missing);
+    }
+    // What one has cleared is not there for one any more.
+    app.clear("alice", "bob").await;
+    for answer in [
+        app.edit("alice", "bob", 1, &edit).await,
+        app.delete("alice", "bob", 1).await,
+        app.react(Method::PUT, ["alice", "bob"], 1, "👍").await,
+    ] {
+        answer.problem(404, "MESSAGE_NOT_FOUND");
+    }
+    assert_eq!(app.peek("bob", "alice").await["history"], json!([sent]));
+}
+
+#[tokio::test]
+async fn an_edit_that_is_none_is_refused_by_name() {
+    let (app, sent) = with_message(json!({})).await;
+    let url = "https://example.com/";
+    let cases = [
+        ("nothing", json!({}), "/body"),
+        ("nothing but null", json!({"body": null}), "/body"),
+        ("no text and no attachments", json!({"body": ""}), "/body"),
+        (
+            "a text too long",
+            json!({"body": "x".repeat(10_001)}),
+            "/body",
+        ),
+        (
+            "too many attachments",
+            json!({"attachments": vec![json!({"url": url}); 11]}),
+            "/attachments",
+        ),
+        (
+            "an attachment that is none",
+            json!({"attachments": [{"url": "x"}]}),
+            "/attachments/0/url",
+        ),
+        (
+            "metadata too large",
+            json!({"metadata": {"k": "x".repeat(4089)}}),
+            "/metadata",
+        ),
+        (
+            "another recipient",
+            json!({"body": "x", "to": "carol"}),
+            "/to",
+        ),
+        ("another place", json!({"body": "x", "seq": 2}), "/seq"),
+        (
+            "another answer",
+            json!({"body": "x", "reply_to": 1}),
+            "/reply_to",
+        ),
+    ];
+    for (reason, edit, pointer) in cases {
+        let answer = app.edit("alice", "bob", 1, &edit).await;
+        assert_eq!(answer.status, 400, "{reason}: {answer:?}");
+        answer.blames(pointer);
+    }
+    assert_eq!(app.message("alice", "bob", 1).await.json(200), sent);
+}
+
+#[tokio::test]
+async fn an_edit_on_condition_is_made_only_to_the_version_it_names() {
+    let (app, _) = with_message(json!({})).await;
+    let tag = app
+        .message("alice", "bob", 1)
+        .await
+        .header("etag")
+        .to_owned();
+    assert!(tag.starts_with('"') && tag.ends_with('"'), "strong: {tag}");
+    let of_bob = app.message("bob", "alice", 1).await;
+    assert_eq!(of_bob.header("etag"), tag, "the same to both");
+    let edit = |body: &str| json!({"body": body});
+    let edited = edit_if(&app, tag.as_bytes(), &edit("two")).await;
+    assert_eq!(edited.json(200)["body"], "two");
+    let next = edited.header("etag").to_owned();
+    assert_ne!(next, tag);
+    assert_eq!(app.message("bob", "alice", 1).await.header("etag"), next);
+    let weak = format!("W/{next}");
+    for stale in [tag.as_bytes(), b"\"\"", b"x", weak.as_bytes(), b"\xff"] {
+        let refused = edit_if(&app, stale, &edit("three")).await;
+        refused.problem(412, "PRECONDITION_FAILED");
+    }
+    // A reaction is a new version too.
+    app.react(Method::PUT, ["bob", "alice"], 1, "👍").await;
+    let refused = edit_if(&app, next.as_bytes(), &edit("three")).await;
+    refused.problem(412, "PRECONDITION_FAILED");
+    let edited = edit_if(&app, b"*", &edit("four")).await;
+    assert_eq!(edited.json(200)["reactions"], json!({"👍": ["bob"]}));
+}
+
+/// Sends a request again as long as it is told that somebody else was faster.
+async fn until_done(request: reqwest::RequestBuilder) -> Answer {
+    loop {
+        let again = request.try_clone().unwrap();
+        let answer = Answer::of(again.send().await.unwrap()).await;
+        match answer.status {
+            200 => return answer,
+            _ => drop(answer.problem(409, "MESSAGE_CHANGED")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn racing_editors_and_reactors_lose_nothing_of_each_other() {
+    let (app, _) = with_message(json!({})).await;
+    let emoji = ["👍", "🎉", "😀", "🦊", "❤️", "🚀"];
+    let mut requests = JoinSet::new();
+    for user in [["alice", "bob"], ["bob", "alice"]] {
+        for one in emoji {
+            let path = format!("{}/reactions/{one}", message_path(user[0], user[1], 1));
+            requests.spawn(until_done(app.client.put(format!("{}{path}", app.address))));
+        }
+    }
+    let edits = [
+        json!({"body": "edited"}),
+        json!({"metadata": {"edited": true}}),
+        json!({"attachments": [{"url": "https://example.com/"}]}),
+    ];
+    for edit in &edits {
+        let path = message_path("alice", "bob", 1);
+        let request = app.client.patch(format!("{}{path}", app.address));
+        requests.spawn(until_done(request.json(edit)));
+    }
+    requests.join_all().await;
+    let message = app.message("bob", "alice", 1).await.json(200);
+    for edit in &edits {
+        for (name, value) in edit.as_object().unwrap() {
+            assert_eq!(&message[name], value);
+        }
+    }
+    for one in emoji {
+        let mut users: Vec<_> = message["reactions"][one].as_array().unwrap().clone();
+        users.sort_by_key(ToString::to_string);
+        assert_eq!(users, [json!("alice"), json!("bob")], "{one}");
+    }
+}
+
+#[tokio::test]
+async fn of_editors_on_condition_one_wins() {
+    let (app, _) = with_message(json!({})).await;
+    let tag = app
+        .message("alice", "bob", 1)
+        .await
+        .header("etag")
+        .to_owned();
+    let mut editors = JoinSet::new();
+    for n in 0..8 {
+        let path = message_path("alice", "bob", 1);
+        let request = app.client.patch(format!("{}{path}", app.address));
+        let request = request.header("if-match", &tag);
+        let request = request.json(&json!({"body": format!("{n}")}));
+        editors.spawn(async move { Answer::of(request.send().await.unwrap()).await });
+    }
+    let answers = editors.join_all().await;
+    let won: Vec<_> = answers.iter().filter(|a| a.status == 200).collect();
+    assert_eq!(won.len(), 1);
+    assert_eq!(answers.iter().filter(|a| a.status == 412).count(), 7);
+    let message = app.message("alice", "bob", 1).await;
+    assert_eq!(message.text, won[0].text);
+}
+
+#[tokio::test]
+async fn what_an_edit_does_not_name_survives_it_byte_for_byte() {
+    let metadata = r#"{"z":[],"a":{},"big":9007199254740993,"max":18446744073709551615,
+        "min":-9223372036854775808,"x":0.1,"y":1e300,"tiny":5e-324,"zero":-0.0,"one":1.0,
+        "huge":123456789012345678901234567890,"n":null,"é\u2028":"\u0000\ud83e\udd8a",
+        "twice":1,"twice":2,"seq":7,"":"","body":"}","deleted_at":"x"}"#;
+    let app = spawn_app();
+    let text = format!(
+        r#"{{"from":"alice","to":"bob","body":"\ud83e\udd8a \"q\" \\ \u0000","metadata":{metadata}}}"#
+    );
+    let sent = app.post_text(text).await;
+    assert_eq!(sent.status, 201, "{sent:?}");
+    assert!(sent.text.contains(r#""big":9007199254740993"#), "exact");
+    let users = ["bob", "alice"];
+    app.react(Method::PUT, users, 1, "👍").await;
+    let back = app.react(Method::DELETE, users, 1, "👍").await;
+    assert_eq!(back.text, sent.text, "to a reaction and back");
+    let tail = sent.text.split_once(r#","metadata""#).unwrap().1;
+    let edited = app.edit("alice", "bob", 1, &json!({"body": "x"})).await;
+    let kept = tail.strip_suffix('}').unwrap();
+    assert!(edited.text.contains(kept), "{} {kept}", edited.text);
+    let read = app.message("bob", "alice", 1).await;
+    assert_eq!(read.text, edited.text);
+}
+
+#[tokio::test]
+async fn an_edit_that_is_refused_is_charged_for_like_one_that_is_made() {
+    let app = spawn_closed_app_with(&["--send-rate", "1:4"]);
+    let ask = async |method: Method, path: &str, body: Value| {
+        let request = app.client.request(method, format!("{}{path}", app.address));
+        let request = request.bearer_auth(token("alice")).json(&body);
+        Answer::of(request.send().await.unwrap()).await
+    };
+    let message = json!({"to": "bob", "body": "hi"});
+    let sent = ask(Method::POST, "/messages", message).await;
+    assert_eq!(sent.header("location"), message_path("alice", "bob", 1));
+    let mut statuses = Vec::new();
+    for seq in [1, 2, 3, 4, 5, 6] {
+        let path = message_path("alice", "bob", seq);
+        let answer = ask(Method::PATCH, &path, json!({"body": "x"})).await;
+        statuses.push(answer.status);
+    }
+    assert_eq!(statuses[..3], [200, 404, 404]);
+    assert!(statuses[3..].contains(&429), "{statuses:?}");
+}

@@ -1,0 +1,89 @@
+//! A Redis that is full, with and without rates: who reads is served, who writes is told.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with};
+use crate::harness::answer::Answer;
+use crate::harness::{TestApp, spawn_app};
+
+/// Asks as a backend.
+async fn ask(app: &TestApp, method: Method, path: &str, body: &Value) -> Answer {
+    let request = app.client.request(method, format!("{}{path}", app.address));
+    let request = request.bearer_auth(SERVICE_KEY).json(body);
+    Answer::of(request.send().await.unwrap()).await
+}
+
+/// Every operation on the conversation of alice and bob, and whether it works on a full Redis.
+fn operations() -> Vec<(Method, &'static str, Value, bool)> {
+    let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
+    let (patch, delete) = (Method::PATCH, Method::DELETE);
+    let message = json!({"from": "alice", "to": "bob", "body": "hi"});
+    let of = |n: u64| json!({"seq": n});
+    let thumb = "/conversations/bob/alice/messages/1/reactions/%F0%9F%91%8D";
+    let first = "/conversations/alice/bob/messages/1";
+    vec![
+        (post.clone(), "/messages", message, false),
+        (patch, first, json!({"body": "x"}), false),
+        (delete.clone(), first, Value::Null, false),
+        (put.clone(), thumb, Value::Null, false),
+        (
+            put.clone(),
+            "/conversations/bob/alice/block",
+            Value::Null,
+            false,
+        ),
+        (
+            put.clone(),
+            "/conversations/bob/alice/mute",
+            Value::Null,
+            false,
+        ),
+        (
+            put.clone(),
+            "/conversations/bob/alice/delivered",
+            of(1),
+            false,
+        ),
+        (get.clone(), first, Value::Null, true),
+        (get.clone(), "/conversations/bob", Value::Null, true),
+        (get.clone(), "/users/bob/unread", Value::Null, true),
+        (
+            get.clone(),
+            "/conversations/bob/alice?peek=true",
+            Value::Null,
+            true,
+        ),
+        (put, "/conversations/bob/alice/read", of(1), true),
+        (get, "/conversations/bob/alice", Value::Null, true),
+        (post, "/conversations/bob/alice/unread", of(1), false),
+        (delete, "/conversations/bob/alice", Value::Null, true),
+    ]
+}
+
+#[tokio::test]
+async fn a_full_redis_serves_who_reads_and_refuses_who_writes_charged_or_not() {
+    for app in [spawn_app(), spawn_closed_app_with(&[])] {
+        let message = json!({"from": "alice", "to": "bob", "body": "hi"});
+        for _ in 0..3 {
+            let sent = ask(&app, Method::POST, "/messages", &message).await;
+            assert_eq!(sent.status, 201, "{sent:?}");
+        }
+        let mut full = redis::cmd("CONFIG");
+        full.arg("SET").arg("maxmemory").arg("1");
+        full.exec(&mut app.redis()).unwrap();
+        for (method, path, body, works) in operations() {
+            let answer = ask(&app, method.clone(), path, &body).await;
+            if works {
+                assert_eq!(answer.status, 200, "{method} {path}: {answer:?}");
+            } else {
+                assert_eq!(answer.status, 507, "{method} {path}: {answer:?}");
+                answer.problem(507, "STORAGE_FULL");
+            }
+        }
+        let badge = ask(&app, Method::GET, "/users/bob/unread", &Value::Null).await;
+        assert_eq!(badge.json(200)["total_unread_count"], 0);
+        let inbox = ask(&app, Method::GET, "/conversations/bob", &Value::Null).await;
+        assert_eq!(inbox.json(200)["conversations"], json!([]), "cleared");
+    }
+}

@@ -1,0 +1,53 @@
+//! What a user's devices would be told.
+
+use std::time::Duration;
+
+use redis::{Connection, cmd};
+use serde_json::{Value, json};
+
+use super::lua::keys_of_user;
+use super::redis_server::connect;
+
+/// Listens to the channel of one user.
+pub struct Listener {
+    channel: String,
+    subscription: Connection,
+    publisher: Connection,
+}
+
+impl Listener {
+    pub fn of(redis_url: &str, user: &str) -> Self {
+        let [.., channel] = keys_of_user(user);
+        let mut subscription = connect(redis_url);
+        let patience = Some(Duration::from_secs(10));
+        subscription.set_read_timeout(patience).unwrap();
+        let subscribe = cmd("SUBSCRIBE").arg(&channel).get_packed_command();
+        subscription.send_packed_command(&subscribe).unwrap();
+        subscription.recv_response().unwrap();
+        Self {
+            channel,
+            subscription,
+            publisher: connect(redis_url),
+        }
+    }
+
+    /// Everything since the last call, in order. What was answered was published before, so an
+    /// event of the test's own marks the end.
+    pub fn heard(&mut self) -> Vec<Value> {
+        let end = json!({"type": "end of the test"});
+        let mut publish = cmd("PUBLISH");
+        publish.arg(&self.channel).arg(end.to_string());
+        publish.exec(&mut self.publisher).unwrap();
+        let mut events = Vec::new();
+        loop {
+            let pushed = self.subscription.recv_response().unwrap();
+            let (_, _, payload): (String, String, String) =
+                redis::from_redis_value(pushed).unwrap();
+            let event: Value = serde_json::from_str(&payload).unwrap();
+            if event == end {
+                return events;
+            }
+            events.push(event);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What conversations and inboxes are, by definition: no counters, everything counted anew.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::steps::Page;
+
+/// A user, and the other one of the conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Who {
+    pub user: usize,
+    pub peer: usize,
+}
+
+impl Who {
+    fn other(self) -> Self {
+        Self {
+            user: self.peer,
+            peer: self.user,
+        }
+    }
+
+    fn pair(self) -> (usize, usize) {
+        (self.user.min(self.peer), self.user.max(self.peer))
+    }
+}
+
+/// What one user did to a conversation.
+#[derive(Clone, Copy, Default)]
+pub struct Side {
+    read: u64,
+    /// The furthest that the peer was told of reading.
+    seen: u64,
+    delivered: u64,
+    floor: u64,
+    pub muted: bool,
+    pub blocked: bool,
+}
+
+#[derive(Default)]
+pub struct Truth {
+    pub names: [String; 3],
+    sides: HashMap<Who, Side>,
+    /// The messages of each pair, oldest first.
+    messages: HashMap<(usize, usize), Vec<Value>>,
+    /// The pairs in the order of their last messages, latest last.
+    order: Vec<(usize, usize)>,
+}
+
+impl Truth {
+    pub fn of(names: [String; 3]) -> Self {
+        Self {
+            names,
+            ..Self::default()
+        }
+    }
+
+    pub fn side(&mut self, who: Who) -> &mut Side {
+        self.sides.entry(who).or_default()
+    }
+
+    fn look(&self, who: Who) -> Side {
+        self.sides.get(&who).copied().unwrap_or_default()
+    }
+
+    fn all(&self, who: Who) -> &[Value] {
+        self.messages.get(&who.pair()).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn last(&self, who: Who) -> u64 {
+        self.all(who).len() as u64
+    }
+
+    /// The message of this place, if the user may see it.
+    pub fn message(&mut self, who: Who, seq: u64) -> Option<&mut Value> {
+        if seq <= self.look(who).floor {
+            return None;
+        }
+        let index = usize::try_from(seq).unwrap().checked_sub(1)?;
+        self.messages.get_mut(&who.pair())?.get_mut(index)
+    }
+
+    pub fn refuses_send(&mut self, who: Who, reply_to: Option<u64>) -> Option<(u16, &'static str)> {
+        if self.look(who.other()).blocked {
+            return Some((403, "BLOCKED"));
+        }
+        let answered = reply_to.is_none_or(|seq| self.message(who, seq).is_some());
+        (!answered).then_some((422, "REPLY_TO_NOT_FOUND"))
+    }
+
+    pub fn sent(&mut self, who: Who, message: Value) {
+        self.messages.entry(who.pair()).or_default().push(message);
+        self.order.retain(|pair| *pair != who.pair());
+        self.order.push(who.pair());
+    }
+
+    pub fn mark_read(&mut self, who: Who, seq: u64) {
+        let seq = seq.min(self.last(who));
+        let side = self.side(who);
+        side.read = side.read.max(seq);
+        side.seen = side.seen.max(seq);
+    }
+
+    pub fn mark_delivered(&mut self, who: Who, seq: u64) {
+        let seq = seq.min(self.last(who));
+        let side = self.side(who);
+        side.delivered = side.delivered.max(seq);
+    }
+
+    pub fn mark_unread(&mut self, who: Who, seq: u64) {
+        let side = self.side(who);
+        let from = seq.max(side.floor + 1);
+        side.read = side.read.min(from - 1);
+    }
+
+    pub fn clear(&mut self, who: Who) {
+        let last = self.last(who);
+        self.mark_read(who, last);
+        self.side(who).floor = last;
+    }
+
+    /// The peer's messages after the last read that still stand, newest first.
+    fn unread(&self, who: Who) -> Vec<Value> {
+        let (peer, read) = (&self.names[who.peer], self.look(who).read);
+        let all = self.all(who).iter().rev().filter(|message| {
+            seq(message) > read && message["from"] == **peer && message.get("deleted_at").is_none()
+        });
+        all.cloned().collect()
+    }
+
+    /// A conversation as it is read.
+    pub fn page(&self, who: Who, page: Page, limit: u64) -> Value {
+        let (floor, size) = (self.look(who).floor, usize::try_from(limit).unwrap());
+        let shown = self.all(who).iter().filter(|message| seq(message) > floor);
+        let shown: Vec<_> = shown.collect();
+        let newest = |before: u64| -> Vec<&Value> {
+            let older = shown.iter().rev().filter(|message| seq(message) < before);
+            older.take(size).copied().collect()
+        };
+        let history: Vec<_> = match page {
+            Page::Newest => newest(u64::MAX),
+            Page::Before(place) => newest(place),
+            Page::After(place) => {
+                let newer = shown.iter().filter(|message| seq(message) > place);
+                let mut some: Vec<_> = newer.take(size).copied().collect();
+                some.reverse();
+                some
+            }
+            Page::Around(place) => {
+                // As many on each side; of an even number one more before.
+                let within = |message: &&&Value| {
+                    let at = seq(message) + limit / 2;
+                    (place..place + limit).contains(&at)
+                };
+                shown.iter().rev().filter(within).copied().collect()
+            }
+        };
+        let oldest = history.last().map(|message| seq(message));
+        let latest = history.first().map(|message| seq(message));
+        let unread = self.unread(who);
+        json!({
+            "user": self.names[who.user], "peer": self.names[who.peer], "history": history,
+            "unread_count": unread.len(), "unread": unread, "last_seq": self.last(who),
+            "peer_read_seq": self.look(who.other()).seen,
+            "next_before": oldest.filter(|oldest| *oldest > floor + 1),
+            "next_after": latest.filter(|latest| *latest < self.last(who)),
+        })
+    }
+
+    /// A conversation as a row of the inbox shows it.
+    pub fn state(&self, who: Who) -> Value {
+        let (side, other) = (self.look(who), self.look(who.other()));
+        let last = self.all(who).last();
+        let last = last.filter(|message| seq(message) > side.floor);
+        json!({
+            "peer": self.names[who.peer], "last_message": last,
+            "unread_count": self.unread(who).len(), "last_seq": self.last(who),
+            "read_seq": side.read, "peer_read_seq": other.seen,
+            "peer_delivered_seq": other.delivered.max(other.seen),
+            "muted": side.muted, "blocked": side.blocked,
+            "updated_at": last.map(|message| &message["sent_at"]),
+        })
+    }
+
+    /// A user's inbox, all of it.
+    pub fn inbox(&self, user: usize) -> Value {
+        let latest_first = self.order.iter().rev();
+        let mine = latest_first.filter_map(|&(one, other)| match user {
+            _ if user == one => Some(Who { user, peer: other }),
+            _ if user == other => Some(Who { user, peer: one }),
+            _ => None,
+        });
+        let rows: Vec<_> = mine
+            .filter(|who| self.last(*who) > self.look(*who).floor)
+            .map(|who| self.state(who))
+            .collect();
+        let counts = rows.iter().map(|row| row["unread_count"].as_u64().unwrap());
+        json!({
+            "conversations": rows, "total_unread_count": counts.clone().sum::<u64>(),
+            "unread_conversations": counts.filter(|count| *count > 0).count(),
+            "next_cursor": null,
+        })
+    }
+}
+
+fn seq(message: &Value) -> u64 {
+    message["seq"].as_u64().unwrap()
+}
+
+/// Sets who reacted to a message with an emoji; nobody leaves no trace.
+pub fn set_reaction(message: &mut Value, emoji: &str, users: &[Value]) {
+    let message = message.as_object_mut().unwrap();
+    let reactions = message.entry("reactions").or_insert(json!({}));
+    let reactions = reactions.as_object_mut().unwrap();
+    reactions.remove(emoji);
+    if !users.is_empty() {
+        reactions.insert(emoji.to_owned(), json!(users));
+    }
+    if reactions.is_empty() {
+        message.remove("reactions");
+    }
+}

@@ -1,0 +1,230 @@
+//! `--history-limit` and `--history-days`: what is old is dropped, from the oldest end alone.
+
+use std::sync::Arc;
+
+use duologue::metrics::Metrics;
+use duologue::model::Retention;
+use duologue::store::Store;
+use redis::Commands;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::events::Listener;
+use crate::harness::lua::Conversation;
+use crate::harness::{TestApp, keys, seqs, spawn_app, spawn_app_with};
+
+fn spawn(settings: &[&str]) -> TestApp {
+    spawn_app_with(&[&["--fsync", "everysec"], settings].concat())
+}
+
+/// Stores messages as if they had been sent at this time, passing the service by.
+fn send_at(app: &TestApp, from: &str, to: &str, sent_at: &str, count: usize) {
+    let mut redis = app.redis();
+    for _ in 0..count {
+        let json = format!(
+            r#""id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","from":"{from}","to":"{to}","sent_at":"{sent_at}","body":"hi"}}"#
+        );
+        let args = [from, to, &json, "", "", "60"];
+        let send = Conversation::of(from, to).eval("send_message", &args);
+        send.exec(&mut redis).unwrap();
+    }
+}
+
+const LONG_AGO: &str = "2020-01-31T12:00:00.000Z";
+
+fn stored(app: &TestApp) -> usize {
+    let [messages, ..] = keys("alice", "bob");
+    app.redis().llen(messages).unwrap()
+}
+
+#[tokio::test]
+async fn a_send_drops_the_oldest_beyond_the_limit_and_cursors_stay_right() {
+    let app = spawn(&["--history-limit", "5"]);
+    for n in 1..=5 {
+        app.send("alice", "bob", &format!("{n}")).await;
+    }
+    assert_eq!(stored(&app), 5, "as many as are kept");
+    for n in 6..=9 {
+        assert_eq!(app.send("alice", "bob", &format!("{n}")).await["seq"], n);
+    }
+    assert_eq!(stored(&app), 5);
+    let none = Value::Null;
+    let cases = [
+        ("", vec![9, 8, 7, 6, 5], none.clone(), none.clone()),
+        ("limit=2", vec![9, 8], json!(8), none.clone()),
+        ("before=7&limit=2", vec![6, 5], none.clone(), json!(6)),
+        ("before=5", vec![], none.clone(), none.clone()),
+        ("after=0&limit=2", vec![6, 5], none.clone(), json!(6)),
+        ("after=7", vec![9, 8], json!(8), none.clone()),
+        ("around=5&limit=4", vec![6, 5], none.clone(), json!(6)),
+        ("around=1&limit=3", vec![], none.clone(), none.clone()),
+    ];
+    for (query, expected, before, after) in cases {
+        let query = format!("{query}&peek=true");
+        let page = app.page("bob", "alice", &query).await;
+        assert_eq!(seqs(&page["history"]), expected, "{query}");
+        assert_eq!(
+            (&page["next_before"], &page["next_after"]),
+            (&before, &after),
+            "{query}"
+        );
+        assert_eq!(page["last_seq"], 9, "{query}");
+    }
+    for seq in 1..=4 {
+        let missing = app.message("alice", "bob", seq).await;
+        missing.problem(404, "MESSAGE_NOT_FOUND");
+        app.delete("alice", "bob", seq)
+            .await
+            .problem(404, "MESSAGE_NOT_FOUND");
+        let reply = json!({"from": "bob", "to": "alice", "body": "x", "reply_to": seq});
+        app.post(&reply).await.problem(422, "REPLY_TO_NOT_FOUND");
+    }
+    assert_eq!(app.message("alice", "bob", 5).await.json(200)["body"], "5");
+}
+
+#[tokio::test]
+async fn unread_never_exceeds_what_is_left() {
+    let app = spawn(&["--history-limit", "4"]);
+    let unread = async |user: &str, peer: &str| {
+        let page = app.peek(user, peer).await;
+        let count = page["unread_count"].as_u64().unwrap();
+        assert_eq!(page["unread"].as_array().unwrap().len() as u64, count);
+        assert_eq!(
+            app.badge(user).await,
+            [count, u64::from(count > 0)],
+            "{user}"
+        );
+        let inbox = app.inbox(user, "").await;
+        assert_eq!(inbox["conversations"][0]["unread_count"], count, "{user}");
+        count
+    };
+    for n in 1..=7 {
+        app.send("alice", "bob", "hi").await;
+        assert_eq!(unread("bob", "alice").await, n.min(4));
+    }
+    // Bob's own push alice's out, and the other way round.
+    for n in 1..=4 {
+        app.send("bob", "alice", "hi").await;
+        assert_eq!(unread("bob", "alice").await, 4 - n);
+        assert_eq!(unread("alice", "bob").await, n);
+    }
+    app.mark_read("alice", "bob", 9).await;
+    assert_eq!(unread("alice", "bob").await, 2);
+    for expected in [2, 2, 1, 0] {
+        app.send("alice", "bob", "hi").await;
+        assert_eq!(unread("alice", "bob").await, expected, "read ones go first");
+    }
+    app.read("bob", "alice").await;
+    let state = app.mark_unread("bob", "alice", 1).await;
+    assert_eq!(
+        (&state["unread_count"], &state["read_seq"]),
+        (&json!(4), &json!(11)),
+        "what is gone cannot be unread"
+    );
+    app.mark_read("bob", "alice", 12).await;
+    assert_eq!(unread("bob", "alice").await, 3);
+}
+
+#[tokio::test]
+async fn deleted_messages_that_are_dropped_are_not_counted_down_again() {
+    let app = spawn(&["--history-limit", "3"]);
+    for _ in 0..3 {
+        app.send("alice", "bob", "hi").await;
+    }
+    app.delete("alice", "bob", 1).await.json(200);
+    for expected in [3, 3, 3] {
+        app.send("alice", "bob", "hi").await;
+        assert_eq!(app.badge("bob").await, [expected, 1]);
+    }
+}
+
+#[tokio::test]
+async fn messages_go_after_their_days_with_whatever_changes_next() {
+    let app = spawn(&["--history-days", "30"]);
+    send_at(&app, "alice", "bob", LONG_AGO, 3);
+    assert_eq!(app.badge("bob").await, [3, 1], "nothing happened yet");
+    let sent = app.send("alice", "bob", "now").await;
+    assert_eq!(sent["seq"], 4);
+    let page = app.read("bob", "alice").await;
+    assert_eq!(
+        (&page["history"], &page["unread"]),
+        (&json!([sent]), &json!([sent]))
+    );
+    assert_eq!(stored(&app), 1);
+}
+
+#[tokio::test]
+async fn what_one_does_for_oneself_tells_the_other_of_messages_that_went_with_it() {
+    let app = spawn(&["--history-days", "30"]);
+    send_at(&app, "alice", "bob", LONG_AGO, 2);
+    let mut bob = Listener::of(&app.redis_url, "bob");
+    app.flag(Method::PUT, "alice", "bob", "mute").await;
+    assert_eq!(stored(&app), 0);
+    let events = bob.heard();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["total_unread_count"], 0);
+    assert_eq!(app.badge("bob").await, [0, 0]);
+    let inbox = app.inbox("bob", "").await;
+    let row = &inbox["conversations"][0];
+    assert_eq!(
+        (&row["unread_count"], &row["last_message"]),
+        (&json!(0), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn a_conversation_whose_messages_are_all_gone_goes_on() {
+    let app = spawn(&["--history-days", "1"]);
+    send_at(&app, "alice", "bob", LONG_AGO, 3);
+    app.mark_read("bob", "alice", 1).await;
+    assert_eq!(stored(&app), 0);
+    let page = app.read("bob", "alice").await;
+    assert_eq!(
+        (&page["history"], &page["last_seq"]),
+        (&json!([]), &json!(3))
+    );
+    assert_eq!(app.badge("bob").await, [0, 0]);
+    assert_eq!(app.send("bob", "alice", "hi").await["seq"], 4);
+    assert_eq!(app.badge("alice").await, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_limit_that_is_lowered_is_reached_step_by_step() {
+    // Some at a time, so that no send waits for a long conversation to be cut.
+    let app = spawn(&["--history-limit", "10"]);
+    send_at(&app, "alice", "bob", LONG_AGO, 50);
+    let mut lengths = Vec::new();
+    for _ in 0..4 {
+        app.send("alice", "bob", "hi").await;
+        lengths.push(stored(&app));
+        assert_eq!(app.badge("bob").await[0], stored(&app) as u64);
+    }
+    assert_eq!(lengths, [35, 20, 10, 10]);
+}
+
+#[tokio::test]
+async fn without_retention_nothing_is_dropped() {
+    let app = spawn(&[]);
+    send_at(&app, "alice", "bob", LONG_AGO, 40);
+    app.send("alice", "bob", "hi").await;
+    assert_eq!(stored(&app), 41);
+}
+
+#[tokio::test]
+async fn the_sweeper_drops_old_messages_where_nobody_writes() {
+    let app = spawn_app();
+    for n in 0..5 {
+        app.send("alice", "bob", &format!("message {n}")).await;
+    }
+    app.send("carol", "bob", "one").await;
+    let retention = Retention {
+        messages: 2,
+        days: 0,
+    };
+    let metrics = Arc::new(Metrics::new());
+    let store = Store::new(&app.redis_url, None, retention, metrics).unwrap();
+    assert_eq!(store.sweep_once().await.unwrap(), 3);
+    assert_eq!(store.sweep_once().await.unwrap(), 0);
+    assert_eq!(app.badge("bob").await, [3, 2]);
+    assert_eq!(seqs(&app.peek("bob", "alice").await["history"]), [5, 4]);
+}
