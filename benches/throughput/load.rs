@@ -1,15 +1,18 @@
 //! The programs that make the load, and what they report.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufWriter, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use crate::Outcome;
-use crate::process::run;
+use crate::process::{duologue, run};
 use crate::store::Redis;
 
 /// Connections, and so requests in flight.
-const CONNECTIONS: u32 = 64;
+pub const CONNECTIONS: u32 = 64;
 /// Users; each writes with the ten before and the ten after it.
 const USERS: u32 = 10_000;
 const PEERS: u32 = 10;
@@ -20,9 +23,9 @@ const STRIDE: u32 = 20;
 pub struct Load {
     pub requests: u32,
     pub per_second: f64,
-    /// Milliseconds that half of the requests took at most, and 99 of 100.
-    pub p50: f64,
-    pub p99: f64,
+    /// Milliseconds that half of the requests took at most, and 99 of 100; none if it does not say.
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
 }
 
 /// The text of every message.
@@ -112,7 +115,7 @@ end
         Self::write(dir, name, &lua)
     }
 
-    /// Reads of one conversation.
+    /// Reads of one thing.
     pub fn reads(dir: &Path, name: &str, path: &str) -> Outcome<Self> {
         let lua = format!("function request()\n  return wrk.format('GET', '{path}')\nend\n");
         Self::write(dir, name, &lua)
@@ -124,11 +127,11 @@ end
         Ok(Self(file))
     }
 
-    /// Sends them for some seconds. Every one must succeed.
-    pub fn send(&self, url: &str, seconds: u32) -> Outcome<Load> {
+    /// Sends them for some seconds over so many connections. Every one must succeed.
+    pub fn send(&self, url: &str, seconds: u32, connections: u32) -> Outcome<Load> {
         let text = run(Command::new("wrk")
             .args(["--threads", "2", "--latency"])
-            .args(["--connections", &CONNECTIONS.to_string()])
+            .args(["--connections", &connections.to_string()])
             .args(["--duration", &seconds.to_string()])
             .arg("--script")
             .arg(&self.0)
@@ -149,8 +152,8 @@ end
             Some(Load {
                 requests: requests?.0.trim().parse().ok()?,
                 per_second: after("Requests/sec:")?.parse().ok()?,
-                p50: milliseconds(after("50%")?)?,
-                p99: milliseconds(after("99%")?)?,
+                p50: Some(milliseconds(after("50%")?)?),
+                p99: Some(milliseconds(after("99%")?)?),
             })
         };
         load().ok_or_else(|| format!("wrk printed something new:\n{text}").into())
@@ -199,9 +202,73 @@ pub fn bare_script(redis: &mut Redis, requests: u32) -> Outcome<Load> {
         Some(Load {
             requests,
             per_second,
-            p50,
-            p99,
+            p50: Some(p50),
+            p99: Some(p99),
         })
     };
     load().ok_or_else(|| format!("redis-benchmark printed something new:\n{text}").into())
+}
+
+/// Messages from elsewhere: a file of them, and how many they are.
+pub struct History {
+    file: PathBuf,
+    messages: u32,
+}
+
+impl History {
+    /// Messages between these users, a line each, in the order of their times.
+    pub fn write(
+        dir: &Path,
+        name: &str,
+        users: impl Iterator<Item = (String, String)>,
+    ) -> Outcome<Self> {
+        let file = dir.join(name);
+        let (mut lines, mut messages) = (BufWriter::new(File::create(&file)?), 0);
+        for (from, to) in users {
+            messages += 1;
+            let (seconds, millis) = (messages / 1000, messages % 1000);
+            let (minutes, seconds) = (seconds / 60, seconds % 60);
+            writeln!(
+                lines,
+                r#"{{"from":"{from}","to":"{to}","body":"{}","sent_at":"2020-01-31T12:{minutes:02}:{seconds:02}.{millis:03}Z"}}"#,
+                body()
+            )?;
+        }
+        lines.flush()?;
+        Ok(Self { file, messages })
+    }
+
+    /// Imports them, as a person would who moves here.
+    pub fn import(&self, url: &str) -> Outcome<Load> {
+        let begin = Instant::now();
+        run(duologue()
+            .arg("import")
+            .arg(&self.file)
+            .args(["--url", url]))?;
+        Ok(Load {
+            requests: self.messages,
+            per_second: f64::from(self.messages) / begin.elapsed().as_secs_f64(),
+            p50: None,
+            p99: None,
+        })
+    }
+}
+
+/// Sends one message.
+pub fn send_one(url: &str, from: &str, to: &str) -> Outcome<()> {
+    let address = url.trim_start_matches("http://");
+    let json = format!(r#"{{"from":"{from}","to":"{to}","body":"{}"}}"#, body());
+    let mut stream = TcpStream::connect(address)?;
+    write!(
+        stream,
+        "POST /messages HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+        json.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    if answer.starts_with("HTTP/1.1 201 ") {
+        return Ok(());
+    }
+    Err(format!("a message was answered with {answer}").into())
 }

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         return exit_code(baseline::serve(workers(), socket).map(|()| true));
     }
     if !has("--bench") {
-        println!("This measures, and takes nearly three minutes: cargo bench --bench throughput");
+        println!("This measures, and takes some two minutes: cargo bench --bench throughput");
         return ExitCode::SUCCESS;
     }
     let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers()));

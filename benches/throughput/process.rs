@@ -37,11 +37,7 @@ impl Server {
         workers: usize,
         settings: &[(&str, &str)],
     ) -> Outcome<(Self, Redis)> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_duologue"));
-        let variables = std::env::vars_os().map(|(name, _)| name);
-        for name in variables.filter(|name| name.to_string_lossy().starts_with("DUOLOGUE_")) {
-            command.env_remove(name);
-        }
+        let mut command = duologue();
         command
             .args(["--bind", "127.0.0.1:0", "--log", "error", "--fsync", fsync])
             .args(["--workers", &workers.to_string()])
@@ -131,6 +127,16 @@ pub fn cpu(pid: u32) -> Outcome<f64> {
         .map(|ticks| ticks.parse().unwrap_or(0.0))
         .sum();
     Ok(ticks / TICKS * 1e6)
+}
+
+/// The service's program, without the settings of the environment.
+pub fn duologue() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duologue"));
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    for name in variables.filter(|name| name.to_string_lossy().starts_with("DUOLOGUE_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Runs a program to its end, which is near, and answers what it printed.

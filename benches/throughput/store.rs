@@ -1,5 +1,6 @@
 //! The Redis of the service, seen past the service: filled, and measured bare.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use duologue::model::{Pair, UserId};
@@ -82,6 +83,47 @@ impl Redis {
         Ok(())
     }
 
+    /// How often it ran a script by its digest, and the microseconds it was busy with that.
+    pub fn scripts(&mut self) -> Outcome<(f64, f64)> {
+        let mut info = redis::cmd("INFO");
+        let stats: redis::InfoDict = info.arg("commandstats").query(&mut self.connection)?;
+        let line: String = stats.get("cmdstat_evalsha").unwrap_or_default();
+        let figure = |name: &str| {
+            let mut figures = line.split(',').filter_map(|figure| figure.split_once('='));
+            figures.find(|figure| figure.0 == name)?.1.parse().ok()
+        };
+        Ok((
+            figure("calls").unwrap_or(0.0),
+            figure("usec").unwrap_or(0.0),
+        ))
+    }
+
+    /// The number of messages of a conversation, the bytes of their JSON, and those of the list.
+    pub fn weigh(&mut self, from: &str, to: &str) -> Outcome<(f64, f64, f64)> {
+        let key = self.keys.messages(&pair(from, to)?);
+        let mut all = redis::cmd("LRANGE");
+        let messages: Vec<String> = all.arg(&key).arg(0).arg(-1).query(&mut self.connection)?;
+        let json: f64 = messages.iter().map(|json| float(json.len())).sum();
+        Ok((float(messages.len()), json, self.memory(&key)?))
+    }
+
+    /// The bytes of all keys, by their kind.
+    pub fn weigh_all(&mut self) -> Outcome<BTreeMap<String, f64>> {
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection)?;
+        let mut kinds = BTreeMap::new();
+        for key in keys {
+            let kind = key.split(':').nth(2).unwrap_or("partitions").to_owned();
+            *kinds.entry(kind).or_default() += self.memory(&key)?;
+        }
+        Ok(kinds)
+    }
+
+    fn memory(&mut self, key: &str) -> Outcome<f64> {
+        let mut usage = redis::cmd("MEMORY");
+        let usage = usage.arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+        Ok(usage.query(&mut self.connection)?)
+    }
+
     /// Cuts a conversation down to its newest ten messages.
     pub fn trim(&mut self, from: &str, to: &str) -> Outcome<()> {
         let key = self.keys.messages(&pair(from, to)?);
@@ -92,6 +134,11 @@ impl Redis {
             .exec(&mut self.connection)?;
         Ok(())
     }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn float(number: usize) -> f64 {
+    number as f64
 }
 
 fn pair(one: &str, other: &str) -> Outcome<Pair> {
