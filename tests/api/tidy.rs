@@ -44,7 +44,7 @@ fn only_the_store_knows_redis_and_only_http_knows_actix() {
         // The program is started by actix' macro, and its log leaves out what actix says.
         let code = code(&source).replace("actix_web::main", "");
         let code = code.replace("actix_server=warn", "");
-        let may_redis = name.starts_with("src/store/") || name == "src/redis_process.rs";
+        let may_redis = name.starts_with("src/store/") || name.starts_with("src/redis_process/");
         for crate_name in [
             " redis::",
             "(redis::",
@@ -88,7 +88,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("src/auth/", &["error", "model", "rate"]),
     ("src/model/", &["error", "model"]),
-    ("src/redis_process.rs", &["config"]),
+    ("src/redis_process/", &["config"]),
     ("src/config/", &["auth", "model", "rate", "store"]),
     ("src/metrics.rs", &["error"]),
     ("src/error.rs", &["rate"]),
