@@ -102,6 +102,7 @@ impl Http {
             metrics: self.metrics_here,
         };
         let docs = docs::Docs::new();
+        let allowed = routes::Allowed::new(routes);
         let proxies = Data::new(address::TrustedProxies(self.trusted_proxies));
         let counted = metrics.clone();
         let server = HttpServer::new(move || {
@@ -119,7 +120,7 @@ impl Http {
                     cors(&self.cors_origins),
                 ))
                 .wrap(from_fn(observe::observe))
-                .configure(|config| routes.configure(config))
+                .configure(|config| routes.configure(config, &allowed))
         });
         let server = server
             .workers(workers)

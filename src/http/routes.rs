@@ -124,7 +124,7 @@ impl Routes {
     }
 
     /// Serves the table, Swagger UI, and for everything else a 404 or a 405.
-    pub fn configure(self, config: &mut web::ServiceConfig) {
+    pub fn configure(self, config: &mut web::ServiceConfig, allowed: &Data<Allowed>) {
         operations(&mut ServiceConfig::new(config), self);
         if self.docs {
             config
@@ -132,16 +132,17 @@ impl Routes {
                 .service(docs::swagger_ui());
         }
         config
-            .app_data(Data::new(Allowed::new(self)))
+            .app_data(allowed.clone())
             .default_service(web::to(refuse));
     }
 }
 
 /// The methods of each path, for `Allow`.
-struct Allowed(Vec<(ResourceDef, String)>);
+pub struct Allowed(Vec<(ResourceDef, String)>);
 
 impl Allowed {
-    fn new(on: Routes) -> Self {
+    /// Derived from the contract, once for all workers.
+    pub fn new(on: Routes) -> Data<Self> {
         let paths = on.openapi().paths.paths;
         let operations = paths
             .iter()
@@ -151,7 +152,7 @@ impl Allowed {
             ResourceDef::new(["/docs", "/docs/{file:.*}"]),
             "GET".to_owned(),
         );
-        Self(operations.chain(on.docs.then_some(docs)).collect())
+        Data::new(Self(operations.chain(on.docs.then_some(docs)).collect()))
     }
 }
 

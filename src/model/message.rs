@@ -11,12 +11,17 @@ use uuid::Uuid;
 use super::{Attachment, Body, Edit, Emoji, Metadata, Seq, UserId};
 use crate::error::{Code, Error};
 
-/// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
+/// A time as it is stored and answered: RFC 3339 in UTC with milliseconds, `2026-01-31T12:00:00.000Z`.
+/// All are of one form, so scripts compare them as texts.
+pub fn rfc3339(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
 pub(super) fn rfc3339_millis<S: Serializer>(
     time: &DateTime<Utc>,
     to: S,
 ) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    to.serialize_str(&rfc3339(*time))
 }
 
 /// A message as it is stored: the JSON text of a [`Message`], answered byte for byte as it is.

@@ -25,7 +25,7 @@ pub use edit::{Edit, Emoji, Upto};
 pub use import::{Import, ImportLine};
 pub use inbox::{ConversationState, Inbox, InboxCursor, InboxQuery, Row, UnreadTotals};
 pub use leaving::Erasure;
-pub use message::{Message, StoredMessage};
+pub use message::{Message, StoredMessage, rfc3339};
 pub use object::Object;
 pub use retention::Retention;
 pub use retry::IdempotencyKey;

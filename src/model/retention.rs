@@ -1,6 +1,8 @@
 //! How long messages are kept.
 
-use chrono::{SecondsFormat, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
+
+use super::rfc3339;
 
 /// How many messages of a conversation are kept, and for how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,6 @@ impl Retention {
             return String::new();
         }
         let since = Utc::now() - TimeDelta::days(i64::from(self.days));
-        since.to_rfc3339_opts(SecondsFormat::Millis, true)
+        rfc3339(since)
     }
 }

@@ -81,7 +81,7 @@ impl Store {
     ) -> Vec<String> {
         let keys = &self.keys;
         let (first, second) = pair.users();
-        let mut all = vec![keys.messages(pair), keys.unread(pair), keys.meta(pair)];
+        let mut all = keys.conversation(pair).to_vec();
         // Without a key the name is not used, but keeps its place.
         all.push(keys.retry(pair, retry));
         for user in [first, second] {

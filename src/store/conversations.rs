@@ -5,7 +5,7 @@ use super::script::{
     CLEAR_CONVERSATION, FLAG_CONVERSATION, MARK_DELIVERED, MARK_READ, MARK_UNREAD,
     READ_CONVERSATION,
 };
-use super::{Charged, Store};
+use super::{Charged, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{Conversation, ConversationState, Flag, PageQuery, Range, Seq, StoredMessage};
 
@@ -66,10 +66,10 @@ impl Store {
                     history: history.into_iter().map(StoredMessage).collect(),
                     unread_count,
                     unread: unread.into_iter().map(StoredMessage).collect(),
-                    last_seq: seq(last)?,
-                    peer_read_seq: seq(read)?,
-                    next_before: cursor(next_before)?,
-                    next_after: cursor(next_after)?,
+                    last_seq: reply::seq(last)?,
+                    peer_read_seq: reply::seq(read)?,
+                    next_before: reply::cursor(next_before)?,
+                    next_after: reply::cursor(next_after)?,
                 })
             },
         )
@@ -139,18 +139,5 @@ impl Store {
             &[act.user.as_str(), flag.as_str(), on],
         )
         .await
-    }
-}
-
-fn seq(number: u64) -> Result<Seq, Error> {
-    Seq::try_from(number).map_err(|why| Error::new(Code::Internal, why))
-}
-
-/// A cursor of a script, where 0 says that there is none.
-fn cursor(number: u64) -> Result<Option<Seq>, Error> {
-    if number == 0 {
-        Ok(None)
-    } else {
-        seq(number).map(Some)
     }
 }

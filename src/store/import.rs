@@ -17,19 +17,18 @@ const STEP: usize = 500;
 const AT_ONCE: usize = 32;
 
 impl Store {
-    /// Appends messages to their conversations, in the order in which they are given, as read by
-    /// both. Those that an earlier attempt appended are left out.
+    /// Appends messages to their conversations, in the order of their times, as read by both. Those that an earlier attempt appended are left out.
     pub async fn import_messages(&self, drafts: Vec<Draft>) -> Result<Import, Error> {
         let total = drafts.len() as u64;
         let mut conversations: HashMap<String, Vec<Draft>> = HashMap::new();
         for draft in drafts {
-            // Places are given in the order of times, which is also how a repeated import is found.
             conversations
                 .entry(draft.pair().as_str().to_owned())
                 .or_default()
                 .push(draft);
         }
         for drafts in conversations.values_mut() {
+            // Places rise with times, which is also how a repeated import is found.
             drafts.sort_by_key(Draft::sent_at);
         }
         let imports = stream::iter(

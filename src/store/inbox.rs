@@ -1,9 +1,9 @@
 //! Inboxes in Redis.
 
 use super::script::{COUNT_UNREAD, LIST_CONVERSATIONS};
-use super::{Charged, Store};
+use super::{Charged, Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{Inbox, InboxCursor, InboxQuery, Pair, Row, UnreadTotals, UserId};
+use crate::model::{Inbox, InboxCursor, InboxQuery, Row, UnreadTotals, UserId};
 use crate::rate::Charge;
 
 /// Conversations that one call looks at, at most, for those with unread messages. A page may so be
@@ -38,9 +38,8 @@ impl Store {
                 unread_conversations,
             };
             let rows = pairs.iter().zip(&rows);
-            let states = rows.map(|(pair, row)| {
-                Ok(Row::parse(row)?.into_state(Pair::peer_of(pair, user).ok_or_else(not_a_pair)?))
-            });
+            let states =
+                rows.map(|(pair, row)| Ok(Row::parse(row)?.into_state(reply::peer(pair, user)?)));
             let cursor = (!cursor.is_empty()).then_some(cursor);
             let next_cursor = cursor.map(InboxCursor::try_from).transpose();
             Ok(Inbox {
@@ -68,8 +67,4 @@ impl Store {
             })
         })
     }
-}
-
-fn not_a_pair() -> Error {
-    Error::new(Code::Internal, "an inbox holds what is not a pair")
 }

@@ -81,6 +81,11 @@ impl Keys {
         self.of_pair("meta", pair)
     }
 
+    /// The keys that every conversation has: messages, unread, meta.
+    pub fn conversation(&self, pair: &Pair) -> [String; 3] {
+        [self.messages(pair), self.unread(pair), self.meta(pair)]
+    }
+
     /// What an idempotency key of a sender produced. Of a request without one, a name that nothing
     /// is written to.
     pub fn retry(&self, pair: &Pair, key: Option<(&UserId, &IdempotencyKey)>) -> String {

@@ -2,8 +2,9 @@
 //!
 //! A lane never loses track of whether a script may have run. What Redis refused before running it
 //! (`LOADING`, `READONLY`, ...) is sent again while the request's time lasts. What left and was not
-//! answered is never sent again: the answer is `OUTCOME_UNKNOWN`. redis-rs' own idea of what may be
-//! retried is ignored, because it counts a lost reply among it.
+//! answered is sent again only where that is harmless (see [`Repeat`]); otherwise the answer is
+//! `OUTCOME_UNKNOWN`. redis-rs' own idea of what may be retried is ignored, because it counts a lost
+//! reply among it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

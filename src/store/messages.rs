@@ -1,12 +1,14 @@
 //! Messages in Redis.
 
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 
 use super::change::Act;
 use super::script::{DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, SEND_MESSAGE};
-use super::{Charged, Store};
+use super::{Charged, Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{Draft, Edit, Emoji, IdempotencyKey, Message, Pair, Seq, StoredMessage};
+use crate::model::{
+    Draft, Edit, Emoji, IdempotencyKey, Message, Pair, Seq, StoredMessage, rfc3339,
+};
 
 /// Seconds for which an idempotency key is remembered.
 const RETRY_S: &str = "86400";
@@ -55,7 +57,7 @@ impl Store {
             _ => error,
         })?;
         sent.try_map(|(seq, replayed, message)| {
-            let seq = Seq::try_from(seq).map_err(|why| Error::new(Code::Internal, why))?;
+            let seq = reply::seq(seq)?;
             if replayed == 1 {
                 return Ok(Sent {
                     seq,
@@ -80,11 +82,7 @@ impl Store {
         seq: Seq,
     ) -> Result<Charged<StoredMessage>, Error> {
         let pair = Pair::of(act.user, act.peer);
-        let keys = [
-            self.keys.messages(&pair),
-            self.keys.unread(&pair),
-            self.keys.meta(&pair),
-        ];
+        let keys = self.keys.conversation(&pair);
         let seq = seq.get().to_string();
         let args = [act.user.as_str().as_bytes(), seq.as_bytes()];
         let read = self
@@ -134,7 +132,7 @@ impl Store {
         seq: Seq,
     ) -> Result<Charged<StoredMessage>, Error> {
         let seq = seq.get().to_string();
-        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        let now = rfc3339(Utc::now());
         let args = [act.user.as_str(), act.peer.as_str(), &seq, &now];
         let deleted = self
             .change::<String>(&DELETE_MESSAGE, act, None, &args)

@@ -15,6 +15,7 @@ mod keys;
 mod lane;
 mod messages;
 mod rates;
+mod reply;
 mod retention;
 mod script;
 mod users;
@@ -110,12 +111,8 @@ impl Store {
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<T, Error> {
-        let repeat = if script.only_reads() {
-            Repeat::Harmless
-        } else {
-            Repeat::Never
-        };
-        self.call(script, &script.free, repeat, keys, args).await
+        self.call(script, &script.free, script.repeat(), keys, args)
+            .await
     }
 
     async fn call<T: FromRedisValue>(

@@ -53,12 +53,7 @@ impl Store {
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<Charged<T>, Error> {
-        let repeat = if script.only_reads() {
-            Repeat::Harmless
-        } else {
-            Repeat::Never
-        };
-        self.run_repeatable(script, repeat, charge, keys, args)
+        self.run_repeatable(script, script.repeat(), charge, keys, args)
             .await
     }
 

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use redis::Cmd;
 
 use super::compose::{self, Parts};
+use super::lane::Repeat;
 
 /// A Lua script of the folder `lua`, and what it is composed to.
 pub struct Script {
@@ -105,6 +106,15 @@ impl Script {
     /// Whether Redis lets it write nothing. Then its outcome is never unknown.
     pub(super) fn only_reads(&self) -> bool {
         self.file.starts_with("#!lua flags=no-writes\n")
+    }
+
+    /// What it means to run it twice, as far as the script alone tells.
+    pub(super) fn repeat(&self) -> Repeat {
+        if self.only_reads() {
+            Repeat::Harmless
+        } else {
+            Repeat::Never
+        }
     }
 }
 

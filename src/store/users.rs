@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 
-use super::Store;
 use super::change::Act;
 use super::script::{ERASE_MESSAGES, EXPORT_MESSAGES, FORGET_CONVERSATION, SCAN_CONVERSATIONS};
-use crate::error::{Code, Error};
-use crate::model::{Erasure, Pair, Seq, StoredMessage, UserId};
+use super::{Store, reply};
+use crate::error::Error;
+use crate::model::{Erasure, Pair, Seq, StoredMessage, UserId, rfc3339};
 
 /// Conversations that one step of a scan looks at, about.
 const SCAN_STEP: &str = "100";
@@ -31,9 +31,7 @@ impl Store {
         let args = [cursor.as_bytes(), SCAN_STEP.as_bytes()];
         let (next, pairs): (String, Vec<String>) =
             self.run(&SCAN_CONVERSATIONS, &keys, &args).await?;
-        let peers = pairs
-            .iter()
-            .map(|pair| Pair::peer_of(pair, user).ok_or_else(not_a_pair));
+        let peers = pairs.iter().map(|pair| reply::peer(pair, user));
         Ok((
             peers.collect::<Result<_, _>>()?,
             (next != "0").then_some(next),
@@ -48,17 +46,13 @@ impl Store {
         before: Option<Seq>,
     ) -> Result<(Vec<StoredMessage>, Option<Seq>), Error> {
         let pair = Pair::of(user, peer);
-        let keys = [
-            self.keys.messages(&pair),
-            self.keys.unread(&pair),
-            self.keys.meta(&pair),
-        ];
+        let keys = self.keys.conversation(&pair);
         let before = before.map(|seq| seq.get().to_string()).unwrap_or_default();
         let args = [before.as_bytes(), MESSAGE_STEP.as_bytes()];
         let (messages, next): (Vec<String>, u64) = self.run(&EXPORT_MESSAGES, &keys, &args).await?;
         Ok((
             messages.into_iter().map(StoredMessage).collect(),
-            cursor(next),
+            reply::cursor(next)?,
         ))
     }
 
@@ -92,7 +86,7 @@ impl Store {
             peer,
             charge: None,
         };
-        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        let now = rfc3339(Utc::now());
         let (mut erased, mut before) = (0, String::new());
         loop {
             let args = [user.as_str(), peer.as_str(), &before, MESSAGE_STEP, &now];
@@ -120,13 +114,4 @@ impl Store {
         self.run::<u64>(&FORGET_CONVERSATION, &keys, &[pair.as_str().as_bytes()])
             .await
     }
-}
-
-/// A cursor of a script, where 0 says that there is none.
-fn cursor(number: u64) -> Option<Seq> {
-    Seq::try_from(number).ok().filter(|seq| seq.get() > 0)
-}
-
-fn not_a_pair() -> Error {
-    Error::new(Code::Internal, "an inbox holds what is not a pair")
 }
