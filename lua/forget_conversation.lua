@@ -6,10 +6,11 @@
 local inbox         = KEYS[1] -- zset    pair -> version of its last message
 local conversations = KEYS[2] -- hash    pair -> row; totals
 local journal       = KEYS[3] -- list    the last events
+local presence      = KEYS[4] -- zset    process -> when the user was last connected to it, in ms
 local pair          = ARGV[1] -- string  the two users, sorted and joined
 
 redis.call('ZREM', inbox, pair)
 redis.call('HDEL', conversations, pair)
 local left = redis.call('HLEN', conversations) - redis.call('HEXISTS', conversations, 'totals')
-if left == 0 then redis.call('DEL', inbox, conversations, journal) end
+if left == 0 then redis.call('DEL', inbox, conversations, journal, presence) end
 return left

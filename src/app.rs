@@ -3,6 +3,7 @@
 use std::future::{Future, pending};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::config::{AccessError, Config};
 use crate::error::Error;
 use crate::http::{self, Certificate, Http, Policies, ServeError, TlsError};
 use crate::metrics::Metrics;
+use crate::realtime::{Hub, Limits};
 use crate::redis_process::{RedisProcess, StartError};
 use crate::store::{Health, Store};
 
@@ -158,8 +160,17 @@ impl App {
     /// Serves until `stop`, then finishes what was begun, then stops the private Redis.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
         let (access, network) = (&self.config.access, &self.config.network);
-        let followers = self.followers();
+        let limits = Limits {
+            per_user: number(self.config.live.connections_per_user),
+            total: number(self.config.live.connections),
+            heartbeat_s: self.config.live.heartbeat,
+        };
+        let (hub, going) = Hub::new(&self.store, limits, self.metrics.clone());
+        let mut followers = self.followers();
+        followers.push(tokio::spawn(going));
         let server = Http {
+            hub: hub.clone(),
+            delivered: self.config.live.delivered,
             policies: Policies::new(access.send_rate, access.read_rate, access.failure_rate),
             trusted_proxies: network.trusted_proxies.clone(),
             cors_origins: network.cors_origins.clone(),
@@ -190,6 +201,7 @@ impl App {
             () = stop => Ok(()),
             log = died => Err(AppError::RedisDied(log)),
         };
+        hub.close().await;
         for handle in handles {
             handle.stop(true).await;
         }
@@ -217,6 +229,11 @@ impl App {
         let sweep = sweep.then(|| tokio::spawn(self.store.clone().sweep()));
         jwks.into_iter().chain(certificate).chain(sweep).collect()
     }
+}
+
+/// As a number of things in memory.
+fn number(of: NonZeroU32) -> usize {
+    usize::try_from(of.get()).unwrap_or(usize::MAX)
 }
 
 fn bind(address: SocketAddr, variable: &'static str) -> Result<TcpListener, AppError> {

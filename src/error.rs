@@ -59,8 +59,11 @@ codes! {
     TooFarBack           422 "TOO_FAR_BACK"           "The message is too far back to mark as unread from there on.";
     TooManyReactions     422 "TOO_MANY_REACTIONS"     "The message has as many different reactions as it can take.";
     ReplyToNotFound      422 "REPLY_TO_NOT_FOUND"     "`reply_to` names no message of this conversation.";
+    UpgradeRequired      426 "UPGRADE_REQUIRED"       "This path speaks the WebSocket protocol (RFC 6455) only.";
+    TooManyConnections   429 "TOO_MANY_CONNECTIONS"   "The user has as many connections to this process as one may have.";
     RateLimited          429 "RATE_LIMITED"           "Too many requests; `Retry-After` says when to come back.";
     Internal             500 "INTERNAL"               "The service failed in a way it should not; nothing more is known.";
+    Busy                 503 "BUSY"                   "This process takes no more connections; try again, perhaps another takes it.";
     Unavailable          503 "UNAVAILABLE"            "The store is not reachable; nothing was changed. Try again.";
     OutcomeUnknown       503 "OUTCOME_UNKNOWN"        "The store was lost while it worked; the change may or may not have been made.";
     StorageFull          507 "STORAGE_FULL"           "The store has no memory left for new messages; nothing was changed. Reading still works.";
@@ -71,7 +74,11 @@ impl Code {
     pub const fn passes(self) -> bool {
         matches!(
             self,
-            Code::RateLimited | Code::Unavailable | Code::OutcomeUnknown
+            Code::TooManyConnections
+                | Code::RateLimited
+                | Code::Busy
+                | Code::Unavailable
+                | Code::OutcomeUnknown
         )
     }
 

@@ -9,6 +9,7 @@
 //! | `main` | flags, logging, signals |
 //! | [`app`] | the service as a whole: build, run, stop |
 //! | [`http`] | the only module that knows actix: routes, extractors, problem documents |
+//! | [`realtime`] | live delivery without sockets: who is connected, what a connection does next |
 //! | [`store`] | the only module that knows Redis: keys, the connection, a method a script |
 //! | [`importer`] | `duologue import`: a client of the service |
 //! | [`redis_process`] | the private Redis: started, watched, restarted, stopped |
@@ -46,5 +47,6 @@ pub mod importer;
 pub mod metrics;
 pub mod model;
 pub mod rate;
+pub mod realtime;
 pub mod redis_process;
 pub mod store;

@@ -21,6 +21,12 @@ pub struct Metrics {
     pub messages_sent: IntCounter,
     /// HTTP connections that are open now.
     pub connections: IntGauge,
+    /// Connections that listen to a user's stream now.
+    pub live_connections: IntGauge,
+    /// Events given to connections that listen.
+    pub events_delivered: IntCounter,
+    /// Connections that were cut because too much waited for them.
+    pub slow_consumers: IntCounter,
 }
 
 impl Metrics {
@@ -62,6 +68,21 @@ impl Metrics {
             IntCounter::new("duologue_messages_sent_total", "Messages accepted.").unwrap();
         let connections =
             IntGauge::new("duologue_http_connections", "HTTP connections open now.").unwrap();
+        let live_connections = IntGauge::new(
+            "duologue_live_connections",
+            "WebSockets, event streams and waiting polls open now.",
+        )
+        .unwrap();
+        let events_delivered = IntCounter::new(
+            "duologue_events_delivered_total",
+            "Events given to connections.",
+        )
+        .unwrap();
+        let slow_consumers = IntCounter::new(
+            "duologue_slow_consumers_total",
+            "Connections cut because too much waited for them.",
+        )
+        .unwrap();
         let version = Opts::new(
             "duologue_build_info",
             "Always 1; the label tells the version.",
@@ -71,7 +92,12 @@ impl Metrics {
         build.set(1);
         registry.register(Box::new(messages_sent.clone())).unwrap();
         registry.register(Box::new(connections.clone())).unwrap();
-        registry.register(Box::new(build)).unwrap();
+        for gauge in [&live_connections, &build] {
+            registry.register(Box::new(gauge.clone())).unwrap();
+        }
+        for counter in [&events_delivered, &slow_consumers] {
+            registry.register(Box::new(counter.clone())).unwrap();
+        }
         #[cfg(target_os = "linux")]
         {
             let process = prometheus::process_collector::ProcessCollector::for_self();
@@ -85,6 +111,9 @@ impl Metrics {
             errors,
             messages_sent,
             connections,
+            live_connections,
+            events_delivered,
+            slow_consumers,
         }
     }
 

@@ -73,6 +73,24 @@ impl Caller {
     }
 }
 
+/// Who calls, and until when the credential says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Who.
+    pub caller: Caller,
+    /// The end of a token, in seconds since 1970.
+    pub until: Option<i64>,
+}
+
+impl From<Caller> for Identity {
+    fn from(caller: Caller) -> Self {
+        Self {
+            caller,
+            until: None,
+        }
+    }
+}
+
 /// Tells who calls.
 #[derive(Default)]
 pub struct Authenticator {
@@ -90,9 +108,9 @@ impl Authenticator {
 
     /// Who shows this `Authorization` header (RFC 6750). The error says what is wrong with it and
     /// never repeats any of it.
-    pub fn authenticate(&self, authorization: Option<&[u8]>) -> Result<Caller, Error> {
+    pub fn authenticate(&self, authorization: Option<&[u8]>) -> Result<Identity, Error> {
         if self.is_open() {
-            return Ok(Caller::Anybody);
+            return Ok(Caller::Anybody.into());
         }
         let refused = |why: &'static str| Err(Error::new(Code::Unauthenticated, why));
         let Some(authorization) = authorization else {
@@ -101,13 +119,17 @@ impl Authenticator {
         let Some(credential) = bearer(authorization) else {
             return refused("the `Authorization` header is not of the form `Bearer` and one word");
         };
+        self.identify(credential)
+    }
+
+    /// Who shows this credential, however it was shown.
+    pub fn identify(&self, credential: &str) -> Result<Identity, Error> {
+        let refused = |why: &'static str| Err(Error::new(Code::Unauthenticated, why));
         // A token has two dots (RFC 7515 section 3.1), a service key has none.
         match (&self.tokens, &self.keys) {
-            (Some(tokens), _) if credential.contains('.') => {
-                tokens.verify(credential).map(Caller::User)
-            }
+            (Some(tokens), _) if credential.contains('.') => tokens.verify(credential),
             (_, Some(keys)) if !credential.contains('.') => match keys.find(credential) {
-                Some(key) => Ok(Caller::Backend(key)),
+                Some(key) => Ok(Caller::Backend(key).into()),
                 None => refused("the service key is not known"),
             },
             _ => refused("this kind of credential is not accepted here"),

@@ -17,7 +17,7 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Jwks;
+use super::{Caller, Identity, Jwks};
 use crate::error::{Code, Error};
 use crate::model::UserId;
 
@@ -196,15 +196,15 @@ impl Tokens {
         }
     }
 
-    /// The user a token was issued to.
-    pub fn verify(&self, token: &str) -> Result<UserId, Error> {
+    /// The user a token was issued to, and when it ends, leeway included.
+    pub fn verify(&self, token: &str) -> Result<Identity, Error> {
         let now = Utc::now().timestamp();
         let generation = self.generation();
         if let Some(known) = self.verified.get(token)
             && known.exp > now
             && known.generation == generation
         {
-            return Ok(known.user);
+            return Ok(identity(known.user, known.exp));
         }
         let refused = |why: &'static str| Error::new(Code::Unauthenticated, why);
         let PublicKey(algorithm, key) = self.key(token).map_err(refused)?;
@@ -216,8 +216,8 @@ impl Tokens {
         if decoded.header.crit.is_some() {
             return Err(refused("the token asks for extensions (`crit`)"));
         }
-        // One with a fraction is verified each time.
-        let exp = decoded.claims.exp.as_i64().unwrap_or(0);
+        #[allow(clippy::cast_possible_truncation)]
+        let exp = decoded.claims.exp.as_f64().unwrap_or(0.0) as i64;
         let user = decoded.claims.user(now).map_err(refused)?;
         if token.len() <= REMEMBERED_LENGTH {
             let verified = Verified {
@@ -227,7 +227,7 @@ impl Tokens {
             };
             self.verified.insert(token.into(), verified);
         }
-        Ok(user)
+        Ok(identity(user, exp))
     }
 
     fn generation(&self) -> u64 {
@@ -250,6 +250,13 @@ impl Tokens {
                     .ok_or("the token is signed with a key that is not known")
             }
         }
+    }
+}
+
+fn identity(user: UserId, exp: i64) -> Identity {
+    Identity {
+        caller: Caller::User(user),
+        until: Some(exp.saturating_add_unsigned(LEEWAY_S)),
     }
 }
 

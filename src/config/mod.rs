@@ -1,6 +1,7 @@
 //! Every setting of the service, as a flag and as an environment variable.
 
 mod access;
+mod live;
 mod network;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use crate::model::{Retention, UserId};
 use crate::store::Store;
 
 pub use access::{Access, AccessError};
+pub use live::Live;
 pub use network::Network;
 
 /// One-to-one messaging for the backends of mobile apps: one binary, one Redis.
@@ -80,6 +82,10 @@ pub struct Config {
     /// How the service is reached.
     #[command(flatten)]
     pub network: Network,
+
+    /// Who may listen.
+    #[command(flatten)]
+    pub live: Live,
 
     /// What to do instead of serving.
     #[command(subcommand)]

@@ -10,7 +10,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::address::TrustedProxies;
-use crate::auth::{Authenticator, Caller};
+use crate::auth::{Authenticator, Caller, Identity};
 use crate::error::{Code, Error};
 use crate::rate::{Charge, Limit, Policy, Quota};
 use crate::store::Store;
@@ -50,21 +50,36 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let mut shown = req.headers().get_all(AUTHORIZATION);
-        let first = shown.next().map(HeaderValue::as_bytes);
-        ready(
-            match (req.app_data::<Data<Authenticator>>(), shown.next()) {
-                (Some(authenticator), None) => authenticator.authenticate(first),
-                // A proxy in front may have looked at the other one.
-                (Some(_), Some(_)) => Err(Error::new(
-                    Code::Unauthenticated,
-                    "there is more than one `Authorization` header",
-                )),
-                // Cannot be, and if it were, nobody should get in.
-                (None, _) => Err(Code::Internal.into()),
-            },
-        )
+        ready(identify(req).map(|identity| identity.caller))
     }
+}
+
+impl FromRequest for Identity {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(identify(req))
+    }
+}
+
+/// Who shows the `Authorization` of this request.
+pub fn identify(req: &HttpRequest) -> Result<Identity, Error> {
+    let mut shown = req.headers().get_all(AUTHORIZATION);
+    let first = shown.next().map(HeaderValue::as_bytes);
+    if shown.next().is_some() {
+        // A proxy in front may have looked at the other one.
+        let why = "there is more than one `Authorization` header";
+        return Err(Error::new(Code::Unauthenticated, why));
+    }
+    authenticator(req)?.authenticate(first)
+}
+
+/// What tells who calls.
+pub fn authenticator(req: &HttpRequest) -> Result<&Authenticator, Error> {
+    let data = req.app_data::<Data<Authenticator>>();
+    // Cannot be missing, and if it were, nobody should get in.
+    data.map(Data::get_ref).ok_or(Code::Internal.into())
 }
 
 /// Tells a caller what it has left.

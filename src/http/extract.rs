@@ -8,13 +8,11 @@ use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
-use serde_path_to_error::{Path, Segment};
 use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
-use crate::model::{IdempotencyKey, Object};
+use crate::model::{IdempotencyKey, parse_json, pointer};
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -64,39 +62,6 @@ fn declared_length(req: &HttpRequest) -> Option<u64> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// Parses a JSON object, and names what is wrong with it.
-pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    if let Ok(Object(value)) = serde_json::from_slice(bytes) {
-        return Ok(value);
-    }
-    // Only what failed is parsed again, this time with an eye on where.
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let malformed = |e: &serde_json::Error| {
-        Error::new(
-            Code::MalformedJson,
-            format!("The body is not valid JSON: {e}."),
-        )
-    };
-    match serde_path_to_error::deserialize(&mut json) {
-        Ok(Object(value)) => json.end().map_err(|e| malformed(&e)).map(|()| value),
-        Err(e) if e.inner().classify() == Category::Data => {
-            let message = e.inner().to_string();
-            // The position in the text is said better by the pointer.
-            let why = message
-                .split(" at line ")
-                .next()
-                .unwrap_or(&message)
-                .to_owned();
-            Err(Error::field(
-                Code::InvalidRequest,
-                pointer("", e.path(), &why),
-                why,
-            ))
-        }
-        Err(e) => Err(malformed(e.inner())),
-    }
-}
-
 /// The query of a request.
 pub struct QueryParams<T>(pub T);
 
@@ -137,28 +102,4 @@ impl FromRequest for Retry {
         let refused = |why| Error::field(Code::InvalidRequest, "/header/idempotency-key", why);
         ready(key.map(|key| Self { key: Some(key) }).map_err(refused))
     }
-}
-
-/// The JSON Pointer (RFC 6901) of a field at fault. Of a field that is missing or given twice
-/// serde tells the parent as the path and the field only in its words, so it is taken from there.
-fn pointer(base: &str, path: &Path, why: &str) -> String {
-    let mut pointer = base.to_owned();
-    for segment in path {
-        pointer.push('/');
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&index.to_string()),
-            Segment::Map { key } => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
-            Segment::Enum { variant } => pointer.push_str(variant),
-            Segment::Unknown => pointer.pop().map_or((), drop),
-        }
-    }
-    let named = why
-        .strip_prefix("missing field `")
-        .or_else(|| why.strip_prefix("duplicate field `"))
-        .and_then(|rest| rest.split('`').next());
-    if let Some(field) = named {
-        pointer.push('/');
-        pointer.push_str(field);
-    }
-    pointer
 }

@@ -5,11 +5,11 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, post};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::extract::{BODY_PATIENCE, parse_json};
+use super::extract::BODY_PATIENCE;
 use super::{json, problem};
 use crate::auth::Caller;
 use crate::error::{Code, Error};
-use crate::model::{Draft, Import, ImportLine};
+use crate::model::{Draft, Import, ImportLine, parse_json};
 use crate::store::Store;
 
 /// The largest batch, in bytes.

@@ -7,18 +7,25 @@
 
 mod access;
 mod address;
+mod commands;
 mod conversations;
 mod docs;
+mod entrance;
+mod events;
 mod extract;
 mod import;
 mod json;
+mod line;
 mod messages;
 mod observe;
 mod path;
+mod presence;
 mod probes;
 mod problem;
 mod receipts;
 mod routes;
+mod socket;
+mod tickets;
 mod tls;
 mod users;
 
@@ -44,6 +51,7 @@ pub use tls::{Certificate, TlsError};
 
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
+use crate::realtime::Hub;
 use crate::store::Store;
 
 /// How long a client may take for its headers. A body has [`extract`]'s patience.
@@ -65,8 +73,12 @@ pub struct Http {
     pub policies: Policies,
     /// Proxies that are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Origins whose pages may call.
+    /// Origins whose pages may call and connect.
     pub cors_origins: Vec<String>,
+    /// Whether delivered receipts are given.
+    pub delivered: bool,
+    /// Who is connected.
+    pub hub: Arc<Hub>,
     /// Whether to serve Swagger UI and the contract.
     pub docs: bool,
     /// Whether to serve `/metrics`, to those who may see it.
@@ -101,6 +113,11 @@ impl Http {
             docs: self.docs,
             metrics: self.metrics_here,
         };
+        let doors = Data::new(commands::Doors {
+            origins: self.cors_origins.clone(),
+            delivered: self.delivered,
+        });
+        let hub = Data::from(self.hub);
         let docs = docs::Docs::new();
         let allowed = routes::Allowed::new(routes);
         let proxies = Data::new(address::TrustedProxies(self.trusted_proxies));
@@ -114,6 +131,8 @@ impl Http {
                 .app_data(Data::from(authenticator.clone()))
                 .app_data(Data::new(policies))
                 .app_data(proxies.clone())
+                .app_data(doors.clone())
+                .app_data(hub.clone())
                 .app_data(docs.clone())
                 .wrap(Condition::new(
                     !self.cors_origins.is_empty(),
@@ -179,6 +198,7 @@ fn cors(origins: &[String]) -> Cors {
             CONTENT_TYPE,
             IF_MATCH,
             HeaderName::from_static("idempotency-key"),
+            events::LAST_EVENT_ID,
             observe::REQUEST_ID,
         ])
         .expose_headers([

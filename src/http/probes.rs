@@ -7,8 +7,9 @@ use utoipa::ToSchema;
 
 use super::problem;
 use crate::auth::Caller;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::metrics::Metrics;
+use crate::realtime::Hub;
 use crate::store::{Health, Store};
 
 problem::refusals!(CheckReadyErrors: READ);
@@ -98,8 +99,15 @@ pub async fn check_health() -> Json<Alive> {
 #[get("/readyz")]
 pub async fn check_ready(
     caller: Option<Caller>,
+    hub: Data<Hub>,
     store: Data<Store>,
 ) -> Result<Json<Readiness>, Error> {
+    if hub.is_stopping() {
+        return Err(Error::new(
+            Code::Unavailable,
+            "this process is about to stop",
+        ));
+    }
     let health = store.check_ready().await?;
     let may_see = caller.is_some_and(|caller| caller.operate().is_ok());
     let redis = may_see.then(|| health.into());

@@ -7,7 +7,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
@@ -73,6 +73,9 @@ impl ResponseError for Error {
         {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
+        if self.code == Code::UpgradeRequired {
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        }
         access::announce(headers, self.quota);
         response
     }
@@ -114,7 +117,17 @@ pub fn render<B: MessageBody>(
     error: &Error,
     request_id: &str,
 ) -> ServiceResponse<BoxBody> {
-    let status = response.status();
+    let json = document(error, response.status(), request_id);
+    response.map_body(|head, _| {
+        head.headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        head.headers_mut().remove(CONTENT_LENGTH);
+        BoxBody::new(json)
+    })
+}
+
+/// The document itself.
+pub fn document(error: &Error, status: StatusCode, request_id: &str) -> String {
     let errors = error.fields.iter();
     let problem = Problem {
         title: status.canonical_reason().unwrap_or_default(),
@@ -129,13 +142,7 @@ pub fn render<B: MessageBody>(
             })
             .collect(),
     };
-    let json = serde_json::to_string(&problem).unwrap_or_default();
-    response.map_body(|head, _| {
-        head.headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        head.headers_mut().remove(CONTENT_LENGTH);
-        BoxBody::new(json)
-    })
+    serde_json::to_string(&problem).unwrap_or_default()
 }
 
 /// What the contract says of the failures of an operation: a response a status, an example a code.

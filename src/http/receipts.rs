@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, post, put};
 
 use super::access::Policies;
+use super::commands::Doors;
 use super::conversations::{Changed, changed};
 use super::extract::JsonBody;
 use super::path::PathUsers;
@@ -44,6 +45,7 @@ pub async fn mark_read(
 ///
 /// A device of `user` has received everything up to and with a message. Only moves forward, and
 /// never past the end. The peer sees it as `peer_delivered_seq`; what was read was delivered.
+/// Where the service was told to keep it to itself (`DUOLOGUE_DELIVERED=false`) nothing changes.
 /// A user may for itself, a backend for anybody.
 #[utoipa::path(
     tag = "conversations",
@@ -58,11 +60,13 @@ pub async fn mark_delivered(
     path: PathUsers,
     upto: JsonBody<Upto>,
     policies: Data<Policies>,
+    doors: Data<Doors>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
     let charge = caller.charge(policies.read);
     let act = path.act(&caller, charge.as_ref())?;
-    store.mark_delivered(act, upto.0.seq).await.map(changed)
+    let seq = doors.delivered(upto.0.seq);
+    store.mark_delivered(act, seq).await.map(changed)
 }
 
 problem::refusals!(MarkUnreadErrors: CALL BODY CHANGE; TooFarBack);

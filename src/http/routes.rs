@@ -11,7 +11,10 @@ use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{conversations, docs, import, messages, probes, receipts, users};
+use super::{
+    conversations, docs, events, import, messages, presence, probes, receipts, socket, tickets,
+    users,
+};
 use crate::error::{Code, Error};
 
 /// Which of the routes that can be switched off are on.
@@ -44,6 +47,12 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
         .service(receipts::mark_read)
         .service(receipts::mark_delivered)
         .service(receipts::mark_unread)
+        .service(socket::open_socket)
+        .service(events::read_events)
+        .service(events::announce_typing)
+        .service(tickets::issue_ticket)
+        .service(presence::read_presence)
+        .service(presence::list_presences)
         .service(users::export_user)
         .service(users::erase_user)
         .service(probes::check_health)
@@ -75,6 +84,7 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
     tags(
         (name = "messages", description = "Sending"),
         (name = "conversations", description = "Reading"),
+        (name = "live", description = "What happens, as it happens"),
         (name = "users", description = "Leaving"),
         (name = "operations", description = "Probes, metrics and this contract")
     ),

@@ -98,7 +98,7 @@ impl Export {
             let (peers, next) = self.store.scan_conversations(&self.user, &cursor).await?;
             self.cursor = next;
             self.pending
-                .extend(peers.into_iter().map(|peer| (peer, None)));
+                .extend(peers.into_iter().map(|(peer, _)| (peer, None)));
         }
         let Some((peer, before)) = self.pending.pop_front() else {
             return Ok(None);

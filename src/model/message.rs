@@ -46,7 +46,7 @@ impl StoredMessage {
 }
 
 /// 128 bits of SHA-256 in hexadecimal.
-pub(super) fn digest(bytes: &[u8]) -> String {
+pub fn digest(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     let half = digest
         .iter()

@@ -1,5 +1,6 @@
 //! Users and the pairs they make.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,13 @@ impl TryFrom<String> for UserId {
         } else {
             Err("a user id is 1 to 64 characters of A-Z a-z 0-9 . _ ~ @ -")
         }
+    }
+}
+
+/// So that a map by users is asked with what came over a wire.
+impl Borrow<str> for UserId {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

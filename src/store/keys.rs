@@ -8,8 +8,12 @@
 //! | `dm:{c}:retry:<pair>:<sender>:<key>` | string: fingerprint and seq of what an idempotency key produced | conversation | 24 h | `send_message` |
 //! | `dm:{u}:inbox:<user>` | zset: pair -> `active`: the order of the inbox | user | never | `file_conversation`, `forget_conversation` |
 //! | `dm:{u}:conversations:<user>` | hash: pair -> row; `totals`: useq, epoch, unread messages and conversations with some | user | never | `file_conversation`, `forget_conversation` |
-//! | `dm:{u}:journal:<user>` | list: the last events, newest first, of a user who ever listened | user | never | `file_conversation`, `forget_conversation` |
-//! | `dm:{u}:live:<user>` | channel: the events of a user | user | - | `file_conversation` |
+//! | `dm:{u}:journal:<user>` | list: the last events, newest first, of a user who listens | user | 7 days after the last connection | `open_stream`, `file_conversation`, `renew_presence`, `forget_conversation` |
+//! | `dm:{u}:live:<user>` | channel: the events of a user | user | - | `file_conversation`, `announce_typing` |
+//! | `dm:{u}:presence:<user>` | zset: process -> when the user was last connected to it; `` -> when the user left; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_conversation` |
+//! | `dm:{u}:leases` | zset: user of this partition -> when it was last known to be there, in ms | user | never | `renew_presence`, `leave_presence` |
+//! | `dm:{c}:typing:<pair>:<user>` | string: there for a second after the peer was told | conversation | 1 s | `announce_typing` |
+//! | `dm:{u}:ticket:<user>` | string: who may connect; here the user is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; here the user is a policy and a caller, `send:user:alice` | user | when full | `charge_rate` |
 //! | `dm:partitions` | string: the number of partitions | its own | never | `open_store` |
 //!
@@ -116,6 +120,31 @@ impl Keys {
         self.of_user("live", user)
     }
 
+    /// Where a user is connected to.
+    pub fn presence(&self, user: &str) -> String {
+        self.of_user("presence", user)
+    }
+
+    /// The users that are there, of the partition of this one.
+    pub fn leases(&self, user: &str) -> String {
+        leases(self.tag(user))
+    }
+
+    /// The users that are there, of a partition.
+    pub fn leases_of(&self, partition: usize) -> String {
+        leases(&self.tags[partition])
+    }
+
+    /// There for a second after it was told that a user is typing.
+    pub fn typing(&self, pair: &Pair, user: &UserId) -> String {
+        [&self.of_pair("typing", pair), ":", user.as_str()].concat()
+    }
+
+    /// Who may connect with a ticket.
+    pub fn ticket(&self, digest: &str) -> String {
+        self.of_user("ticket", digest)
+    }
+
     /// The bucket of a caller for one kind of work.
     pub fn rate(&self, charge: &Charge) -> String {
         self.of_user("rate", &format!("{}:{}", charge.policy.name, charge.caller))
@@ -141,4 +170,8 @@ impl Keys {
         let partition = PARTITION_HASH.checksum(member.as_bytes()) % u32::from(PARTITIONS);
         &self.tags[partition as usize]
     }
+}
+
+fn leases(tag: &str) -> String {
+    ["dm:{", tag, "}:leases"].concat()
 }

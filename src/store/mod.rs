@@ -8,12 +8,15 @@
 mod change;
 mod compose;
 mod conversations;
+mod events;
 mod health;
 mod import;
 mod inbox;
 mod keys;
 mod lane;
+mod live;
 mod messages;
+mod presence;
 mod rates;
 mod reply;
 mod retention;
@@ -30,6 +33,7 @@ use redis::{
 pub use change::Act;
 pub use health::{Durability, Health};
 pub use keys::{Keys, PARTITIONS};
+pub use live::{Heard, Live};
 pub use messages::Sent;
 pub use rates::Charged;
 pub use redis::{ClientTlsConfig, TlsCertificates};

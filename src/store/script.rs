@@ -53,6 +53,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    ANNOUNCE_TYPING     "announce_typing"     alone;
     CHARGE_RATE         "charge_rate"         alone;
     CHECK_READY         "check_ready"         alone;
     CLEAR_CONVERSATION  "clear_conversation"  change;
@@ -60,16 +61,24 @@ scripts! {
     DELETE_MESSAGE      "delete_message"      change;
     ERASE_MESSAGES      "erase_messages"      change;
     EXPORT_MESSAGES     "export_messages"     alone;
+    FIND_LAPSED         "find_lapsed"         alone;
     FLAG_CONVERSATION   "flag_conversation"   change;
     FORGET_CONVERSATION "forget_conversation" alone;
     IMPORT_MESSAGES     "import_messages"     change;
+    ISSUE_TICKET        "issue_ticket"        alone;
+    LEAVE_PRESENCE      "leave_presence"      alone;
     LIST_CONVERSATIONS  "list_conversations"  alone;
     MARK_DELIVERED      "mark_delivered"      change;
     MARK_READ           "mark_read"           change;
     MARK_UNREAD         "mark_unread"         change;
     OPEN_STORE          "open_store"          alone;
+    OPEN_STREAM         "open_stream"         alone;
     READ_CONVERSATION   "read_conversation"   change;
+    READ_EVENTS         "read_events"         alone;
     READ_MESSAGE        "read_message"        alone;
+    READ_PRESENCE       "read_presence"       alone;
+    REDEEM_TICKET       "redeem_ticket"       alone;
+    RENEW_PRESENCE      "renew_presence"      alone;
     REPLACE_MESSAGE     "replace_message"     change;
     SCAN_CONVERSATIONS  "scan_conversations"  alone;
     SEND_MESSAGE        "send_message"        change;

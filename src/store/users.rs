@@ -21,19 +21,21 @@ const ERASE_PATIENCE: Duration = Duration::from_secs(10);
 type Cursor = Option<String>;
 
 impl Store {
-    /// Some of the users with whom a user ever had a conversation, and where to go on.
+    /// Some of the users with whom a user ever had a conversation, each with whether the user
+    /// blocked them, and where to go on.
     pub async fn scan_conversations(
         &self,
         user: &UserId,
         cursor: &str,
-    ) -> Result<(Vec<UserId>, Cursor), Error> {
+    ) -> Result<(Vec<(UserId, bool)>, Cursor), Error> {
         let keys = [self.keys.conversations(user.as_str())];
         let args = [cursor.as_bytes(), SCAN_STEP.as_bytes()];
-        let (next, pairs): (String, Vec<String>) =
+        let (next, pairs, blocked): (String, Vec<String>, Vec<u8>) =
             self.run(&SCAN_CONVERSATIONS, &keys, &args).await?;
-        let peers = pairs.iter().map(|pair| reply::peer(pair, user));
+        let peers = pairs.iter().zip(blocked);
+        let peers = peers.map(|(pair, blocked)| Ok((reply::peer(pair, user)?, blocked == 1)));
         Ok((
-            peers.collect::<Result<_, _>>()?,
+            peers.collect::<Result<_, Error>>()?,
             (next != "0").then_some(next),
         ))
     }
@@ -66,7 +68,7 @@ impl Store {
         while let Some(from) = cursor {
             let (peers, next) = self.scan_conversations(user, &from).await?;
             cursor = next;
-            for peer in peers {
+            for (peer, _) in peers {
                 erasure.messages_erased += self.erase_messages(user, &peer).await?;
                 self.forget_conversation(user, &peer).await?;
                 erasure.conversations += 1;
@@ -109,6 +111,7 @@ impl Store {
             self.keys.inbox(name),
             self.keys.conversations(name),
             self.keys.journal(name),
+            self.keys.presence(name),
         ];
         let pair = Pair::of(user, peer);
         self.run::<u64>(&FORGET_CONVERSATION, &keys, &[pair.as_str().as_bytes()])

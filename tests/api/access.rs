@@ -18,6 +18,8 @@ enum Actor {
     Path,
     /// In this member of the body.
     Body(&'static str),
+    /// In the query, as `user`.
+    Query,
     /// It does not.
     Nobody,
 }
@@ -42,6 +44,12 @@ const ACTORS: &[(&str, Actor)] = &[
     ("mark_read", Actor::Path),
     ("mark_delivered", Actor::Path),
     ("mark_unread", Actor::Path),
+    ("announce_typing", Actor::Path),
+    ("open_socket", Actor::Query),
+    ("read_events", Actor::Query),
+    ("issue_ticket", Actor::Body("user")),
+    ("read_presence", Actor::Nobody),
+    ("list_presences", Actor::Nobody),
     ("export_user", Actor::Path),
     ("erase_user", Actor::Path),
     ("check_health", Actor::Nobody),
@@ -89,12 +97,21 @@ impl Operation {
         let declares = |name: &str| security.iter().any(|s| s.get(name).is_some());
         // What is made is answered with 201, what was there already with 200.
         let mut statuses = operation["responses"].as_object().unwrap().keys();
-        let success = statuses.rfind(|s| s.starts_with('2')).unwrap();
+        // Who asks for a WebSocket without one is let in, and then told so.
+        let success = statuses
+            .rfind(|s| s.starts_with('2'))
+            .map_or("426", String::as_str);
         let path = path.replace("{user}", "alice").replace("{peer}", "bob");
         let path = path
             .replace("{seq}", "1")
             .replace("{emoji}", "%F0%9F%91%8D");
         assert!(!path.contains('{'), "what is to stand in {path}?");
+        let query = match (actor, path.as_str()) {
+            (Actor::Query, _) => "?user=alice",
+            (_, "/presence") => "?users=alice,bob",
+            _ => "",
+        };
+        let path = path + query;
         Self {
             method: method.to_uppercase(),
             path,
@@ -131,7 +148,7 @@ impl Operation {
     fn status_for_others(&self) -> u16 {
         match self.actor {
             Actor::Nobody => self.status_if(self.users, 403),
-            Actor::Path | Actor::Body(_) => 403,
+            Actor::Path | Actor::Body(_) | Actor::Query => 403,
         }
     }
 

@@ -1,0 +1,297 @@
+//! Who is connected to this process.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use uuid::Uuid;
+
+use super::presence::{self, Change};
+use super::queue::{Notice, Queue};
+use super::session::Farewell;
+use crate::error::{Code, Error};
+use crate::metrics::Metrics;
+use crate::model::{Event, UserId};
+use crate::store::{Heard, Live, Store};
+
+/// Over how long the connections of a process that stops are closed, at most, so that their
+/// clients do not all come back in the same moment.
+const SPREAD: Duration = Duration::from_secs(3);
+/// Connections that are closed in a millisecond, when there are few.
+const CLOSED_A_MS: usize = 2;
+/// How long a process that stops waits for its connections to end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How many connections there may be, and how often each gives a sign of life.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections of one user.
+    pub per_user: usize,
+    /// Connections of this process.
+    pub total: usize,
+    /// Seconds between two heartbeats.
+    pub heartbeat_s: u8,
+}
+
+/// Everybody who is connected to this process.
+pub struct Hub {
+    limits: Limits,
+    live: Live,
+    metrics: Arc<Metrics>,
+    /// The name of this process among those that serve the same store.
+    pub(super) process: String,
+    stopping: AtomicBool,
+    changes: mpsc::UnboundedSender<Change>,
+    /// A `std::sync::Mutex`, because nobody waits while holding it.
+    members: Mutex<Members>,
+}
+
+#[derive(Default)]
+struct Members {
+    users: HashMap<UserId, Vec<Arc<Member>>>,
+    count: usize,
+    /// Connections so far; gives each its turn in the heartbeat.
+    ever: usize,
+}
+
+/// A connection.
+struct Member {
+    queue: Queue,
+    /// Whether it shows that the user is there; a poll does not.
+    shows: bool,
+    /// In which second of a heartbeat its turn is.
+    turn: usize,
+    /// When its token ends, in seconds since 1970.
+    until: AtomicI64,
+}
+
+/// The place of a connection among the others; given up when dropped.
+pub struct Seat {
+    hub: Arc<Hub>,
+    user: UserId,
+    member: Arc<Member>,
+}
+
+impl Hub {
+    /// A hub, and what keeps it going: to be run until the process ends.
+    pub fn new(
+        store: &Store,
+        limits: Limits,
+        metrics: Arc<Metrics>,
+    ) -> (Arc<Self>, impl Future<Output = ()> + Send + use<>) {
+        let (changes, made) = mpsc::unbounded_channel();
+        let mut listening = None;
+        let hub = Arc::new_cyclic(|hub: &std::sync::Weak<Self>| {
+            let hub = hub.clone();
+            let (live, listener) = store.live(move |heard| {
+                if let Some(hub) = hub.upgrade() {
+                    hub.hear(heard);
+                }
+            });
+            listening = Some(listener);
+            Self {
+                limits,
+                live,
+                metrics,
+                process: Uuid::now_v7().to_string(),
+                stopping: AtomicBool::new(false),
+                changes,
+                members: Mutex::default(),
+            }
+        });
+        let (kept, store) = (hub.clone(), store.clone());
+        let going = async move {
+            let listening = async {
+                if let Some(listener) = listening {
+                    listener.await;
+                }
+            };
+            tokio::join!(listening, kept.beat(), presence::keep(&kept, &store, made));
+        };
+        (hub, going)
+    }
+
+    /// Gives a connection of a user a place. What happens after this returned is in its queue.
+    pub async fn join(self: &Arc<Self>, user: &UserId, shows: bool) -> Result<Seat, Error> {
+        let seat = self.sit(user, shows)?;
+        self.live.listen(user).await?;
+        Ok(seat)
+    }
+
+    fn sit(self: &Arc<Self>, user: &UserId, shows: bool) -> Result<Seat, Error> {
+        let mut members = self.lock();
+        if self.is_stopping() || members.count >= self.limits.total {
+            return Err(Code::Busy.into());
+        }
+        let turn = members.ever;
+        let of_user = members.users.entry(user.clone()).or_default();
+        if of_user.len() >= self.limits.per_user {
+            return Err(Code::TooManyConnections.into());
+        }
+        let came = shows && !of_user.iter().any(|member| member.shows);
+        let member = Arc::new(Member {
+            queue: Queue::default(),
+            shows,
+            turn: turn % usize::from(self.limits.heartbeat_s),
+            until: AtomicI64::new(i64::MAX),
+        });
+        of_user.push(member.clone());
+        (members.count, members.ever) = (members.count + 1, turn.wrapping_add(1));
+        self.metrics.live_connections.inc();
+        if came {
+            let _ = self.changes.send(Change::Came(user.clone()));
+        }
+        Ok(Seat {
+            hub: self.clone(),
+            user: user.clone(),
+            member,
+        })
+    }
+
+    /// Seconds between two heartbeats.
+    pub fn heartbeat_s(&self) -> u8 {
+        self.limits.heartbeat_s
+    }
+
+    /// Whether the process is about to end, and takes no connections any more.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Passes on what was heard.
+    fn hear(&self, heard: Heard) {
+        match heard {
+            Heard::Event { user, text } => {
+                let members = self.lock();
+                let Some(of_user) = members.users.get(user.as_str()) else {
+                    return;
+                };
+                match Event::parse(text) {
+                    Ok(event) => {
+                        let event = Arc::new(event);
+                        for member in of_user {
+                            member.queue.push(Notice::Event(event.clone()));
+                        }
+                        self.metrics.events_delivered.inc_by(of_user.len() as u64);
+                    }
+                    Err(error) => tracing::error!(%error, "what was published is no event"),
+                }
+            }
+            Heard::Gap => self.each(|member| member.queue.push(Notice::Gap)),
+        }
+    }
+
+    fn each(&self, tell: impl Fn(&Member)) {
+        for member in self.lock().users.values().flatten() {
+            tell(member);
+        }
+    }
+
+    /// Gives every connection its heartbeat in its turn, and when its token ends. One timer for all.
+    async fn beat(&self) {
+        let mut second = interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for turn in (0..usize::from(self.limits.heartbeat_s)).cycle() {
+            second.tick().await;
+            let now = Utc::now().timestamp();
+            self.each(|member| {
+                if member.turn == turn || member.until.load(Ordering::Relaxed) <= now {
+                    member.queue.push(Notice::Beat);
+                }
+            });
+        }
+    }
+
+    /// Users who are shown to be there by a connection to this process, of those that `which` picks.
+    pub(super) fn shown(&self, which: impl Fn(&UserId) -> bool) -> Vec<UserId> {
+        let members = self.lock();
+        let users = members
+            .users
+            .iter()
+            .filter(|(user, of_user)| which(user) && of_user.iter().any(|member| member.shows));
+        users.map(|(user, _)| user.clone()).collect()
+    }
+
+    /// Whether a connection to this process shows that the user is there.
+    pub(super) fn is_shown(&self, user: &UserId) -> bool {
+        let members = self.lock();
+        let of_user = members.users.get(user.as_str());
+        of_user.is_some_and(|of_user| of_user.iter().any(|member| member.shows))
+    }
+
+    /// Takes no more connections and asks those there are to leave, a few at a time; waits for
+    /// them, but not for ever.
+    pub async fn close(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let everybody: Vec<_> = self.lock().users.values().flatten().cloned().collect();
+        let millis = (everybody.len() / CLOSED_A_MS)
+            .min(SPREAD.as_millis() as usize)
+            .max(1);
+        for some in everybody.chunks(everybody.len().div_ceil(millis).max(1)) {
+            for member in some {
+                member.queue.push(Notice::Leave(Farewell::Restart));
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        drop(everybody);
+        let deadline = Instant::now() + DRAIN;
+        while self.lock().count > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        // Nothing that can panic happens under the lock.
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// Takes out what waits for this connection.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notice> {
+        self.member.queue.poll(cx)
+    }
+
+    /// Waits for what comes next for this connection.
+    pub async fn next(&self) -> Notice {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// Has the end of the connection's token looked at then.
+    pub fn until(&self, until: Option<i64>) {
+        let until = until.unwrap_or(i64::MAX);
+        self.member.until.store(until, Ordering::Relaxed);
+    }
+
+    /// Whose connection it is.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let hub = &self.hub;
+        let mut members = hub.lock();
+        members.count -= 1;
+        hub.metrics.live_connections.dec();
+        let Some(of_user) = members.users.get_mut(self.user.as_str()) else {
+            return;
+        };
+        of_user.retain(|member| !Arc::ptr_eq(member, &self.member));
+        let shown = of_user.iter().any(|member| member.shows);
+        if of_user.is_empty() {
+            members.users.remove(self.user.as_str());
+            // Under the lock, so that whoever comes now makes a later wish.
+            hub.live.leave(&self.user);
+        }
+        if self.member.shows && !shown {
+            let _ = hub.changes.send(Change::Went(self.user.clone()));
+        }
+    }
+}

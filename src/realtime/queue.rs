@@ -1,0 +1,112 @@
+//! What waits for one connection, with a bound.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::session::Farewell;
+use crate::model::Event;
+
+/// Events that may wait, at most.
+const EVENTS: usize = 256;
+/// Bytes of events that may wait, at most.
+const BYTES: usize = 1024 * 1024;
+
+/// What a connection is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Something happened.
+    Event(Arc<Event>),
+    /// Anything may have happened unheard.
+    Gap,
+    /// A heartbeat is due.
+    Beat,
+    /// The connection is to end.
+    Leave(Farewell),
+}
+
+/// What waits for one connection. A connection that does not take it in time loses it all at once
+/// and is told to leave: it costs no more than its bound, and resumes when it comes back.
+#[derive(Default)]
+pub struct Queue {
+    /// A `std::sync::Mutex`, because it is held for a push or a pop, never while waiting.
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    notices: VecDeque<Notice>,
+    events: usize,
+    bytes: usize,
+    left: bool,
+    waker: Option<Waker>,
+}
+
+impl Queue {
+    /// Puts something in. After a [`Notice::Leave`] nothing more goes in.
+    pub fn push(&self, notice: Notice) {
+        let mut waiting = self.lock();
+        if waiting.left {
+            return;
+        }
+        match notice {
+            Notice::Event(event) => waiting.push_event(event),
+            Notice::Leave(farewell) => waiting.leave(farewell),
+            // Twice is once.
+            other if waiting.notices.contains(&other) => (),
+            other => waiting.notices.push_back(other),
+        }
+        let waker = waiting.waker.take();
+        drop(waiting);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Takes out what waits longest; if nothing does, the task is woken when something comes.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notice> {
+        let mut waiting = self.lock();
+        let Some(notice) = waiting.notices.pop_front() else {
+            match &mut waiting.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        };
+        if let Notice::Event(event) = &notice {
+            waiting.events -= 1;
+            waiting.bytes -= event.text().len();
+        }
+        if waiting.notices.is_empty() {
+            // Most connections are idle; what a burst needed is not kept for them.
+            waiting.notices = VecDeque::new();
+        }
+        Poll::Ready(notice)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing that can panic happens under the lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn push_event(&mut self, event: Arc<Event>) {
+        self.events += 1;
+        self.bytes += event.text().len();
+        if self.events > EVENTS || self.bytes > BYTES {
+            self.leave(Farewell::SlowConsumer);
+        } else {
+            self.notices.push_back(Notice::Event(event));
+        }
+    }
+
+    fn leave(&mut self, farewell: Farewell) {
+        if farewell == Farewell::SlowConsumer {
+            self.notices = VecDeque::new();
+            (self.events, self.bytes) = (0, 0);
+        }
+        self.notices.push_back(Notice::Leave(farewell));
+        self.left = true;
+    }
+}

@@ -1,0 +1,110 @@
+//! Who is there, in Redis.
+
+use super::events::JOURNAL_S;
+use super::script::{FIND_LAPSED, LEAVE_PRESENCE, READ_PRESENCE, RENEW_PRESENCE};
+use super::{Store, lane};
+use crate::error::{Code, Error};
+use crate::model::{Event, Pair, Presence, UserId};
+
+/// Milliseconds for which a process' word holds that a user is there.
+const LEASE_MS: &str = "40000";
+/// Seconds for which it is remembered when a user was last there: 90 days.
+const KEEP_S: &str = "7776000";
+/// Users whose end one call looks for.
+const SWEEP: &str = "100";
+
+impl Store {
+    /// Says that a user has a connection to this process, which holds for 40 s; answers whether
+    /// the user was not there before.
+    pub async fn renew_presence(&self, user: &UserId, process: &str) -> Result<bool, Error> {
+        let name = user.as_str();
+        let keys = [
+            self.keys.presence(name),
+            self.keys.leases(name),
+            self.keys.journal(name),
+        ];
+        let args = [name, process, LEASE_MS, KEEP_S, JOURNAL_S].map(str::as_bytes);
+        let came = self.run::<u8>(&RENEW_PRESENCE, &keys, &args).await?;
+        Ok(came == 1)
+    }
+
+    /// Says that a user has none any more; answers the end of the user's presence, if it is that.
+    /// Without a process only those are forgotten that have not said so for longer than that.
+    pub async fn leave_presence(
+        &self,
+        user: &UserId,
+        process: Option<&str>,
+    ) -> Result<Option<Presence>, Error> {
+        let name = user.as_str();
+        let keys = [self.keys.presence(name), self.keys.leases(name)];
+        let args = [name, process.unwrap_or_default(), LEASE_MS].map(str::as_bytes);
+        let (went, last) = self.run::<(u8, i64)>(&LEAVE_PRESENCE, &keys, &args).await?;
+        Ok((went == 1).then(|| Presence::of(user.clone(), false, last)))
+    }
+
+    /// Users of a partition of whom no process says any more that they are there, some of them.
+    pub async fn find_lapsed(&self, partition: usize) -> Result<Vec<UserId>, Error> {
+        let keys = [self.keys.leases_of(partition)];
+        let args = [LEASE_MS.as_bytes(), SWEEP.as_bytes()];
+        let found = self.run::<Vec<String>>(&FIND_LAPSED, &keys, &args).await?;
+        let users = found.into_iter().map(UserId::try_from);
+        users
+            .collect::<Result<_, _>>()
+            .map_err(|why| Error::new(Code::Internal, why))
+    }
+
+    /// Whether a user is there, as `viewer` may know; a backend, which is none, may know of all.
+    pub async fn read_presence(
+        &self,
+        user: &UserId,
+        viewer: Option<&UserId>,
+    ) -> Result<Presence, Error> {
+        let name = user.as_str();
+        let keys = [self.keys.presence(name), self.keys.conversations(name)];
+        let stranger = viewer.filter(|viewer| *viewer != user);
+        let pair = stranger.map(|viewer| Pair::of(user, viewer));
+        let args = [pair.as_ref().map_or("", Pair::as_str), LEASE_MS].map(str::as_bytes);
+        let (online, last) = self.run::<(u8, i64)>(&READ_PRESENCE, &keys, &args).await?;
+        Ok(Presence::of(user.clone(), online == 1, last))
+    }
+
+    /// Tells those who have a conversation with the user and are connected, except whom the user
+    /// has blocked. Goes through all conversations, step by step: some 2 us of Redis each.
+    pub async fn announce_presence(&self, presence: &Presence) -> Result<(), Error> {
+        let (user, event) = (&presence.user, Event::presence(presence));
+        let mut cursor = Some("0".to_owned());
+        while let Some(from) = cursor {
+            let (conversations, next) = self.scan_conversations(user, &from).await?;
+            let may_know = conversations.iter().filter(|(_, blocked)| !blocked);
+            let channels = may_know.map(|(peer, _)| self.keys.live(peer.as_str()));
+            self.publish(channels, &event).await?;
+            cursor = next;
+        }
+        Ok(())
+    }
+
+    /// Publishes to channels, over the pool.
+    pub(super) async fn publish(
+        &self,
+        channels: impl Iterator<Item = String>,
+        text: &str,
+    ) -> Result<(), Error> {
+        let mut pipeline = redis::pipe();
+        for channel in channels {
+            pipeline.publish(channel, text).ignore();
+        }
+        if pipeline.is_empty() {
+            return Ok(());
+        }
+        let unavailable = |_| Error::from(Code::Unavailable);
+        let published = async {
+            let connection = self.pool.get().await;
+            let mut connection = connection.map_err(|_| Error::from(Code::Unavailable))?;
+            let published = pipeline.query_async::<()>(&mut connection).await;
+            published.map_err(|_| Error::from(Code::Unavailable))
+        };
+        tokio::time::timeout(lane::PATIENCE, published)
+            .await
+            .map_err(unavailable)?
+    }
+}
