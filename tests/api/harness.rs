@@ -4,12 +4,17 @@ pub mod access;
 pub mod answer;
 pub mod authority;
 pub mod binary;
+pub mod door;
+pub mod event_stream;
 pub mod events;
 pub mod key_source;
+pub mod live;
 pub mod lua;
+pub mod mirror;
 pub mod redis_server;
 pub mod refused;
 pub mod signing;
+pub mod state;
 pub mod wire;
 
 use std::net::SocketAddr;

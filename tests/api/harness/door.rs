@@ -1,0 +1,134 @@
+//! How a client reaches a service, through which of the three doors, and as whom.
+#![allow(dead_code)]
+
+use reqwest::Client;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use url::Url;
+
+use super::answer::Answer;
+use super::live::Device;
+
+/// How a client reaches a service, and as whom.
+#[derive(Clone, Debug)]
+pub struct Door {
+    address: String,
+    client: Client,
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+}
+
+impl Door {
+    /// The door of a service at this `http://host:port`.
+    pub fn of(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            client: super::client(),
+            query: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Through a client that trusts somebody else, say.
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = client;
+        self
+    }
+
+    /// At another process of the same service.
+    pub fn moved(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.address);
+        self
+    }
+
+    /// `?user=`
+    pub fn user(self, user: &str) -> Self {
+        self.query("user", user)
+    }
+
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        self.query.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn bearer(self, credential: &str) -> Self {
+        self.header("authorization", &format!("Bearer {credential}"))
+    }
+
+    /// The subprotocols to offer, as the header has them; `duologue.v1` unless set.
+    pub fn protocols(self, offered: &str) -> Self {
+        self.header("sec-websocket-protocol", offered)
+    }
+
+    /// A `GET` with the headers, and with `query` behind the path.
+    pub fn get(&self, path: &str, query: &[(&str, &str)]) -> reqwest::RequestBuilder {
+        let url = format!("{}{path}", self.address);
+        let mut url = Url::parse(&url).unwrap();
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.client.get(url);
+        self.headers.iter().fold(request, |request, (name, value)| {
+            request.header(name, value)
+        })
+    }
+
+    /// The same of one of the three doors: with the query, and `more`.
+    pub fn live(&self, path: &str, more: &[(&str, &str)]) -> reqwest::RequestBuilder {
+        let own = self.query.iter().map(|(name, value)| (&**name, &**value));
+        let query: Vec<_> = own.chain(more.iter().copied()).collect();
+        self.get(path, &query)
+    }
+
+    /// Connects; the stream starts now, or behind the cursor.
+    pub async fn connect(&self, cursor: Option<&str>) -> Device {
+        match self.knock(cursor).await.unwrap() {
+            Ok(device) => device,
+            Err(answer) => panic!("not let in: {answer:?}"),
+        }
+    }
+
+    /// Connects where it must not be let in.
+    pub async fn refusal(&self) -> Answer {
+        match self.knock(None).await.unwrap() {
+            Ok(device) => panic!("let in: {}", device.hello),
+            Err(answer) => answer,
+        }
+    }
+
+    /// Connects, is refused, or reaches nobody.
+    pub async fn knock(
+        &self,
+        cursor: Option<&str>,
+    ) -> Result<Result<Device, Answer>, reqwest::Error> {
+        let key = generate_key();
+        let query: Vec<_> = cursor
+            .map(|cursor| ("cursor", cursor))
+            .into_iter()
+            .collect();
+        let mut request = self
+            .live("/ws", &query)
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", &key);
+        let offers = |(name, _): &(String, String)| name == "sec-websocket-protocol";
+        if !self.headers.iter().any(offers) {
+            request = request.header("sec-websocket-protocol", "duologue.v1");
+        }
+        let response = request.send().await?;
+        if response.status() != 101 {
+            return Ok(Err(Answer::of(response).await));
+        }
+        let header = |name| response.headers().get(name).map(|v| v.to_str().unwrap());
+        let accepted = derive_accept_key(key.as_bytes());
+        assert_eq!(header("sec-websocket-accept"), Some(&*accepted));
+        let protocol = header("sec-websocket-protocol").map(str::to_owned);
+        Ok(Ok(Device::greet(response.upgrade().await?, protocol).await))
+    }
+}

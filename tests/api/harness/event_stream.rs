@@ -1,0 +1,117 @@
+//! A listener to server-sent events, as docs/live.md and the HTML standard (section 9.2) have them.
+#![allow(dead_code)]
+
+use std::time::Duration;
+
+use reqwest::Response;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::TestApp;
+use super::answer::Answer;
+use super::door::Door;
+use super::live::{Heard, PATIENCE};
+
+/// Longer than any test; the client's own patience is for a whole answer, and this one has no end.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+/// An open `GET /events`.
+pub struct EventStream {
+    /// The first event.
+    pub hello: Value,
+    /// The `id` of the last event: what a browser would show as `Last-Event-ID`.
+    pub last_id: String,
+    /// The comments so far.
+    pub comments: Vec<String>,
+    response: Response,
+    /// What was read and not yet understood.
+    rest: Vec<u8>,
+    data: Vec<String>,
+}
+
+impl EventStream {
+    /// A listener of a user of a service that asks for no credential.
+    pub async fn open(app: &TestApp, user: &str, last_event_id: Option<&str>) -> Self {
+        let mut door = Door::of(&app.address).user(user);
+        if let Some(id) = last_event_id {
+            door = door.header("last-event-id", id);
+        }
+        Self::through(&door).await.expect("to be let in")
+    }
+
+    /// The same through a door of the test's own, which may refuse.
+    pub async fn through(door: &Door) -> Result<Self, Answer> {
+        let request = door.live("/events", &[]);
+        let request = request.header("accept", "text/event-stream");
+        let response = request.timeout(FOREVER).send().await.unwrap();
+        if response.status() != 200 {
+            return Err(Answer::of(response).await);
+        }
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let mut stream = Self {
+            hello: Value::Null,
+            last_id: String::new(),
+            comments: Vec::new(),
+            response,
+            rest: Vec::new(),
+            data: Vec::new(),
+        };
+        stream.hello = stream.next().await;
+        assert_eq!(stream.hello["type"], "hello", "{}", stream.hello);
+        Ok(stream)
+    }
+
+    /// The next event.
+    pub async fn next(&mut self) -> Value {
+        match self.hear(PATIENCE).await {
+            Heard::Frame(event) => event,
+            other => panic!("waited for an event: {other:?}"),
+        }
+    }
+
+    /// The next event, nothing, or the end.
+    pub async fn hear(&mut self, patience: Duration) -> Heard {
+        let listening = async {
+            loop {
+                while let Some(line) = self.line() {
+                    if let Some(event) = self.understand(&line) {
+                        return Heard::Frame(event);
+                    }
+                }
+                match self.response.chunk().await {
+                    Ok(Some(chunk)) => self.rest.extend(chunk),
+                    Ok(None) => return Heard::Closed(1000, String::new()),
+                    Err(_) => return Heard::Closed(1006, String::new()),
+                }
+            }
+        };
+        let heard = timeout(patience, listening).await;
+        heard.unwrap_or(Heard::Nothing)
+    }
+
+    /// A whole line, without its end.
+    fn line(&mut self) -> Option<String> {
+        let end = self.rest.iter().position(|b| *b == b'\n')?;
+        let line: Vec<u8> = self.rest.drain(..=end).collect();
+        let line = String::from_utf8(line).unwrap();
+        Some(line.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    /// What a line adds; the event, if it was the last one of it.
+    fn understand(&mut self, line: &str) -> Option<Value> {
+        if line.is_empty() {
+            let data = std::mem::take(&mut self.data).join("\n");
+            return (!data.is_empty()).then(|| serde_json::from_str(&data).unwrap());
+        }
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
+        match name {
+            "" => self.comments.push(value),
+            "data" => self.data.push(value),
+            "id" => self.last_id = value,
+            "event" | "retry" => (),
+            other => panic!("no field of an event: {other}"),
+        }
+        None
+    }
+}

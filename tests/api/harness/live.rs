@@ -1,0 +1,198 @@
+//! Devices: WebSocket clients that listen and speak as docs/live.md has it.
+#![allow(dead_code)]
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use reqwest::Upgraded;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::TestApp;
+use super::door::Door;
+
+/// How long anything awaited may take.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a device hears next.
+#[derive(Debug)]
+pub enum Heard {
+    Frame(Value),
+    /// Nothing, for as long as it listened.
+    Nothing,
+    /// The end: the code and the reason; 1006 if there was no word of it.
+    Closed(u16, String),
+}
+
+/// A connected WebSocket. Gone without a word when dropped.
+pub struct Device {
+    /// The first frame.
+    pub hello: Value,
+    /// The subprotocol that the service chose.
+    pub protocol: Option<String>,
+    socket: WebSocketStream<Upgraded>,
+    /// Events that came while something else was awaited.
+    backlog: VecDeque<Value>,
+    asked: u64,
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "device of {}", self.hello["user"])
+    }
+}
+
+impl Device {
+    /// A device of a user of a service that asks for no credential.
+    pub async fn connect(app: &TestApp, user: &str) -> Self {
+        Door::of(&app.address).user(user).connect(None).await
+    }
+
+    /// The same, behind a cursor.
+    pub async fn connect_at(app: &TestApp, user: &str, cursor: &str) -> Self {
+        let door = Door::of(&app.address).user(user);
+        door.connect(Some(cursor)).await
+    }
+
+    /// Waits for the hello.
+    pub async fn greet(stream: Upgraded, protocol: Option<String>) -> Self {
+        let mut device = Self {
+            hello: Value::Null,
+            protocol,
+            socket: WebSocketStream::from_raw_socket(stream, Role::Client, None).await,
+            backlog: VecDeque::new(),
+            asked: 0,
+        };
+        device.hello = device.frame("the hello").await;
+        assert_eq!(device.hello["type"], "hello", "{}", device.hello);
+        device
+    }
+
+    /// What comes next, of all there is. Every other method rests on it.
+    pub async fn hear(&mut self, patience: Duration) -> Heard {
+        if let Some(event) = self.backlog.pop_front() {
+            return Heard::Frame(event);
+        }
+        self.listen(patience).await
+    }
+
+    async fn listen(&mut self, patience: Duration) -> Heard {
+        let listening = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) => {
+                        return Heard::Frame(serde_json::from_str(&text).unwrap());
+                    }
+                    Some(Ok(Message::Close(Some(frame)))) => {
+                        return Heard::Closed(frame.code.into(), frame.reason.to_string());
+                    }
+                    Some(Ok(Message::Close(None))) => return Heard::Closed(1005, String::new()),
+                    // A pong is queued by itself, and leaves with the next look.
+                    Some(Ok(_)) => (),
+                    Some(Err(_)) | None => return Heard::Closed(1006, String::new()),
+                }
+            }
+        };
+        let heard = timeout(patience, listening).await;
+        heard.unwrap_or(Heard::Nothing)
+    }
+
+    /// The next frame from the socket, which must come.
+    async fn frame(&mut self, what: &str) -> Value {
+        match self.listen(PATIENCE).await {
+            Heard::Frame(frame) => frame,
+            other => panic!("{self:?} waited for {what}: {other:?}"),
+        }
+    }
+
+    /// The next event.
+    pub async fn next(&mut self) -> Value {
+        match self.backlog.pop_front() {
+            Some(event) => event,
+            None => self.frame("an event").await,
+        }
+    }
+
+    /// The events up to the first one of which this holds, with it.
+    pub async fn events_until(&mut self, mut last: impl FnMut(&Value) -> bool) -> Vec<Value> {
+        let mut events = Vec::new();
+        loop {
+            let Heard::Frame(event) = self.hear(PATIENCE).await else {
+                panic!("{self:?} still waits, after {events:#?}");
+            };
+            events.push(event);
+            if events.last().is_some_and(&mut last) {
+                return events;
+            }
+        }
+    }
+
+    /// Everything that comes within this time.
+    pub async fn events_within(&mut self, patience: Duration) -> Vec<Value> {
+        let deadline = Instant::now() + patience;
+        let mut events = Vec::new();
+        let left = || deadline.duration_since(Instant::now());
+        while let Heard::Frame(event) = self.hear(left()).await {
+            events.push(event);
+        }
+        events
+    }
+
+    /// Sends a frame.
+    pub async fn say(&mut self, frame: &Value) {
+        self.put(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    /// Sends anything at all; whether it still could.
+    pub async fn put(&mut self, message: Message) -> Result<(), Error> {
+        let sending = self.socket.send(message);
+        timeout(PATIENCE, sending).await.expect("a frame leaves")
+    }
+
+    /// Sends a frame with a `ref` of its own and waits for the answer; events wait meanwhile.
+    pub async fn ask(&mut self, frame: &Value) -> Value {
+        self.asked += 1;
+        let reference = json!(format!("ask-{}", self.asked));
+        let mut frame = frame.clone();
+        frame["ref"] = reference.clone();
+        self.say(&frame).await;
+        loop {
+            let answer = self.frame(&format!("an answer to {frame}")).await;
+            if answer.get("ref") == Some(&reference) {
+                return answer;
+            }
+            self.backlog.push_back(answer);
+        }
+    }
+
+    /// Sends a message that must be accepted, and answers it.
+    pub async fn send(&mut self, to: &str, body: &str) -> Value {
+        let answer = self
+            .ask(&json!({"type": "send", "to": to, "body": body}))
+            .await;
+        assert_eq!(answer["type"], "ack", "{answer}");
+        answer["message"].clone()
+    }
+
+    /// Waits for the end, whatever comes before: the code and the reason.
+    pub async fn closed(&mut self) -> (u16, String) {
+        loop {
+            match self.listen(PATIENCE).await {
+                Heard::Closed(code, reason) => return (code, reason),
+                Heard::Frame(event) => self.backlog.push_back(event),
+                Heard::Nothing => panic!("{self:?} was not let go"),
+            }
+        }
+    }
+
+    /// Says goodbye and waits for the answer.
+    pub async fn leave(mut self) {
+        let _ = self.put(Message::Close(None)).await;
+        self.closed().await;
+    }
+}

@@ -1,0 +1,173 @@
+//! What a user can see, and how it is read with nothing but `GET`s.
+#![allow(dead_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::time::Duration;
+
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::answer::Answer;
+use super::door::Door;
+
+/// How long a service may be away that is asked.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// What an event says of a conversation, beside its messages.
+const MEMBERS: [&str; 5] = [
+    "unread_count",
+    "last_seq",
+    "read_seq",
+    "peer_read_seq",
+    "peer_delivered_seq",
+];
+/// What it says of the badge.
+const TOTALS: [&str; 2] = ["total_unread_count", "unread_conversations"];
+
+/// A user's inbox and conversations.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// What the badge shows.
+    pub totals: [u64; 2],
+    /// The rows of the inbox by peer: members and the last message.
+    pub rows: BTreeMap<String, Value>,
+    /// The messages of each conversation by seq; none of one that is empty.
+    pub messages: BTreeMap<String, BTreeMap<u64, Value>>,
+}
+
+impl State {
+    /// Compares it with what is true.
+    pub fn assert_equals(&self, truth: &Self, user: &str) {
+        same(&format!("rows of {user}"), &self.rows, &truth.rows);
+        let of = |state: &Self| state.messages.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(of(self), of(truth), "conversations of {user}");
+        for (peer, messages) in &truth.messages {
+            same(
+                &format!("{user} and {peer}"),
+                &self.messages[peer],
+                messages,
+            );
+        }
+        assert_eq!(self.totals, truth.totals, "the badge of {user}");
+    }
+}
+
+/// Who reads, and where.
+pub struct Reader<'a> {
+    pub door: &'a Door,
+    pub user: &'a str,
+}
+
+impl Reader<'_> {
+    /// Everything, as the service answers it.
+    pub async fn all(&self) -> State {
+        let path = format!("/users/{}/unread", self.user);
+        let mut state = State {
+            totals: totals(&self.get(&path, &[]).await),
+            ..State::default()
+        };
+        let path = format!("/conversations/{}", self.user);
+        let mut cursor = None::<String>;
+        loop {
+            let more = cursor.as_ref().map(|cursor| ("cursor", &**cursor));
+            let query: Vec<_> = more.into_iter().chain([("limit", "200")]).collect();
+            let page = self.get(&path, &query).await;
+            for of in page["conversations"].as_array().unwrap() {
+                let peer = text(of, "peer");
+                let messages = self.history(&peer).await;
+                state.messages.insert(peer.clone(), messages);
+                let row = row(&peer, of, &of["last_message"]);
+                state.rows.insert(peer, row);
+            }
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return state,
+            }
+        }
+    }
+
+    /// All messages of a conversation, page by page.
+    pub async fn history(&self, peer: &str) -> BTreeMap<u64, Value> {
+        let path = format!("/conversations/{}/{peer}", self.user);
+        let (mut messages, mut before) = (BTreeMap::new(), None::<String>);
+        loop {
+            let more = before.as_ref().map(|seq| ("before", &**seq));
+            let query: Vec<_> = more
+                .into_iter()
+                .chain([("peek", "true"), ("limit", "200")])
+                .collect();
+            let page = self.get(&path, &query).await;
+            for message in page["history"].as_array().unwrap() {
+                messages.insert(message["seq"].as_u64().unwrap(), message.clone());
+            }
+            match page["next_before"].as_u64() {
+                Some(next) => before = Some(next.to_string()),
+                None => return messages,
+            }
+        }
+    }
+
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Value {
+        self.ask(|| self.door.get(path, query)).await
+    }
+
+    /// Asks, and asks again while the service cannot answer.
+    pub async fn ask(&self, request: impl Fn() -> RequestBuilder) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let why = match request().send().await {
+                Ok(response) => match Answer::of(response).await {
+                    answer if answer.status == 200 => return answer.json(200),
+                    answer if matches!(answer.status, 429 | 503) => answer.text,
+                    answer => panic!("{answer:?}"),
+                },
+                Err(error) => error.to_string(),
+            };
+            assert!(Instant::now() < deadline, "{}: {why}", self.user);
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Compares entry by entry, so that of thousands only the ones that differ are shown.
+fn same<K: Ord + Debug>(what: &str, held: &BTreeMap<K, Value>, truth: &BTreeMap<K, Value>) {
+    let keys: BTreeSet<_> = held.keys().chain(truth.keys()).collect();
+    let different: Vec<_> = keys
+        .into_iter()
+        .filter(|key| held.get(key) != truth.get(key))
+        .map(|key| {
+            format!(
+                "{key:?}: held {:?}\n  in truth {:?}",
+                held.get(key),
+                truth.get(key)
+            )
+        })
+        .collect();
+    let some = &different[..different.len().min(5)];
+    assert!(
+        different.is_empty(),
+        "{what}: {} differ\n{}",
+        different.len(),
+        some.join("\n")
+    );
+}
+
+/// A row of the inbox: the members that an event has too, and the last message.
+pub fn row(peer: &str, members: &Value, last: &Value) -> Value {
+    let mut row = json!({"peer": peer, "updated_at": last["sent_at"], "last_message": last});
+    for name in MEMBERS {
+        row[name] = members[name].clone();
+    }
+    row
+}
+
+pub fn totals(of: &Value) -> [u64; 2] {
+    TOTALS.map(|name| of[name].as_u64().unwrap())
+}
+
+#[track_caller]
+pub fn text(of: &Value, name: &str) -> String {
+    let text = of[name].as_str();
+    text.unwrap_or_else(|| panic!("no {name}: {of}")).to_owned()
+}
