@@ -6,9 +6,10 @@ use std::time::Duration;
 use duologue::auth::{Issuance, Rules};
 use duologue::model::UserId;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::signing::Signer;
 use super::{TestApp, spawn_app_with};
 
 /// What user tokens are signed with.
@@ -37,6 +38,12 @@ pub fn token(user: &str) -> String {
     Issuance { sub, ttl }
         .mint(&secret, &Rules::default())
         .unwrap()
+}
+
+/// A user's token that ends so many seconds from now.
+pub fn token_until(user: &str, seconds: i64) -> String {
+    let exp = chrono::Utc::now().timestamp() + seconds;
+    Signer::hs256(SECRET.as_bytes()).sign(&json!({"sub": user, "exp": exp}))
 }
 
 impl TestApp {

@@ -1,0 +1,433 @@
+//! WebSockets: what devices hear and say.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with, token, token_until};
+use crate::harness::door::Door;
+use crate::harness::live::Device;
+use crate::harness::redis_server::RedisServer;
+use crate::harness::{TestApp, spawn_app, spawn_app_on, spawn_app_with};
+
+/// The kind of an event and its peer.
+fn short(event: &Value) -> (&str, &str) {
+    let text = |name: &str| event[name].as_str().unwrap_or_default();
+    (text("type"), text("peer"))
+}
+
+#[tokio::test]
+async fn every_device_of_both_users_hears_of_a_message() {
+    let app = spawn_app();
+    let mut devices = Vec::new();
+    for user in ["alice", "alice", "bob", "bob"] {
+        devices.push(Device::connect(&app, user).await);
+    }
+    let sent = devices[0].send("bob", "hello").await;
+    for (device, peer) in devices.iter_mut().zip(["bob", "bob", "alice", "alice"]) {
+        let event = device.next().await;
+        assert_eq!(short(&event), ("message.created", peer));
+        assert_eq!(event["message"], sent);
+        assert_eq!(
+            event["prev"], device.hello["cursor"],
+            "dense from the hello on"
+        );
+        assert_eq!(event["last_seq"], 1);
+        let unread = u64::from(peer == "alice");
+        assert_eq!(event["unread_count"], unread);
+        assert_eq!(event["total_unread_count"], unread);
+        assert_eq!(event["unread_conversations"], unread);
+    }
+    assert_eq!(app.peek("bob", "alice").await["history"][0], sent);
+}
+
+#[tokio::test]
+async fn everything_that_changes_a_conversation_is_told() {
+    let app = spawn_app();
+    let mut alice = Device::connect(&app, "alice").await;
+    let mut bob = Device::connect(&app, "bob").await;
+    app.send("alice", "bob", "one").await;
+    app.edit("alice", "bob", 1, &json!({"body": "two"}))
+        .await
+        .json(200);
+    app.react(Method::PUT, ["bob", "alice"], 1, "%F0%9F%91%8D")
+        .await
+        .json(200);
+    app.mark_delivered("bob", "alice", 1).await;
+    app.mark_read("bob", "alice", 1).await;
+    app.flag(Method::PUT, "bob", "alice", "mute").await;
+    app.delete("alice", "bob", 1).await.json(200);
+    let expected = [
+        "message.created",
+        "message.updated",
+        "message.updated",
+        "conversation.delivered",
+        "conversation.read",
+        "message.deleted",
+    ];
+    for device in [&mut alice, &mut bob] {
+        let mut kinds = Vec::new();
+        let mut prev = device.hello["cursor"].clone();
+        for event in device
+            .events_until(|event| event["type"] == "message.deleted")
+            .await
+        {
+            assert_eq!(event["prev"], prev, "{event}");
+            prev = event["cursor"].clone();
+            // Muting is bob's own affair.
+            if event["type"] != "conversation.changed" {
+                kinds.push(event["type"].as_str().unwrap().to_owned());
+            }
+        }
+        assert_eq!(kinds, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_device_sends_reads_and_acknowledges_by_frames() {
+    let app = spawn_app();
+    let mut alice = Device::connect(&app, "alice").await;
+    let mut bob = Device::connect(&app, "bob").await;
+    let send = json!({"type": "send", "to": "bob", "body": "hi", "idempotency_key": "once",
+        "metadata": {"mood": "good"}});
+    let first = alice.ask(&send).await;
+    assert_eq!(
+        (&first["type"], &first["replayed"]),
+        (&json!("ack"), &json!(false))
+    );
+    assert_eq!(first["message"]["metadata"], json!({"mood": "good"}));
+    let again = alice.ask(&send).await;
+    assert_eq!(
+        (&again["message"], &again["replayed"]),
+        (&first["message"], &json!(true))
+    );
+
+    let delivered = bob
+        .ask(&json!({"type": "delivered", "peer": "alice", "seq": 1}))
+        .await;
+    assert_eq!(delivered["conversation"]["unread_count"], 1);
+    let read = bob
+        .ask(&json!({"type": "read", "peer": "alice", "seq": 1}))
+        .await;
+    assert_eq!(read["conversation"]["unread_count"], 0);
+    assert_eq!(read["conversation"]["read_seq"], 1);
+    let told = alice
+        .events_until(|event| event["type"] == "conversation.read")
+        .await;
+    let told: Vec<_> = told
+        .iter()
+        .map(|event| event["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "message.created",
+            "conversation.delivered",
+            "conversation.read"
+        ]
+    );
+    assert_eq!(alice.ask(&json!({"type": "ping"})).await["type"], "ack");
+}
+
+#[tokio::test]
+async fn a_frame_that_is_refused_gets_the_problem_and_changes_nothing() {
+    let app = spawn_app();
+    app.flag(Method::PUT, "carol", "alice", "block").await;
+    let mut alice = Device::connect(&app, "alice").await;
+    let send = |to: &str, body: &str| json!({"type": "send", "to": to, "body": body});
+    let cases = [
+        (send("alice", "x"), 400, "INVALID_REQUEST", "/to"),
+        (send("bob", ""), 400, "INVALID_REQUEST", "/body"),
+        (send("carol", "x"), 403, "BLOCKED", ""),
+        (
+            json!({"type": "send", "from": "bob", "to": "carol", "body": "x"}),
+            403,
+            "FORBIDDEN",
+            "",
+        ),
+        (
+            json!({"type": "send", "to": "bob", "body": "x", "reply_to": 9}),
+            422,
+            "REPLY_TO_NOT_FOUND",
+            "/reply_to",
+        ),
+        (
+            json!({"type": "read", "peer": "alice", "seq": 1}),
+            400,
+            "INVALID_REQUEST",
+            "/peer",
+        ),
+        (json!({"type": "dance"}), 400, "INVALID_REQUEST", "/type"),
+    ];
+    for (frame, status, code, pointer) in cases {
+        let answer = alice.ask(&frame).await;
+        let problem = &answer["problem"];
+        assert_eq!(answer["type"], "error", "{frame}");
+        assert_eq!(
+            (&problem["status"], &problem["code"]),
+            (&json!(status), &json!(code)),
+            "{frame}"
+        );
+        let named = problem["errors"][0]["pointer"].as_str().unwrap_or_default();
+        assert_eq!(named, pointer, "{frame}");
+        assert!(
+            problem["request_id"]
+                .as_str()
+                .is_some_and(|id| id.len() == 36)
+        );
+    }
+    alice.put(Message::text("{not JSON")).await.unwrap();
+    let answer = alice.next().await;
+    assert_eq!(answer["problem"]["code"], "MALFORMED_JSON", "{answer}");
+    assert_eq!(app.badge("bob").await, [0, 0]);
+}
+
+#[tokio::test]
+async fn a_key_that_came_with_another_message_is_named_where_it_stands() {
+    let app = spawn_app();
+    let mut alice = Device::connect(&app, "alice").await;
+    let send =
+        |body: &str| json!({"type": "send", "to": "bob", "body": body, "idempotency_key": "k"});
+    assert_eq!(alice.ask(&send("one")).await["type"], "ack");
+    let refused = alice.ask(&send("two")).await;
+    assert_eq!(refused["problem"]["code"], "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(
+        refused["problem"]["errors"][0]["pointer"],
+        "/idempotency_key"
+    );
+}
+
+#[tokio::test]
+async fn a_device_that_was_away_is_told_what_it_missed_then_goes_on() {
+    let app = spawn_app();
+    let mut bob = Device::connect(&app, "bob").await;
+    app.send("alice", "bob", "heard").await;
+    let cursor = bob.next().await["cursor"].as_str().unwrap().to_owned();
+    drop(bob);
+    for body in ["one", "two", "three"] {
+        app.send("alice", "bob", body).await;
+    }
+    let mut bob = Device::connect_at(&app, "bob", &cursor).await;
+    assert_eq!(bob.hello["cursor"], json!(cursor));
+    assert_eq!(bob.hello["total_unread_count"], 4);
+    app.send("alice", "bob", "four").await;
+    let bodies = bob.events_until(|event| event["last_seq"] == 5).await;
+    let bodies: Vec<_> = bodies
+        .iter()
+        .map(|event| event["message"]["body"].as_str().unwrap())
+        .collect();
+    assert_eq!(bodies, ["one", "two", "three", "four"]);
+}
+
+#[tokio::test]
+async fn a_device_of_one_process_hears_what_another_accepted() {
+    let redis = RedisServer::volatile();
+    let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
+    let mut bob = Device::connect(&one, "bob").await;
+    other.send("alice", "bob", "over there").await;
+    assert_eq!(bob.next().await["message"]["body"], "over there");
+}
+
+#[tokio::test]
+async fn the_handshake_names_what_is_wrong() {
+    let app = spawn_app();
+    let door = || Door::of(&app.address);
+    door().refusal().await.blames("/query/user");
+    let refused = door().user("bo b").refusal().await;
+    refused.blames("/query/user");
+    let refused = door()
+        .user("bob")
+        .query("cursor", "yesterday")
+        .refusal()
+        .await;
+    refused.blames("/query/cursor");
+    let refused = door().user("bob").protocols("chat").refusal().await;
+    refused.blames("/header/sec-websocket-protocol");
+    let plain = app.get("/ws?user=bob").await;
+    plain.problem(426, "UPGRADE_REQUIRED");
+    assert_eq!(plain.header("upgrade"), "websocket");
+    let spoken = door().user("bob").connect(None).await;
+    assert_eq!(spoken.protocol.as_deref(), Some("duologue.v1"));
+}
+
+#[tokio::test]
+async fn pages_of_others_may_not_connect() {
+    let app = spawn_app_with(&["--cors-origins", "https://app.example.com"]);
+    let own = app.address.clone();
+    for (origin, may) in [
+        (own.as_str(), true),
+        ("https://app.example.com", true),
+        ("https://evil.example.com", false),
+        ("https://app.example.com.evil.example.com", false),
+        ("null", false),
+    ] {
+        let door = Door::of(&app.address).user("bob").header("origin", origin);
+        let events = door.live("/events", &[]).send().await.unwrap();
+        if may {
+            door.connect(None).await;
+            assert_eq!(events.status(), 200, "{origin}");
+        } else {
+            door.refusal().await.blames("/header/origin");
+            assert_eq!(events.status(), 403, "{origin}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_listens_as_itself_and_a_backend_as_anybody() {
+    let app = spawn_closed_app_with(&[]);
+    let door = || Door::of(&app.address);
+    let (alice, as_bob) = (token("alice"), door().user("bob"));
+    door().refusal().await.problem(401, "UNAUTHENTICATED");
+    let refused = as_bob.clone().bearer(&alice).refusal().await;
+    refused.problem(403, "FORBIDDEN");
+    let backend = as_bob.bearer(SERVICE_KEY).connect(None).await;
+    assert_eq!(backend.hello["user"], "bob");
+    let header = door().bearer(&alice).connect(None).await;
+    assert_eq!(header.hello["user"], "alice");
+    let offered = format!("duologue.v1, bearer.{alice}");
+    let subprotocol = door().protocols(&offered).connect(None).await;
+    assert_eq!(subprotocol.hello["user"], "alice");
+    assert_eq!(subprotocol.protocol.as_deref(), Some("duologue.v1"));
+    let garbage = door()
+        .protocols("duologue.v1, bearer.a.b.c")
+        .refusal()
+        .await;
+    garbage.problem(401, "UNAUTHENTICATED");
+}
+
+/// Connects with a ticket that must be good.
+async fn with_ticket(app: &TestApp, ticket: &str) -> Device {
+    Door::of(&app.address)
+        .query("ticket", ticket)
+        .connect(None)
+        .await
+}
+
+#[tokio::test]
+async fn a_ticket_opens_one_connection_as_whom_it_is_for() {
+    let app = spawn_closed_app_with(&[]);
+    let ticket = async |credential: &str, wanted: Value| {
+        let headers = [("authorization", format!("Bearer {credential}"))];
+        let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        app.call("POST", "/tickets", &headers, Some(&wanted)).await
+    };
+    let alice = ticket(&token("alice"), json!({})).await.json(201);
+    assert_eq!(alice["expires_in"], 30);
+    let alice = alice["ticket"].as_str().unwrap().to_owned();
+    assert_eq!(with_ticket(&app, &alice).await.hello["user"], "alice");
+    let again = Door::of(&app.address)
+        .query("ticket", &alice)
+        .refusal()
+        .await;
+    again.problem(401, "UNAUTHENTICATED");
+    let never = Door::of(&app.address)
+        .query("ticket", "nonsense")
+        .refusal()
+        .await;
+    never.problem(401, "UNAUTHENTICATED");
+
+    let for_bob = ticket(SERVICE_KEY, json!({"user": "bob"})).await.json(201);
+    let for_bob = for_bob["ticket"].as_str().unwrap();
+    // As bob, and as nobody else.
+    let door = Door::of(&app.address).query("ticket", for_bob);
+    door.user("carol").refusal().await.problem(403, "FORBIDDEN");
+    let refused = ticket(SERVICE_KEY, json!({})).await;
+    refused.blames("/user");
+    let refused = ticket(&token("alice"), json!({"user": "bob"})).await;
+    refused.problem(403, "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn a_token_that_ends_closes_the_connection_unless_it_is_refreshed() {
+    // A token is good for its leeway longer, so one that ended 25 s ago is good for 5 s.
+    let app = spawn_closed_app_with(&[]);
+    let ending = token_until("alice", -25);
+    let mut left = Door::of(&app.address).bearer(&ending).connect(None).await;
+    let mut refreshed = Door::of(&app.address).bearer(&ending).connect(None).await;
+    let refused = refreshed
+        .ask(&json!({"type": "token", "token": token("bob")}))
+        .await;
+    assert_eq!(refused["problem"]["code"], "FORBIDDEN");
+    let refused = refreshed
+        .ask(&json!({"type": "token", "token": "a.b.c"}))
+        .await;
+    assert_eq!(refused["problem"]["code"], "UNAUTHENTICATED");
+    let fresh = refreshed
+        .ask(&json!({"type": "token", "token": token("alice")}))
+        .await;
+    assert_eq!(fresh["type"], "ack");
+    assert_eq!(left.closed().await, (4401, "token_expired".into()));
+    assert_eq!(refreshed.ask(&json!({"type": "ping"})).await["type"], "ack");
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_connections_and_a_process_has() {
+    let app = spawn_app_with(&["--connections-per-user=2", "--connections=3"]);
+    let first = Device::connect(&app, "alice").await;
+    let second = Device::connect(&app, "alice").await;
+    let refused = Door::of(&app.address).user("alice").refusal().await;
+    refused.problem(429, "TOO_MANY_CONNECTIONS");
+    assert_eq!(refused.header("retry-after"), "1");
+    let _third = Device::connect(&app, "bob").await;
+    let refused = Door::of(&app.address).user("carol").refusal().await;
+    refused.problem(503, "BUSY");
+    first.leave().await;
+    let _ = Device::connect(&app, "alice").await;
+    drop(second);
+}
+
+#[tokio::test]
+async fn frames_that_are_too_large_or_binary_end_the_connection() {
+    let app = spawn_app();
+    let large = "x".repeat(70_000);
+    for (message, code) in [
+        (Message::text(large), 1009),
+        (Message::binary(vec![1, 2, 3]), 1003),
+    ] {
+        let mut device = Device::connect(&app, "alice").await;
+        let _ = device.put(message).await;
+        assert_eq!(device.closed().await.0, code);
+    }
+    // The largest message that HTTP takes, in one frame.
+    let mut device = Device::connect(&app, "alice").await;
+    let body = "x".repeat(8_000);
+    assert_eq!(device.send("bob", &body).await["body"], json!(body));
+}
+
+#[tokio::test]
+async fn a_client_gets_heartbeats_and_its_own_pings_back() {
+    let app = spawn_app_with(&["--heartbeat=1"]);
+    let mut device = Device::connect(&app, "alice").await;
+    assert_eq!(device.hello["heartbeat_s"], 1);
+    // It answers pings by itself, and so is still there after several heartbeats.
+    assert!(
+        device
+            .events_within(Duration::from_secs(4))
+            .await
+            .is_empty()
+    );
+    assert_eq!(device.ask(&json!({"type": "ping"})).await["type"], "ack");
+}
+
+#[tokio::test]
+async fn a_process_that_stops_says_restart_and_loses_nothing() {
+    let redis = RedisServer::volatile();
+    let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
+    let mut bob = Device::connect(&one, "bob").await;
+    let mut cursor = bob.hello["cursor"].as_str().unwrap().to_owned();
+    other.send("alice", "bob", "before").await;
+    let stopping = tokio::task::spawn_blocking(move || drop(one));
+    let (code, reason) = bob.closed().await;
+    assert_eq!((code, reason.as_str()), (1012, "restart"));
+    stopping.await.unwrap();
+    other.send("alice", "bob", "after").await;
+    for event in bob.events_within(Duration::from_millis(10)).await {
+        cursor = event["cursor"].as_str().unwrap().to_owned();
+    }
+    let mut bob = Device::connect_at(&other, "bob", &cursor).await;
+    bob.events_until(|event| event["message"]["body"] == "after")
+        .await;
+}
