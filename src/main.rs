@@ -10,6 +10,7 @@ use duologue::auth::{Issuance, generate_key};
 use duologue::config::{Command, Config};
 use duologue::importer;
 use duologue::model::UserId;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -46,7 +47,21 @@ async fn main() -> ExitCode {
     }
 }
 
+/// A connection takes a file descriptor, and what a shell allows by default is often 1,024. What is
+/// allowed at most is the system's affair.
+fn allow_connections() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let limit = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the number of open files could not be raised");
+    }
+}
+
 async fn run(config: Config) -> Outcome {
+    allow_connections();
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,

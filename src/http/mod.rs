@@ -43,6 +43,8 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use ipnet::IpNet;
+#[cfg(target_os = "linux")]
+use rustix::net::sockopt;
 
 pub use access::Policies;
 pub use docs::openapi_yaml;
@@ -58,6 +60,11 @@ use crate::store::Store;
 const HEADER_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 const IDLE_PATIENCE: Duration = Duration::from_secs(75);
+/// How long a client may leave unacknowledged what was sent to it, or keep its window shut. Then
+/// the kernel ends the connection: neither a phone that vanished nor a client that stopped reading
+/// holds what waits for it (`TCP_USER_TIMEOUT`, RFC 5482; Linux).
+#[cfg(target_os = "linux")]
+const DEAF_PATIENCE: Duration = Duration::from_secs(30);
 /// Seconds that requests under way have when the service stops.
 const STOP_PATIENCE_S: u64 = 10;
 
@@ -151,6 +158,12 @@ impl Http {
                 counted.connections.inc();
                 connection.insert(Counted(counted.clone()));
             });
+        #[cfg(target_os = "linux")]
+        {
+            // Connections have it from the socket that accepts them.
+            let patience = u32::try_from(DEAF_PATIENCE.as_millis()).unwrap_or(u32::MAX);
+            sockopt::set_tcp_user_timeout(&listener, patience).map_err(std::io::Error::from)?;
+        }
         let server = match self.certificate {
             Some(certificate) => {
                 server.listen_rustls_0_23(listener, certificate.server_config()?)?
