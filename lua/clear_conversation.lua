@@ -11,6 +11,4 @@ local user   = ARGV[1] -- string  user id
 local newest = state.seq or '0'
 if tonumber(newest) <= tonumber(state['floor:' .. user] or 0) then return nil end
 redis.call('HDEL', unread, user)
-return nil, {
-  kind = 'conversation.changed', meta = {'read:' .. user, newest, 'floor:' .. user, newest}, members = '',
-}
+return nil, {kind = 'conversation.changed', meta = {'read:' .. user, newest, 'floor:' .. user, newest}}

@@ -3,8 +3,8 @@
 --
 -- Returns  [total, unread_conversations]  messages, and conversations that have some
 
-local conversations = KEYS[1] -- hash    totals: useq|epoch|total|unread conversations; a row a conversation
+local conversations = KEYS[1] -- hash    totals: useq|epoch|total|unread conversations|listening; a row a conversation
 
-local totals = redis.call('HGET', conversations, 'totals') or '0|0|0|0'
-local total, with_unread = string.match(totals, '^%d+|%d+|(%d+)|(%d+)$')
+local totals = redis.call('HGET', conversations, 'totals') or '0|0|0|0|0'
+local total, with_unread = string.match(totals, '^%d+|%d+|(%d+)|(%d+)|')
 return {tonumber(total), tonumber(with_unread)}

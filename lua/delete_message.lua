@@ -32,4 +32,4 @@ redis.call('LSET', messages, index, tombstone)
 if tonumber(seq) > tonumber(state['read:' .. recipient] or 0) and redis.call('HINCRBY', unread, recipient, -1) <= 0 then
   redis.call('HDEL', unread, recipient)
 end
-return tombstone, {kind = 'message.deleted', meta = {}, members = ',"message":' .. tombstone}
+return tombstone, {kind = 'message.deleted', meta = {}, message = tombstone}

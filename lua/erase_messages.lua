@@ -30,5 +30,5 @@ for i, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - 
   end
 end
 if unseen > 0 and redis.call('HINCRBY', unread, peer, -unseen) <= 0 then redis.call('HDEL', unread, peer) end
-local change = erased > 0 and {kind = 'conversation.changed', meta = {}, members = ''} or nil
+local change = erased > 0 and {kind = 'conversation.changed', meta = {}} or nil
 return {erased, low > oldest and low or 0}, change

@@ -5,8 +5,8 @@
 -- Returns  [useq, total]  the number of this change for the user, unread messages of all conversations
 
 local inbox          = KEYS[1]  -- zset    pair -> version of its last message: the order of the inbox
-local conversations  = KEYS[2]  -- hash    pair -> row; totals: useq|epoch|total|unread conversations
-local journal        = KEYS[3]  -- list    the last events, newest first; only if the user ever listened
+local conversations  = KEYS[2]  -- hash    pair -> row; totals: useq|epoch|total|unread conversations|listening
+local journal        = KEYS[3]  -- list    the last events, newest first, of a user who listens
 local live           = KEYS[4]  -- channel of the user's events
 local pair           = ARGV[1]  -- string  the two users, sorted and joined
 local peer           = ARGV[2]  -- string  user id of the other one
@@ -19,43 +19,53 @@ local peer_read      = ARGV[8]  -- integer up to where the peer has read
 local peer_delivered = ARGV[9]  -- integer up to where the peer's devices have received
 local muted          = ARGV[10] -- flag    1 if the user muted the conversation
 local blocked        = ARGV[11] -- flag    1 if the user blocked the peer
-local last_message   = ARGV[12] -- string  newest message as JSON; empty if there is none to show
-local kind           = ARGV[13] -- string  what changed, as the event says it
-local members        = ARGV[14] -- string  what the event says beside that: ',"message":{...}'
-local journal_limit  = ARGV[15] -- integer events to keep
+local kind           = ARGV[12] -- string  what changed, as the event says it
+local message        = ARGV[13] -- string  the message that changed, as JSON; empty if none did
+local journal_limit  = ARGV[14] -- integer events to keep
 
-local version = tonumber(ver)
-local stored = redis.call('HMGET', conversations, pair, 'totals')
-local old_ver, old_unread = string.match(stored[1] or '0|0|0|', '^(%d+)|%d+|(%d+)|')
-local prev, epoch, total, with_unread = string.match(stored[2] or '0|' .. ver .. '|0|0', '^(%d+)|(%d+)|(%d+)|(%d+)$')
-if tonumber(old_ver) >= version then
-  return {tonumber(prev), tonumber(total)}
-end
+local stored = redis.call('HMGET', conversations, 'totals', pair)
+local prev, epoch, total, with_unread, listening =
+  string.match(stored[1] or '0|' .. ver .. '|0|0|0', '^(%d+)|(%d+)|(%d+)|(%d+)|(%d)$')
+local old_ver, old_unread = string.match(stored[2] or '0|0|0|', '^(%d+)|%d+|(%d+)|')
 
--- A hybrid clock like the version, which it follows.
+-- A hybrid clock like the version, which it follows. It is never behind the version of a row, so
+-- what is newer than all that was filed is newer than what was filed of this conversation.
 local useq = ver
-if tonumber(prev) >= version then useq = string.format('%.0f', prev + 1) end
+if tonumber(prev) >= tonumber(ver) then
+  if tonumber(old_ver) >= tonumber(ver) then return {prev, total} end
+  useq = string.format('%d', prev + 1)
+end
 if unread ~= old_unread then
   total = string.format('%d', total + unread - old_unread)
   if unread == '0' or old_unread == '0' then
     with_unread = string.format('%d', with_unread + (unread == '0' and -1 or 1))
   end
 end
-local row = ver .. '|' .. useq .. '|' .. unread .. '|' .. last_seq .. '|' .. read_seq .. '|' .. peer_read .. '|'
-  .. peer_delivered .. '|' .. muted .. '|' .. blocked .. '|' .. last_message
-redis.call('HSET', conversations, pair, row, 'totals', useq .. '|' .. epoch .. '|' .. total .. '|' .. with_unread)
+
+-- Whoever never listened, or not for so long that the journal is gone, needs no event: making one
+-- takes as long as all the rest.
+if listening == '1' then
+  local event = '{"type":"' .. kind .. '","cursor":"' .. epoch .. '-' .. useq .. '","prev":"' .. epoch .. '-' .. prev
+    .. '","peer":"' .. peer .. '","unread_count":' .. unread .. ',"last_seq":' .. last_seq .. ',"read_seq":' .. read_seq
+    .. ',"peer_read_seq":' .. peer_read .. ',"peer_delivered_seq":' .. peer_delivered .. ',"total_unread_count":'
+    .. total .. ',"unread_conversations":' .. with_unread .. (message == '' and '' or ',"message":') .. message .. '}'
+  local events = redis.call('LPUSHX', journal, event)
+  if events == 0 then
+    listening = '0'
+  else
+    if events > tonumber(journal_limit) then redis.call('LTRIM', journal, 0, journal_limit - 1) end
+    redis.call('PUBLISH', live, event)
+  end
+end
+
+-- The totals first: they are looked up most, and small hashes are searched from the front.
+redis.call('HSET', conversations,
+  'totals', useq .. '|' .. epoch .. '|' .. total .. '|' .. with_unread .. '|' .. listening,
+  pair, ver .. '|' .. useq .. '|' .. unread .. '|' .. last_seq .. '|' .. read_seq .. '|' .. peer_read .. '|'
+    .. peer_delivered .. '|' .. muted .. '|' .. blocked)
 if active == '0' then
   redis.call('ZREM', inbox, pair)
 else
   redis.call('ZADD', inbox, active, pair)
 end
-
-local event = '{"type":"' .. kind .. '","cursor":"' .. epoch .. '-' .. useq .. '","prev":"' .. epoch .. '-' .. prev
-  .. '","peer":"' .. peer .. '","unread_count":' .. unread .. ',"last_seq":' .. last_seq .. ',"read_seq":' .. read_seq
-  .. ',"peer_read_seq":' .. peer_read .. ',"peer_delivered_seq":' .. peer_delivered
-  .. ',"total_unread_count":' .. total .. ',"unread_conversations":' .. with_unread .. members .. '}'
-if redis.call('LPUSHX', journal, event) > tonumber(journal_limit) then
-  redis.call('LTRIM', journal, 0, journal_limit - 1)
-end
-redis.call('PUBLISH', live, event)
-return {tonumber(useq), tonumber(total)}
+return {useq, total}

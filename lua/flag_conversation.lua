@@ -16,6 +16,4 @@ if on ~= '1' then
   redis.call('HDEL', meta, field)
   state[field] = nil
 end
-return nil, {
-  kind = 'conversation.changed', meta = on == '1' and {field, '1'} or {}, members = '', only = user,
-}
+return nil, {kind = 'conversation.changed', meta = on == '1' and {field, '1'} or {}, only = user}

@@ -45,15 +45,14 @@ if (state.seq or '0') ~= (state.imported or '0') then
   return conflict('messages were sent here since')
 end
 
-local seq, appended, last = newest, {}, nil
+local seq, appended = newest, {}
 for i = start, #items, 2 do
   seq = seq + 1
-  last = '{"seq":' .. string.format('%.0f', seq) .. ',' .. items[i + 1]
-  appended[#appended + 1] = last
+  appended[#appended + 1] = '{"seq":' .. string.format('%.0f', seq) .. ',' .. items[i + 1]
 end
 redis.call('LPUSH', messages, unpack(appended))
 local number = string.format('%.0f', seq)
 return #appended, {
-  kind = 'conversation.changed', active = sent_us, last = last, members = '',
+  kind = 'conversation.changed', active = sent_us,
   meta = {'seq', number, 'imported', number, 'read:' .. first, number, 'read:' .. second, number},
 }

@@ -5,15 +5,15 @@
 --          to go on (empty at the end), and the page
 
 local inbox         = KEYS[1] -- zset    pair -> version of its last message
-local conversations = KEYS[2] -- hash    pair -> row; totals: useq|epoch|total|unread conversations
+local conversations = KEYS[2] -- hash    pair -> row; totals: useq|epoch|total|unread conversations|listening
 local limit         = ARGV[1] -- integer conversations of a page, at most
 local score         = ARGV[2] -- integer where to go on; empty to begin
 local after         = ARGV[3] -- string  pair behind which to go on, among those of that score
 local unread_only   = ARGV[4] -- flag    1 lists only those with unread messages
 local scan_limit    = ARGV[5] -- integer conversations to look at, at most
 
-local totals = redis.call('HGET', conversations, 'totals') or '0|0|0|0'
-local total, with_unread = string.match(totals, '^%d+|%d+|(%d+)|(%d+)$')
+local totals = redis.call('HGET', conversations, 'totals') or '0|0|0|0|0'
+local total, with_unread = string.match(totals, '^%d+|%d+|(%d+)|(%d+)|')
 local listed, rows, cursor = {}, {}, ''
 
 local function answer(next_cursor)

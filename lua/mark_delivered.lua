@@ -11,6 +11,4 @@ local seq  = ARGV[2] -- integer up to here
 
 local target = math.min(tonumber(seq), tonumber(state.seq or 0))
 if target <= tonumber(state['delivered:' .. user] or 0) then return nil end
-return nil, {
-  kind = 'conversation.delivered', meta = {'delivered:' .. user, string.format('%.0f', target)}, members = '',
-}
+return nil, {kind = 'conversation.delivered', meta = {'delivered:' .. user, string.format('%.0f', target)}}

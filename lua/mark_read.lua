@@ -26,6 +26,4 @@ elseif target < newest then
 end
 redis.call('HDEL', unread, reader)
 if left > 0 then redis.call('HSET', unread, reader, left) end
-return nil, {
-  kind = 'conversation.read', meta = {'read:' .. reader, string.format('%.0f', target)}, members = '',
-}
+return nil, {kind = 'conversation.read', meta = {'read:' .. reader, string.format('%.0f', target)}}

@@ -26,6 +26,6 @@ local seen = math.max(read, tonumber(state['seen:' .. reader] or 0))
 redis.call('HDEL', unread, reader)
 if count > 0 then redis.call('HSET', unread, reader, count) end
 return nil, {
-  kind = 'conversation.changed', members = '', only = reader,
+  kind = 'conversation.changed', only = reader,
   meta = {'read:' .. reader, string.format('%.0f', from - 1), 'seen:' .. reader, string.format('%.0f', seen)},
 }

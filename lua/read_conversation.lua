@@ -63,6 +63,6 @@ end
 local change
 if peek ~= '1' and read < newest then
   redis.call('HDEL', unread, reader)
-  change = {kind = 'conversation.read', meta = {'read:' .. reader, state.seq}, members = ''}
+  change = {kind = 'conversation.read', meta = {'read:' .. reader, state.seq}}
 end
 return {history, count, found, newest, peer_read, next_before, next_after}, change

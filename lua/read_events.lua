@@ -5,7 +5,7 @@
 --
 -- Returns  [events, more]  as JSON; 1 if there are more
 
-local conversations = KEYS[1] -- hash    totals: useq|epoch|total|unread conversations; a row a conversation
+local conversations = KEYS[1] -- hash    totals: useq|epoch|total|unread conversations|journal; a row a conversation
 local journal       = KEYS[2] -- list    the last events, newest first; the oldest may be a mere cursor
 local user          = ARGV[1] -- string  user id
 local epoch         = ARGV[2] -- integer epoch of the cursor
@@ -13,7 +13,7 @@ local useq          = ARGV[3] -- integer number of the cursor
 local limit         = ARGV[4] -- integer events to answer, at most
 local bytes         = ARGV[5] -- integer bytes of events to answer, about
 
-local totals = redis.call('HGET', conversations, 'totals') or '0|0|0|0'
+local totals = redis.call('HGET', conversations, 'totals') or '0|0|0|0|0'
 local newest, current, total, with_unread = string.match(totals, '^(%d+)|(%d+)|(%d+)|(%d+)')
 local after, head = tonumber(useq), tonumber(newest)
 local badge = '"total_unread_count":' .. total .. ',"unread_conversations":' .. with_unread .. '}'

@@ -18,4 +18,4 @@ if index < 0 or redis.call('LINDEX', messages, index) ~= old then
 end
 if old == new then return new end
 redis.call('LSET', messages, index, new)
-return new, {kind = 'message.updated', meta = {}, members = ',"message":' .. new}
+return new, {kind = 'message.updated', meta = {}, message = new}

@@ -46,10 +46,8 @@ local seq = newest + 1
 local number = string.format('%d', seq)
 local message = '{"seq":' .. number .. ',' .. json
 redis.call('LPUSH', messages, message)
-redis.call('HINCRBY', unread, recipient, 1)
+redis.call('HINCRBY', unread, recipient, '1')
 if fingerprint ~= '' then
   redis.call('SET', retry, fingerprint .. '|' .. number, 'EX', retry_s)
 end
-return {seq, 0, ''}, {
-  kind = 'message.created', active = 'now', meta = {'seq', number}, last = message, members = ',"message":' .. message,
-}
+return {seq, 0, ''}, {kind = 'message.created', active = 'now', meta = {'seq', number}, message = message}

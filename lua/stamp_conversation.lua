@@ -2,34 +2,30 @@
 -- The version is a hybrid clock: it orders the changes of a conversation, and still does after a
 -- failover that lost some of them.
 -- Given    state   the meta of the conversation: field -> text
---          change  what the work did, or nil: kind, meta (fields to write), last (the newest message,
---                  if it is known), active (when the conversation was last active; 'now')
+--          change  what the work did, or nil: kind, meta (fields to write), message (that it is
+--                  about, if any), active (when the conversation was last active; 'now')
 --
--- Returns  [first, second]  for each user what file_conversation takes, up to the last message
+-- Returns  [first, second]  for each user what file_conversation takes
 
-local messages = KEYS[1] -- list    messages of the pair as JSON, newest first
-local unread   = KEYS[2] -- hash    user -> messages not yet read
-local meta     = KEYS[3] -- hash    everything else of the pair
-local pair     = ARGV[1] -- string  the two users, sorted and joined
-local first    = ARGV[2] -- string  user id
-local second   = ARGV[3] -- string  user id
+local unread        = KEYS[2] -- hash    user -> messages not yet read
+local meta          = KEYS[3] -- hash    everything else of the pair
+local pair          = ARGV[1] -- string  the two users, sorted and joined
+local first         = ARGV[2] -- string  user id
+local second        = ARGV[3] -- string  user id
+local journal_limit = ARGV[4] -- integer events to keep of each user
 
+local kind, message = '', ''
 if change then
-  local clock = redis.call('TIME')
-  local fields = change.meta
+  kind, message = change.kind, change.message or ''
+  local clock, fields = redis.call('TIME'), change.meta
   for i = 1, #fields, 2 do state[fields[i]] = fields[i + 1] end
-  state.ver = string.format('%.0f', math.max((state.ver or 0) + 1, clock[1] * 1000000 + clock[2]))
-  fields[#fields + 1], fields[#fields + 2] = 'ver', state.ver
-  if change.active then
-    state.active = change.active == 'now' and state.ver or change.active
-    fields[#fields + 1], fields[#fields + 2] = 'active', state.active
-  end
-  redis.call('HSET', meta, unpack(fields))
+  state.ver = string.format('%d', math.max((state.ver or 0) + 1, clock[1] * 1000000 + clock[2]))
+  if change.active then state.active = change.active == 'now' and state.ver or change.active end
+  redis.call('HSET', meta, 'ver', state.ver, 'active', state.active or '0', unpack(fields))
 end
 
 local counts = redis.call('HMGET', unread, first, second)
-local last = change and change.last or redis.call('LINDEX', messages, 0) or ''
-local seq = state.seq or '0'
+local ver, active, seq = state.ver or '0', state.active or '0', state.seq or '0'
 
 -- The further one of two positions; most often there is only one.
 local function further(one, other)
@@ -42,9 +38,9 @@ local function view(user, peer, count)
   local floor = state['floor:' .. user]
   local cleared = floor and tonumber(floor) >= tonumber(seq)
   return {
-    pair, peer, state.ver or '0', cleared and '0' or state.active or '0', count or '0', seq,
+    pair, peer, ver, cleared and '0' or active, count or '0', seq,
     state['read:' .. user] or '0', peer_read, further(state['delivered:' .. peer], peer_read),
-    state['muted:' .. user] or '0', state['blocked:' .. user] or '0', cleared and '' or last,
+    state['muted:' .. user] or '0', state['blocked:' .. user] or '0', kind, message, journal_limit,
   }
 end
 return {view(first, second, counts[1]), view(second, first, counts[2])}

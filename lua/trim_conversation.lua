@@ -30,4 +30,4 @@ while length > 0 and dropped < tonumber(most) do
   end
   length, dropped = length - 1, dropped + 1
 end
-return dropped, counted and {kind = 'conversation.changed', meta = {}, members = ''} or nil
+return dropped, counted and {kind = 'conversation.changed', meta = {}} or nil

@@ -199,27 +199,26 @@ pub struct Row {
     seqs: [Seq; 4],
     muted: bool,
     blocked: bool,
-    last_message: Option<StoredMessage>,
 }
 
 impl Row {
-    /// Reads a row: `ver|useq|unread|last|read|peer_read|peer_delivered|muted|blocked|message`.
+    /// Reads a row: `ver|useq|unread|last|read|peer_read|peer_delivered|muted|blocked`.
     pub fn parse(row: &str) -> Result<Self, Error> {
-        let parts: Vec<_> = row.splitn(10, '|').collect();
+        let parts: Vec<_> = row.split('|').collect();
         let [_, _, rest @ ..] = parts.as_slice() else {
             return Err(out_of_form());
         };
         Self::of_parts(rest)
     }
 
-    /// Reads what `lua/stamp_conversation.lua` tells of one user: a row behind four other parts.
+    /// Reads what `lua/file_conversation.lua` takes of one user: a row behind four other parts.
     pub fn of_filing(filing: &[String]) -> Result<Self, Error> {
-        let parts: Vec<_> = filing.iter().skip(4).take(8).map(String::as_str).collect();
+        let parts: Vec<_> = filing.iter().skip(4).take(7).map(String::as_str).collect();
         Self::of_parts(&parts)
     }
 
     fn of_parts(parts: &[&str]) -> Result<Self, Error> {
-        let [unread, seqs @ .., muted, blocked, message] = parts else {
+        let [unread, seqs @ .., muted, blocked] = parts else {
             return Err(out_of_form());
         };
         let seq = |text: &&str| {
@@ -229,21 +228,26 @@ impl Row {
         };
         let seqs: Option<Vec<_>> = seqs.iter().map(seq).collect();
         let seqs = seqs.and_then(|seqs| <[Seq; 4]>::try_from(seqs).ok());
-        let last_message = (!message.is_empty()).then(|| StoredMessage((*message).to_owned()));
         Ok(Self {
             unread: unread.parse().map_err(|_| out_of_form())?,
             seqs: seqs.ok_or_else(out_of_form)?,
             muted: *muted == "1",
             blocked: *blocked == "1",
-            last_message,
         })
     }
 
-    /// What it says of the conversation with `peer`.
-    pub fn into_state(self, peer: UserId) -> ConversationState {
+    /// The seq of the newest message.
+    pub fn last_seq(&self) -> Seq {
+        self.seqs[0]
+    }
+
+    /// What it says of the conversation with `peer`. The newest message is JSON, or empty if there
+    /// is none to show.
+    pub fn into_state(self, peer: UserId, last_message: String) -> ConversationState {
+        let last_message = (!last_message.is_empty()).then_some(StoredMessage(last_message));
         let [last_seq, read_seq, peer_read_seq, peer_delivered_seq] = self.seqs;
         // `sent_at` is one of the fixed members in front, so the first of that name is it.
-        let sent_at = self.last_message.as_ref().and_then(|message| {
+        let sent_at = last_message.as_ref().and_then(|message| {
             message
                 .0
                 .split_once(r#""sent_at":""#)?
@@ -254,7 +258,7 @@ impl Row {
         });
         ConversationState {
             peer,
-            last_message: self.last_message,
+            last_message,
             unread_count: self.unread,
             last_seq,
             read_seq,

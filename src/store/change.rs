@@ -68,9 +68,12 @@ impl Store {
         act: Act<'_>,
         args: &[&str],
     ) -> Result<Charged<ConversationState>, Error> {
-        let state = self.change::<Vec<String>>(script, act, None, args).await?;
+        let state = self
+            .change::<(Vec<String>, String)>(script, act, None, args)
+            .await?;
         let peer = act.peer.clone();
-        state.try_map(|filing| Row::of_filing(&filing).map(|row| row.into_state(peer)))
+        state
+            .try_map(|(filing, last)| Row::of_filing(&filing).map(|row| row.into_state(peer, last)))
     }
 
     /// The keys of a conversation and of both its users, in the order of `store::compose::shape`.

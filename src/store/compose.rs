@@ -66,35 +66,30 @@ pub(super) struct Parts {
 /// Work that changes a conversation: the change gets its version, and is filed with and told to
 /// the users it concerns. Work whose reply is nil is answered with the state of the conversation.
 pub(super) fn change(parts: &Parts, work: &str) -> String {
-    let first = CONVERSATION_KEYS + 1;
-    let second = first + USER_KEYS;
+    let users = CONVERSATION_KEYS..CONVERSATION_KEYS + 2 * USER_KEYS;
+    let names: Vec<_> = users.map(|key| format!("KEYS[{}]", key + 1)).collect();
+    let (first, second) = names.split_at(USER_KEYS);
     format!(
         "{}
 local pair, first, second, journal_limit, keep, since = unpack(ARGV)
-local conversation = {{unpack(KEYS, 1, {CONVERSATION_KEYS})}}
 local own = {{unpack(ARGV, {})}}
 local state, reply, change = {{}}, nil, nil
-local meta = redis.call('HGETALL', conversation[3])
+local meta = redis.call('HGETALL', KEYS[3])
 for i = 1, #meta, 2 do state[meta[i]] = meta[i + 1] end
 {}{}{}{}{}
-reply, change = work(conversation, own)
+reply, change = work(KEYS, own)
 if type(reply) == 'table' and reply.err then return reply end
 if change and (keep ~= '0' or since ~= '') then
-  local _, counted = trim_conversation(conversation, {{keep, since, 16}})
+  local _, counted = trim_conversation(KEYS, {{keep, since, 16}})
   if counted then change.only = nil end
 end
 if not change and reply ~= nil then return reply end
-local views = stamp_conversation(conversation, {{pair, first, second}})
-local function file(user, view, keys)
-  if change and (change.only or user) == user then
-    view[13], view[14], view[15] = change.kind, change.members, journal_limit
-    file_conversation(keys, view)
-  end
-end
-file(first, views[1], {{unpack(KEYS, {first}, {})}})
-file(second, views[2], {{unpack(KEYS, {second}, {})}})
-if reply == nil then return views[own[1] == first and 1 or 2] end
-return reply
+local views = stamp_conversation(KEYS, {{pair, first, second, journal_limit}})
+if change and change.only ~= second then file_conversation({{{}}}, views[1]) end
+if change and change.only ~= first then file_conversation({{{}}}, views[2]) end
+if reply ~= nil then return reply end
+local view = views[own[1] == first and 1 or 2]
+return {{view, view[4] ~= '0' and redis.call('LINDEX', KEYS[1], '0') or ''}}
 ",
         shebang(work),
         CHANGE_ARGS + 1,
@@ -103,7 +98,7 @@ return reply
         function("stamp_conversation", parts.stamp_conversation),
         function("file_conversation", parts.file_conversation),
         function("work", work),
-        second - 1,
-        second + USER_KEYS - 1,
+        first.join(", "),
+        second.join(", "),
     )
 }

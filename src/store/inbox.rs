@@ -1,9 +1,9 @@
 //! Inboxes in Redis.
 
-use super::script::{COUNT_UNREAD, LIST_CONVERSATIONS};
+use super::script::{COUNT_UNREAD, LIST_CONVERSATIONS, READ_LAST_MESSAGES};
 use super::{Charged, Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{Inbox, InboxCursor, InboxQuery, Row, UnreadTotals, UserId};
+use crate::model::{Inbox, InboxCursor, InboxQuery, Pair, Row, Seq, UnreadTotals, UserId};
 use crate::rate::Charge;
 
 /// Conversations that one call looks at, at most, for those with unread messages. A page may so be
@@ -32,22 +32,46 @@ impl Store {
         let reply = self
             .run_charged::<Reply>(&LIST_CONVERSATIONS, charge, &keys, &args)
             .await?;
-        reply.try_map(|(total, unread_conversations, cursor, pairs, rows)| {
+        let (_, _, _, pairs, rows) = &reply.value;
+        let peers = pairs.iter().map(|pair| reply::peer(pair, user));
+        let peers = peers.collect::<Result<Vec<_>, _>>()?;
+        let rows = rows.iter().map(|row| Row::parse(row));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let seqs: Vec<_> = rows.iter().map(Row::last_seq).collect();
+        let last = self.read_last_messages(user, &peers, &seqs).await?;
+        reply.try_map(|(total, unread_conversations, cursor, ..)| {
             let totals = UnreadTotals {
                 total_unread_count: total,
                 unread_conversations,
             };
-            let rows = pairs.iter().zip(&rows);
-            let states =
-                rows.map(|(pair, row)| Ok(Row::parse(row)?.into_state(reply::peer(pair, user)?)));
+            let rows = rows.into_iter().zip(peers).zip(last);
+            let states = rows.map(|((row, peer), last)| row.into_state(peer, last));
             let cursor = (!cursor.is_empty()).then_some(cursor);
             let next_cursor = cursor.map(InboxCursor::try_from).transpose();
             Ok(Inbox {
-                conversations: states.collect::<Result<_, Error>>()?,
+                conversations: states.collect(),
                 totals,
                 next_cursor: next_cursor.map_err(|why| Error::new(Code::Internal, why))?,
             })
         })
+    }
+
+    /// The messages that stand last in a user's rows, as they now are. They live with their
+    /// conversations and not in the rows, which every message writes for both its users.
+    pub async fn read_last_messages(
+        &self,
+        user: &UserId,
+        peers: &[UserId],
+        seqs: &[Seq],
+    ) -> Result<Vec<String>, Error> {
+        if peers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pairs = peers.iter().map(|peer| Pair::of(user, peer));
+        let keys: Vec<_> = pairs.map(|pair| self.keys.messages(&pair)).collect();
+        let seqs: Vec<_> = seqs.iter().map(|seq| seq.get().to_string()).collect();
+        let args: Vec<_> = seqs.iter().map(String::as_bytes).collect();
+        self.run(&READ_LAST_MESSAGES, &keys, &args).await
     }
 
     /// How much a user has not read, over all conversations. One lookup, whatever the inbox.

@@ -7,7 +7,7 @@
 //! | `dm:{c}:meta:<pair>` | hash: `seq`, `ver`, `active` (version of the last message), `read:<user>`, `seen:<user>` (what the peer was told of reading, where it is more), `delivered:<user>`, `blocked:<user>`, `muted:<user>`, `floor:<user>` (cleared up to), `imported` | conversation | never | `stamp_conversation`, `flag_conversation` |
 //! | `dm:{c}:retry:<pair>:<sender>:<key>` | string: fingerprint and seq of what an idempotency key produced | conversation | 24 h | `send_message` |
 //! | `dm:{u}:inbox:<user>` | zset: pair -> `active`: the order of the inbox | user | never | `file_conversation`, `forget_conversation` |
-//! | `dm:{u}:conversations:<user>` | hash: pair -> row; `totals`: useq, epoch, unread messages and conversations with some | user | never | `file_conversation`, `forget_conversation` |
+//! | `dm:{u}:conversations:<user>` | hash: pair -> row; `totals`: useq, epoch, unread messages, conversations with some, whether there is a journal | user | never | `open_stream`, `file_conversation`, `forget_conversation` |
 //! | `dm:{u}:journal:<user>` | list: the last events, newest first, of a user who listens | user | 7 days after the last connection | `open_stream`, `file_conversation`, `renew_presence`, `forget_conversation` |
 //! | `dm:{u}:live:<user>` | channel: the events of a user | user | - | `file_conversation`, `announce_typing` |
 //! | `dm:{u}:presence:<user>` | zset: process -> when the user was last connected to it; `` -> when the user left; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_conversation` |

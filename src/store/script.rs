@@ -75,6 +75,7 @@ scripts! {
     OPEN_STREAM         "open_stream"         alone;
     READ_CONVERSATION   "read_conversation"   change;
     READ_EVENTS         "read_events"         alone;
+    READ_LAST_MESSAGES  "read_last_messages"  alone;
     READ_MESSAGE        "read_message"        alone;
     READ_PRESENCE       "read_presence"       alone;
     REDEEM_TICKET       "redeem_ticket"       alone;

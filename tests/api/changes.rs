@@ -148,7 +148,7 @@ fn nobody_with_a_journal_has_none_and_one_with_a_journal_keeps_512_events() {
     let (_server, mut redis) = conversation();
     let [.., journal, _] = keys_of_user("b");
     assert_eq!(redis.exists(&journal), Ok(false), "b never listened");
-    let _: () = redis.lpush(&journal, "seed").unwrap();
+    lua::open_journal(&mut redis, "b");
     for _ in 0..600 {
         send(&mut redis, "a", "b", "").unwrap();
     }
@@ -157,6 +157,24 @@ fn nobody_with_a_journal_has_none_and_one_with_a_journal_keeps_512_events() {
     assert!(newest.contains(r#""last_seq":604"#), "{newest}");
     let [.., of_a, _] = keys_of_user("a");
     assert_eq!(redis.exists(&of_a), Ok(false));
+}
+
+#[test]
+fn one_whose_journal_is_gone_no_longer_listens() {
+    let (_server, mut redis) = conversation();
+    let [_, conversations, journal, _] = keys_of_user("b");
+    let listens = |redis: &mut Connection| {
+        send(redis, "a", "b", "").unwrap();
+        let totals: String = redis.hget(&conversations, "totals").unwrap();
+        totals.ends_with("|1")
+    };
+    assert!(!listens(&mut redis));
+    lua::open_journal(&mut redis, "b");
+    assert!(listens(&mut redis));
+    let _: () = redis.del(&journal).unwrap();
+    assert!(!listens(&mut redis));
+    assert_eq!(redis.exists(&journal), Ok(false));
+    assert_eq!(totals(&mut redis, "b"), (6, 1), "and counts as before");
 }
 
 #[test]
@@ -184,9 +202,9 @@ fn filing_may_be_repeated_late_and_out_of_order() {
         let mut eval = redis::cmd("EVAL");
         eval.arg(source).arg(4).arg(&keys_of_user("b"));
         eval.arg(&[
-            "a:b", "a", &ver, &ver, &unread, "9", "0", "0", "0", "0", "0", "{}",
+            "a:b", "a", &ver, &ver, &unread, "9", "0", "0", "0", "0", "0",
         ]);
-        eval.arg(&["message.created", "", "512"]).query(redis)
+        eval.arg(&["message.created", "{}", "512"]).query(redis)
     };
     let server = RedisServer::volatile();
     let mut redis = server.connect();

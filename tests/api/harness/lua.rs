@@ -70,6 +70,19 @@ pub fn keys_of_user(user: &str) -> [String; 4] {
     ]
 }
 
+/// Makes a user one who listens, as a device does that connects: with a journal, and a note of it
+/// in the totals.
+pub fn open_journal(redis: &mut redis::Connection, user: &str) {
+    const OPEN: &str = "
+        local totals = redis.call('HGET', KEYS[1], 'totals') or '0|1|0|0|0'
+        redis.call('HSET', KEYS[1], 'totals', string.sub(totals, 1, -2) .. '1')
+        redis.call('LPUSH', KEYS[2], '{}')";
+    let [_, conversations, journal, _] = keys_of_user(user);
+    let mut open = cmd("EVAL");
+    open.arg(OPEN).arg(2).arg(conversations).arg(journal);
+    open.exec(redis).unwrap();
+}
+
 /// A message as `send_message` takes it: from its second member on.
 pub fn draft(from: &str, to: &str, body: &str) -> String {
     let sent_at = "2026-01-31T12:00:00.000Z";
