@@ -2,7 +2,7 @@
 -- Files how a user sees a conversation into the user's inbox, and tells the user's devices.
 -- Takes absolute state and keeps the newer one, so it may be repeated, late or out of order.
 --
--- Returns  [useq, total]  the number of this change for the user, unread messages of all conversations
+-- Returns  useq  the number of this change for the user, or of the last one if it is not newer
 
 local inbox          = KEYS[1]  -- zset    pair -> version of its last message: the order of the inbox
 local conversations  = KEYS[2]  -- hash    pair -> row; totals: useq|epoch|total|unread conversations|listening
@@ -21,7 +21,7 @@ local muted          = ARGV[10] -- flag    1 if the user muted the conversation
 local blocked        = ARGV[11] -- flag    1 if the user blocked the peer
 local kind           = ARGV[12] -- string  what changed, as the event says it
 local message        = ARGV[13] -- string  the message that changed, as JSON; empty if none did
-local journal_limit  = ARGV[14] -- integer events to keep
+local journal_limit  = ARGV[14] -- integer events to keep, at least
 
 local stored = redis.call('HMGET', conversations, 'totals', pair)
 local prev, epoch, total, with_unread, listening =
@@ -32,7 +32,7 @@ local old_ver, old_unread = string.match(stored[2] or '0|0|0|', '^(%d+)|%d+|(%d+
 -- what is newer than all that was filed is newer than what was filed of this conversation.
 local useq = ver
 if tonumber(prev) >= tonumber(ver) then
-  if tonumber(old_ver) >= tonumber(ver) then return {prev, total} end
+  if tonumber(old_ver) >= tonumber(ver) then return prev end
   useq = string.format('%d', prev + 1)
 end
 if unread ~= old_unread then
@@ -53,7 +53,8 @@ if listening == '1' then
   if events == 0 then
     listening = '0'
   else
-    if events > tonumber(journal_limit) then redis.call('LTRIM', journal, 0, journal_limit - 1) end
+    -- Not at every event: dropping one is a call like any other.
+    if events % 64 == 0 then redis.call('LTRIM', journal, 0, journal_limit - 1) end
     redis.call('PUBLISH', live, event)
   end
 end
@@ -68,4 +69,4 @@ if active == '0' then
 else
   redis.call('ZADD', inbox, active, pair)
 end
-return {useq, total}
+return useq

@@ -5,7 +5,7 @@
 --
 -- Returns  [events, more]  as JSON; 1 if there are more
 
-local conversations = KEYS[1] -- hash    totals: useq|epoch|total|unread conversations|journal; a row a conversation
+local conversations = KEYS[1] -- hash    totals: useq|epoch|total|unread conversations|listening; a row a conversation
 local journal       = KEYS[2] -- list    the last events, newest first; the oldest may be a mere cursor
 local user          = ARGV[1] -- string  user id
 local epoch         = ARGV[2] -- integer epoch of the cursor

@@ -12,7 +12,7 @@ local meta          = KEYS[3] -- hash    everything else of the pair
 local pair          = ARGV[1] -- string  the two users, sorted and joined
 local first         = ARGV[2] -- string  user id
 local second        = ARGV[3] -- string  user id
-local journal_limit = ARGV[4] -- integer events to keep of each user
+local journal_limit = ARGV[4] -- integer events to keep of each user, at least
 
 local kind, message = '', ''
 if change then
@@ -27,20 +27,21 @@ end
 local counts = redis.call('HMGET', unread, first, second)
 local ver, active, seq = state.ver or '0', state.active or '0', state.seq or '0'
 
--- The further one of two positions; most often there is only one.
-local function further(one, other)
-  if not one or not other then return one or other or '0' end
-  return tonumber(one) < tonumber(other) and other or one
-end
-
-local function view(user, peer, count)
-  local peer_read = further(state['read:' .. peer], state['seen:' .. peer])
+local views = {}
+for place = 1, 2 do
+  local user, peer = first, second
+  if place == 2 then user, peer = second, first end
+  -- What the peer has read was told once and stays so, and was delivered.
+  local read, seen, delivered = state['read:' .. peer] or '0', state['seen:' .. peer], state['delivered:' .. peer]
+  if seen and tonumber(seen) > tonumber(read) then read = seen end
+  if not delivered or tonumber(delivered) < tonumber(read) then delivered = read end
   local floor = state['floor:' .. user]
   local cleared = floor and tonumber(floor) >= tonumber(seq)
-  return {
-    pair, peer, ver, cleared and '0' or active, count or '0', seq,
-    state['read:' .. user] or '0', peer_read, further(state['delivered:' .. peer], peer_read),
-    state['muted:' .. user] or '0', state['blocked:' .. user] or '0', kind, message, journal_limit,
+  views[place] = {
+    pair, peer, ver, cleared and '0' or active, counts[place] or '0', seq,
+    state['read:' .. user] or '0', read, delivered,
+    state['muted:' .. user] or '0', state['blocked:' .. user] or '0',
+    kind, message, journal_limit,
   }
 end
-return {view(first, second, counts[1]), view(second, first, counts[2])}
+return views

@@ -29,10 +29,10 @@
 //! all or nothing: `send_message` gives it its `seq`, puts it in front of the list of its pair and
 //! counts it as unread; `stamp_conversation` gives the conversation its next version;
 //! `file_conversation` files what each of the two users now sees into their inbox, with the totals
-//! of their badge, writes it into their journal and publishes it. There the hub of each process
-//! hears it and takes it to the devices ([`realtime`]). Every other change of a conversation is the
-//! same with another first part (`src/store/compose.rs`). What was stored is what every later
-//! answer holds, byte for byte.
+//! of their badge, and, if they listen, writes it into their journal and publishes it. There the hub
+//! of each process hears it and takes it to the devices ([`realtime`]). Every other change of a
+//! conversation is the same with another first part (`src/store/compose.rs`). What was stored is
+//! what every later answer holds, byte for byte.
 //!
 //! # Deliberately absent
 //!

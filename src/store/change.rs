@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::{ConversationState, IdempotencyKey, Pair, Row, UserId};
 use crate::rate::Charge;
 
-/// Events that a user's journal keeps: what a device that was away briefly resumes from.
+/// Events that a user's journal keeps at least: what a device that was away briefly resumes from.
 const JOURNAL_LIMIT: &str = "512";
 
 /// Who changes which conversation, at whose cost.

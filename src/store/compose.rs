@@ -71,7 +71,7 @@ pub(super) fn change(parts: &Parts, work: &str) -> String {
     let (first, second) = names.split_at(USER_KEYS);
     format!(
         "{}
-local pair, first, second, journal_limit, keep, since = unpack(ARGV)
+local _, first, second, _, keep, since = unpack(ARGV)
 local own = {{unpack(ARGV, {})}}
 local state, reply, change = {{}}, nil, nil
 local meta = redis.call('HGETALL', KEYS[3])
@@ -84,7 +84,7 @@ if change and (keep ~= '0' or since ~= '') then
   if counted then change.only = nil end
 end
 if not change and reply ~= nil then return reply end
-local views = stamp_conversation(KEYS, {{pair, first, second, journal_limit}})
+local views = stamp_conversation(KEYS, ARGV)
 if change and change.only ~= second then file_conversation({{{}}}, views[1]) end
 if change and change.only ~= first then file_conversation({{{}}}, views[2]) end
 if reply ~= nil then return reply end

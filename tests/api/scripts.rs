@@ -218,6 +218,23 @@ fn read_conversation_copes_with_a_trimmed_tail() {
 }
 
 #[test]
+fn read_last_messages_reads_what_stood_last_when_the_rows_were_read() {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    let [messages, _, _] = keys("a", "b");
+    for _ in 0..4 {
+        send(&mut redis, "a", "b", "").unwrap();
+    }
+    let _: () = redis.ltrim(&messages, 0, 1).unwrap();
+    let keys = [messages.as_str(), &messages, &messages, &messages, "none"];
+    let seqs = ["4", "3", "2", "5", "1"];
+    let found: Vec<String> = call(&mut redis, "read_last_messages", &keys, &seqs).unwrap();
+    let message = |seq: u64| [format!(r#"{{"seq":{seq},"#), draft("a", "b", "hi")].concat();
+    assert_eq!(found[..2], [message(4), message(3)]);
+    assert_eq!(found[2..], ["", "", ""], "dropped, not there yet, no list");
+}
+
+#[test]
 fn open_store_claims_an_empty_store_and_leaves_an_old_one_alone() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();

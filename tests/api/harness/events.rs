@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{Connection, cmd};
 use serde_json::{Value, json};
 
-use super::lua::{keys_of_user, open_journal};
+use super::lua::{keys_of_user, open_stream};
 use super::redis_server::connect;
 
 /// Listens to the channel of one user.
@@ -19,7 +19,7 @@ impl Listener {
     pub fn of(redis_url: &str, user: &str) -> Self {
         let [.., channel] = keys_of_user(user);
         let mut subscription = connect(redis_url);
-        open_journal(&mut subscription, user);
+        open_stream(&mut subscription, user);
         let patience = Some(Duration::from_secs(10));
         subscription.set_read_timeout(patience).unwrap();
         let subscribe = cmd("SUBSCRIBE").arg(&channel).get_packed_command();

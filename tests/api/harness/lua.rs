@@ -70,16 +70,12 @@ pub fn keys_of_user(user: &str) -> [String; 4] {
     ]
 }
 
-/// Makes a user one who listens, as a device does that connects: with a journal, and a note of it
-/// in the totals.
-pub fn open_journal(redis: &mut redis::Connection, user: &str) {
-    const OPEN: &str = "
-        local totals = redis.call('HGET', KEYS[1], 'totals') or '0|1|0|0|0'
-        redis.call('HSET', KEYS[1], 'totals', string.sub(totals, 1, -2) .. '1')
-        redis.call('LPUSH', KEYS[2], '{}')";
+/// Makes a user one who listens, as a device does that connects.
+pub fn open_stream(redis: &mut redis::Connection, user: &str) {
     let [_, conversations, journal, _] = keys_of_user(user);
     let mut open = cmd("EVAL");
-    open.arg(OPEN).arg(2).arg(conversations).arg(journal);
+    open.arg(source("open_stream")).arg(2);
+    open.arg(conversations).arg(journal).arg(3600);
     open.exec(redis).unwrap();
 }
 
