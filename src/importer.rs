@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::{Client, StatusCode};
-use url::Url;
+use reqwest::{Method, StatusCode};
 
+use crate::client::Service;
 use crate::model::Import;
 
 /// Lines of a batch, at most.
@@ -16,7 +16,7 @@ const BATCH_LINES: usize = 5_000;
 /// Bytes of a batch, about. The service takes twice as much.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// How long the service may take for a batch.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a batch is sent again whose outcome is not known. The service recognizes it.
 const ATTEMPTS: u32 = 10;
 
@@ -37,16 +37,11 @@ pub enum ImportError {
 }
 
 /// Sends a file and shows how far it is.
-pub async fn import(file: &Path, service: &Url, key: Option<&str>) -> Result<Import, ImportError> {
+pub async fn import(file: &Path, service: &Service) -> Result<Import, ImportError> {
     let unreadable = |e| ImportError::File(file.display().to_string(), e);
     let opened = File::open(file).map_err(unreadable)?;
     let size = opened.metadata().map_err(unreadable)?.len();
     let mut lines = BufReader::new(opened);
-    let target = Target {
-        client: Client::builder().timeout(PATIENCE).build()?,
-        service,
-        key,
-    };
     let bar = ProgressBar::new(size);
     // The template is a constant, so it cannot be wrong.
     if let Ok(style) =
@@ -62,7 +57,7 @@ pub async fn import(file: &Path, service: &Url, key: Option<&str>) -> Result<Imp
             return Ok(done);
         }
         bar.inc(batch.len() as u64);
-        let some = target.send(batch, line).await?;
+        let some = send(service, batch, line).await?;
         done.imported += some.imported;
         done.skipped += some.skipped;
         line += count;
@@ -90,58 +85,43 @@ fn batch(lines: &mut impl BufRead) -> io::Result<(Vec<u8>, u64)> {
     Ok((batch, count as u64))
 }
 
-/// The service, and what it asks for.
-struct Target<'a> {
-    client: Client,
-    service: &'a Url,
-    key: Option<&'a str>,
+/// Sends a batch until its outcome is known.
+async fn send(service: &Service, batch: Vec<u8>, line: u64) -> Result<Import, ImportError> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let outcome = send_once(service, batch.clone()).await;
+        let pause = match &outcome {
+            Ok((status, _))
+                if status.is_server_error() && *status != StatusCode::INSUFFICIENT_STORAGE =>
+            {
+                true
+            }
+            Ok(_) => false,
+            Err(_) => true,
+        };
+        if pause && attempt < ATTEMPTS {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            continue;
+        }
+        let (status, answer) = outcome?;
+        return match serde_json::from_str(&answer) {
+            Ok(import) if status.is_success() => Ok(import),
+            _ => Err(ImportError::Refused {
+                line,
+                status,
+                answer,
+            }),
+        };
+    }
 }
 
-impl Target<'_> {
-    /// Sends a batch until its outcome is known.
-    async fn send(&self, batch: Vec<u8>, line: u64) -> Result<Import, ImportError> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let outcome = self.send_once(batch.clone()).await;
-            let pause = match &outcome {
-                Ok((status, _))
-                    if status.is_server_error() && *status != StatusCode::INSUFFICIENT_STORAGE =>
-                {
-                    true
-                }
-                Ok(_) => false,
-                Err(_) => true,
-            };
-            if pause && attempt < ATTEMPTS {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
-            let (status, answer) = outcome?;
-            return match serde_json::from_str(&answer) {
-                Ok(import) if status.is_success() => Ok(import),
-                _ => Err(ImportError::Refused {
-                    line,
-                    status,
-                    answer,
-                }),
-            };
-        }
-    }
-
-    async fn send_once(&self, batch: Vec<u8>) -> Result<(StatusCode, String), reqwest::Error> {
-        let url = format!(
-            "{}/messages/batch",
-            self.service.as_str().trim_end_matches('/')
-        );
-        let mut request = self
-            .client
-            .post(url)
-            .header("content-type", "application/x-ndjson");
-        if let Some(key) = self.key {
-            request = request.bearer_auth(key);
-        }
-        let response = request.body(batch).send().await?;
-        Ok((response.status(), response.text().await?))
-    }
+async fn send_once(service: &Service, batch: Vec<u8>) -> reqwest::Result<(StatusCode, String)> {
+    let response = service
+        .request(Method::POST, "/messages/batch")
+        .header("content-type", "application/x-ndjson")
+        .body(batch)
+        .send()
+        .await?;
+    Ok((response.status(), response.text().await?))
 }

@@ -11,7 +11,8 @@
 //! | [`http`] | the only module that knows actix: routes, extractors, problem documents |
 //! | [`realtime`] | live delivery without sockets: who is connected, what a connection does next |
 //! | [`store`] | the only module that knows Redis: keys, the connection, a method a script |
-//! | [`importer`] | `duologue import`: a client of the service |
+//! | [`importer`] | `duologue import` |
+//! | [`client`] | the service as its own tools reach it |
 //! | [`redis_process`] | the private Redis: started, watched, restarted, stopped |
 //! | [`auth`] | who calls and what they may do: tokens, service keys, key sets |
 //! | [`model`] | the words of the trade as types: user, pair, message, conversation |
@@ -41,6 +42,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod client;
 pub mod config;
 pub mod error;
 pub mod http;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use duologue::app::App;
 use duologue::auth::{Issuance, generate_key};
+use duologue::client::Service;
 use duologue::config::{Command, Config};
 use duologue::importer;
 use duologue::model::UserId;
@@ -35,7 +36,7 @@ async fn main() -> ExitCode {
     let outcome = match &config.command {
         Some(Command::Token { sub, ttl }) => print_token(&config, sub.clone(), *ttl),
         Some(Command::Key) => print_key(),
-        Some(Command::Import { file, url, key }) => import(file, url, key.as_deref()).await,
+        Some(Command::Import { file, url, key }) => import(file, url.clone(), key.clone()).await,
         None => run(config).await,
     };
     match outcome {
@@ -87,9 +88,9 @@ fn print_token(config: &Config, sub: UserId, ttl: Duration) -> Outcome {
 }
 
 /// `duologue import`.
-async fn import(file: &Path, url: &Url, key: Option<&str>) -> Outcome {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let done = importer::import(file, url, key).await?;
+async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
+    let service = Service::new(url, key, importer::PATIENCE)?;
+    let done = importer::import(file, &service).await?;
     println!("{} imported, {} skipped", done.imported, done.skipped);
     Ok(())
 }

@@ -100,7 +100,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/metrics.rs", &["error"]),
     ("src/error.rs", &["rate"]),
     ("src/rate.rs", &[]),
-    ("src/importer.rs", &["model"]),
+    ("src/importer.rs", &["client", "model"]),
+    ("src/client.rs", &[]),
     ("src/main.rs", &[]),
     ("src/lib.rs", &[]),
 ];
