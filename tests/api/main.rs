@@ -23,6 +23,7 @@ mod limits;
 mod live;
 mod logs;
 mod messages;
+mod mirror;
 mod model;
 mod network;
 mod openapi;

@@ -14,6 +14,7 @@ use reqwest::{Certificate, Client};
 
 use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with};
 use crate::harness::authority::Authority;
+use crate::harness::door::Door;
 use crate::harness::redis_server::RedisServer;
 use crate::harness::{TestApp, client_builder, eventually, keys, refusal_to_start, spawn_app_with};
 
@@ -52,6 +53,18 @@ async fn https_is_served_with_the_certificate_given_and_nothing_without() {
     assert!(!is_served(&trusting(&[&stranger]), &app).await);
     let plain = url.replace("https://", "http://");
     assert!(client.get(plain).send().await.is_err(), "no plain HTTP");
+}
+
+#[tokio::test]
+async fn devices_connect_over_tls() {
+    let authority = Authority::new();
+    let app = serve(&authority);
+    let door = Door::of(&app.address).client(trusting(&[&authority]));
+    let door = door.bearer(SERVICE_KEY);
+    let mut alice = door.clone().user("alice").connect(None).await;
+    let mut bob = door.user("bob").connect(None).await;
+    let sent = alice.send("bob", "hi").await;
+    assert_eq!(bob.next().await["message"], sent);
 }
 
 #[tokio::test]

@@ -1,5 +1,4 @@
 //! How a client reaches a service, through which of the three doors, and as whom.
-#![allow(dead_code)]
 
 use reqwest::Client;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;

@@ -1,5 +1,4 @@
 //! A listener to server-sent events, as docs/live.md and the HTML standard (section 9.2) have them.
-#![allow(dead_code)]
 
 use std::time::Duration;
 

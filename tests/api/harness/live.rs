@@ -1,5 +1,4 @@
 //! Devices: WebSocket clients that listen and speak as docs/live.md has it.
-#![allow(dead_code)]
 
 use std::collections::VecDeque;
 use std::fmt;

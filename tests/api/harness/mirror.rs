@@ -1,6 +1,5 @@
 //! A client that keeps everything its user can see, by doing what docs/live.md tells clients to do
 //! and nothing else. What it then holds must be what the service answers when it is asked.
-#![allow(dead_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

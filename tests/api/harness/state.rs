@@ -1,5 +1,4 @@
 //! What a user can see, and how it is read with nothing but `GET`s.
-#![allow(dead_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
