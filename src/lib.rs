@@ -11,6 +11,7 @@
 //! | [`http`] | the only module that knows actix: routes, extractors, problem documents |
 //! | [`realtime`] | live delivery without sockets: who is connected, what a connection does next |
 //! | [`store`] | the only module that knows Redis: keys, the connection, a method a script |
+//! | [`chat`] | `duologue chat`: one end of a conversation, in a terminal |
 //! | [`importer`] | `duologue import` |
 //! | [`client`] | the service as its own tools reach it |
 //! | [`redis_process`] | the private Redis: started, watched, restarted, stopped |
@@ -42,6 +43,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod chat;
 pub mod client;
 pub mod config;
 pub mod error;

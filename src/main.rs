@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use duologue::app::App;
 use duologue::auth::{Issuance, generate_key};
+use duologue::chat;
 use duologue::client::Service;
 use duologue::config::{Command, Config};
 use duologue::importer;
@@ -37,6 +38,12 @@ async fn main() -> ExitCode {
         Some(Command::Token { sub, ttl }) => print_token(&config, sub.clone(), *ttl),
         Some(Command::Key) => print_key(),
         Some(Command::Import { file, url, key }) => import(file, url.clone(), key.clone()).await,
+        Some(Command::Chat {
+            me,
+            peer,
+            url,
+            token,
+        }) => chat([me, peer], url.clone(), token.clone()).await,
         None => run(config).await,
     };
     match outcome {
@@ -93,6 +100,15 @@ async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
     let done = importer::import(file, &service).await?;
     println!("{} imported, {} skipped", done.imported, done.skipped);
     Ok(())
+}
+
+/// `duologue chat`.
+async fn chat([me, peer]: [&UserId; 2], url: Url, token: Option<String>) -> Outcome {
+    if me == peer {
+        return Err("a conversation is with somebody else".into());
+    }
+    let service = Service::new(url, token, chat::socket::PATIENCE)?;
+    Ok(chat::chat(service, me.as_str(), peer.as_str()).await?)
 }
 
 /// `duologue key`.

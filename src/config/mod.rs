@@ -117,6 +117,26 @@ pub enum Command {
         #[arg(long, value_name = "KEY", env = "DUOLOGUE_KEY", hide_env_values = true)]
         key: Option<String>,
     },
+    /// Talk to somebody, in the terminal; Ctrl-D ends it
+    Chat {
+        /// Who talks
+        #[arg(long = "as", value_name = "USER", value_parser = user)]
+        me: UserId,
+        /// To whom
+        #[arg(long = "with", value_name = "USER", value_parser = user)]
+        peer: UserId,
+        /// The service
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+        url: Url,
+        /// The user's token, or a service key, if the service asks for one
+        #[arg(
+            long,
+            value_name = "TOKEN",
+            env = "DUOLOGUE_TOKEN",
+            hide_env_values = true
+        )]
+        token: Option<String>,
+    },
 }
 
 /// When the private Redis flushes its append-only file.

@@ -15,6 +15,7 @@ pub mod redis_server;
 pub mod refused;
 pub mod signing;
 pub mod state;
+pub mod talker;
 pub mod wire;
 
 use std::net::SocketAddr;

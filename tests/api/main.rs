@@ -6,6 +6,7 @@ mod access;
 mod blocks;
 mod bodies;
 mod changes;
+mod chat;
 mod concurrency;
 mod conversations;
 mod credentials;

@@ -101,6 +101,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/error.rs", &["rate"]),
     ("src/rate.rs", &[]),
     ("src/importer.rs", &["client", "model"]),
+    ("src/chat/", &["client", "model"]),
     ("src/client.rs", &[]),
     ("src/main.rs", &[]),
     ("src/lib.rs", &[]),

@@ -16,6 +16,7 @@ use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with};
 use crate::harness::authority::Authority;
 use crate::harness::door::Door;
 use crate::harness::redis_server::RedisServer;
+use crate::harness::talker::Talker;
 use crate::harness::{TestApp, client_builder, eventually, keys, refusal_to_start, spawn_app_with};
 
 /// A client that trusts these authorities and no other.
@@ -65,6 +66,15 @@ async fn devices_connect_over_tls() {
     let mut bob = door.user("bob").connect(None).await;
     let sent = alice.send("bob", "hi").await;
     assert_eq!(bob.next().await["message"], sent);
+    // The program does so too, and trusts whom the machine trusts.
+    let (trusted, known) = (authority.path("ca.pem"), ("DUOLOGUE_TOKEN", SERVICE_KEY));
+    let trusting = [("SSL_CERT_FILE", &*trusted), known];
+    let mut carol = Talker::start_with(&app.address, "carol", "bob", &trusting);
+    carol.types("hello");
+    carol.shows("carol: hello");
+    let mut stranger = Talker::start_with(&app.address, "carol", "bob", &[known]);
+    assert_eq!(stranger.ended().code(), Some(1));
+    assert_eq!(stranger.said(), [] as [&str; 0]);
 }
 
 #[tokio::test]

@@ -98,7 +98,8 @@ impl Drop for Binary {
     }
 }
 
-fn wait(child: &mut Child, patience: Duration) -> ExitStatus {
+/// Waits for the end of a process.
+pub fn wait(child: &mut Child, patience: Duration) -> ExitStatus {
     let deadline = Instant::now() + patience;
     loop {
         if let Some(status) = child.try_wait().unwrap() {

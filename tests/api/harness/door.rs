@@ -1,8 +1,7 @@
 //! How a client reaches a service, through which of the three doors, and as whom.
 
+use duologue::chat::socket::upgrade;
 use reqwest::Client;
-use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use url::Url;
 
 use super::answer::Answer;
@@ -105,29 +104,18 @@ impl Door {
         &self,
         cursor: Option<&str>,
     ) -> Result<Result<Device, Answer>, reqwest::Error> {
-        let key = generate_key();
         let query: Vec<_> = cursor
             .map(|cursor| ("cursor", cursor))
             .into_iter()
             .collect();
-        let mut request = self
-            .live("/ws", &query)
-            .header("connection", "Upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", &key);
+        let mut request = self.live("/ws", &query);
         let offers = |(name, _): &(String, String)| name == "sec-websocket-protocol";
         if !self.headers.iter().any(offers) {
             request = request.header("sec-websocket-protocol", "duologue.v1");
         }
-        let response = request.send().await?;
-        if response.status() != 101 {
-            return Ok(Err(Answer::of(response).await));
-        }
-        let header = |name| response.headers().get(name).map(|v| v.to_str().unwrap());
-        let accepted = derive_accept_key(key.as_bytes());
-        assert_eq!(header("sec-websocket-accept"), Some(&*accepted));
-        let protocol = header("sec-websocket-protocol").map(str::to_owned);
-        Ok(Ok(Device::greet(response.upgrade().await?, protocol).await))
+        Ok(match upgrade(request).await? {
+            Ok(upgraded) => Ok(Device::greet(upgraded).await),
+            Err(response) => Err(Answer::of(response).await),
+        })
     }
 }

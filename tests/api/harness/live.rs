@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+use duologue::chat::socket::Upgrade;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Upgraded;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::TestApp;
@@ -59,11 +59,11 @@ impl Device {
     }
 
     /// Waits for the hello.
-    pub async fn greet(stream: Upgraded, protocol: Option<String>) -> Self {
+    pub async fn greet(Upgrade { protocol, socket }: Upgrade) -> Self {
         let mut device = Self {
             hello: Value::Null,
             protocol,
-            socket: WebSocketStream::from_raw_socket(stream, Role::Client, None).await,
+            socket,
             backlog: VecDeque::new(),
             asked: 0,
         };

@@ -1,0 +1,231 @@
+//! What a chat does because of what happens, without a service.
+
+use duologue::chat::ChatError;
+use duologue::chat::happening::Happened;
+use duologue::chat::session::Session;
+use serde_json::{Value, json};
+
+use super::played::{NOTHING, Played, created, event, hello, message};
+
+#[test]
+fn what_is_typed_is_said_one_line_after_the_other_and_shown_once_it_is_stored() {
+    let mut alice = Played::begun();
+    assert_eq!(alice.types("one"), [r#"say send "one""#]);
+    assert_eq!(
+        alice.types("two"),
+        NOTHING,
+        "not before the first is stored"
+    );
+    assert_eq!(alice.types("  "), NOTHING, "nothing to say");
+    // The event may come before the answer, or after it.
+    let one = message(1, "alice", "one");
+    assert_eq!(alice.hears(created("1-1", &one)), ["alice: one"]);
+    let answer = json!({"message": one});
+    assert_eq!(alice.is_answered("ack", &answer), [r#"say send "two""#]);
+    let two = message(2, "alice", "two");
+    let answer = json!({"message": two, "replayed": true});
+    assert_eq!(alice.is_answered("ack", &answer), ["alice: two"]);
+    assert_eq!(alice.hears(created("1-2", &two)), NOTHING);
+}
+
+#[test]
+fn what_was_not_answered_is_said_again_under_its_key() {
+    let mut alice = Played::begun();
+    alice.types("one");
+    let first = alice.said.last().unwrap().clone();
+    assert_eq!(
+        alice.loses(None),
+        ["reconnecting…", "connect at 1-0 after 1"]
+    );
+    assert_eq!(alice.types("two"), NOTHING);
+    assert_eq!(alice.loses(None), ["connect at 1-0 after 2"]);
+    assert_eq!(alice.hears(hello("1-0")), ["back", r#"say send "one""#]);
+    assert_eq!(alice.said.last(), Some(&first));
+    // A service that is busy is asked again; one that refuses is not.
+    let busy = json!({"problem": {"status": 503, "detail": "busy"}});
+    assert_eq!(alice.is_answered("error", &busy), NOTHING);
+    assert_eq!(alice.take(Happened::Second), NOTHING);
+    assert_eq!(alice.take(Happened::Second), [r#"say send "one""#]);
+    let blocked = json!({"problem": {"status": 403, "detail": "no"}});
+    assert_eq!(
+        alice.is_answered("error", &blocked),
+        ["not sent: “one”: no", r#"say send "two""#]
+    );
+}
+
+#[test]
+fn each_message_is_shown_once_in_order_and_told_as_read() {
+    let mut alice = Played::begun();
+    let [one, two, three] = [1, 2, 3].map(|seq| message(seq, "bob", &format!("no {seq}")));
+    let shown = ["bob: no 1", "say delivered 1", "say read 1"];
+    assert_eq!(alice.hears(created("1-1", &one)), shown);
+    assert_eq!(
+        alice.hears(created("1-1", &one)),
+        NOTHING,
+        "an event may come twice"
+    );
+    // Two was never told: that is looked up, and three waits.
+    assert_eq!(alice.hears(created("1-3", &three)), ["read after 1"]);
+    let page = alice.page(&[two, three.clone()], 3, None);
+    assert_eq!(page, ["bob: no 2", "bob: no 3"], "a receipt is under way");
+    let answered = alice.hears(json!({"type": "ack", "ref": "read"}));
+    assert_eq!(answered, ["say delivered 3", "say read 3"]);
+    assert_eq!(alice.hears(created("1-3", &three)), NOTHING);
+    assert_eq!(alice.hears(event("typing", "1-3", &json!({}))), NOTHING);
+    let of_another = json!({"peer": "carol", "message": message(9, "carol", "hi")});
+    assert_eq!(
+        alice.hears(event("message.created", "1-4", &of_another)),
+        NOTHING
+    );
+    assert_eq!(
+        alice.loses(Some(1012)),
+        ["reconnecting…", "connect at 1-4 after 0"]
+    );
+}
+
+#[test]
+fn what_was_missed_is_read_until_there_is_no_more() {
+    let mut alice = Played::begun();
+    let one = message(1, "bob", "one");
+    alice.hears(created("1-1", &one));
+    alice.hears(json!({"type": "ack", "ref": "read"}));
+    let changed = event("conversation.changed", "1-9", &json!({"last_seq": 4}));
+    assert_eq!(alice.hears(changed), ["read after 1"]);
+    // While it is read, the next one comes.
+    let five = message(5, "bob", "five");
+    assert_eq!(alice.hears(created("1-10", &five)), ["read after 1"]);
+    let [two, four] = [(2, "two"), (4, "four")].map(|(seq, body)| message(seq, "bob", body));
+    let page = alice.page(&[two], 5, Some(2));
+    assert_eq!(
+        page,
+        ["bob: two", "read after 2", "say delivered 2", "say read 2"]
+    );
+    // The connection breaks before it is read; three is not there any more.
+    assert_eq!(
+        alice.loses(None),
+        ["reconnecting…", "connect at 1-10 after 1"]
+    );
+    let back = alice.hears(hello("1-10"));
+    assert_eq!(
+        back,
+        ["back", "read after 2", "say delivered 2", "say read 2"]
+    );
+    assert_eq!(
+        alice.page(&[four, five], 5, None),
+        ["bob: four", "bob: five"]
+    );
+    // A store that was replaced has less.
+    let reset = json!({"type": "reset", "cursor": "2-0"});
+    assert_eq!(alice.hears(reset), ["read after 5"]);
+    assert_eq!(alice.page(&[], 1, None), NOTHING);
+    let other = message(2, "bob", "another two");
+    assert_eq!(alice.hears(created("2-1", &other)), ["bob: another two"]);
+}
+
+#[test]
+fn what_becomes_of_a_message_is_told_in_short() {
+    let mut alice = Played::begun();
+    let mut one = message(1, "bob", "Lunch at\none \u{1b}[31mo'clock?");
+    let safe = "bob: Lunch at\n      one \u{fffd}[31mo'clock?";
+    assert_eq!(alice.hears(created("1-1", &one))[0], safe);
+    one["body"] = json!("Lunch at two?");
+    let updated = |one: &Value| event("message.updated", "1-2", &json!({"message": one}));
+    assert_eq!(alice.hears(updated(&one)), ["bob edited: Lunch at two?"]);
+    assert_eq!(alice.hears(updated(&one)), NOTHING);
+    one["reactions"] = json!({"👍": ["alice"]});
+    let reacted = ["reactions to “Lunch at two?”: 👍 alice"];
+    assert_eq!(alice.hears(updated(&one)), reacted);
+    one["deleted_at"] = json!("2019-01-31T12:00:01.000Z");
+    one["body"] = json!("");
+    let deleted = event("message.deleted", "1-3", &json!({"message": one}));
+    assert_eq!(alice.hears(deleted), ["bob deleted: “Lunch at two?”"]);
+}
+
+#[test]
+fn it_ends_when_everything_is_stored_and_told() {
+    let mut alice = Played::greeted();
+    alice.types("one");
+    assert_eq!(alice.take(Happened::Finished), NOTHING);
+    let shown = alice.page(&[message(1, "alice", "one")], 1, None);
+    assert_eq!(shown, ["alice: one", "say delivered 0", "say read 0"]);
+    assert_eq!(alice.hears(json!({"type": "ack", "ref": "read"})), NOTHING);
+    let key = alice.said[0]["ref"].clone();
+    let answer = json!({"type": "ack", "ref": key, "message": message(1, "alice", "one")});
+    assert_eq!(alice.hears(answer), ["end"]);
+}
+
+#[test]
+fn it_ends_with_what_did_not_get_through() {
+    let mut alice = Played::begun();
+    alice.types("one");
+    alice.loses(None);
+    assert_eq!(alice.take(Happened::Finished), NOTHING);
+    for _ in 0..4 {
+        assert_eq!(alice.take(Happened::Second), NOTHING);
+    }
+    let end = [
+        "not sent: “one”".to_owned(),
+        format!("end: {}", ChatError::Unsent(1)),
+    ];
+    assert_eq!(alice.take(Happened::Second)[..2], end);
+    // As long as it goes on, it is waited for.
+    let mut alice = Played::begun();
+    alice.types("one");
+    alice.types("two");
+    alice.take(Happened::Finished);
+    for body in ["one", "two"] {
+        (0..4).for_each(|_| assert_eq!(alice.take(Happened::Second), NOTHING));
+        let answer = json!({"message": message(1, "alice", body)});
+        let acts = alice.is_answered("ack", &answer);
+        assert_eq!(acts.contains(&"end".to_owned()), body == "two");
+    }
+    // Nor is it waited for longer than somebody wants.
+    let mut alice = Played::begun();
+    alice.types("one");
+    alice.take(Happened::Finished);
+    assert_eq!(alice.take(Happened::Finished)[..2], end);
+}
+
+#[test]
+fn a_service_that_is_silent_is_left() {
+    let mut alice = Played::begun();
+    let seconds = |alice: &mut Played, count: usize| -> Vec<String> {
+        (0..count)
+            .flat_map(|_| alice.take(Happened::Second))
+            .collect()
+    };
+    assert_eq!(seconds(&mut alice, 50), NOTHING);
+    alice.take(Happened::Sign);
+    assert_eq!(seconds(&mut alice, 50), NOTHING);
+    let left = ["reconnecting…", "connect at 1-0 after 1"];
+    assert_eq!(seconds(&mut alice, 1), left);
+    // So is one that does not answer.
+    assert_eq!(alice.hears(hello("1-0")), ["back"]);
+    alice.types("one");
+    assert_eq!(seconds(&mut alice, 15), NOTHING);
+    assert_eq!(seconds(&mut alice, 1), left);
+}
+
+#[test]
+fn who_is_not_wanted_is_told_why() {
+    let problem = |status: u16| {
+        let problem = json!({"status": status, "detail": "because"});
+        Happened::Refused(serde_json::from_value(problem).unwrap())
+    };
+    for status in [401, 403, 404, 503] {
+        let mut alice = Played::greeted();
+        alice.session = Session::new("alice", "bob");
+        let end = format!("end: the service answered {status}: because");
+        assert_eq!(alice.take(problem(status)), [end]);
+    }
+    // Once it was let in, it waits for a busy service.
+    let mut alice = Played::begun();
+    alice.loses(None);
+    assert_eq!(alice.take(problem(503)), ["connect at 1-0 after 2"]);
+    assert_eq!(
+        alice.take(problem(403)),
+        ["end: the service answered 403: because"]
+    );
+    let expired = ["end: the token has expired; come back with a fresh one"];
+    assert_eq!(Played::begun().loses(Some(4401)), expired);
+}

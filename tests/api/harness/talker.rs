@@ -1,0 +1,101 @@
+//! `duologue chat` as its own process, in a pipe.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use super::binary;
+
+/// How long anything awaited may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Somebody at a terminal. Gone when dropped.
+pub struct Talker {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    coming: Receiver<String>,
+    /// What it showed so far, on both of its outputs.
+    pub shown: Vec<String>,
+}
+
+impl Talker {
+    /// Starts it, in a place where nobody else's clock matters.
+    pub fn start(address: &str, me: &str, peer: &str) -> Self {
+        Self::start_with(address, me, peer, &[])
+    }
+
+    /// The same with some of the surroundings.
+    pub fn start_with(address: &str, me: &str, peer: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = binary::command();
+        command.args(["chat", "--as", me, "--with", peer, "--url", address]);
+        command.stdin(Stdio::piped()).env("TZ", "UTC");
+        let mut child = command.envs(variables.iter().copied()).spawn().unwrap();
+        let (sender, coming) = channel();
+        let outputs: [Box<dyn Read + Send>; 2] = [
+            Box::new(child.stdout.take().unwrap()),
+            Box::new(child.stderr.take().unwrap()),
+        ];
+        for output in outputs {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                let lines = BufReader::new(output).lines();
+                lines
+                    .map_while(Result::ok)
+                    .try_for_each(|line| sender.send(line))
+            });
+        }
+        Self {
+            stdin: child.stdin.take(),
+            child,
+            coming,
+            shown: Vec::new(),
+        }
+    }
+
+    pub fn types(&mut self, line: &str) {
+        writeln!(self.stdin.as_ref().unwrap(), "{line}").unwrap();
+    }
+
+    /// Waits until it shows a line with this at its end, if it has not yet.
+    #[track_caller]
+    pub fn shows(&mut self, end: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.shown.iter().any(|line| line.ends_with(end)) {
+            let left = deadline.duration_since(Instant::now());
+            match self.coming.recv_timeout(left) {
+                Ok(line) => self.shown.push(line),
+                Err(why) => panic!("{end} is not shown ({why}): {:#?}", self.shown),
+            }
+        }
+    }
+
+    /// What it showed of the conversation: who said what, without the time.
+    pub fn said(&self) -> Vec<&str> {
+        let lines = self.shown.iter().filter_map(|line| line.split_once(' '));
+        lines
+            .filter(|(time, _)| time.len() == 5 && time.as_bytes()[2] == b':')
+            .map(|(_, said)| said)
+            .collect()
+    }
+
+    /// Has nothing more to say, and waits for its end.
+    pub fn finish(&mut self) -> ExitStatus {
+        self.stdin = None;
+        self.ended()
+    }
+
+    /// Waits for its end, and for what it showed until then.
+    pub fn ended(&mut self) -> ExitStatus {
+        let status = binary::wait(&mut self.child, PATIENCE);
+        self.shown.extend(self.coming.iter());
+        status
+    }
+}
+
+impl Drop for Talker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
