@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::auth::{Authenticator, Jwks};
 use crate::config::{AccessError, Config};
 use crate::error::Error;
-use crate::http::{self, Certificate, Http, Policies, ServeError, TlsError};
+use crate::http::{self, Certificate, Http, Policies, Routes, ServeError, TlsError};
 use crate::metrics::Metrics;
 use crate::realtime::{Hub, Limits};
 use crate::redis_process::{RedisProcess, StartError};
@@ -150,6 +150,7 @@ impl App {
         let Health { version, .. } = &self.health;
         format!(
             "Duologue {} on {scheme}://{address}\n  \
+             page    {scheme}://{address}/ (a messenger)\n  \
              docs    {scheme}://{address}/docs (Swagger UI)\n  \
              data    {data} (Redis {version}; {safe})\n  \
              access  {who}",
@@ -174,8 +175,11 @@ impl App {
             policies: Policies::new(access.send_rate, access.read_rate, access.failure_rate),
             trusted_proxies: network.trusted_proxies.clone(),
             cors_origins: network.cors_origins.clone(),
-            docs: network.docs,
-            metrics_here: self.metrics_listener.is_none(),
+            routes: Routes {
+                docs: network.docs,
+                page: network.page,
+                metrics: self.metrics_listener.is_none(),
+            },
             workers: self.config.workers(),
             store: self.store,
             metrics: self.metrics.clone(),

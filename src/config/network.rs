@@ -49,6 +49,10 @@ pub struct Network {
     #[arg(long, env = "DUOLOGUE_DOCS", value_name = "true|false", default_value = "true", action = ArgAction::Set)]
     pub docs: bool,
 
+    /// Whether to serve the messenger at /
+    #[arg(long, env = "DUOLOGUE_PAGE", value_name = "true|false", default_value = "true", action = ArgAction::Set)]
+    pub page: bool,
+
     /// For rediss://: a PEM file with the authority that signed Redis' certificate
     #[arg(long, env = "DUOLOGUE_REDIS_CA", value_name = "FILE")]
     pub redis_ca: Option<PathBuf>,

@@ -18,6 +18,7 @@ mod json;
 mod line;
 mod messages;
 mod observe;
+mod page;
 mod path;
 mod presence;
 mod probes;
@@ -48,7 +49,7 @@ use rustix::net::sockopt;
 
 pub use access::Policies;
 pub use docs::openapi_yaml;
-pub use routes::openapi;
+pub use routes::{Routes, openapi};
 pub use tls::{Certificate, TlsError};
 
 use crate::auth::Authenticator;
@@ -86,10 +87,8 @@ pub struct Http {
     pub delivered: bool,
     /// Who is connected.
     pub hub: Arc<Hub>,
-    /// Whether to serve Swagger UI and the contract.
-    pub docs: bool,
-    /// Whether to serve `/metrics`, to those who may see it.
-    pub metrics_here: bool,
+    /// What to serve beside the operations that are always there.
+    pub routes: Routes,
     /// Serves HTTPS if given, HTTP if not.
     pub certificate: Option<Arc<Certificate>>,
     /// Worker threads.
@@ -113,13 +112,10 @@ impl Http {
             metrics,
             authenticator,
             policies,
+            routes,
             workers,
             ..
         } = self;
-        let routes = routes::Routes {
-            docs: self.docs,
-            metrics: self.metrics_here,
-        };
         let doors = Data::new(commands::Doors {
             origins: self.cors_origins.clone(),
             delivered: self.delivered,

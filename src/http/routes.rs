@@ -12,8 +12,8 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    conversations, docs, events, import, messages, presence, probes, receipts, socket, tickets,
-    users,
+    conversations, docs, events, import, messages, page, presence, probes, receipts, socket,
+    tickets, users,
 };
 use crate::error::{Code, Error};
 
@@ -22,7 +22,9 @@ use crate::error::{Code, Error};
 pub struct Routes {
     /// Swagger UI and the contract.
     pub docs: bool,
-    /// `/metrics`.
+    /// The messenger at `/`.
+    pub page: bool,
+    /// `/metrics`, to those who may see it.
     pub metrics: bool,
 }
 
@@ -119,6 +121,7 @@ impl Modify for Schemes {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let all = Routes {
         docs: true,
+        page: true,
         metrics: true,
     };
     all.openapi()
@@ -133,13 +136,16 @@ impl Routes {
             .1
     }
 
-    /// Serves the table, Swagger UI, and for everything else a 404 or a 405.
+    /// Serves the table, Swagger UI, the messenger, and for everything else a 404 or a 405.
     pub fn configure(self, config: &mut web::ServiceConfig, allowed: &Data<Allowed>) {
         operations(&mut ServiceConfig::new(config), self);
         if self.docs {
             config
                 .service(docs::to_swagger_ui)
                 .service(docs::swagger_ui());
+        }
+        if self.page {
+            page::configure(config);
         }
         config
             .app_data(allowed.clone())
@@ -157,12 +163,12 @@ impl Allowed {
         let operations = paths
             .iter()
             .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
-        // Swagger UI is no operation, so the contract does not list it.
-        let docs = (
-            ResourceDef::new(["/docs", "/docs/{file:.*}"]),
-            "GET".to_owned(),
-        );
-        Data::new(Self(operations.chain(on.docs.then_some(docs)).collect()))
+        // What is no operation is not listed by the contract.
+        let docs = ResourceDef::new(["/docs", "/docs/{file:.*}"]);
+        let page = ResourceDef::new(page::paths().collect::<Vec<_>>());
+        let docs = on.docs.then_some((docs, "GET".to_owned()));
+        let page = on.page.then_some((page, "GET".to_owned()));
+        Data::new(Self(operations.chain(docs).chain(page).collect()))
     }
 }
 

@@ -29,6 +29,7 @@ mod model;
 mod network;
 mod openapi;
 mod operations;
+mod page;
 mod paging;
 mod problems;
 mod reactions;

@@ -119,7 +119,6 @@ async fn a_wrong_method_is_a_problem_that_names_the_right_ones() {
 async fn a_path_that_leads_nowhere_is_a_problem() {
     let app = spawn_app();
     let paths = [
-        "/",
         "/message",
         "/messages/",
         "/messages/1",
