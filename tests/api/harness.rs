@@ -4,6 +4,7 @@ pub mod access;
 pub mod answer;
 pub mod authority;
 pub mod binary;
+pub mod browser;
 pub mod door;
 pub mod event_stream;
 pub mod events;
@@ -16,6 +17,7 @@ pub mod refused;
 pub mod signing;
 pub mod state;
 pub mod talker;
+pub mod window;
 pub mod wire;
 
 use std::net::SocketAddr;

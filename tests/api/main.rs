@@ -24,6 +24,7 @@ mod limits;
 mod live;
 mod logs;
 mod messages;
+mod messenger;
 mod mirror;
 mod model;
 mod network;

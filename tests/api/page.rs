@@ -1,7 +1,11 @@
-//! The messenger at `/`: how it is served.
+//! The messenger at `/`: how it is served, who is let in, and that everybody can use it.
 
 use reqwest::Method;
+use serde_json::json;
 
+use crate::harness::access::{spawn_closed_app, token};
+use crate::harness::browser::Browser;
+use crate::harness::window::{SEQS, Window};
 use crate::harness::{spawn_app, spawn_app_with};
 use crate::tidy::files;
 
@@ -62,4 +66,106 @@ fn the_page_is_small_and_asks_nobody_else() {
         );
         assert!(!line.contains("innerHTML"), "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_token_opens_the_page_too_and_stays_out_of_addresses() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let app = spawn_closed_app();
+    let window = browser.open(&app.address);
+    window.clicks("#who");
+    window.types("a token that is none");
+    window.presses("Enter");
+    window.sees("document.querySelector('#refusal').textContent");
+    window.value("document.querySelector('#who').value = ''");
+    let token = token("alice");
+    window.enters(&token);
+    window.reads("#me", "alice");
+    window.begins("bob");
+    window.says("It is really me");
+    window.shows("[data-key='1'] .tick.sent");
+    window.acts(1, "edit");
+    window.types("!");
+    window.presses("Enter");
+    window.reads("[data-key='1']", "It is really me!");
+    let addresses = "[location.href, ...performance.getEntriesByType('resource').map(e => e.name)]";
+    let addresses = window.value(addresses).to_string();
+    assert!(!addresses.contains(&token), "{addresses}");
+    window.clicks("#leave");
+    window.shows("#door");
+    assert_eq!(
+        window.value("sessionStorage.length + localStorage.length"),
+        0
+    );
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_page_fits_a_phone_and_has_a_name_for_everything() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let app = spawn_app();
+    for n in 1..=70 {
+        app.send("bob", "alice", &format!("Message {n}")).await;
+    }
+    app.send("alice", "bob", &"long".repeat(200)).await;
+    let window = browser.open(&app.address);
+    window.resize(360, 640);
+    is_accessible(&window, "the door");
+    window.enters("alice");
+    window.reads(".row", "70");
+    is_accessible(&window, "the inbox");
+    window.shows_no("#talk");
+    // By keyboard: from the field through the button to the first conversation.
+    window.clicks("#whom");
+    window.presses("Tab");
+    window.presses("Tab");
+    window.presses("Enter");
+    window.shows("#talk");
+    window.shows_no("#inbox");
+    window.sees(&format!("{SEQS}.length === 50"));
+    is_accessible(&window, "the conversation");
+    window.clicks("#older");
+    window.sees(&format!("{SEQS}.length === 71"));
+    window.shows_no("#older");
+    window.clicks("[data-key='71'] .menu");
+    window.sees("document.activeElement.closest('#actions')");
+    is_accessible(&window, "the menu");
+    window.presses("Escape");
+    window.sees("document.activeElement.matches('[data-key=\"71\"] .menu')");
+    window.clicks("#back");
+    window.shows("#inbox");
+    window.shows_no(".badge");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+/// Whatever can be used or looked at has a name, and nothing is wider than the window.
+fn is_accessible(window: &Window, what: &str) {
+    let wide = window.value("document.documentElement.scrollWidth > innerWidth");
+    assert_eq!(wide, false, "{what} is too wide");
+    let tree = window.call("Accessibility.getFullAXTree", &json!({}));
+    let roles = [
+        "button",
+        "link",
+        "textbox",
+        "image",
+        "dialog",
+        "navigation",
+        "region",
+    ];
+    let mut found = 0;
+    for node in tree["nodes"].as_array().unwrap() {
+        let (role, name) = (&node["role"]["value"], &node["name"]["value"]);
+        if roles.iter().any(|named| role == named) {
+            found += 1;
+            assert!(
+                name.as_str().is_some_and(|n| !n.is_empty()),
+                "{what}: {node}"
+            );
+        }
+    }
+    assert!(found >= 2, "{what}");
 }

@@ -1,0 +1,175 @@
+//! A headless Chromium, spoken to in its own protocol (CDP) through a pipe: it needs no port, and
+//! ends when the test does.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::window::Window;
+
+/// What it is called, by system.
+const NAMES: &[&str] = &[
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
+/// How long anything may take that is to happen in a window.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running Chromium. Killed when dropped.
+pub struct Browser {
+    child: Child,
+    requests: RefCell<ChildStdin>,
+    answers: Receiver<Value>,
+    last_id: Cell<u64>,
+    /// What pages complained of: exceptions, and what their policy forbids.
+    complaints: RefCell<Vec<String>>,
+    _profile: TempDir,
+}
+
+/// The command, if there is one: `CHROME` if that is set.
+fn installed() -> Option<OsString> {
+    let runs = |name: &OsString| {
+        let version = Command::new(name).arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    match std::env::var_os("CHROME") {
+        Some(chrome) => Some(chrome).filter(runs),
+        None => NAMES.iter().map(OsString::from).find(runs),
+    }
+}
+
+impl Browser {
+    /// Starts one. Without a Chromium there is nothing to test, except where CI promised one.
+    pub fn start() -> Option<Self> {
+        let Some(chrome) = installed() else {
+            let missing = "there is no Chromium (nor Chrome) on the PATH, and CHROME names none";
+            assert!(std::env::var_os("CI").is_none(), "{missing}");
+            // Not by a macro, whose output is kept from who runs the tests.
+            let _ = writeln!(std::io::stderr(), "skipped: {missing}");
+            return None;
+        };
+        let profile = tempfile::tempdir().unwrap();
+        let mut child = command(&chrome, &profile).spawn().unwrap();
+        let requests = RefCell::new(child.stdin.take().unwrap());
+        let answers = read_all(child.stdout.take().unwrap());
+        Some(Self {
+            child,
+            requests,
+            answers,
+            last_id: Cell::new(0),
+            complaints: RefCell::default(),
+            _profile: profile,
+        })
+    }
+
+    /// Opens a page in a window with cookies and storage of its own.
+    pub fn open(&self, url: &str) -> Window<'_> {
+        let context = self.call("", "Target.createBrowserContext", &json!({}));
+        let blank = json!({"url": "about:blank", "browserContextId": context["browserContextId"]});
+        let target = self.call("", "Target.createTarget", &blank);
+        let flat = json!({"targetId": target["targetId"], "flatten": true});
+        let attached = self.call("", "Target.attachToTarget", &flat);
+        Window::open(self, attached["sessionId"].as_str().unwrap(), url)
+    }
+
+    /// What pages complained of until now.
+    pub fn complaints(&self) -> Vec<String> {
+        self.complaints.borrow().clone()
+    }
+
+    /// A command and its result.
+    #[track_caller]
+    pub fn call(&self, session: &str, method: &str, params: &Value) -> Value {
+        let id = self.last_id.get() + 1;
+        self.last_id.set(id);
+        let mut request = json!({"id": id, "method": method, "params": params});
+        if !session.is_empty() {
+            request["sessionId"] = json!(session);
+        }
+        let bytes = format!("{request}\0");
+        self.requests
+            .borrow_mut()
+            .write_all(bytes.as_bytes())
+            .unwrap();
+        loop {
+            let answer = self.answers.recv_timeout(PATIENCE).expect(method);
+            if answer["id"] == id {
+                assert!(answer["error"].is_null(), "{method}: {answer}");
+                return answer["result"].clone();
+            }
+            self.note(&answer);
+        }
+    }
+
+    /// Keeps what an event says, if it is a complaint. A connection that fails is none.
+    fn note(&self, event: &Value) {
+        let (params, entry) = (&event["params"], &event["params"]["entry"]);
+        let complains = match event["method"].as_str() {
+            Some("Runtime.exceptionThrown") => true,
+            Some("Log.entryAdded") => entry["level"] == "error" && entry["source"] != "network",
+            _ => false,
+        };
+        if complains {
+            self.complaints.borrow_mut().push(params.to_string());
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let group = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// The shell gives it the pipe where it wants it: commands at descriptor 3, answers at 4.
+fn command(chrome: &OsString, profile: &TempDir) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args([
+            "-c",
+            "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1",
+            "sh",
+        ])
+        .arg(chrome)
+        .args(["--headless=new", "--remote-debugging-pipe", "--no-sandbox"])
+        .args(["--disable-dev-shm-usage", "--disable-gpu", "--no-first-run"])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+        ])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .env("TMPDIR", profile.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0);
+    command
+}
+
+/// The messages that come out of the pipe, read by a thread of their own.
+fn read_all(stdout: ChildStdout) -> Receiver<Value> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let messages = BufReader::new(stdout).split(0);
+        for message in messages.map_while(Result::ok) {
+            let message = serde_json::from_slice(&message).unwrap();
+            if sender.send(message).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,183 @@
+//! A window of a browser, and what a user of the messenger does in it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::browser::{Browser, PATIENCE};
+
+/// The text of the messages that are shown, oldest first.
+pub const TEXTS: &str =
+    "[...document.querySelectorAll('#messages li > p')].map(p => p.textContent)";
+/// Their places in the conversation.
+pub const SEQS: &str =
+    "[...document.querySelectorAll('#messages li')].map(li => Number(li.dataset.key))";
+
+/// A window with cookies and storage of its own.
+pub struct Window<'a> {
+    browser: &'a Browser,
+    session: String,
+}
+
+impl<'a> Window<'a> {
+    /// Goes to a page, in a window of a desktop's size.
+    pub fn open(browser: &'a Browser, session: &str, url: &str) -> Self {
+        let session = session.to_owned();
+        let window = Self { browser, session };
+        for domain in ["Page", "Runtime", "Log"] {
+            window.call(&format!("{domain}.enable"), &json!({}));
+        }
+        let enabled = json!({"enabled": true});
+        window.call("Emulation.setFocusEmulationEnabled", &enabled);
+        window.resize(1100, 760);
+        window.call("Page.navigate", &json!({"url": url}));
+        window.sees("location.href !== 'about:blank' && document.readyState === 'complete'");
+        window
+    }
+
+    #[track_caller]
+    pub fn call(&self, method: &str, params: &Value) -> Value {
+        self.browser.call(&self.session, method, params)
+    }
+
+    pub fn resize(&self, width: u32, height: u32) {
+        let size =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    /// Takes the network away, or gives it back.
+    pub fn has_network(&self, is_there: bool) {
+        self.call("Network.enable", &json!({}));
+        let any = json!({"offline": !is_there, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+        self.call("Network.emulateNetworkConditions", &any);
+    }
+
+    /// The value of an expression.
+    #[track_caller]
+    pub fn value(&self, expression: &str) -> Value {
+        let params = json!({"expression": expression, "returnByValue": true});
+        let result = self.call("Runtime.evaluate", &params);
+        let failed = &result["exceptionDetails"];
+        assert!(failed.is_null(), "{expression}: {failed}");
+        result["result"]["value"].clone()
+    }
+
+    /// Waits until an expression holds.
+    #[track_caller]
+    pub fn sees(&self, expression: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.value(&format!("Boolean({expression})")) != true {
+            let seen = || self.value("document.body.innerText");
+            assert!(
+                Instant::now() < deadline,
+                "never {expression}; but {}",
+                seen()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Clicks where an element is, once it is there.
+    #[track_caller]
+    pub fn clicks(&self, selector: &str) {
+        let element = format!("document.querySelector({})", json!(selector));
+        self.sees(&format!("{element}?.checkVisibility()"));
+        self.value(&format!("{element}.scrollIntoView({{block: 'nearest'}})"));
+        let middle = format!(
+            "(({{left, top, width, height}}) => [left + width / 2, top + height / 2])({element}.getBoundingClientRect())"
+        );
+        let middle = self.value(&middle);
+        for kind in ["mousePressed", "mouseReleased"] {
+            let (x, y) = (&middle[0], &middle[1]);
+            let params = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
+            self.call("Input.dispatchMouseEvent", &params);
+        }
+    }
+
+    /// Types where the focus is.
+    pub fn types(&self, text: &str) {
+        self.call("Input.insertText", &json!({"text": text}));
+    }
+
+    /// Presses a key: `Enter`, `Escape`, `Tab`.
+    pub fn presses(&self, key: &str) {
+        let (code, text) = match key {
+            "Enter" => (13, "\r"),
+            "Escape" => (27, ""),
+            "Tab" => (9, ""),
+            _ => unreachable!("{key}"),
+        };
+        let mut params = json!({"key": key, "code": key, "windowsVirtualKeyCode": code});
+        for kind in ["keyDown", "keyUp"] {
+            params["type"] = json!(kind);
+            if kind == "keyDown" && !text.is_empty() {
+                params["text"] = json!(text);
+            }
+            self.call("Input.dispatchKeyEvent", &params);
+        }
+    }
+}
+
+/// The messenger in it.
+impl Window<'_> {
+    #[track_caller]
+    pub fn enters(&self, who: &str) {
+        self.clicks("#who");
+        self.types(who);
+        self.presses("Enter");
+        self.is_connected();
+    }
+
+    #[track_caller]
+    pub fn is_connected(&self) {
+        self.sees("document.querySelector('#messenger').dataset.connected === 'true'");
+    }
+
+    #[track_caller]
+    pub fn begins(&self, peer: &str) {
+        self.clicks("#whom");
+        self.types(peer);
+        self.presses("Enter");
+        self.reads("#peer", peer);
+    }
+
+    #[track_caller]
+    pub fn says(&self, text: &str) {
+        self.clicks("#text");
+        self.types(text);
+        self.presses("Enter");
+    }
+
+    /// Chooses an action for a message.
+    #[track_caller]
+    pub fn acts(&self, seq: u64, action: &str) {
+        self.clicks(&format!("[data-key='{seq}'] .menu"));
+        self.clicks(&format!("#actions [data-do='{action}']"));
+    }
+
+    /// Waits until an element shows a text.
+    #[track_caller]
+    pub fn reads(&self, selector: &str, text: &str) {
+        let (selector, text) = (json!(selector), json!(text));
+        self.sees(&format!(
+            "document.querySelector({selector})?.textContent.includes({text})"
+        ));
+    }
+
+    #[track_caller]
+    pub fn shows(&self, selector: &str) {
+        self.sees(&format!(
+            "document.querySelector({})?.checkVisibility()",
+            json!(selector)
+        ));
+    }
+
+    #[track_caller]
+    pub fn shows_no(&self, selector: &str) {
+        self.sees(&format!(
+            "!document.querySelector({})?.checkVisibility()",
+            json!(selector)
+        ));
+    }
+}
