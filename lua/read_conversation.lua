@@ -1,10 +1,12 @@
 -- Cuts a page from a conversation, tells what its reader has not read, and marks it all as read.
 -- Without a shebang and with HDEL first on purpose: so Redis lets it write when memory is full.
 --
--- Returns  [history, unread_count, unread, last_seq, peer_read_seq, next_before, next_after]
---          history and unread are messages, newest first; the cursors are 0 where there is none
+-- Returns  [history, unread_count, unread, marks, next_before, next_after]
+--          history and unread are messages, newest first; the cursors are 0 where there is none;
+--          marks are [last_seq, read_seq, peer_read_seq, peer_delivered_seq, muted, blocked]
 -- Changes  conversation.read
--- Given    state  seq, read:<user>, seen:<user>, floor:<user> of the conversation
+-- Given    state  seq, read:<user>, seen:<user>, delivered:<user>, floor:<user>, muted:<user>,
+--          blocked:<user> of the conversation
 
 local messages     = KEYS[1] -- list    messages of the pair as JSON, newest first
 local unread       = KEYS[2] -- hash    user -> messages not yet read
@@ -65,4 +67,8 @@ if peek ~= '1' and read < newest then
   redis.call('HDEL', unread, reader)
   change = {kind = 'conversation.read', meta = {'read:' .. reader, state.seq}}
 end
-return {history, count, found, newest, peer_read, next_before, next_after}, change
+local marks = {
+  newest, read, peer_read, math.max(tonumber(state['delivered:' .. peer] or 0), peer_read),
+  tonumber(state['muted:' .. reader] or 0), tonumber(state['blocked:' .. reader] or 0),
+}
+return {history, count, found, marks, next_before, next_after}, change

@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::auth::{Authenticator, Jwks};
-use crate::config::{AccessError, Config};
+use crate::config::{self, AccessError, Config};
 use crate::error::Error;
-use crate::http::{self, Certificate, Http, Policies, Routes, ServeError, TlsError};
+use crate::http::{self, Certificate, Http, Policies, Routes, ServeError, Server, TlsError};
 use crate::metrics::Metrics;
 use crate::realtime::{Hub, Limits};
 use crate::redis_process::{RedisProcess, StartError};
@@ -160,41 +160,13 @@ impl App {
 
     /// Serves until `stop`, then finishes what was begun, then stops the private Redis.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
-        let (access, network) = (&self.config.access, &self.config.network);
-        let limits = Limits {
-            per_user: number(self.config.live.connections_per_user),
-            total: number(self.config.live.connections),
-            heartbeat_s: self.config.live.heartbeat,
-        };
+        let limits = limits(&self.config.live);
         let (hub, going) = Hub::new(&self.store, limits, self.metrics.clone());
         let mut followers = self.followers();
         followers.push(tokio::spawn(going));
-        let server = Http {
-            hub: hub.clone(),
-            delivered: self.config.live.delivered,
-            policies: Policies::new(access.send_rate, access.read_rate, access.failure_rate),
-            trusted_proxies: network.trusted_proxies.clone(),
-            cors_origins: network.cors_origins.clone(),
-            routes: Routes {
-                docs: network.docs,
-                page: network.page,
-                metrics: self.metrics_listener.is_none(),
-            },
-            workers: self.config.workers(),
-            store: self.store,
-            metrics: self.metrics.clone(),
-            authenticator: Arc::new(self.authenticator),
-            certificate: self.certificate,
-        };
-        let server = server.serve(self.listener)?;
-        let mut handles = vec![server.handle()];
-        let mut serving = vec![tokio::spawn(server)];
-        if let Some(listener) = self.metrics_listener {
-            let server = http::serve_metrics(self.metrics, listener)?;
-            handles.push(server.handle());
-            serving.push(tokio::spawn(server));
-        }
-        let mut redis = self.redis;
+        let (servers, mut redis) = self.serve(hub.clone())?;
+        let handles: Vec<_> = servers.iter().map(Server::handle).collect();
+        let serving: Vec<_> = servers.into_iter().map(tokio::spawn).collect();
         let died = async {
             match &mut redis {
                 Some(redis) => redis.died().await,
@@ -222,6 +194,38 @@ impl App {
         Ok(())
     }
 
+    /// The servers, and the private Redis, which is to outlive them.
+    fn serve(self, hub: Arc<Hub>) -> Result<(Vec<Server>, Option<RedisProcess>), AppError> {
+        let Config {
+            access,
+            network,
+            live,
+            ..
+        } = &self.config;
+        let server = Http {
+            hub,
+            delivered: live.delivered,
+            policies: Policies::new(access.send_rate, access.read_rate, access.failure_rate),
+            trusted_proxies: network.trusted_proxies.clone(),
+            cors_origins: network.cors_origins.clone(),
+            routes: Routes {
+                docs: network.docs,
+                page: network.page,
+                metrics: self.metrics_listener.is_none(),
+            },
+            workers: self.config.workers(),
+            store: self.store,
+            metrics: self.metrics.clone(),
+            authenticator: Arc::new(self.authenticator),
+            certificate: self.certificate,
+        };
+        let mut servers = vec![server.serve(self.listener)?];
+        if let Some(listener) = self.metrics_listener {
+            servers.push(http::serve_metrics(self.metrics, listener)?);
+        }
+        Ok((servers, self.redis))
+    }
+
     /// What goes on beside serving: following files and URLs that may change, dropping old messages.
     fn followers(&self) -> Vec<JoinHandle<()>> {
         let jwks = self.jwks.clone().map(|jwks| tokio::spawn(jwks.follow()));
@@ -235,9 +239,14 @@ impl App {
     }
 }
 
-/// As a number of things in memory.
-fn number(of: NonZeroU32) -> usize {
-    usize::try_from(of.get()).unwrap_or(usize::MAX)
+/// How many may listen.
+fn limits(live: &config::Live) -> Limits {
+    let number = |of: NonZeroU32| usize::try_from(of.get()).unwrap_or(usize::MAX);
+    Limits {
+        per_user: number(live.connections_per_user),
+        total: number(live.connections),
+        heartbeat_s: live.heartbeat,
+    }
 }
 
 fn bind(address: SocketAddr, variable: &'static str) -> Result<TcpListener, AppError> {

@@ -101,7 +101,8 @@ problem::refusals!(ReadConversationErrors: CALL READ; OutcomeUnknown);
                 "unread_count": 1,
                 "unread": [{"seq": 1, "id": "0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47", "from": "alice", "to": "bob",
                     "sent_at": "2026-01-31T12:00:00.000Z", "body": "Lunch at one?"}],
-                "last_seq": 1, "peer_read_seq": 0, "next_before": null, "next_after": null})),
+                "last_seq": 1, "read_seq": 0, "peer_read_seq": 0, "peer_delivered_seq": 0,
+                "muted": false, "blocked": false, "next_before": null, "next_after": null})),
         ReadConversationErrors,
     )
 )]

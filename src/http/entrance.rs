@@ -17,7 +17,7 @@ use super::access::{self, Policies};
 use super::commands::{Commands, Doors};
 use super::line::Line;
 use super::tickets;
-use crate::auth::{Authenticator, Identity};
+use crate::auth::{Authenticator, Caller, Identity};
 use crate::error::{Code, Error};
 use crate::model::{Cursor, StreamState, UserId};
 use crate::rate::{Charge, Quota};
@@ -77,9 +77,13 @@ impl Entrance {
         ticket: Option<&str>,
         user: impl FnOnce() -> Result<Option<UserId>, Error>,
     ) -> Result<Listener, Error> {
-        let identity = self.identify(req, ticket).await?;
+        let mut identity = self.identify(req, ticket).await?;
         let user = identity.caller.acting_as(user()?, "/query/user")?;
         self.check_origin(req.headers())?;
+        if self.authenticator.is_open() {
+            // A ticket has said for whom; charged is nobody here.
+            identity.caller = Caller::Anybody;
+        }
         Ok(Listener {
             charge: identity.caller.charge(self.policies.read),
             user,

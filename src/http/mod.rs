@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::{Extensions, Server};
+use actix_web::dev::Extensions;
 use actix_web::http::header::{
     AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION, RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -48,6 +48,7 @@ use ipnet::IpNet;
 use rustix::net::sockopt;
 
 pub use access::Policies;
+pub use actix_web::dev::Server;
 pub use docs::openapi_yaml;
 pub use routes::{Routes, openapi};
 pub use tls::{Certificate, TlsError};
@@ -155,11 +156,7 @@ impl Http {
                 connection.insert(Counted(counted.clone()));
             });
         #[cfg(target_os = "linux")]
-        {
-            // Connections have it from the socket that accepts them.
-            let patience = u32::try_from(DEAF_PATIENCE.as_millis()).unwrap_or(u32::MAX);
-            sockopt::set_tcp_user_timeout(&listener, patience).map_err(std::io::Error::from)?;
-        }
+        cut_the_deaf(&listener)?;
         let server = match self.certificate {
             Some(certificate) => {
                 server.listen_rustls_0_23(listener, certificate.server_config()?)?
@@ -168,6 +165,13 @@ impl Http {
         };
         Ok(server.run())
     }
+}
+
+/// Sets [`DEAF_PATIENCE`]. Connections have it from the socket that accepts them.
+#[cfg(target_os = "linux")]
+fn cut_the_deaf(listener: &TcpListener) -> std::io::Result<()> {
+    let patience = u32::try_from(DEAF_PATIENCE.as_millis()).unwrap_or(u32::MAX);
+    Ok(sockopt::set_tcp_user_timeout(listener, patience)?)
 }
 
 /// Serves `/metrics` alone, without asking who wants it: on an address of the operator's choice.

@@ -115,8 +115,16 @@ pub struct Conversation {
     pub unread: Vec<StoredMessage>,
     /// The seq of the newest message; 0 if there is none.
     pub last_seq: Seq,
+    /// Up to where the reader had read.
+    pub read_seq: Seq,
     /// Up to where the peer has read; 0 if nowhere.
     pub peer_read_seq: Seq,
+    /// Up to where the peer's devices have received.
+    pub peer_delivered_seq: Seq,
+    /// Whether the reader muted the conversation.
+    pub muted: bool,
+    /// Whether the reader blocked the peer.
+    pub blocked: bool,
     /// What to pass as `before` for the next older page; null if there is none.
     #[schema(required = true)]
     pub next_before: Option<Seq>,
@@ -133,8 +141,8 @@ impl Conversation {
             user,
             peer,
             unread_count,
-            last_seq,
-            peer_read_seq,
+            muted,
+            blocked,
             ..
         } = self;
         let messages = self.history.iter().chain(&self.unread);
@@ -144,10 +152,16 @@ impl Conversation {
         push_array(&mut json, self.history.iter().map(text));
         let _ = write!(json, r#","unread_count":{unread_count},"unread":"#);
         push_array(&mut json, self.unread.iter().map(text));
-        let (last, read) = (last_seq.get(), peer_read_seq.get());
+        let seqs = [
+            self.last_seq,
+            self.read_seq,
+            self.peer_read_seq,
+            self.peer_delivered_seq,
+        ];
+        let [last, read, peer_read, delivered] = seqs.map(Seq::get);
         let _ = write!(
             json,
-            r#","last_seq":{last},"peer_read_seq":{read},"next_before":"#
+            r#","last_seq":{last},"read_seq":{read},"peer_read_seq":{peer_read},"peer_delivered_seq":{delivered},"muted":{muted},"blocked":{blocked},"next_before":"#
         );
         push_cursor(&mut json, self.next_before);
         json.push_str(r#","next_after":"#);

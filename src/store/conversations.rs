@@ -16,7 +16,9 @@ const UNREAD_LIMIT: &str = "500";
 const SCAN_LIMIT: &str = "10000";
 
 /// The reply of `lua/read_conversation.lua`.
-type Reply = (Vec<String>, u64, Vec<String>, u64, u64, u64, u64);
+type Reply = (Vec<String>, u64, Vec<String>, Marks, u64, u64);
+/// Newest, read, read by the peer, delivered to the peer; muted, blocked.
+type Marks = (u64, u64, u64, u64, u8, u8);
 
 impl Store {
     /// Reads a page of a conversation, and what the user has not read; marks all of it as read
@@ -59,7 +61,8 @@ impl Store {
             reply?
         };
         reply.try_map(
-            |(history, unread_count, unread, last, read, next_before, next_after)| {
+            |(history, unread_count, unread, marks, next_before, next_after)| {
+                let (last, read, peer_read, peer_delivered, muted, blocked) = marks;
                 Ok(Conversation {
                     user,
                     peer,
@@ -67,7 +70,11 @@ impl Store {
                     unread_count,
                     unread: unread.into_iter().map(StoredMessage).collect(),
                     last_seq: reply::seq(last)?,
-                    peer_read_seq: reply::seq(read)?,
+                    read_seq: reply::seq(read)?,
+                    peer_read_seq: reply::seq(peer_read)?,
+                    peer_delivered_seq: reply::seq(peer_delivered)?,
+                    muted: muted == 1,
+                    blocked: blocked == 1,
                     next_before: reply::cursor(next_before)?,
                     next_after: reply::cursor(next_after)?,
                 })

@@ -20,7 +20,8 @@ async fn a_conversation_without_messages_is_empty_and_no_error() {
     let app = spawn_app();
     let empty = json!({
         "user": "bob", "peer": "alice", "history": [], "unread_count": 0, "unread": [],
-        "last_seq": 0, "peer_read_seq": 0, "next_before": null, "next_after": null,
+        "last_seq": 0, "read_seq": 0, "peer_read_seq": 0, "peer_delivered_seq": 0,
+        "muted": false, "blocked": false, "next_before": null, "next_after": null,
     });
     for query in [
         "",

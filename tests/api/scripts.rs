@@ -35,7 +35,7 @@ pub fn send(redis: &mut Connection, from: &str, to: &str, reply_to: &str) -> Red
     Ok(seq)
 }
 
-pub type Page = (Vec<String>, u64, Vec<String>, u64, u64, u64, u64);
+pub type Page = (Vec<String>, u64, Vec<String>, Vec<u64>, u64, u64);
 
 pub fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> RedisResult<Page> {
     let args = [reader, peer, "50", "", "", "", peek, "500", "10000"];
@@ -99,7 +99,7 @@ fn send_message_writes_large_places_without_an_exponent() {
     );
     let page = read(&mut redis, "b", "a", "0").unwrap();
     assert_eq!(
-        (page.0.len(), page.1, page.2.len(), page.3),
+        (page.0.len(), page.1, page.2.len(), page.3[0]),
         (1, 1, 1, 9007199254740990)
     );
     assert_eq!(
@@ -210,7 +210,7 @@ fn read_conversation_copes_with_a_trimmed_tail() {
             "the count is exact, the messages those left"
         );
         assert_eq!(
-            (page.5, page.6),
+            (page.4, page.5),
             (next_before, next_after),
             "before {before} after {after}"
         );
@@ -265,22 +265,15 @@ fn check_ready_tells_the_partitions_or_nothing_and_cannot_write() {
 }
 
 #[test]
-fn read_conversation_answers_seven_members_in_their_form() {
-    // The reply's form is what the store relies on: seven members, numbers as numbers.
+fn read_conversation_answers_six_members_in_their_form() {
+    // The reply's form is what the store relies on: six members, numbers as numbers.
     let server = RedisServer::volatile();
     let mut redis = server.connect();
     let args = ["b", "a", "50", "", "", "", "0", "500", "10000"];
     let reply: Value = change(&mut redis, "read_conversation", &args).unwrap();
     let none = || Value::Array(Vec::new());
     let zero = Value::Int(0);
-    let expected = [
-        none(),
-        zero.clone(),
-        none(),
-        zero.clone(),
-        zero.clone(),
-        zero.clone(),
-        zero,
-    ];
+    let marks = Value::Array(vec![zero.clone(); 6]);
+    let expected = [none(), zero.clone(), none(), marks, zero.clone(), zero];
     assert_eq!(reply, Value::Array(expected.to_vec()));
 }

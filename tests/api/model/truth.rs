@@ -159,10 +159,13 @@ impl Truth {
         let oldest = history.last().map(|message| seq(message));
         let latest = history.first().map(|message| seq(message));
         let unread = self.unread(who);
+        let (side, other) = (self.look(who), self.look(who.other()));
         json!({
             "user": self.names[who.user], "peer": self.names[who.peer], "history": history,
             "unread_count": unread.len(), "unread": unread, "last_seq": self.last(who),
-            "peer_read_seq": self.look(who.other()).seen,
+            "read_seq": side.read, "peer_read_seq": other.seen,
+            "peer_delivered_seq": other.delivered.max(other.seen),
+            "muted": side.muted, "blocked": side.blocked,
             "next_before": oldest.filter(|oldest| *oldest > floor + 1),
             "next_after": latest.filter(|latest| *latest < self.last(who)),
         })
