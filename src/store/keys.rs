@@ -9,7 +9,7 @@
 //! | `dm:{u}:inbox:<user>` | zset: pair -> `active`: the order of the inbox | user | never | `file_conversation`, `forget_conversation` |
 //! | `dm:{u}:conversations:<user>` | hash: pair -> row; `totals`: useq, epoch, unread messages, conversations with some, whether there is a journal | user | never | `open_stream`, `file_conversation`, `forget_conversation` |
 //! | `dm:{u}:journal:<user>` | list: the last events, newest first, of a user who listens | user | 7 days after the last connection | `open_stream`, `file_conversation`, `renew_presence`, `forget_conversation` |
-//! | `dm:{u}:live:<user>` | channel: the events of a user | user | - | `file_conversation`, `announce_typing` |
+//! | `dm:{u}:live:<user>` | channel: the events of a user | user | - | `file_conversation`, `forget_conversation`, `announce_typing` |
 //! | `dm:{u}:presence:<user>` | zset: process -> when the user was last connected to it; `` -> when the user left; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_conversation` |
 //! | `dm:{u}:leases` | zset: user of this partition -> when it was last known to be there, in ms | user | never | `renew_presence`, `leave_presence` |
 //! | `dm:{c}:typing:<pair>:<user>` | string: there for a second after the peer was told | conversation | 1 s | `announce_typing` |

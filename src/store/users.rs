@@ -77,6 +77,8 @@ impl Store {
                 }
             }
         }
+        // Whoever only ever listened has left something too.
+        self.forget(user, "").await?;
         erasure.done = true;
         Ok(erasure)
     }
@@ -106,15 +108,19 @@ impl Store {
 
     /// Takes a conversation out of a user's inbox for good.
     pub async fn forget_conversation(&self, user: &UserId, peer: &UserId) -> Result<u64, Error> {
+        self.forget(user, Pair::of(user, peer).as_str()).await
+    }
+
+    async fn forget(&self, user: &UserId, pair: &str) -> Result<u64, Error> {
         let name = user.as_str();
         let keys = [
             self.keys.inbox(name),
             self.keys.conversations(name),
             self.keys.journal(name),
             self.keys.presence(name),
+            self.keys.live(name),
         ];
-        let pair = Pair::of(user, peer);
-        self.run::<u64>(&FORGET_CONVERSATION, &keys, &[pair.as_str().as_bytes()])
+        self.run::<u64>(&FORGET_CONVERSATION, &keys, &[pair.as_bytes()])
             .await
     }
 }
