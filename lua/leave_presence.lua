@@ -9,6 +9,7 @@ local leases   = KEYS[2] -- zset    user -> when it was last known to be there, 
 local user     = ARGV[1] -- string  user id
 local process  = ARGV[2] -- string  id of the process; empty to forget only the dead
 local lease_ms = ARGV[3] -- integer how long a word holds
+local keep_s   = ARGV[4] -- integer seconds to remember when a user was last there
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -26,6 +27,10 @@ for i = 1, #known, 2 do
   end
 end
 if there then return {0, 0} end
-redis.call('ZADD', presence, string.format('%.0f', left), '')
+-- Of a user who was erased nothing is known, and nothing is to be.
+if left > 0 then
+  redis.call('ZADD', presence, string.format('%.0f', left), '')
+  redis.call('EXPIRE', presence, keep_s)
+end
 -- Whoever takes the lease away is the one who noticed.
 return {redis.call('ZREM', leases, user), left}

@@ -37,7 +37,7 @@ impl Store {
     ) -> Result<Option<Presence>, Error> {
         let name = user.as_str();
         let keys = [self.keys.presence(name), self.keys.leases(name)];
-        let args = [name, process.unwrap_or_default(), LEASE_MS].map(str::as_bytes);
+        let args = [name, process.unwrap_or_default(), LEASE_MS, KEEP_S].map(str::as_bytes);
         let (went, last) = self.run::<(u8, i64)>(&LEAVE_PRESENCE, &keys, &args).await?;
         Ok((went == 1).then(|| Presence::of(user.clone(), false, last)))
     }
