@@ -203,7 +203,7 @@ struct Events {
     /// The events; `docs/live.md` lists them.
     events: Vec<serde_json::Map<String, serde_json::Value>>,
     /// What to pass as `after` in the next request.
-    #[schema(value_type = String, pattern = "^[0-9]{1,16}-[0-9]{1,16}$")]
+    #[schema(value_type = String, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$")]
     next_cursor: Cursor,
 }
 

@@ -40,7 +40,7 @@ pub struct SocketQuery {
     #[param(value_type = Option<String>, nullable = false)]
     user: Option<UserId>,
     /// The last cursor that the client has processed. Without it the stream starts now.
-    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}$")]
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$")]
     cursor: Option<Cursor>,
     /// A ticket instead of a credential, as of `POST /tickets`.
     #[param(value_type = Option<String>, nullable = false)]

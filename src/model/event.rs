@@ -14,23 +14,31 @@ use crate::error::{Code, Error};
 ///
 /// The epoch tells one stream of a user from a later one, after the user was erased or the store
 /// replaced. The number is that of the event, dense in time and not in itself: a hybrid clock in
-/// microseconds, at most 2^53.
+/// microseconds, at most 2^53. The place is rough, `~` behind the number, among conversations that are
+/// told to have changed: those that changed behind it are still to be told, whatever else is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor {
     epoch: u64,
     useq: u64,
+    rough: bool,
 }
 
 impl Cursor {
     /// A place by its epoch and number.
     pub const fn new(epoch: u64, useq: u64) -> Self {
-        Self { epoch, useq }
+        let rough = false;
+        Self { epoch, useq, rough }
     }
 
-    /// The epoch and the number, as scripts take them.
-    pub fn parts(self) -> [String; 2] {
-        [self.epoch.to_string(), self.useq.to_string()]
+    /// The epoch, the number and what is behind it, as scripts take them.
+    pub fn parts(self) -> [String; 3] {
+        let rough = self.rough.then_some("~").unwrap_or_default();
+        [
+            self.epoch.to_string(),
+            self.useq.to_string(),
+            rough.to_owned(),
+        ]
     }
 
     /// Whether this place is at or behind another one of the same stream.
@@ -41,7 +49,8 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.epoch, self.useq)
+        let [epoch, useq, rough] = self.parts();
+        write!(f, "{epoch}-{useq}{rough}")
     }
 }
 
@@ -54,9 +63,14 @@ impl FromStr for Cursor {
                 (1..=16).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
             form.then(|| digits.parse().ok()).flatten()
         };
-        let parts = text
-            .split_once('-')
-            .and_then(|(epoch, useq)| Some(Self::new(number(epoch)?, number(useq)?)));
+        let (exact, rough) = match text.strip_suffix('~') {
+            Some(exact) => (exact, true),
+            None => (text, false),
+        };
+        let parts = exact.split_once('-').and_then(|(epoch, useq)| {
+            let (epoch, useq) = (number(epoch)?, number(useq)?);
+            Some(Self { epoch, useq, rough })
+        });
         parts.ok_or("this is not the `cursor` of an event")
     }
 }
@@ -173,7 +187,7 @@ pub struct EventQuery {
     pub user: Option<UserId>,
     /// Only events behind this one: the `next_cursor` of the answer before. Without it the stream
     /// starts now. `Last-Event-ID` comes before it.
-    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}$")]
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$")]
     pub after: Option<Cursor>,
     /// How many events, at most; when polling.
     #[serde(default)]

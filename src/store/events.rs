@@ -47,8 +47,8 @@ impl Store {
     ) -> Result<Charged<EventPage>, Error> {
         let name = user.as_str();
         let keys = [self.keys.conversations(name), self.keys.journal(name)];
-        let ([epoch, useq], limit) = (after.parts(), limit.to_string());
-        let args = [name, &epoch, &useq, &limit, PAGE_BYTES].map(str::as_bytes);
+        let ([epoch, useq, rough], limit) = (after.parts(), limit.to_string());
+        let args = [name, &epoch, &useq, &rough, &limit, PAGE_BYTES].map(str::as_bytes);
         let reply = self
             .run_charged::<(Vec<String>, u8)>(&READ_EVENTS, charge, &keys, &args)
             .await?;

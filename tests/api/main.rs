@@ -36,6 +36,8 @@ mod problems;
 mod reactions;
 mod readme;
 mod receipts;
+mod resume;
+mod resume_edges;
 mod retention;
 mod retries;
 mod scripts;

@@ -1,0 +1,156 @@
+//! A week away: whoever comes back has everything again, from the events and the `GET`s they call
+//! for.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::door::Door;
+use crate::harness::mirror::Mirror;
+use crate::harness::wire::{pipeline, post, request};
+use crate::harness::{TestApp, message_path, spawn_app};
+
+const CONVERSATIONS: usize = 300;
+const MESSAGES: usize = 10_000;
+/// Connections that make the week.
+const HANDS: usize = 4;
+
+/// A number that looks drawn, and is the same every time.
+fn drawn(from: usize, below: usize) -> usize {
+    let mixed = (from as u64)
+        .wrapping_add(1)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    usize::try_from((mixed >> 33) % below as u64).unwrap()
+}
+
+fn say(from: &str, to: &str, body: &str) -> Vec<u8> {
+    post(json!({"from": from, "to": to, "body": body}).to_string())
+}
+
+/// What one hand does in the week: each of its conversations in order, all of them mixed up.
+fn week(hand: usize) -> Vec<Vec<u8>> {
+    let mut requests = Vec::new();
+    let mut said = vec![0; CONVERSATIONS];
+    for n in 0..MESSAGES / HANDS {
+        let conversation = drawn(n, CONVERSATIONS / HANDS) * HANDS + hand;
+        let peer = format!("peer-{conversation}");
+        said[conversation] += 1;
+        let seq = said[conversation];
+        // Every fifth message is bob's, from a device elsewhere.
+        let (from, to) = if seq % 5 == 0 {
+            ("bob", &*peer)
+        } else {
+            (&*peer, "bob")
+        };
+        requests.push(say(from, to, &format!("{conversation}: {seq}")));
+        let here = format!("/conversations/bob/{peer}");
+        let own = |method, seq| {
+            let body = json!({"body": "as it was meant"}).to_string();
+            request(method, &message_path(from, to, seq), body)
+        };
+        let seq_of = json!({ "seq": seq }).to_string();
+        match drawn(n * HANDS + hand, 40) {
+            0 => requests.push(request("PUT", &format!("{here}/read"), &seq_of)),
+            1 => requests.push(request("PUT", &format!("{here}/delivered"), &seq_of)),
+            2 => requests.push(request("GET", &here, "")),
+            3 => requests.push(request("POST", &format!("{here}/unread"), &seq_of)),
+            4 => requests.push(own("PATCH", seq)),
+            5 => requests.push(own("DELETE", seq)),
+            6 => requests.push(request("PUT", &format!("{here}/mute"), "")),
+            7 => {
+                let there = format!("/conversations/{peer}/bob/read");
+                requests.push(request("PUT", &there, &seq_of));
+            }
+            _ => (),
+        }
+    }
+    requests
+}
+
+/// How the week ends for some: cleared, blocked, erased.
+async fn endings(app: &TestApp) {
+    for n in 0..10 {
+        let peer = |of: usize| format!("peer-{}", n * 20 + of);
+        app.clear("bob", &peer(0)).await;
+        app.clear(&peer(1), "bob").await;
+        app.flag(Method::PUT, "bob", &peer(2), "block").await;
+        app.flag(Method::PUT, &peer(3), "bob", "block").await;
+    }
+    for n in [4, 24] {
+        let path = format!("/users/peer-{n}");
+        let gone = app.request(Method::DELETE, &path).await.json(200);
+        assert_eq!(gone["done"], true);
+    }
+}
+
+/// Reads the stream by polling, from where the mirror is to its end.
+async fn poll_all(mirror: &mut Mirror, door: &Door, limit: &str) -> usize {
+    let mut polls = 0;
+    loop {
+        let query = [
+            ("user", "bob"),
+            ("after", &*mirror.cursor),
+            ("limit", limit),
+        ];
+        let answer = door.live("/events", &query).send().await.unwrap();
+        let page: serde_json::Value = answer.json().await.unwrap();
+        let events = page["events"].as_array().unwrap();
+        if events.is_empty() {
+            assert_eq!(page["next_cursor"], json!(mirror.cursor));
+            return polls;
+        }
+        polls += 1;
+        for event in events {
+            mirror.process(event).await;
+        }
+        assert_eq!(page["next_cursor"], json!(mirror.cursor));
+    }
+}
+
+#[tokio::test]
+async fn a_week_away_with_ten_thousand_messages_is_rebuilt_from_the_events() {
+    let app = spawn_app();
+    for n in 0..20 {
+        app.send(&format!("peer-{n}"), "bob", "before").await;
+    }
+    let door = Door::of(&app.address);
+    let mut returning = Mirror::open(door.clone(), "bob").await;
+    let mut polling = Mirror::open(door.clone(), "bob").await;
+    returning.leave();
+    polling.leave();
+
+    std::thread::scope(|scope| {
+        for hand in 0..HANDS {
+            let address = &app.address;
+            scope.spawn(move || {
+                let requests = week(hand);
+                for (answer, asked) in pipeline(address, &requests).iter().zip(&requests) {
+                    let asked = String::from_utf8_lossy(asked);
+                    // Who says something out of place, like reading what is deleted, is told so.
+                    let sent = !asked.starts_with("POST /messages") || answer.status == 201;
+                    assert!(sent && answer.status < 500, "{asked}: {answer:?}");
+                }
+            });
+        }
+    });
+    endings(&app).await;
+
+    returning.catch_up().await;
+    returning.assert_equals_truth().await;
+    let changed = returning.told["conversation.changed"];
+    assert!(changed <= CONVERSATIONS + 200, "{:?}", returning.told);
+    let told: usize = returning.told.values().sum();
+    assert!(told <= CONVERSATIONS + 512, "{:?}", returning.told);
+    assert_eq!(returning.told.get("reset"), None);
+    assert!(returning.state.messages.len() >= CONVERSATIONS - 10);
+
+    let polls = poll_all(&mut polling, &door, "7").await;
+    polling.assert_equals_truth().await;
+    assert!(polls > CONVERSATIONS / 7, "{polls}");
+    assert_eq!(returning.state, polling.state);
+
+    // And then it goes on as if it had never been away.
+    app.send("peer-7", "bob", "welcome back").await;
+    app.send("peer-300", "bob", "hello, stranger").await;
+    returning.catch_up().await;
+    returning.assert_equals_truth().await;
+}

@@ -1,0 +1,308 @@
+//! Resuming at the edges: where the journal begins, where it is cut into pages, and where there is
+//! none.
+
+use std::time::Duration;
+
+use duologue::store::Keys;
+use redis::cmd;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::door::Door;
+use crate::harness::event_stream::EventStream;
+use crate::harness::live::Device;
+use crate::harness::mirror::Mirror;
+use crate::harness::state::State;
+use crate::harness::wire::{pipeline, post};
+use crate::harness::{TestApp, spawn_app};
+
+/// Events that are kept.
+const JOURNAL: usize = 512;
+/// Another stream than any of today.
+const ELSEWHERE: &str = "1000000000000000-1000000000000000";
+
+/// One page of a poll.
+async fn page(app: &TestApp, user: &str, after: &str, limit: usize) -> Value {
+    let path = format!("/events?user={user}&after={after}&limit={limit}");
+    app.get(&path).await.json(200)
+}
+
+/// Where the stream of a user is; from now on it is kept.
+async fn place(app: &TestApp, user: &str) -> String {
+    let page = app.get(&format!("/events?user={user}")).await.json(200);
+    assert_eq!(page["events"], json!([]), "it starts now");
+    page["next_cursor"].as_str().unwrap().to_owned()
+}
+
+fn cursor(event: &Value) -> String {
+    event["cursor"].as_str().unwrap().to_owned()
+}
+
+fn kinds(events: &[Value]) -> Vec<&str> {
+    let kinds = events.iter().map(|event| event["type"].as_str().unwrap());
+    kinds.collect()
+}
+
+fn bodies(events: &[Value]) -> Vec<&str> {
+    let bodies = events.iter().map(|event| event["message"]["body"].as_str());
+    bodies.map(Option::unwrap_or_default).collect()
+}
+
+/// What polls with these limits, over and over, find behind a cursor: each goes on where the one
+/// before ended.
+async fn polled(app: &TestApp, user: &str, after: &str, limits: &[usize]) -> Vec<Value> {
+    let (mut events, mut after) = (Vec::new(), after.to_owned());
+    for limit in limits.iter().cycle() {
+        let page = page(app, user, &after, *limit).await;
+        let some = page["events"].as_array().unwrap();
+        assert!(some.len() <= *limit, "{} of {limit}", some.len());
+        after = page["next_cursor"].as_str().unwrap().to_owned();
+        if some.is_empty() {
+            return events;
+        }
+        assert_eq!(after, cursor(some.last().unwrap()));
+        events.extend(some.iter().cloned());
+    }
+    unreachable!("limits is empty")
+}
+
+/// What is told behind a cursor, which must be the same through each door.
+async fn resumed(app: &TestApp, user: &str, after: &str) -> Vec<Value> {
+    let events = polled(app, user, after, &[200]).await;
+    let mut device = Device::connect_at(app, user, after).await;
+    let mut stream = EventStream::open(app, user, Some(after)).await;
+    for hello in [&device.hello, &stream.hello] {
+        assert_eq!(hello["cursor"], after, "the client's own place");
+    }
+    for event in &events {
+        assert_eq!(&device.next().await, event);
+        assert_eq!(&stream.next().await, event);
+        assert_eq!(stream.last_id, cursor(event));
+    }
+    // Nothing stands between the last of them and what comes next.
+    app.send("resumed", user, "next").await;
+    for next in [device.next().await, stream.next().await] {
+        assert_eq!(next["message"]["body"], "next");
+        let last = events.last().map_or(after.to_owned(), cursor);
+        assert_eq!(next["prev"], last);
+    }
+    events
+}
+
+/// Sends so many messages at once, the body of each its number.
+fn fill(app: &TestApp, from: &str, to: &str, numbers: std::ops::Range<usize>) {
+    let message =
+        |n: usize| post(json!({"from": from, "to": to, "body": n.to_string()}).to_string());
+    let requests: Vec<_> = numbers.map(message).collect();
+    for answer in pipeline(&app.address, &requests) {
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn resuming_is_exact_as_far_as_the_journal_goes_and_no_further() {
+    let app = spawn_app();
+    let begin = place(&app, "bob").await;
+    // With the place where it began the journal is full to the last entry.
+    fill(&app, "alice", "bob", 0..JOURNAL - 1);
+    let all = polled(&app, "bob", &begin, &[200]).await;
+    assert_eq!(all.len(), JOURNAL - 1);
+    let expected: Vec<_> = (0..JOURNAL - 1).map(|n| n.to_string()).collect();
+    assert_eq!(bodies(&all), expected);
+    assert_eq!(all[0]["prev"], json!(begin));
+    // The place itself is dropped, and known all the same: it is the first event's `prev`.
+    fill(&app, "alice", "bob", JOURNAL - 1..JOURNAL);
+    let all = polled(&app, "bob", &begin, &[1, 2, 3, 7, 50, 199, 200]).await;
+    assert_eq!(all.len(), JOURNAL);
+    for (event, next) in all.iter().zip(&all[1..]) {
+        assert_eq!(event["cursor"], next["prev"]);
+    }
+    // One more, and the first event is dropped; who has seen it misses nothing.
+    fill(&app, "alice", "bob", JOURNAL..JOURNAL + 1);
+    let exact = polled(&app, "bob", &cursor(&all[0]), &[200]).await;
+    assert_eq!(exact.len(), JOURNAL);
+    assert_eq!(exact[..JOURNAL - 1], all[1..]);
+    let rough = polled(&app, "bob", &begin, &[200]).await;
+    assert_eq!(kinds(&rough), ["conversation.changed"]);
+    assert_eq!(rough[0]["cursor"], exact[JOURNAL - 1]["cursor"]);
+    assert_eq!(rough[0]["unread_count"], JOURNAL + 1);
+    // The same through each door.
+    let exact = resumed(&app, "bob", &cursor(&all[0])).await;
+    assert_eq!(exact.len(), JOURNAL);
+    let rough = resumed(&app, "bob", &begin).await;
+    assert!(
+        kinds(&rough)
+            .iter()
+            .all(|kind| *kind == "conversation.changed")
+    );
+}
+
+#[tokio::test]
+async fn pages_of_every_size_hold_the_same_events() {
+    let app = spawn_app();
+    let begin = place(&app, "bob").await;
+    fill(&app, "alice", "bob", 0..201);
+    let all = polled(&app, "bob", &begin, &[200]).await;
+    assert_eq!(all.len(), 201);
+    for limit in 1..=200 {
+        let page = page(&app, "bob", &begin, limit).await;
+        assert_eq!(page["events"].as_array().unwrap()[..], all[..limit]);
+        assert_eq!(page["next_cursor"], all[limit - 1]["cursor"]);
+    }
+    for limits in [&[1][..], &[3, 1, 4, 1, 5, 9, 2, 6], &[199, 2]] {
+        assert_eq!(polled(&app, "bob", &begin, limits).await, all);
+    }
+}
+
+#[tokio::test]
+async fn a_page_ends_early_where_messages_are_large_and_none_is_lost() {
+    let app = spawn_app();
+    let begin = place(&app, "bob").await;
+    let body = "語".repeat(8_000);
+    let message = post(json!({"from": "alice", "to": "bob", "body": body}).to_string());
+    for answer in pipeline(&app.address, &vec![message; 40]) {
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+    let first = page(&app, "bob", &begin, 200).await;
+    let some = first["events"].as_array().unwrap().len();
+    assert!((2..40).contains(&some), "some 256 KiB at once: {some}");
+    let all = resumed(&app, "bob", &begin).await;
+    let seqs: Vec<_> = all.iter().map(|event| &event["last_seq"]).collect();
+    assert_eq!(seqs, (1..=40).collect::<Vec<_>>());
+    assert!(bodies(&all).iter().all(|told| *told == body));
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_not_of_this_stream_is_told_to_read_anew() {
+    let app = spawn_app();
+    let carol = place(&app, "carol").await;
+    let begin = place(&app, "bob").await;
+    app.send("alice", "bob", "hi").await;
+    let head = cursor(&resumed(&app, "bob", &begin).await[0]);
+    let (epoch, useq) = head.split_once('-').unwrap();
+    let future = format!("{epoch}-{}", useq.parse::<u64>().unwrap() + 60_000_000);
+    let last = format!("{epoch}-9999999999999999");
+    for unknown in [
+        ELSEWHERE,
+        "0-0",
+        "9999999999999999-0",
+        &carol,
+        &future,
+        &last,
+    ] {
+        let told = resumed(&app, "bob", unknown).await;
+        assert_eq!(kinds(&told), ["reset"], "{unknown}");
+        assert!(told[0]["total_unread_count"].as_u64() > Some(0));
+        let members: Vec<_> = told[0].as_object().unwrap().keys().collect();
+        let expected = [
+            "type",
+            "cursor",
+            "total_unread_count",
+            "unread_conversations",
+        ];
+        assert_eq!(members, expected);
+    }
+    // A user of whom nothing is known yet, too.
+    let told = resumed(&app, "dave", ELSEWHERE).await;
+    assert_eq!(kinds(&told), ["reset"]);
+}
+
+#[tokio::test]
+async fn a_user_who_was_erased_while_connected_starts_anew() {
+    let app = spawn_app();
+    let mut mirror = Mirror::open(Door::of(&app.address), "bob").await;
+    for peer in ["alice", "carol"] {
+        app.send(peer, "bob", "before").await;
+        app.send("bob", peer, "me too").await;
+    }
+    mirror.catch_up().await;
+    let before = mirror.cursor.clone();
+    let erased = app.request(Method::DELETE, "/users/bob").await.json(200);
+    assert_eq!(erased["done"], true);
+    // Whoever stayed is told at once.
+    while !mirror.told.contains_key("reset") {
+        mirror.follow(Duration::from_millis(100)).await;
+    }
+    mirror.assert_equals_truth().await;
+    assert_eq!(mirror.state, State::default());
+    let told = polled(&app, "bob", &before, &[200]).await;
+    assert_eq!(kinds(&told), ["reset"]);
+    app.send("alice", "bob", "after").await;
+    mirror.catch_up().await;
+    mirror.assert_equals_truth().await;
+    let told = resumed(&app, "bob", &before).await;
+    assert_eq!(kinds(&told), ["reset"]);
+    mirror.catch_up().await;
+    mirror.assert_equals_truth().await;
+}
+
+#[tokio::test]
+async fn where_the_journal_has_expired_what_changed_is_told_by_conversation() {
+    let app = spawn_app();
+    let begin = place(&app, "bob").await;
+    app.send("alice", "bob", "one").await;
+    let second = cursor(&polled(&app, "bob", &begin, &[200]).await[0]);
+    app.send("carol", "bob", "two").await;
+    app.send("carol", "bob", "three").await;
+    let mut device = Device::connect(&app, "bob").await;
+    let expire = |app: &TestApp| {
+        let gone: u64 = cmd("DEL")
+            .arg(Keys::new().journal("bob"))
+            .query(&mut app.redis())
+            .unwrap();
+        assert_eq!(gone, 1);
+    };
+    expire(&app);
+    let told = polled(&app, "bob", &begin, &[1]).await;
+    let told: Vec<_> = told.iter().map(|event| &event["peer"]).collect();
+    assert_eq!(
+        told,
+        ["alice", "carol"],
+        "in the order of their last change"
+    );
+    expire(&app);
+    let told = resumed(&app, "bob", &second).await;
+    assert_eq!(kinds(&told), ["conversation.changed"]);
+    assert_eq!(
+        (&told[0]["peer"], &told[0]["last_seq"]),
+        (&json!("carol"), &json!(2))
+    );
+    // Who was connected all the while has heard what came then, from nobody's journal.
+    let live = device.next().await;
+    assert_eq!(
+        (&live["peer"], &live["prev"]),
+        (&json!("resumed"), &device.hello["cursor"])
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_lost_its_last_writes_is_told_to_be_read_anew() {
+    let app = spawn_app();
+    let begin = place(&app, "bob").await;
+    app.send("alice", "bob", "kept").await;
+    let kept = cursor(&polled(&app, "bob", &begin, &[200]).await[0]);
+    let copy = |from: String, to: String| {
+        let mut copy = cmd("COPY");
+        copy.arg(from).arg(to).arg("REPLACE");
+        copy.exec(&mut app.redis()).unwrap();
+    };
+    let names = Keys::new();
+    let of_bob = [names.conversations("bob"), names.journal("bob")];
+    for key in &of_bob {
+        copy(key.clone(), format!("{key}:kept"));
+    }
+    app.send("carol", "bob", "lost").await;
+    let lost = cursor(&polled(&app, "bob", &kept, &[200]).await[0]);
+    // As after a failover to a replica that had not heard of it.
+    for key in &of_bob {
+        copy(format!("{key}:kept"), key.clone());
+    }
+    let told = polled(&app, "bob", &lost, &[200]).await;
+    assert_eq!(kinds(&told), ["reset"]);
+    // The clock has gone past it by the time of the next message, and still it is known.
+    app.send("alice", "bob", "new").await;
+    assert_eq!(kinds(&polled(&app, "bob", &lost, &[200]).await), ["reset"]);
+    let exact = polled(&app, "bob", &kept, &[200]).await;
+    assert_eq!(bodies(&exact), ["new"]);
+    assert_eq!(kinds(&resumed(&app, "bob", &lost).await), ["reset"]);
+}
