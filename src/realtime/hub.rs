@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use chrono::Utc;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
 
 use super::presence::{self, Change};
@@ -26,6 +26,8 @@ const SPREAD: Duration = Duration::from_secs(3);
 const CLOSED_A_MS: usize = 2;
 /// How long a process that stops waits for its connections to end.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long it then waits until the store knows who left.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How many connections there may be, and how often each gives a sign of life.
 #[derive(Clone, Copy, Debug)]
@@ -243,6 +245,10 @@ impl Hub {
         while self.lock().count > 0 && Instant::now() < deadline {
             sleep(Duration::from_millis(10)).await;
         }
+        let (done, said) = oneshot::channel();
+        let _ = self.changes.send(Change::Stops(done));
+        // Who is still there then is found to have left by another process, later.
+        let _ = timeout(GOODBYE, said).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Members> {

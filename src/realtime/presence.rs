@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::hub::Hub;
@@ -28,6 +28,8 @@ pub(super) enum Change {
     Came(UserId),
     /// The end of the last one.
     Went(UserId),
+    /// The process stops, and has no connections any more; it waits until that is said of everybody.
+    Stops(oneshot::Sender<()>),
 }
 
 /// One thing to be done in the store.
@@ -48,29 +50,40 @@ pub(super) async fn keep(hub: &Hub, store: &Store, mut changes: mpsc::UnboundedR
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut ticks, mut search) = (0u64, 0);
+    let mut waits: Option<oneshot::Sender<()>> = None;
     loop {
         while under_way.len() < AT_ONCE
             && let Some(task) = todo.pop_front()
         {
             under_way.push(perform(hub, store, task));
         }
+        if under_way.is_empty()
+            && let Some(waiting) = waits.take()
+        {
+            // Whoever waited may have given up.
+            let _ = waiting.send(());
+        }
         tokio::select! {
             Some(change) = changes.recv() => match change {
                 Change::Came(user) => todo.push_back(Task::Renew(user)),
                 Change::Went(user) => leaving.push_back((Instant::now() + GRACE, user)),
+                Change::Stops(done) => {
+                    todo.extend(leaving.drain(..).map(|(_, user)| Task::Leave(user)));
+                    waits = Some(done);
+                }
             },
             Some(done) = under_way.next() => {
                 if let Err(error) = done {
                     tracing::debug!(%error, "presence was not kept");
                 }
             }
-            _ = second.tick() => {
+            _ = second.tick(), if !hub.is_stopping() => {
                 ticks += 1;
                 let turn = ticks % ROUND_S;
                 todo.extend(hub.shown(|user| hash(user) % ROUND_S == turn).into_iter().map(Task::Renew));
                 todo.extend((search..search + SEARCHED).map(Task::Search));
                 search = (search + SEARCHED) % PARTITIONS;
-                while leaving.front().is_some_and(|(when, _)| *when <= Instant::now() || hub.is_stopping()) {
+                while leaving.front().is_some_and(|(when, _)| *when <= Instant::now()) {
                     todo.extend(leaving.pop_front().map(|(_, user)| Task::Leave(user)));
                 }
             }
