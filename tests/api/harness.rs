@@ -8,6 +8,7 @@ pub mod browser;
 pub mod door;
 pub mod event_stream;
 pub mod events;
+pub mod gauges;
 pub mod key_source;
 pub mod live;
 pub mod lua;

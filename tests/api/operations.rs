@@ -3,16 +3,8 @@
 use reqwest::Method;
 
 use crate::harness::answer::Answer;
+use crate::harness::gauges::metric;
 use crate::harness::{TestApp, spawn_app, spawn_durable_app};
-
-/// The value of a series in `/metrics`; 0 if it is not there.
-async fn metric(app: &TestApp, series: &str) -> f64 {
-    let text = app.get("/metrics").await.text;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    value.map_or(0.0, |value| value.parse().unwrap())
-}
 
 async fn with_request_id(app: &TestApp, id: &str) -> Answer {
     let request = app

@@ -1,0 +1,22 @@
+//! What the service says of itself in `/metrics`.
+
+use std::time::Duration;
+
+use super::{TestApp, eventually};
+
+/// The value of a series in `/metrics`; 0 if it is not there.
+pub async fn metric(app: &TestApp, series: &str) -> f64 {
+    let text = app.get("/metrics").await.text;
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map_or(0.0, |value| value.parse().unwrap())
+}
+
+/// Waits until so many connections listen.
+pub async fn listeners(app: &TestApp, number: u32, patience: Duration) {
+    let what = format!("{number} connections listen");
+    let there =
+        async || (metric(app, "duologue_live_connections").await - f64::from(number)).abs() < 0.5;
+    eventually(&what, patience, there).await;
+}

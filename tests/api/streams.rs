@@ -1,0 +1,200 @@
+//! Event streams (SSE): what a browser's `EventSource` gets.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with, token, token_until};
+use crate::harness::answer::Answer;
+use crate::harness::door::Door;
+use crate::harness::event_stream::EventStream;
+use crate::harness::gauges::listeners;
+use crate::harness::live::Heard;
+use crate::harness::redis_server::RedisServer;
+use crate::harness::{TestApp, spawn_app, spawn_app_on, spawn_app_with};
+
+fn text<'a>(event: &'a Value, name: &str) -> &'a str {
+    event[name].as_str().unwrap_or_default()
+}
+
+fn door(app: &TestApp, user: &str) -> Door {
+    Door::of(&app.address).user(user)
+}
+
+/// The rest of a stream that ends, and how.
+async fn rest(stream: &mut EventStream) -> Vec<Value> {
+    let mut events = Vec::new();
+    loop {
+        match stream.hear(Duration::from_secs(20)).await {
+            Heard::Frame(event) => events.push(event),
+            Heard::Closed(1000, _) => return events,
+            other => panic!("no end, after {events:?}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_a_hello_and_numbers_each_event_with_its_cursor() {
+    let app = spawn_app();
+    app.send("alice", "bob", "before").await;
+    let mut stream = EventStream::open(&app, "bob", None).await;
+    assert_eq!(stream.hello["user"], "bob");
+    assert_eq!(stream.hello["total_unread_count"], 1);
+    assert_eq!(stream.hello["heartbeat_s"], 25);
+    assert_eq!(stream.last_id, text(&stream.hello, "cursor"));
+    let mut prev = stream.hello["cursor"].clone();
+    for body in ["one", "two", "line\nbreak \"and\" quotes 語"] {
+        app.send("alice", "bob", body).await;
+        let event = stream.next().await;
+        assert_eq!(event["message"]["body"], body);
+        assert_eq!(event["prev"], prev);
+        assert_eq!(stream.last_id, text(&event, "cursor"));
+        prev = event["cursor"].clone();
+    }
+    // What is not kept has no number of its own, and says where it came.
+    app.request(Method::POST, "/conversations/alice/bob/typing")
+        .await;
+    let typing = stream.next().await;
+    assert_eq!(
+        typing,
+        json!({"type": "typing", "cursor": prev, "peer": "alice"})
+    );
+    assert_eq!(stream.last_id, prev.as_str().unwrap());
+}
+
+#[tokio::test]
+async fn a_comment_comes_every_heartbeat() {
+    let app = spawn_app_with(&["--heartbeat=1"]);
+    let mut stream = EventStream::open(&app, "bob", None).await;
+    assert_eq!(stream.hello["heartbeat_s"], 1);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while stream.comments.len() < 3 {
+        let heard = stream.hear(Duration::from_millis(500)).await;
+        assert!(matches!(heard, Heard::Nothing), "{heard:?}");
+        assert!(tokio::time::Instant::now() < deadline, "no heartbeat");
+    }
+    // Which does not end the stream of whoever cannot answer.
+    app.send("alice", "bob", "still there").await;
+    assert_eq!(stream.next().await["message"]["body"], "still there");
+}
+
+#[tokio::test]
+async fn the_last_event_id_comes_before_the_query_and_both_name_what_is_wrong() {
+    let app = spawn_app();
+    let begin = EventStream::open(&app, "bob", None).await.last_id;
+    let mut stream = EventStream::open(&app, "bob", None).await;
+    let mut cursors = Vec::new();
+    for body in ["one", "two", "three"] {
+        app.send("alice", "bob", body).await;
+        cursors.push(text(&stream.next().await, "cursor").to_owned());
+    }
+    let next = async |id: Option<&str>, after: Option<&str>| {
+        let mut door = door(&app, "bob");
+        if let Some(id) = id {
+            door = door.header("last-event-id", id);
+        }
+        if let Some(after) = after {
+            door = door.query("after", after);
+        }
+        let mut stream = EventStream::through(&door).await?;
+        let event = stream.next().await;
+        Ok::<_, Answer>(text(&event["message"], "body").to_owned())
+    };
+    assert_eq!(next(Some(&cursors[0]), None).await.unwrap(), "two");
+    assert_eq!(next(None, Some(&cursors[1])).await.unwrap(), "three");
+    assert_eq!(
+        next(Some(&cursors[1]), Some(&begin)).await.unwrap(),
+        "three"
+    );
+    // A browser that has none yet sends an empty one, if any.
+    assert_eq!(next(Some(""), Some(&begin)).await.unwrap(), "one");
+    let refused = next(Some("yesterday"), Some(&begin)).await.unwrap_err();
+    assert_eq!(refused.status, 400);
+    refused.blames("/header/last-event-id");
+    let refused = next(None, Some("7")).await.unwrap_err();
+    refused.blames("/query/after");
+}
+
+#[tokio::test]
+async fn what_accept_names_decides_between_a_stream_and_a_poll() {
+    let app = spawn_app();
+    let asked = async |accept: &str| {
+        let request = door(&app, "bob").live("/events", &[]);
+        let answer = request.header("accept", accept).send().await.unwrap();
+        answer.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    let stream = "text/event-stream";
+    for accept in [stream, "Text/Event-Stream", "text/event-stream;q=0.9, */*"] {
+        assert_eq!(asked(accept).await, stream, "{accept}");
+    }
+    for accept in ["*/*", "application/json", "text/*"] {
+        assert_eq!(asked(accept).await, "application/json", "{accept}");
+    }
+    let request = door(&app, "bob").live("/events", &[]);
+    let answer = request.header("accept", stream).send().await.unwrap();
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    assert_eq!(answer.headers()["x-accel-buffering"], "no");
+}
+
+#[tokio::test]
+async fn a_stream_says_why_it_ends() {
+    let app = spawn_closed_app_with(&[]);
+    let ended = async |credential: &str| {
+        let door = Door::of(&app.address).bearer(credential);
+        let mut stream = EventStream::through(&door).await.unwrap();
+        rest(&mut stream).await
+    };
+    let token_end = json!({"type": "close", "reason": "token_expired"});
+    // A token is good for its leeway of 30 s longer.
+    assert_eq!(ended(&token_until("alice", -25)).await, [token_end]);
+
+    let redis = RedisServer::volatile();
+    let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
+    let mut stream = EventStream::open(&one, "bob", None).await;
+    other.send("alice", "bob", "before").await;
+    let before = stream.next().await;
+    let stopping = tokio::task::spawn_blocking(move || drop(one));
+    let restart = json!({"type": "close", "reason": "restart"});
+    assert_eq!(rest(&mut stream).await, [restart]);
+    assert_eq!(
+        stream.last_id,
+        text(&before, "cursor"),
+        "an end is no place"
+    );
+    stopping.await.unwrap();
+    other.send("alice", "bob", "after").await;
+    let mut stream = EventStream::open(&other, "bob", Some(&stream.last_id)).await;
+    assert_eq!(stream.next().await["message"]["body"], "after");
+}
+
+#[tokio::test]
+async fn a_stream_is_for_the_user_of_the_credential_and_has_a_place_like_a_socket() {
+    let app = spawn_closed_app_with(&["--connections-per-user=1"]);
+    let open = async |door: Door| EventStream::through(&door).await;
+    let door = || Door::of(&app.address);
+    let refused = open(door()).await.err().unwrap();
+    refused.problem(401, "UNAUTHENTICATED");
+    let refused = open(door().bearer(&token("alice")).user("bob")).await;
+    refused.err().unwrap().problem(403, "FORBIDDEN");
+    let refused = open(door().bearer(SERVICE_KEY)).await.err().unwrap();
+    refused.blames("/query/user");
+    let stream = open(door().bearer(SERVICE_KEY).user("bob")).await.unwrap();
+    assert_eq!(stream.hello["user"], "bob");
+    let refused = open(door().bearer(&token("bob"))).await.err().unwrap();
+    refused.problem(429, "TOO_MANY_CONNECTIONS");
+}
+
+#[tokio::test]
+async fn a_listener_that_hangs_up_is_noticed() {
+    let app = spawn_app_with(&["--heartbeat=1", "--connections-per-user=1"]);
+    for _ in 0..2 {
+        let stream = EventStream::open(&app, "bob", None).await;
+        listeners(&app, 1, Duration::from_secs(5)).await;
+        drop(stream);
+        listeners(&app, 0, Duration::from_secs(10)).await;
+    }
+}

@@ -1,0 +1,146 @@
+//! Typing: told to the peer, now and then, and kept nowhere.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::access::{spawn_closed_app_with, token};
+use crate::harness::live::Device;
+use crate::harness::redis_server::RedisServer;
+use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
+
+/// Says over HTTP that a user is typing.
+async fn types(app: &TestApp, user: &str, peer: &str) {
+    let path = format!("/conversations/{user}/{peer}/typing");
+    assert_eq!(app.request(Method::POST, &path).await.status, 204);
+}
+
+/// What a device hears before the message that marks the end.
+async fn until_message(device: &mut Device) -> Vec<Value> {
+    let mut heard = device
+        .events_until(|event| event["message"]["body"] == "the end")
+        .await;
+    heard.pop();
+    heard
+}
+
+#[tokio::test]
+async fn every_device_of_the_peer_is_told_and_none_of_the_user() {
+    let redis = RedisServer::volatile();
+    let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
+    one.send("alice", "bob", "hi").await;
+    let mut alice = Device::connect(&one, "alice").await;
+    let mut bobs = [
+        Device::connect(&one, "bob").await,
+        Device::connect(&other, "bob").await,
+    ];
+    alice
+        .events_until(|event| event["type"] == "presence.changed")
+        .await;
+    let answer = alice.ask(&json!({"type": "typing", "peer": "bob"})).await;
+    assert_eq!(answer["type"], "ack");
+    for bob in &mut bobs {
+        let told = bob.next().await;
+        let place = &bob.hello["cursor"];
+        assert_eq!(
+            told,
+            json!({"type": "typing", "cursor": place, "peer": "alice"})
+        );
+    }
+    types(&other, "bob", "alice").await;
+    assert_eq!(alice.next().await["peer"], "bob", "each way by itself");
+    one.send("alice", "bob", "the end").await;
+    assert_eq!(until_message(&mut alice).await, [] as [Value; 0]);
+    for bob in &mut bobs {
+        assert_eq!(until_message(bob).await, [] as [Value; 0]);
+    }
+}
+
+#[tokio::test]
+async fn typing_is_told_once_a_second_however_often_it_is_said() {
+    let app = spawn_app();
+    app.send("alice", "bob", "hi").await;
+    app.send("carol", "bob", "hi").await;
+    let mut bob = Device::connect(&app, "bob").await;
+    let begun = Instant::now();
+    for _ in 0..10 {
+        types(&app, "alice", "bob").await;
+        types(&app, "carol", "bob").await;
+    }
+    let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap();
+    app.send("alice", "bob", "the end").await;
+    let heard = until_message(&mut bob).await;
+    for peer in ["alice", "carol"] {
+        let told = heard.iter().filter(|event| event["peer"] == peer).count();
+        assert!((1..=1 + seconds).contains(&told), "{told} in {seconds} s");
+    }
+    let again = async || {
+        types(&app, "alice", "bob").await;
+        !bob.events_within(Duration::from_millis(1)).await.is_empty()
+    };
+    eventually("it is told again", Duration::from_secs(10), again).await;
+}
+
+#[tokio::test]
+async fn nobody_is_told_without_a_conversation_or_behind_a_block() {
+    let app = spawn_app();
+    app.send("alice", "bob", "hi").await;
+    app.flag(Method::PUT, "bob", "alice", "block").await;
+    let mut alice = Device::connect(&app, "alice").await;
+    let mut bob = Device::connect(&app, "bob").await;
+    // The answer is the same, so that nobody learns of the block.
+    types(&app, "alice", "bob").await;
+    types(&app, "stranger", "bob").await;
+    let frame = json!({"type": "typing", "peer": "bob"});
+    assert_eq!(alice.ask(&frame).await["type"], "ack");
+    types(&app, "bob", "alice").await;
+    app.send("carol", "bob", "the end").await;
+    assert_eq!(until_message(&mut bob).await, [] as [Value; 0]);
+    // The one who blocks may still be seen to type.
+    let heard = alice.events_until(|event| event["type"] == "typing").await;
+    assert_eq!(heard.last().unwrap()["peer"], "bob");
+    assert!(
+        !app.contents().keys().any(|key| key.contains("stranger")),
+        "and nothing is left of it"
+    );
+}
+
+#[tokio::test]
+async fn typing_is_not_told_to_whoever_comes_later() {
+    let app = spawn_app();
+    app.send("alice", "bob", "hi").await;
+    let bob = Device::connect(&app, "bob").await;
+    let place = bob.hello["cursor"].as_str().unwrap().to_owned();
+    bob.leave().await;
+    types(&app, "alice", "bob").await;
+    let mut bob = Device::connect_at(&app, "bob", &place).await;
+    app.send("alice", "bob", "the end").await;
+    assert_eq!(until_message(&mut bob).await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn a_user_types_as_itself_and_to_somebody_else() {
+    let app = spawn_app();
+    let path = |user: &str, peer: &str| format!("/conversations/{user}/{peer}/typing");
+    let refused = app.request(Method::POST, &path("bob", "bob")).await;
+    assert_eq!(refused.status, 400);
+    refused.blames("/path/peer");
+    let refused = app.request(Method::POST, &path("bob", "al%20ice")).await;
+    refused.blames("/path/peer");
+    let mut bob = Device::connect(&app, "bob").await;
+    for (frame, pointer) in [
+        (json!({"type": "typing", "peer": "bob"}), "/peer"),
+        (json!({"type": "typing", "peer": ""}), "/peer"),
+        (json!({"type": "typing"}), "/peer"),
+        (json!({"type": "typing", "peer": "alice", "to": 1}), "/to"),
+    ] {
+        let answer = bob.ask(&frame).await;
+        assert_eq!(answer["problem"]["errors"][0]["pointer"], pointer);
+    }
+    let app = spawn_closed_app_with(&[]);
+    let bearer = format!("Bearer {}", token("alice"));
+    let bearer = [("authorization", &*bearer)];
+    let forged = app.call("POST", &path("bob", "alice"), &bearer, None).await;
+    forged.problem(403, "FORBIDDEN");
+}
