@@ -1,6 +1,6 @@
-#!lua
 -- Notes that a user has no connection to a process any more, and forgets the processes that have
 -- not said so for longer than a lease.
+-- Without a shebang and with EXPIRE first, which takes no memory, for when memory is full.
 --
 -- Returns  [went, last_seen]  1 if the user is not there any more and was until now; when, in ms
 
@@ -11,6 +11,7 @@ local process  = ARGV[2] -- string  id of the process; empty to forget only the 
 local lease_ms = ARGV[3] -- integer how long a word holds
 local keep_s   = ARGV[4] -- integer seconds to remember when a user was last there
 
+redis.call('EXPIRE', presence, keep_s)
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local left, there = 0, false

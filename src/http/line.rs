@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::commands::Commands;
 use crate::error::Error;
-use crate::model::EventPage;
+use crate::model::{Cursor, EventPage};
 use crate::realtime::{Done, Input, Output, Ref, Seat, Session, Tell};
 use crate::store::Store;
 
@@ -109,12 +109,18 @@ impl Line {
 
     fn read(
         &self,
-        place: crate::model::Cursor,
+        place: Cursor,
         pause: Duration,
     ) -> Pin<Box<dyn Future<Output = Result<EventPage, Error>>>> {
         let (store, user) = (self.store.clone(), self.seat.user().clone());
         Box::pin(async move {
             sleep(pause).await;
+            let page = store.read_events(&user, place, PAGE, None).await?.value;
+            if !page.is_reset() {
+                return Ok(page);
+            }
+            // The stream may have ended under the connection, and its journal with it.
+            store.open_stream(&user, None).await?;
             let page = store.read_events(&user, place, PAGE, None).await?;
             Ok(page.value)
         })

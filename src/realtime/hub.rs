@@ -188,6 +188,13 @@ impl Hub {
         }
     }
 
+    /// Tells the connections of a user that anything may have been missed.
+    pub(super) fn gap(&self, user: &UserId) {
+        for member in self.lock().users.get(user.as_str()).into_iter().flatten() {
+            member.queue.push(Notice::Gap);
+        }
+    }
+
     fn each(&self, tell: impl Fn(&Member)) {
         for member in self.lock().users.values().flatten() {
             tell(member);

@@ -94,7 +94,13 @@ pub(super) async fn keep(hub: &Hub, store: &Store, mut changes: mpsc::UnboundedR
 async fn perform(hub: &Hub, store: &Store, task: Task) -> Result<(), Error> {
     match task {
         Task::Renew(user) => {
-            if store.renew_presence(&user, &hub.process).await? {
+            let renewed = store.renew_presence(&user, &hub.process).await?;
+            if !renewed.kept {
+                // Somebody took it away by hand, or a failover did.
+                store.open_stream(&user, None).await?;
+                hub.gap(&user);
+            }
+            if renewed.came {
                 let presence = store.read_presence(&user, None).await?;
                 store.announce_presence(&presence).await?;
             }

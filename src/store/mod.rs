@@ -35,6 +35,7 @@ pub use health::{Durability, Health};
 pub use keys::{Keys, PARTITIONS};
 pub use live::{Heard, Live};
 pub use messages::Sent;
+pub use presence::Renewed;
 pub use rates::Charged;
 pub use redis::{ClientTlsConfig, TlsCertificates};
 pub use script::{PARTS, SCRIPTS};

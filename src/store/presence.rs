@@ -13,10 +13,18 @@ const KEEP_S: &str = "7776000";
 /// Users whose end one call looks for.
 const SWEEP: &str = "100";
 
+/// What was found when a presence was renewed.
+pub struct Renewed {
+    /// That the user was not there before.
+    pub came: bool,
+    /// That there is a journal. Without one nobody is told of anything.
+    pub kept: bool,
+}
+
 impl Store {
-    /// Says that a user has a connection to this process, which holds for 40 s; answers whether
-    /// the user was not there before.
-    pub async fn renew_presence(&self, user: &UserId, process: &str) -> Result<bool, Error> {
+    /// Says that a user has a connection to this process, which holds for 40 s; answers what was
+    /// found.
+    pub async fn renew_presence(&self, user: &UserId, process: &str) -> Result<Renewed, Error> {
         let name = user.as_str();
         let keys = [
             self.keys.presence(name),
@@ -24,8 +32,11 @@ impl Store {
             self.keys.journal(name),
         ];
         let args = [name, process, LEASE_MS, KEEP_S, JOURNAL_S].map(str::as_bytes);
-        let came = self.run::<u8>(&RENEW_PRESENCE, &keys, &args).await?;
-        Ok(came == 1)
+        let (came, kept) = self.run::<(u8, u8)>(&RENEW_PRESENCE, &keys, &args).await?;
+        Ok(Renewed {
+            came: came == 1,
+            kept: kept == 1,
+        })
     }
 
     /// Says that a user has none any more; answers the end of the user's presence, if it is that.

@@ -13,6 +13,7 @@ use crate::harness::binary::Binary;
 use crate::harness::door::Door;
 use crate::harness::event_stream::EventStream;
 use crate::harness::live::{Device, Heard};
+use crate::harness::lua::keys_of_user;
 use crate::harness::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on, spawn_app_with};
 
@@ -280,4 +281,39 @@ async fn of_an_erased_user_it_is_not_known_that_it_was_ever_there() {
         left.is_empty()
     };
     eventually("nothing is left of a hermit", GRACE, gone).await;
+}
+
+#[tokio::test]
+async fn a_device_whose_journal_was_taken_away_or_whose_user_was_erased_goes_on_hearing() {
+    let app = spawn_app();
+    let mut bob = Device::connect(&app, "bob").await;
+    app.send("alice", "bob", "one").await;
+    assert_eq!(bob.next().await["message"]["body"], "one");
+    // By hand: found when the presence is renewed, within 13 s.
+    let [_, _, journal, _] = keys_of_user("bob");
+    redis::cmd("DEL")
+        .arg(journal)
+        .exec(&mut app.redis())
+        .unwrap();
+    app.send("alice", "bob", "two").await;
+    let mut told = Vec::new();
+    eventually("bob is told", Duration::from_secs(30), async || {
+        told.extend(bob.events_within(Duration::from_millis(200)).await);
+        told.iter().any(|event| event["last_seq"] == 2)
+    })
+    .await;
+    assert_eq!(told[0]["type"], "conversation.changed");
+    app.send("alice", "bob", "three").await;
+    assert_eq!(bob.next().await["message"]["body"], "three");
+
+    app.request(Method::DELETE, "/users/bob").await.json(200);
+    bob.events_until(|event| event["type"] == "reset").await;
+    eventually("bob hears again", Duration::from_secs(20), async || {
+        app.send("alice", "bob", "again").await;
+        let heard = bob.events_within(Duration::from_millis(200)).await;
+        heard
+            .iter()
+            .any(|event| event["message"]["body"] == "again")
+    })
+    .await;
 }

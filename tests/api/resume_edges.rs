@@ -16,8 +16,9 @@ use crate::harness::state::State;
 use crate::harness::wire::{pipeline, post};
 use crate::harness::{TestApp, spawn_app};
 
-/// Events that are kept.
+/// Events that are kept, and entries at which a journal is cut back to that.
 const JOURNAL: usize = 512;
+const HELD: usize = 576;
 /// Another stream than any of today.
 const ELSEWHERE: &str = "1000000000000000-1000000000000000";
 
@@ -103,31 +104,29 @@ fn fill(app: &TestApp, from: &str, to: &str, numbers: std::ops::Range<usize>) {
 async fn resuming_is_exact_as_far_as_the_journal_goes_and_no_further() {
     let app = spawn_app();
     let begin = place(&app, "bob").await;
-    // With the place where it began the journal is full to the last entry.
-    fill(&app, "alice", "bob", 0..JOURNAL - 1);
-    let all = polled(&app, "bob", &begin, &[200]).await;
-    assert_eq!(all.len(), JOURNAL - 1);
-    let expected: Vec<_> = (0..JOURNAL - 1).map(|n| n.to_string()).collect();
+    // With the place where it began, one entry short of being cut back.
+    fill(&app, "alice", "bob", 0..HELD - 2);
+    let all = polled(&app, "bob", &begin, &[1, 2, 3, 7, 50, 199, 200]).await;
+    let expected: Vec<_> = (0..HELD - 2).map(|n| n.to_string()).collect();
     assert_eq!(bodies(&all), expected);
     assert_eq!(all[0]["prev"], json!(begin));
-    // The place itself is dropped, and known all the same: it is the first event's `prev`.
-    fill(&app, "alice", "bob", JOURNAL - 1..JOURNAL);
-    let all = polled(&app, "bob", &begin, &[1, 2, 3, 7, 50, 199, 200]).await;
-    assert_eq!(all.len(), JOURNAL);
     for (event, next) in all.iter().zip(&all[1..]) {
         assert_eq!(event["cursor"], next["prev"]);
     }
-    // One more, and the first event is dropped; who has seen it misses nothing.
-    fill(&app, "alice", "bob", JOURNAL..JOURNAL + 1);
-    let exact = polled(&app, "bob", &cursor(&all[0]), &[200]).await;
+    // One more, and only the last ones are kept. Who has seen all before them misses nothing: the
+    // place itself is dropped, and known all the same, as the first event's `prev`.
+    fill(&app, "alice", "bob", HELD - 2..HELD - 1);
+    let dropped = HELD - 1 - JOURNAL;
+    let seen = cursor(&all[dropped - 1]);
+    let exact = polled(&app, "bob", &seen, &[200]).await;
     assert_eq!(exact.len(), JOURNAL);
-    assert_eq!(exact[..JOURNAL - 1], all[1..]);
-    let rough = polled(&app, "bob", &begin, &[200]).await;
+    assert_eq!(exact[..JOURNAL - 1], all[dropped..]);
+    let rough = polled(&app, "bob", &cursor(&all[dropped - 2]), &[200]).await;
     assert_eq!(kinds(&rough), ["conversation.changed"]);
     assert_eq!(rough[0]["cursor"], exact[JOURNAL - 1]["cursor"]);
-    assert_eq!(rough[0]["unread_count"], JOURNAL + 1);
+    assert_eq!(rough[0]["unread_count"], HELD - 1);
     // The same through each door.
-    let exact = resumed(&app, "bob", &cursor(&all[0])).await;
+    let exact = resumed(&app, "bob", &seen).await;
     assert_eq!(exact.len(), JOURNAL);
     let rough = resumed(&app, "bob", &begin).await;
     assert!(

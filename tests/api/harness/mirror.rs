@@ -128,7 +128,7 @@ impl Mirror {
     async fn apply(&mut self, kind: &str, event: &Value) {
         let peer = text(event, "peer");
         self.state.totals = totals(event);
-        if kind == "conversation.changed" {
+        if kind == "conversation.changed" || self.is_behind(&peer, event) {
             let messages = self.reader().history(&peer).await;
             self.state.messages.insert(peer.clone(), messages);
         }
@@ -148,6 +148,18 @@ impl Mirror {
                 self.state.rows.remove(&peer);
             }
         }
+    }
+
+    /// Whether there are messages before that of an event which it does not hold: of a conversation
+    /// that is not in its inbox, because the user was erased, say.
+    fn is_behind(&self, peer: &str, event: &Value) -> bool {
+        let held = self
+            .state
+            .messages
+            .get(peer)
+            .and_then(|m| m.keys().next_back());
+        let seq = event["message"]["seq"].as_u64();
+        seq.is_some_and(|seq| seq > held.copied().unwrap_or_default() + 1)
     }
 
     /// Compares what it holds with what the service answers.
