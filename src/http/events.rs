@@ -41,7 +41,8 @@ problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
     security(("user_token" = []), ("service_key" = [])),
     params(
         EventQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "Where to resume an event stream; comes before `after`.")
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$",
+            description = "Where to resume an event stream; comes before `after`.")
     ),
     responses(
         (status = 200, description = "The events, and what to pass as `after` in the next request; or a stream of them.", content(
@@ -65,8 +66,9 @@ pub async fn read_events(
         Ok(wanted.user.take())
     };
     let listener = entrance.admit(&req, ticket.as_deref(), user).await?;
+    let last_event_id = last_event_id(&req)?;
     if wants_stream(&req) {
-        let resume = last_event_id(&req)?.or(wanted.after);
+        let resume = last_event_id.or(wanted.after);
         let (line, quota) = entrance.open(listener, resume, Session::one_way).await?;
         return Ok(stream(line, quota));
     }

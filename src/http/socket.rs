@@ -37,13 +37,13 @@ const MAX_FRAME: usize = 64 * 1024;
 #[into_params(parameter_in = Query)]
 pub struct SocketQuery {
     /// Whose stream; to be named by a backend, and where the service is open.
-    #[param(value_type = Option<String>, nullable = false)]
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~@-]{1,64}$")]
     user: Option<UserId>,
     /// The last cursor that the client has processed. Without it the stream starts now.
     #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$")]
     cursor: Option<Cursor>,
     /// A ticket instead of a credential, as of `POST /tickets`.
-    #[param(value_type = Option<String>, nullable = false)]
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 128)]
     ticket: Option<String>,
 }
 

@@ -33,7 +33,7 @@ impl Cursor {
 
     /// The epoch, the number and what is behind it, as scripts take them.
     pub fn parts(self) -> [String; 3] {
-        let rough = self.rough.then_some("~").unwrap_or_default();
+        let rough = if self.rough { "~" } else { "" };
         [
             self.epoch.to_string(),
             self.useq.to_string(),
@@ -191,7 +191,7 @@ pub struct StreamState {
 #[into_params(parameter_in = Query)]
 pub struct EventQuery {
     /// Whose events; to be named by a backend, and where the service is open.
-    #[param(value_type = Option<String>, nullable = false)]
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~@-]{1,64}$")]
     pub user: Option<UserId>,
     /// Only events behind this one: the `next_cursor` of the answer before. Without it the stream
     /// starts now. `Last-Event-ID` comes before it.
@@ -206,7 +206,7 @@ pub struct EventQuery {
     #[param(value_type = Option<u8>, minimum = 0, maximum = 30, default = 0)]
     pub wait: Wait,
     /// A ticket instead of a credential, as of `POST /tickets`.
-    #[param(value_type = Option<String>, nullable = false)]
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 128)]
     pub ticket: Option<String>,
 }
 
