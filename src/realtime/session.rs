@@ -117,6 +117,8 @@ pub struct Session {
     two_way: bool,
     /// Whether the last heartbeat brought none.
     silent: bool,
+    /// Whether something is being done for the client, who is not heard meanwhile.
+    doing: bool,
     /// When the token ends, in seconds since 1970.
     until: Option<i64>,
 }
@@ -159,6 +161,7 @@ impl Session {
             reading: None,
             two_way: true,
             silent: false,
+            doing: false,
             until: None,
         };
         if resume.is_some() {
@@ -239,7 +242,7 @@ impl Session {
     fn beat(&mut self, now: i64, out: &mut VecDeque<Output>) {
         if self.until.is_some_and(|until| until <= now) {
             out.push_back(Tell::Leave(Farewell::TokenExpired).into());
-        } else if self.silent {
+        } else if self.silent && !self.doing {
             out.push_back(Tell::Leave(Farewell::Silent).into());
         } else {
             self.silent = self.two_way;
@@ -254,12 +257,16 @@ impl Session {
                 re,
                 command: Command::Ping,
             }) => acknowledge(re, "", out),
-            Ok(Frame { re, command }) => out.push_back(Output::Do(re, command)),
+            Ok(Frame { re, command }) => {
+                self.doing = true;
+                out.push_back(Output::Do(re, command));
+            }
             Err((re, error)) => out.push_back(Tell::Refuse(re, error).into()),
         }
     }
 
     fn done(&mut self, re: Option<Ref>, done: Result<Done, Error>, out: &mut VecDeque<Output>) {
+        (self.doing, self.silent) = (false, false);
         match done {
             Ok(Done::Sent { message, replayed }) => {
                 let members = format!(r#","message":{message},"replayed":{replayed}"#);

@@ -305,6 +305,16 @@ fn who_gives_no_sign_of_life_for_two_heartbeats_is_let_go() {
     assert_eq!(play.happens(Input::Sign), []);
     assert_eq!(play.happens(beat()), [Does::Pings]);
     assert_eq!(play.happens(beat()), [Does::Leaves(Farewell::Silent)]);
+    // Who waits for the service is not heard, and not to blame.
+    let mut play = Play::live();
+    let read = json!({"type": "read", "ref": "r", "peer": "bob", "seq": 3});
+    assert_eq!(play.happens(text(&read)), [Does::Marks]);
+    for _ in 0..3 {
+        assert_eq!(play.happens(beat()), [Does::Pings]);
+    }
+    play.happens(Input::Done(None, Ok(Done::Told)));
+    assert_eq!(play.happens(beat()), [Does::Pings]);
+    assert_eq!(play.happens(beat()), [Does::Leaves(Farewell::Silent)]);
     // Whoever only listens cannot give any.
     let mut play = Play::live();
     play.session = play.session.one_way();
