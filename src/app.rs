@@ -87,6 +87,8 @@ impl App {
             .map(|(cert, key)| Certificate::open(cert, key))
             .transpose()?;
         let listener = bind(config.bind, "DUOLOGUE_BIND")?;
+        #[cfg(target_os = "linux")]
+        http::cut_the_deaf(&listener, config.live.heartbeat)?;
         let metrics_listener = network
             .metrics_bind
             .map(|address| bind(address, "DUOLOGUE_METRICS_BIND"));

@@ -62,9 +62,9 @@ use crate::store::Store;
 const HEADER_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 const IDLE_PATIENCE: Duration = Duration::from_secs(75);
-/// How long a client may leave unacknowledged what was sent to it, or keep its window shut. Then
-/// the kernel ends the connection: neither a phone that vanished nor a client that stopped reading
-/// holds what waits for it (`TCP_USER_TIMEOUT`, RFC 5482; Linux).
+/// How long a client may leave unacknowledged what was sent to it, or keep its window shut: two
+/// heartbeats, at most this. Then the kernel ends the connection: neither a phone that vanished nor a
+/// client that stopped reading holds what waits for it (`TCP_USER_TIMEOUT`, RFC 5482; Linux).
 #[cfg(target_os = "linux")]
 const DEAF_PATIENCE: Duration = Duration::from_secs(30);
 /// Seconds that requests under way have when the service stops.
@@ -155,8 +155,6 @@ impl Http {
                 counted.connections.inc();
                 connection.insert(Counted(counted.clone()));
             });
-        #[cfg(target_os = "linux")]
-        cut_the_deaf(&listener)?;
         let server = match self.certificate {
             Some(certificate) => {
                 server.listen_rustls_0_23(listener, certificate.server_config()?)?
@@ -167,11 +165,13 @@ impl Http {
     }
 }
 
-/// Sets [`DEAF_PATIENCE`]. Connections have it from the socket that accepts them.
+/// Sets [`DEAF_PATIENCE`]. Connections have it from the socket that accepts them, which may do so long
+/// before they are served; so this comes as soon as there is one.
 #[cfg(target_os = "linux")]
-fn cut_the_deaf(listener: &TcpListener) -> std::io::Result<()> {
-    let patience = u32::try_from(DEAF_PATIENCE.as_millis()).unwrap_or(u32::MAX);
-    Ok(sockopt::set_tcp_user_timeout(listener, patience)?)
+pub fn cut_the_deaf(listener: &TcpListener, heartbeat_s: u8) -> Result<(), ServeError> {
+    let patience = DEAF_PATIENCE.min(2 * Duration::from_secs(heartbeat_s.into()));
+    let patience = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+    Ok(sockopt::set_tcp_user_timeout(listener, patience).map_err(std::io::Error::from)?)
 }
 
 /// Serves `/metrics` alone, without asking who wants it: on an address of the operator's choice.
