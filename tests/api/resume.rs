@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::harness::door::Door;
 use crate::harness::mirror::Mirror;
+use crate::harness::rng::Rng;
 use crate::harness::wire::{pipeline, post, request};
 use crate::harness::{TestApp, message_path, spawn_app};
 
@@ -14,29 +15,21 @@ const MESSAGES: usize = 10_000;
 /// Connections that make the week.
 const HANDS: usize = 4;
 
-/// A number that looks drawn, and is the same every time.
-fn drawn(from: usize, below: usize) -> usize {
-    let mixed = (from as u64)
-        .wrapping_add(1)
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    usize::try_from((mixed >> 33) % below as u64).unwrap()
-}
-
 fn say(from: &str, to: &str, body: &str) -> Vec<u8> {
     post(json!({"from": from, "to": to, "body": body}).to_string())
 }
 
 /// What one hand does in the week: each of its conversations in order, all of them mixed up.
 fn week(hand: usize) -> Vec<Vec<u8>> {
-    let mut requests = Vec::new();
-    let mut said = vec![0; CONVERSATIONS];
-    for n in 0..MESSAGES / HANDS {
-        let conversation = drawn(n, CONVERSATIONS / HANDS) * HANDS + hand;
+    let (mut requests, mut rng) = (Vec::new(), Rng::new(hand as u64));
+    let mut said = vec![0_u64; CONVERSATIONS];
+    for _ in 0..MESSAGES / HANDS {
+        let conversation = rng.below(CONVERSATIONS / HANDS) * HANDS + hand;
         let peer = format!("peer-{conversation}");
         said[conversation] += 1;
         let seq = said[conversation];
         // Every fifth message is bob's, from a device elsewhere.
-        let (from, to) = if seq % 5 == 0 {
+        let (from, to) = if seq.is_multiple_of(5) {
             ("bob", &*peer)
         } else {
             (&*peer, "bob")
@@ -48,7 +41,7 @@ fn week(hand: usize) -> Vec<Vec<u8>> {
             request(method, &message_path(from, to, seq), body)
         };
         let seq_of = json!({ "seq": seq }).to_string();
-        match drawn(n * HANDS + hand, 40) {
+        match rng.below(40) {
             0 => requests.push(request("PUT", &format!("{here}/read"), &seq_of)),
             1 => requests.push(request("PUT", &format!("{here}/delivered"), &seq_of)),
             2 => requests.push(request("GET", &here, "")),

@@ -1,17 +1,17 @@
 //! Resuming at the edges: where the journal begins, where it is cut into pages, and where there is
 //! none.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use duologue::store::Keys;
 use redis::cmd;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::door::Door;
-use crate::harness::event_stream::EventStream;
-use crate::harness::live::Device;
+use crate::harness::live::{Device, PATIENCE};
 use crate::harness::mirror::Mirror;
+use crate::harness::resuming::{bodies, cursor, fill, kinds, page, place, polled, resumed};
 use crate::harness::state::State;
 use crate::harness::wire::{pipeline, post};
 use crate::harness::{TestApp, spawn_app};
@@ -21,84 +21,6 @@ const JOURNAL: usize = 512;
 const HELD: usize = 576;
 /// Another stream than any of today.
 const ELSEWHERE: &str = "1000000000000000-1000000000000000";
-
-/// One page of a poll.
-async fn page(app: &TestApp, user: &str, after: &str, limit: usize) -> Value {
-    let path = format!("/events?user={user}&after={after}&limit={limit}");
-    app.get(&path).await.json(200)
-}
-
-/// Where the stream of a user is; from now on it is kept.
-async fn place(app: &TestApp, user: &str) -> String {
-    let page = app.get(&format!("/events?user={user}")).await.json(200);
-    assert_eq!(page["events"], json!([]), "it starts now");
-    page["next_cursor"].as_str().unwrap().to_owned()
-}
-
-fn cursor(event: &Value) -> String {
-    event["cursor"].as_str().unwrap().to_owned()
-}
-
-fn kinds(events: &[Value]) -> Vec<&str> {
-    let kinds = events.iter().map(|event| event["type"].as_str().unwrap());
-    kinds.collect()
-}
-
-fn bodies(events: &[Value]) -> Vec<&str> {
-    let bodies = events.iter().map(|event| event["message"]["body"].as_str());
-    bodies.map(Option::unwrap_or_default).collect()
-}
-
-/// What polls with these limits, over and over, find behind a cursor: each goes on where the one
-/// before ended.
-async fn polled(app: &TestApp, user: &str, after: &str, limits: &[usize]) -> Vec<Value> {
-    let (mut events, mut after) = (Vec::new(), after.to_owned());
-    for limit in limits.iter().cycle() {
-        let page = page(app, user, &after, *limit).await;
-        let some = page["events"].as_array().unwrap();
-        assert!(some.len() <= *limit, "{} of {limit}", some.len());
-        after = page["next_cursor"].as_str().unwrap().to_owned();
-        if some.is_empty() {
-            return events;
-        }
-        assert_eq!(after, cursor(some.last().unwrap()));
-        events.extend(some.iter().cloned());
-    }
-    unreachable!("limits is empty")
-}
-
-/// What is told behind a cursor, which must be the same through each door.
-async fn resumed(app: &TestApp, user: &str, after: &str) -> Vec<Value> {
-    let events = polled(app, user, after, &[200]).await;
-    let mut device = Device::connect_at(app, user, after).await;
-    let mut stream = EventStream::open(app, user, Some(after)).await;
-    for hello in [&device.hello, &stream.hello] {
-        assert_eq!(hello["cursor"], after, "the client's own place");
-    }
-    for event in &events {
-        assert_eq!(&device.next().await, event);
-        assert_eq!(&stream.next().await, event);
-        assert_eq!(stream.last_id, cursor(event));
-    }
-    // Nothing stands between the last of them and what comes next.
-    app.send("resumed", user, "next").await;
-    for next in [device.next().await, stream.next().await] {
-        assert_eq!(next["message"]["body"], "next");
-        let last = events.last().map_or(after.to_owned(), cursor);
-        assert_eq!(next["prev"], last);
-    }
-    events
-}
-
-/// Sends so many messages at once, the body of each its number.
-fn fill(app: &TestApp, from: &str, to: &str, numbers: std::ops::Range<usize>) {
-    let message =
-        |n: usize| post(json!({"from": from, "to": to, "body": n.to_string()}).to_string());
-    let requests: Vec<_> = numbers.map(message).collect();
-    for answer in pipeline(&app.address, &requests) {
-        assert_eq!(answer.status, 201, "{answer:?}");
-    }
-}
 
 #[tokio::test]
 async fn resuming_is_exact_as_far_as_the_journal_goes_and_no_further() {
@@ -129,11 +51,8 @@ async fn resuming_is_exact_as_far_as_the_journal_goes_and_no_further() {
     let exact = resumed(&app, "bob", &seen).await;
     assert_eq!(exact.len(), JOURNAL);
     let rough = resumed(&app, "bob", &begin).await;
-    assert!(
-        kinds(&rough)
-            .iter()
-            .all(|kind| *kind == "conversation.changed")
-    );
+    let changed = |kind: &&str| *kind == "conversation.changed";
+    assert!(kinds(&rough).iter().all(changed));
 }
 
 #[tokio::test]
@@ -219,20 +138,22 @@ async fn a_user_who_was_erased_while_connected_starts_anew() {
     let erased = app.request(Method::DELETE, "/users/bob").await.json(200);
     assert_eq!(erased["done"], true);
     // Whoever stayed is told at once.
+    let begun = Instant::now();
     while !mirror.told.contains_key("reset") {
         mirror.follow(Duration::from_millis(100)).await;
+        assert!(begun.elapsed() < PATIENCE, "not told");
     }
     mirror.assert_equals_truth().await;
     assert_eq!(mirror.state, State::default());
-    let told = polled(&app, "bob", &before, &[200]).await;
-    assert_eq!(kinds(&told), ["reset"]);
+    // And goes on with the next stream, without coming back.
     app.send("alice", "bob", "after").await;
-    mirror.catch_up().await;
+    while mirror.state.rows.is_empty() {
+        mirror.follow(Duration::from_millis(100)).await;
+        assert!(begun.elapsed() < PATIENCE, "told nothing");
+    }
     mirror.assert_equals_truth().await;
     let told = resumed(&app, "bob", &before).await;
     assert_eq!(kinds(&told), ["reset"]);
-    mirror.catch_up().await;
-    mirror.assert_equals_truth().await;
 }
 
 #[tokio::test]

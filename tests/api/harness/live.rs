@@ -142,11 +142,6 @@ impl Device {
         events
     }
 
-    /// Sends a frame.
-    pub async fn say(&mut self, frame: &Value) {
-        self.put(Message::text(frame.to_string())).await.unwrap();
-    }
-
     /// Sends anything at all; whether it still could.
     pub async fn put(&mut self, message: Message) -> Result<(), Error> {
         let sending = self.socket.send(message);
@@ -155,17 +150,25 @@ impl Device {
 
     /// Sends a frame with a `ref` of its own and waits for the answer; events wait meanwhile.
     pub async fn ask(&mut self, frame: &Value) -> Value {
+        let answer = self.try_ask(frame).await;
+        answer.unwrap_or_else(|| panic!("{self:?} got no answer to {frame}"))
+    }
+
+    /// The same where the connection may end: none if it did.
+    pub async fn try_ask(&mut self, frame: &Value) -> Option<Value> {
         self.asked += 1;
         let reference = json!(format!("ask-{}", self.asked));
         let mut frame = frame.clone();
         frame["ref"] = reference.clone();
-        self.say(&frame).await;
+        self.put(Message::text(frame.to_string())).await.ok()?;
         loop {
-            let answer = self.frame(&format!("an answer to {frame}")).await;
-            if answer.get("ref") == Some(&reference) {
-                return answer;
+            match self.listen(PATIENCE).await {
+                Heard::Frame(answer) if answer.get("ref") == Some(&reference) => {
+                    return Some(answer);
+                }
+                Heard::Frame(event) => self.backlog.push_back(event),
+                Heard::Nothing | Heard::Closed(..) => return None,
             }
-            self.backlog.push_back(answer);
         }
     }
 

@@ -1,9 +1,11 @@
 //! A client that keeps everything its user can see, by doing what docs/live.md tells clients to do
 //! and nothing else. What it then holds must be what the service answers when it is asked.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -22,6 +24,8 @@ pub struct Mirror {
     pub told: BTreeMap<String, usize>,
     /// How many events came that had come before.
     pub repeated: usize,
+    /// How its connections ended, by code.
+    pub ends: BTreeMap<u16, usize>,
     /// Where it listens; none while it is away.
     pub device: Option<Device>,
     door: Door,
@@ -33,13 +37,23 @@ impl Mirror {
     /// Connects, then reads everything.
     pub async fn open(door: Door, user: &str) -> Self {
         let door = door.user(user);
-        let device = door.connect(None).await;
+        let deadline = Instant::now() + PATIENCE;
+        let device = loop {
+            match door.knock(None).await {
+                Ok(Ok(device)) => break device,
+                // A busy machine was too slow to ask.
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+                Ok(Err(answer)) => panic!("not let in: {answer:?}"),
+            }
+            sleep(Duration::from_millis(50)).await;
+        };
         let mut mirror = Self {
             user: user.to_owned(),
             cursor: text(&device.hello, "cursor"),
             state: State::default(),
             told: BTreeMap::new(),
             repeated: 0,
+            ends: BTreeMap::new(),
             device: Some(device),
             door,
             processed: BTreeSet::new(),
@@ -69,7 +83,10 @@ impl Mirror {
             };
             match device.hear(left).await {
                 Heard::Frame(event) => self.process(&event).await,
-                Heard::Closed(..) => self.leave(),
+                Heard::Closed(code, _) => {
+                    *self.ends.entry(code).or_default() += 1;
+                    self.leave();
+                }
                 Heard::Nothing => (),
             }
         }
@@ -90,6 +107,42 @@ impl Mirror {
             }
             assert!(Instant::now() < deadline, "{} waits: {rest}", self.user);
         }
+    }
+
+    /// Says something until it is acknowledged, and comes back as often as it takes.
+    pub async fn insist(&mut self, frame: &Value) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "{}: {frame}", self.user);
+            let Some(device) = &mut self.device else {
+                self.come_back().await;
+                continue;
+            };
+            match device.try_ask(frame).await {
+                Some(answer) if answer["type"] == "ack" => return answer,
+                Some(refused) => {
+                    assert_eq!(refused["problem"]["status"], 503, "{frame}: {refused}");
+                    sleep(Duration::from_millis(100)).await;
+                }
+                None => self.leave(),
+            }
+        }
+    }
+
+    /// Listens while something else is done.
+    pub async fn follow_while<T>(mirrors: &mut [Self], other: impl Future<Output = T>) -> T {
+        let done = Cell::new(false);
+        let following = mirrors.iter_mut().map(|mirror| async {
+            while !done.get() {
+                mirror.follow(Duration::from_millis(100)).await;
+            }
+        });
+        let other = async {
+            let outcome = other.await;
+            done.set(true);
+            outcome
+        };
+        join(other, join_all(following)).await.0
     }
 
     /// Connects with the cursor; after a short pause, if that was of no avail.

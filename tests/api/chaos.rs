@@ -1,0 +1,181 @@
+//! Everything at once: two processes, 200 clients that connect, drop and resume at random, and a
+//! Redis that is killed three times.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::StreamExt;
+use futures_util::future::{join, join_all};
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::harness::door::Door;
+use crate::harness::mirror::Mirror;
+use crate::harness::redis_server::RedisServer;
+use crate::harness::rng::Rng;
+use crate::harness::state::State;
+use crate::harness::{TestApp, spawn_app_on};
+
+const CLIENTS: usize = 200;
+const USERS: usize = 60;
+/// Clients that open, read or catch up at once.
+const AT_ONCE: usize = 20;
+const KILLS: usize = 3;
+/// Messages between two deaths of Redis, at least.
+const BETWEEN: usize = 100;
+
+/// What all clients share.
+struct Stage {
+    addresses: [String; 2],
+    over: AtomicBool,
+    sent: AtomicUsize,
+}
+
+/// A client, and what it was told that it sent: the message by its id.
+struct Client {
+    mirror: Mirror,
+    rng: Rng,
+    number: usize,
+    sent: BTreeMap<String, Value>,
+}
+
+fn user(number: usize) -> String {
+    format!("user-{}", number % USERS)
+}
+
+impl Client {
+    async fn open(stage: &Stage, seed: u64, number: usize) -> Self {
+        let mut rng = Rng::new(seed.wrapping_add(number as u64));
+        let door = Door::of(&stage.addresses[rng.below(2)]);
+        Self {
+            mirror: Mirror::open(door, &user(number)).await,
+            rng,
+            number,
+            sent: BTreeMap::new(),
+        }
+    }
+
+    /// One of a few others with whom it talks.
+    fn peer(&mut self) -> String {
+        let steps = [1, 2, 7, USERS - 1, USERS - 2, USERS - 7];
+        user(self.number + *self.rng.one_of(&steps))
+    }
+
+    async fn live(&mut self, stage: &Stage) {
+        while !stage.over.load(Ordering::Relaxed) {
+            match self.rng.below(8) {
+                0 => self.mirror.leave(),
+                1 => {
+                    self.mirror.leave();
+                    let elsewhere = &stage.addresses[self.rng.below(2)];
+                    self.mirror.move_to(elsewhere);
+                }
+                2 | 3 => self.send(stage).await,
+                4 => self.read().await,
+                _ => {
+                    let millis = 20 + self.rng.below(200) as u64;
+                    self.mirror.follow(Duration::from_millis(millis)).await;
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, stage: &Stage) {
+        let (to, key) = (self.peer(), format!("{}-{}", self.number, self.sent.len()));
+        let frame = json!({"type": "send", "to": to, "body": key, "idempotency_key": key});
+        let message = self.mirror.insist(&frame).await["message"].clone();
+        assert_eq!(
+            (&message["to"], &message["body"]),
+            (&json!(to), &json!(key))
+        );
+        let id = message["id"].as_str().unwrap().to_owned();
+        assert!(self.sent.insert(id, message).is_none(), "{key} twice");
+        stage.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn read(&mut self) {
+        let peer = self.peer();
+        let Some(row) = self.mirror.state.rows.get(&peer) else {
+            return;
+        };
+        let frame = json!({"type": "read", "peer": peer, "seq": row["last_seq"]});
+        self.mirror.insist(&frame).await;
+    }
+}
+
+/// Kills Redis, again and again, while messages are sent.
+async fn trouble(redis: &mut RedisServer, stage: &Stage) {
+    for kill in 0..=KILLS {
+        let goal = stage.sent.load(Ordering::Relaxed) + BETWEEN;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while stage.sent.load(Ordering::Relaxed) < goal {
+            assert!(
+                Instant::now() < deadline,
+                "nothing is sent after {kill} deaths"
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+        if kill < KILLS {
+            redis.kill();
+            sleep(Duration::from_millis(200)).await;
+            redis.restart();
+        }
+    }
+    stage.over.store(true, Ordering::Relaxed);
+}
+
+/// What each user sees, as the service answers it.
+async fn truths(app: &TestApp) -> Vec<State> {
+    let reading = (0..USERS).map(|number| async move {
+        let user = user(number);
+        let reader = Mirror::open(Door::of(&app.address), &user);
+        reader.await.state
+    });
+    stream::iter(reading).buffered(AT_ONCE).collect().await
+}
+
+#[tokio::test]
+async fn everybody_ends_up_with_the_truth_whatever_happens() {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed = std::env::var("CHAOS_SEED").map_or(clock.as_secs(), |seed| seed.parse().unwrap());
+    println!("CHAOS_SEED={seed}");
+    let mut redis = RedisServer::durable();
+    let apps = [spawn_app_on(&redis.url()), spawn_app_on(&redis.url())];
+    let stage = Stage {
+        addresses: [apps[0].address.clone(), apps[1].address.clone()],
+        over: AtomicBool::new(false),
+        sent: AtomicUsize::new(0),
+    };
+    let opening = (0..CLIENTS).map(|number| Client::open(&stage, seed, number));
+    let mut clients: Vec<_> = stream::iter(opening).buffered(AT_ONCE).collect().await;
+    let living = join_all(clients.iter_mut().map(|client| client.live(&stage)));
+    join(living, trouble(&mut redis, &stage)).await;
+
+    let catching_up = clients.iter_mut().map(|client| client.mirror.catch_up());
+    let caught_up = stream::iter(catching_up).buffered(AT_ONCE);
+    caught_up.collect::<()>().await;
+    let truths = truths(&apps[0]).await;
+    let mut found = BTreeMap::new();
+    for (number, truth) in truths.iter().enumerate() {
+        for message in truth.messages.values().flat_map(BTreeMap::values) {
+            // Both have it; counted with its sender.
+            if message["from"] == user(number) {
+                let id = message["id"].as_str().unwrap().to_owned();
+                assert!(found.insert(id, message.clone()).is_none(), "{message}");
+            }
+        }
+    }
+    let mut sent = BTreeMap::new();
+    for client in &mut clients {
+        let truth = &truths[client.number % USERS];
+        client
+            .mirror
+            .state
+            .assert_equals(truth, &client.mirror.user);
+        sent.append(&mut client.sent);
+    }
+    assert!(sent.len() >= BETWEEN * (KILLS + 1), "{}", sent.len());
+    assert_eq!(found, sent, "each once, as it was acknowledged");
+}

@@ -1,0 +1,89 @@
+//! What is told to whoever comes back, through each of the three doors.
+
+use serde_json::{Value, json};
+
+use super::TestApp;
+use super::event_stream::EventStream;
+use super::live::Device;
+use super::wire::{pipeline, post};
+
+/// One page of a poll.
+pub async fn page(app: &TestApp, user: &str, after: &str, limit: usize) -> Value {
+    let path = format!("/events?user={user}&after={after}&limit={limit}");
+    app.get(&path).await.json(200)
+}
+
+/// Where the stream of a user is; from now on it is kept.
+pub async fn place(app: &TestApp, user: &str) -> String {
+    let page = app.get(&format!("/events?user={user}")).await.json(200);
+    assert_eq!(page["events"], json!([]), "it starts now");
+    page["next_cursor"].as_str().unwrap().to_owned()
+}
+
+/// Behind an event.
+pub fn cursor(event: &Value) -> String {
+    event["cursor"].as_str().unwrap().to_owned()
+}
+
+/// The type of each event.
+pub fn kinds(events: &[Value]) -> Vec<&str> {
+    let kinds = events.iter().map(|event| event["type"].as_str().unwrap());
+    kinds.collect()
+}
+
+/// The body of the message of each event.
+pub fn bodies(events: &[Value]) -> Vec<&str> {
+    let bodies = events.iter().map(|event| event["message"]["body"].as_str());
+    bodies.map(Option::unwrap_or_default).collect()
+}
+
+/// What polls with these limits, over and over, find behind a cursor: each goes on where the one
+/// before ended.
+pub async fn polled(app: &TestApp, user: &str, after: &str, limits: &[usize]) -> Vec<Value> {
+    let (mut events, mut after) = (Vec::new(), after.to_owned());
+    for limit in limits.iter().cycle() {
+        let page = page(app, user, &after, *limit).await;
+        let some = page["events"].as_array().unwrap();
+        assert!(some.len() <= *limit, "{} of {limit}", some.len());
+        page["next_cursor"].as_str().unwrap().clone_into(&mut after);
+        if some.is_empty() {
+            return events;
+        }
+        assert_eq!(after, cursor(some.last().unwrap()));
+        events.extend(some.iter().cloned());
+    }
+    unreachable!("limits is empty")
+}
+
+/// What is told behind a cursor, which must be the same through each door.
+pub async fn resumed(app: &TestApp, user: &str, after: &str) -> Vec<Value> {
+    let events = polled(app, user, after, &[200]).await;
+    let mut device = Device::connect_at(app, user, after).await;
+    let mut stream = EventStream::open(app, user, Some(after)).await;
+    for hello in [&device.hello, &stream.hello] {
+        assert_eq!(hello["cursor"], after, "the client's own place");
+    }
+    for event in &events {
+        assert_eq!(&device.next().await, event);
+        assert_eq!(&stream.next().await, event);
+        assert_eq!(stream.last_id, cursor(event));
+    }
+    // Nothing stands between the last of them and what comes next.
+    app.send("resumed", user, "next").await;
+    for next in [device.next().await, stream.next().await] {
+        assert_eq!(next["message"]["body"], "next");
+        let last = events.last().map_or(after.to_owned(), cursor);
+        assert_eq!(next["prev"], last);
+    }
+    events
+}
+
+/// Sends so many messages at once, the body of each its number.
+pub fn fill(app: &TestApp, from: &str, to: &str, numbers: std::ops::Range<usize>) {
+    let message =
+        |n: usize| post(json!({"from": from, "to": to, "body": n.to_string()}).to_string());
+    let requests: Vec<_> = numbers.map(message).collect();
+    for answer in pipeline(&app.address, &requests) {
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Clients that do not do their part: they read too slowly or not at all, or are gone without a
+//! word.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::harness::door::Door;
+use crate::harness::gauges::{listeners, metric};
+use crate::harness::live::Device;
+use crate::harness::wire::{pipeline, post};
+use crate::harness::{TestApp, spawn_app, spawn_app_with};
+
+/// Large messages: more of them than any buffer on the way takes, yet not more than the journal.
+const LARGE: usize = 400;
+/// Messages that wait at once, about half of what may.
+const SOME: usize = 20;
+
+/// Opens a WebSocket on a connection that takes little at once, and reads nothing but the head.
+async fn connect_raw(app: &TestApp, user: &str) -> TcpStream {
+    let address = app.address.trim_start_matches("http://").parse().unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let request = format!(
+        "GET /ws?user={user} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "));
+    stream
+}
+
+/// Sends large messages to bob, some at a time, each lot once `heard` has taken the one before.
+async fn send_large(app: &TestApp, mut heard: impl AsyncFnMut()) {
+    let body = "語".repeat(8_000);
+    let message = post(json!({"from": "alice", "to": "bob", "body": body}).to_string());
+    for _ in 0..LARGE / SOME {
+        for answer in pipeline(&app.address, &vec![message.clone(); SOME]) {
+            assert_eq!(answer.status, 201);
+        }
+        heard().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_too_slowly_is_cut_off_and_loses_nothing() {
+    let app = spawn_app();
+    let slow = connect_raw(&app, "bob").await;
+    let mut quick = Device::connect(&app, "bob").await;
+    send_large(&app, async || {
+        for _ in 0..SOME {
+            quick.next().await;
+        }
+    })
+    .await;
+    // It reads on: what was on the way, and then why there is no more.
+    let mut slow = WebSocketStream::from_raw_socket(slow, Role::Client, None).await;
+    let (mut place, mut told) = (Value::Null, 0);
+    let end = loop {
+        let message = timeout(Duration::from_secs(20), slow.next()).await.unwrap();
+        match message.unwrap().unwrap() {
+            Message::Text(text) => {
+                let event: Value = serde_json::from_str(&text).unwrap();
+                if event["type"] != "hello" {
+                    assert_eq!(event["prev"], place, "no gap before the end");
+                    told += 1;
+                }
+                place = event["cursor"].clone();
+            }
+            Message::Close(end) => break end.unwrap(),
+            _ => (),
+        }
+    };
+    assert_eq!((u16::from(end.code), &*end.reason), (4408, "slow_consumer"));
+    // Buffers of the system hold up to some 4 MiB, the service a bit more than one; 9 were sent.
+    assert!(told < LARGE * 3 / 4, "{told} were kept for it");
+    let cut = metric(&app, "duologue_slow_consumers_total").await;
+    assert!((cut - 1.0).abs() < 0.1, "the other one was not cut: {cut}");
+    // Now it reads faster, and gets the rest.
+    let mut back = Device::connect_at(&app, "bob", place.as_str().unwrap()).await;
+    for _ in told..LARGE {
+        let event = back.next().await;
+        assert_eq!(event["prev"], place);
+        assert_eq!(event["type"], "message.created");
+        place = event["cursor"].clone();
+    }
+    app.send("alice", "bob", "live").await;
+    for device in [&mut back, &mut quick] {
+        assert_eq!(device.next().await["message"]["body"], "live");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_on_is_let_go() {
+    let app = spawn_app_with(&["--heartbeat=1", "--connections-per-user=1"]);
+    let _stuck = connect_raw(&app, "bob").await;
+    listeners(&app, 1, Duration::from_secs(10)).await;
+    send_large(&app, async || ()).await;
+    listeners(&app, 0, Duration::from_secs(20)).await;
+    Device::connect(&app, "bob").await;
+}
+
+#[tokio::test]
+async fn a_client_that_answers_no_ping_is_let_go_after_two_heartbeats() {
+    let app = spawn_app_with(&["--heartbeat=1", "--connections-per-user=1"]);
+    let mut silent = connect_raw(&app, "bob").await;
+    listeners(&app, 1, Duration::from_secs(10)).await;
+    let refused = Door::of(&app.address).user("bob").refusal().await;
+    refused.problem(429, "TOO_MANY_CONNECTIONS");
+    let mut lively = Device::connect(&app, "alice").await;
+    let mut heard = Vec::new();
+    let end = silent.read_to_end(&mut heard);
+    let waiting = async {
+        // Whoever answers is kept, for longer than that.
+        let events = lively.events_within(Duration::from_secs(5)).await;
+        assert_eq!(events, [] as [Value; 0]);
+    };
+    let (end, ()) = tokio::join!(timeout(Duration::from_secs(10), end), waiting);
+    end.unwrap().unwrap();
+    assert!(heard.ends_with(&[0x89, 0]), "the last it heard is a ping");
+    listeners(&app, 1, Duration::from_secs(10)).await;
+    let back = Device::connect(&app, "bob").await;
+    assert_eq!(back.hello["user"], "bob");
+    assert_eq!(lively.ask(&json!({"type": "ping"})).await["type"], "ack");
+}

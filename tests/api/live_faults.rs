@@ -1,0 +1,221 @@
+//! Live delivery while Redis fails: connections stay, and their clients end up with every message
+//! exactly once, without doing anything for it.
+
+use std::time::{Duration, Instant};
+
+use redis::cmd;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::door::Door;
+use crate::harness::event_stream::EventStream;
+use crate::harness::live::{Device, Heard};
+use crate::harness::mirror::Mirror;
+use crate::harness::redis_server::RedisServer;
+use crate::harness::relay::Relay;
+use crate::harness::sender::Sender;
+use crate::harness::{TestApp, eventually, spawn_app_on, spawn_app_with};
+
+/// How long after Redis is back everything that was missed may take to arrive.
+const PROMISED: Duration = Duration::from_secs(5);
+
+/// Bob, listening.
+async fn bob(app: &TestApp) -> [Mirror; 1] {
+    [Mirror::open(Door::of(&app.address), "bob").await]
+}
+
+/// Everything is there exactly once that alice has sent, and bob has been told of all of it on his
+/// one connection.
+async fn assert_all_there(mut bob: Mirror, sent: usize) {
+    bob.catch_up().await;
+    bob.assert_equals_truth().await;
+    assert!(bob.ends.is_empty(), "let go: {:?}", bob.ends);
+    let messages = bob.state.messages["alice"].values();
+    let mut bodies: Vec<_> = messages.map(|m| m["body"].as_str().unwrap()).collect();
+    let mut expected: Vec<_> = (0..sent).map(|n| format!("alice {n}")).collect();
+    bodies.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(bodies, expected);
+    assert_eq!(bob.state.totals, [sent as u64, 1]);
+}
+
+#[tokio::test]
+async fn a_redis_that_is_killed_mid_stream_costs_nobody_a_message_or_the_connection() {
+    let mut redis = RedisServer::durable();
+    let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
+    let mut bob = bob(&one).await;
+    let sender = Sender::start(&[&other.address, &one.address], "alice", "bob");
+    Mirror::follow_while(&mut bob, async {
+        for _ in 0..3 {
+            sender.goes_on(30).await;
+            redis.kill();
+            redis.restart();
+        }
+        sender.goes_on(30).await;
+    })
+    .await;
+    let sent = sender.finish().await;
+    let [bob] = bob;
+    assert_all_there(bob, sent).await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_killed_over_and_over_costs_nobody_a_message() {
+    let redis = RedisServer::volatile();
+    let app = spawn_app_on(&redis.url());
+    let mut bob = bob(&app).await;
+    let sender = Sender::start(&[&app.address], "alice", "bob");
+    Mirror::follow_while(&mut bob, async {
+        for _ in 0..10 {
+            sender.goes_on(10).await;
+            let killed = async || {
+                let mut kill = cmd("CLIENT");
+                kill.arg("KILL").arg("TYPE").arg("pubsub");
+                kill.query::<u64>(&mut redis.connect()).unwrap() > 0
+            };
+            eventually("it listens", Duration::from_secs(10), killed).await;
+        }
+    })
+    .await;
+    let sent = sender.finish().await;
+    let [bob] = bob;
+    assert_all_there(bob, sent).await;
+}
+
+/// Waits until something is heard of which this holds, which is soon enough.
+async fn hears(what: &str, since: Instant, mut last: impl AsyncFnMut() -> Heard) -> Value {
+    match last().await {
+        Heard::Frame(event) => {
+            let took = since.elapsed();
+            assert!(took < PROMISED, "{what}: {took:?}");
+            event
+        }
+        other => panic!("{what}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_was_missed_while_redis_was_away_arrives_within_five_seconds_of_its_return() {
+    let redis = RedisServer::volatile();
+    let relay = Relay::to(&redis);
+    let (app, other) = (spawn_app_on(&relay.url()), spawn_app_on(&redis.url()));
+    let mut device = Device::connect(&app, "bob").await;
+    let mut stream = EventStream::open(&app, "bob", None).await;
+    for _ in 0..2 {
+        relay.cut();
+        for n in 0..10 {
+            other.send("alice", "bob", &n.to_string()).await;
+        }
+        let away = async || app.get("/readyz").await.status == 503;
+        eventually("Redis is away", Duration::from_secs(10), away).await;
+        relay.mend();
+        let since = Instant::now();
+        for n in 0..10 {
+            let by_device = hears("socket", since, async || device.hear(PROMISED).await).await;
+            let by_stream = hears("stream", since, async || stream.hear(PROMISED).await).await;
+            assert_eq!(by_device, by_stream);
+            assert_eq!(by_device["message"]["body"], n.to_string());
+        }
+    }
+    let begin = device.hello["cursor"].as_str().unwrap();
+    let polled = app.get(&format!("/events?user=bob&after={begin}")).await;
+    let polled = polled.json(200);
+    assert_eq!(polled["events"].as_array().unwrap().len(), 20);
+    // And it is heard again, not only read.
+    let begun = Instant::now();
+    other.send("alice", "bob", "live").await;
+    hears("live", begun, async || device.hear(PROMISED).await).await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_falls_silent_is_found_out() {
+    let redis = RedisServer::volatile();
+    let relay = Relay::to(&redis);
+    let (app, other) = (spawn_app_on(&relay.url()), spawn_app_on(&redis.url()));
+    let mut device = Device::connect(&app, "bob").await;
+    for n in 0..2 {
+        assert_eq!(relay.deafen(), 1, "one connection listens");
+        let begun = Instant::now();
+        other.send("alice", "bob", &n.to_string()).await;
+        let event = hears("told", begun, async || device.hear(PROMISED).await).await;
+        assert_eq!(event["last_seq"], n + 1);
+        // It listens again; before that nothing new can be made deaf.
+        let again = async || {
+            other.send("carol", "bob", "again").await;
+            matches!(
+                device.hear(Duration::from_millis(20)).await,
+                Heard::Frame(_)
+            )
+        };
+        eventually("it hears", Duration::from_secs(10), again).await;
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_costs_nobody_the_connection() {
+    let redis = RedisServer::volatile();
+    let url = redis.url();
+    // With a heartbeat shorter than what a frame may take.
+    let hasty = spawn_app_with(&["--redis-url", &url, "--heartbeat=1"]);
+    let mut alice = Device::connect(&hasty, "alice").await;
+    let app = spawn_app_on(&url);
+    let mut bob = Device::connect(&app, "bob").await;
+    redis.signal(Signal::STOP);
+    let send = json!({"type": "send", "to": "bob", "body": "hi", "idempotency_key": "k"});
+    for _ in 0..2 {
+        let answer = alice.ask(&send).await;
+        assert_unavailable(&answer);
+        assert!(bob.events_within(Duration::ZERO).await.is_empty());
+    }
+    redis.signal(Signal::CONT);
+    succeeds_once(&app, &mut alice, &mut bob, &send).await;
+}
+
+#[tokio::test]
+async fn what_is_sent_by_frame_while_redis_is_gone_is_refused_and_succeeds_once_later() {
+    let mut redis = RedisServer::durable();
+    let app = spawn_app_on(&redis.url());
+    let mut alice = Device::connect(&app, "alice").await;
+    let mut bob = Device::connect(&app, "bob").await;
+    redis.kill();
+    let send = json!({"type": "send", "to": "bob", "body": "hi", "idempotency_key": "k"});
+    for frame in [
+        &send,
+        &json!({"type": "read", "peer": "bob", "seq": 1}),
+        &send,
+    ] {
+        let answer = alice.ask(frame).await;
+        assert_unavailable(&answer);
+    }
+    redis.restart();
+    succeeds_once(&app, &mut alice, &mut bob, &send).await;
+}
+
+#[track_caller]
+fn assert_unavailable(answer: &Value) {
+    assert_eq!(answer["type"], "error");
+    assert_eq!(answer["problem"]["status"], 503, "{answer}");
+    let code = answer["problem"]["code"].as_str().unwrap();
+    assert!(["UNAVAILABLE", "OUTCOME_UNKNOWN"].contains(&code), "{code}");
+}
+
+/// Says it again until it is acknowledged, and finds that it was done once.
+async fn succeeds_once(app: &TestApp, alice: &mut Device, bob: &mut Device, send: &Value) {
+    let mut message = Value::Null;
+    let acknowledged = async || {
+        let answer = alice.ask(send).await;
+        message = answer["message"].clone();
+        answer["type"] == "ack"
+    };
+    eventually("it is taken", Duration::from_secs(10), acknowledged).await;
+    assert_eq!(alice.ask(send).await["replayed"], true);
+    app.send("alice", "bob", "the end").await;
+    let is_end = |event: &Value| event["message"]["body"] == "the end";
+    for device in [alice, bob] {
+        let mut told = device.events_until(is_end).await;
+        told.retain(|event| event["type"] == "message.created");
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(told[0]["message"], message);
+    }
+    assert_eq!(app.badge("bob").await, [2, 1]);
+}
