@@ -25,6 +25,8 @@ def keeps_the_rules(case):
         # A backend, which is who calls here, has to say for whom it sends, listens, or wants a ticket.
         or (body.get("to") and body.get("from") in (None, body.get("to")))
         or (case.path == "/events" and (query.get("user") is None or "ticket" in query))
+        # Made without a look at the pattern.
+        or (case.headers or {}).get("Last-Event-ID") == "0"
         or (case.path == "/tickets" and body.get("user") is None)
         or (body.get("body") == "" and not body.get("attachments"))
     )

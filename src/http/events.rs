@@ -41,7 +41,7 @@ problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
     security(("user_token" = []), ("service_key" = [])),
     params(
         EventQuery,
-        ("Last-Event-ID" = Option<String>, Header, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$",
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$",
             description = "Where to resume an event stream; comes before `after`.")
     ),
     responses(
@@ -117,10 +117,7 @@ fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Error> {
         .get(LAST_EVENT_ID)
         .map(|id| id.to_str().unwrap_or_default());
     let refused = |why| Error::field(Code::InvalidRequest, "/header/last-event-id", why);
-    shown
-        .filter(|id| !id.is_empty())
-        .map(|id| id.parse().map_err(refused))
-        .transpose()
+    shown.map(|id| id.parse().map_err(refused)).transpose()
 }
 
 /// An open event stream.
