@@ -96,12 +96,13 @@ impl Entrance {
     pub async fn sit(
         &self,
         listener: &Listener,
-        shows: Option<bool>,
+        hears: bool,
     ) -> Result<(Option<Seat>, Charged<StreamState>), Error> {
         let Listener { user, charge, .. } = listener;
-        let seat = match shows {
-            Some(shows) => Some(self.hub.join(user, shows).await?),
-            None => None,
+        let seat = if hears {
+            Some(self.hub.join(user).await?)
+        } else {
+            None
         };
         let state = self.store.open_stream(user, charge.as_ref()).await;
         Ok((seat, state.map_err(Error::of_reading)?))
@@ -114,8 +115,9 @@ impl Entrance {
         resume: Option<Cursor>,
         ways: impl FnOnce(Session) -> Session,
     ) -> Result<(Line, Option<Quota>), Error> {
-        let (seat, Charged { value, quota }) = self.sit(&listener, Some(true)).await?;
+        let (seat, Charged { value, quota }) = self.sit(&listener, true).await?;
         let seat = seat.ok_or(Code::Internal)?;
+        seat.show();
         let Listener { user, identity, .. } = listener;
         let mut out = VecDeque::new();
         let session = Session::open(&user, value, resume, self.hub.heartbeat_s(), &mut out);

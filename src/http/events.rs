@@ -74,7 +74,7 @@ pub async fn read_events(
     }
     let deadline = Instant::now() + Duration::from_secs(wanted.wait.seconds().into());
     let waits = wanted.wait.seconds() > 0;
-    let (seat, state) = entrance.sit(&listener, waits.then_some(false)).await?;
+    let (seat, state) = entrance.sit(&listener, waits).await?;
     let after = wanted.after.unwrap_or(state.value.cursor);
     let limit = wanted.limit.get().into();
     loop {

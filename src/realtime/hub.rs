@@ -64,8 +64,8 @@ struct Members {
 /// A connection.
 struct Member {
     queue: Queue,
-    /// Whether it shows that the user is there; a poll does not.
-    shows: bool,
+    /// Whether it shows that the user is there; a poll does not, nor one that is not let in yet.
+    shows: AtomicBool,
     /// In which second of a heartbeat its turn is.
     turn: usize,
     /// When its token ends, in seconds since 1970.
@@ -119,13 +119,13 @@ impl Hub {
     }
 
     /// Gives a connection of a user a place. What happens after this returned is in its queue.
-    pub async fn join(self: &Arc<Self>, user: &UserId, shows: bool) -> Result<Seat, Error> {
-        let seat = self.sit(user, shows)?;
+    pub async fn join(self: &Arc<Self>, user: &UserId) -> Result<Seat, Error> {
+        let seat = self.sit(user)?;
         self.live.listen(user).await?;
         Ok(seat)
     }
 
-    fn sit(self: &Arc<Self>, user: &UserId, shows: bool) -> Result<Seat, Error> {
+    fn sit(self: &Arc<Self>, user: &UserId) -> Result<Seat, Error> {
         let mut members = self.lock();
         if self.is_stopping() || members.count >= self.limits.total {
             return Err(Code::Busy.into());
@@ -135,19 +135,15 @@ impl Hub {
         if of_user.len() >= self.limits.per_user {
             return Err(Code::TooManyConnections.into());
         }
-        let came = shows && !of_user.iter().any(|member| member.shows);
         let member = Arc::new(Member {
             queue: Queue::default(),
-            shows,
+            shows: AtomicBool::new(false),
             turn: turn % usize::from(self.limits.heartbeat_s),
             until: AtomicI64::new(i64::MAX),
         });
         of_user.push(member.clone());
         (members.count, members.ever) = (members.count + 1, turn.wrapping_add(1));
         self.metrics.live_connections.inc();
-        if came {
-            let _ = self.changes.send(Change::Came(user.clone()));
-        }
         Ok(Seat {
             hub: self.clone(),
             user: user.clone(),
@@ -184,7 +180,10 @@ impl Hub {
                     Err(error) => tracing::error!(%error, "what was published is no event"),
                 }
             }
-            Heard::Gap => self.each(|member| member.queue.push(Notice::Gap)),
+            Heard::Gap => {
+                self.each(|member| member.queue.push(Notice::Gap));
+                let _ = self.changes.send(Change::Back);
+            }
         }
     }
 
@@ -222,7 +221,7 @@ impl Hub {
         let users = members
             .users
             .iter()
-            .filter(|(user, of_user)| which(user) && of_user.iter().any(|member| member.shows));
+            .filter(|(user, of_user)| which(user) && of_user.iter().any(|member| member.shows()));
         users.map(|(user, _)| user.clone()).collect()
     }
 
@@ -230,7 +229,7 @@ impl Hub {
     pub(super) fn is_shown(&self, user: &UserId) -> bool {
         let members = self.lock();
         let of_user = members.users.get(user.as_str());
-        of_user.is_some_and(|of_user| of_user.iter().any(|member| member.shows))
+        of_user.is_some_and(|of_user| of_user.iter().any(|member| member.shows()))
     }
 
     /// Takes no more connections and asks those there are to leave, a few at a time; waits for
@@ -264,7 +263,24 @@ impl Hub {
     }
 }
 
+impl Member {
+    fn shows(&self) -> bool {
+        self.shows.load(Ordering::Relaxed)
+    }
+}
+
 impl Seat {
+    /// Shows from now on that the user is there.
+    pub fn show(&self) {
+        let members = self.hub.lock();
+        let of_user = members.users.get(self.user.as_str()).into_iter().flatten();
+        let came = !of_user.into_iter().any(|member| member.shows());
+        self.member.shows.store(true, Ordering::Relaxed);
+        if came {
+            let _ = self.hub.changes.send(Change::Came(self.user.clone()));
+        }
+    }
+
     /// Takes out what waits for this connection.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notice> {
         self.member.queue.poll(cx)
@@ -297,13 +313,13 @@ impl Drop for Seat {
             return;
         };
         of_user.retain(|member| !Arc::ptr_eq(member, &self.member));
-        let shown = of_user.iter().any(|member| member.shows);
+        let shown = of_user.iter().any(|member| member.shows());
         if of_user.is_empty() {
             members.users.remove(self.user.as_str());
             // Under the lock, so that whoever comes now makes a later wish.
             hub.live.leave(&self.user);
         }
-        if self.member.shows && !shown {
+        if self.member.shows() && !shown {
             let _ = hub.changes.send(Change::Went(self.user.clone()));
         }
     }

@@ -28,6 +28,8 @@ pub(super) enum Change {
     Came(UserId),
     /// The end of the last one.
     Went(UserId),
+    /// The store may have been away, for longer than its leases.
+    Back,
     /// The process stops, and has no connections any more; it waits until that is said of everybody.
     Stops(oneshot::Sender<()>),
 }
@@ -67,6 +69,10 @@ pub(super) async fn keep(hub: &Hub, store: &Store, mut changes: mpsc::UnboundedR
             Some(change) = changes.recv() => match change {
                 Change::Came(user) => todo.push_back(Task::Renew(user)),
                 Change::Went(user) => leaving.push_back((Instant::now() + GRACE, user)),
+                // Before anybody finds that they have lapsed.
+                Change::Back => for user in hub.shown(|_| true) {
+                    todo.push_front(Task::Renew(user));
+                },
                 Change::Stops(done) => {
                     todo.extend(leaving.drain(..).map(|(_, user)| Task::Leave(user)));
                     waits = Some(done);
@@ -109,7 +115,8 @@ async fn perform(hub: &Hub, store: &Store, task: Task) -> Result<(), Error> {
         Task::Leave(user) if hub.is_shown(&user) => (),
         Task::Leave(user) => leave(store, &user, Some(&hub.process)).await?,
         Task::Search(partition) => {
-            for user in store.find_lapsed(usize::from(partition)).await? {
+            let lapsed = store.find_lapsed(usize::from(partition)).await?;
+            for user in lapsed.into_iter().filter(|user| !hub.is_shown(user)) {
                 leave(store, &user, None).await?;
             }
         }

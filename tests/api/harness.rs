@@ -13,6 +13,7 @@ pub mod key_source;
 pub mod live;
 pub mod lua;
 pub mod mirror;
+pub mod presences;
 pub mod redis_server;
 pub mod refused;
 pub mod relay;

@@ -2,6 +2,7 @@
 //! scripts directly, the faults, and the order of the house.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod absence;
 mod access;
 mod blocks;
 mod bodies;

@@ -1,0 +1,68 @@
+//! Who is there, as the service says.
+
+use std::time::Duration;
+
+use duologue::store::Keys;
+use redis::{Connection, cmd};
+use serde_json::{Value, json};
+
+use super::live::Device;
+use super::{TestApp, eventually};
+
+/// How long the end of somebody's presence may take to be told: a grace of 3 s, and a second's turn.
+pub const GRACE: Duration = Duration::from_secs(15);
+
+/// What the service says of a user.
+pub async fn presence(app: &TestApp, user: &str) -> Value {
+    let path = format!("/users/{user}/presence");
+    app.get(&path).await.json(200)
+}
+
+/// Whether it says that the user is there.
+pub async fn is_online(app: &TestApp, user: &str) -> bool {
+    presence(app, user).await["online"] == true
+}
+
+/// Waits until a user is there, or not.
+pub async fn becomes(app: &TestApp, user: &str, online: bool) {
+    let what = format!("{user} is online: {online}");
+    eventually(&what, GRACE, async || is_online(app, user).await == online).await;
+}
+
+/// What is said of somebody who never was there.
+pub fn never_seen(user: &str) -> Value {
+    json!({"user": user, "online": false, "last_seen": null})
+}
+
+/// Seconds since an RFC 3339 time.
+pub fn age(time: &Value) -> i64 {
+    let time = time.as_str().unwrap_or_else(|| panic!("no time: {time}"));
+    let time: chrono::DateTime<chrono::Utc> = time.parse().unwrap();
+    (chrono::Utc::now() - time).num_seconds()
+}
+
+/// The next change of a peer's presence that a device hears of.
+pub async fn told(device: &mut Device) -> (String, bool) {
+    let is_presence = |event: &Value| event["type"] == "presence.changed";
+    let event = device.events_until(is_presence).await.pop().unwrap();
+    let mut members: Vec<_> = event.as_object().unwrap().keys().collect();
+    members.sort();
+    assert_eq!(members, ["cursor", "last_seen", "online", "peer", "type"]);
+    let online = event["online"] == true;
+    assert_eq!(event["last_seen"].is_null(), online, "{event}");
+    (event["peer"].as_str().unwrap().to_owned(), online)
+}
+
+/// Makes what processes said of a user so much older, as if they had died that long ago.
+pub fn grow_older(redis: &mut Connection, user: &str, seconds: i64) {
+    let names = Keys::new();
+    for key in [names.presence(user), names.leases(user)] {
+        let mut members = cmd("ZRANGE");
+        members.arg(&key).arg("0").arg("-1");
+        for member in members.query::<Vec<String>>(redis).unwrap() {
+            let mut older = cmd("ZINCRBY");
+            older.arg(&key).arg(-1000 * seconds).arg(member);
+            older.exec(redis).unwrap();
+        }
+    }
+}
