@@ -4,14 +4,16 @@
 //! row is measured in several short rounds that take turns, and the median of its rounds counts.
 //! What to read is the CPU per request; requests per second depend on what else the machine does.
 //!
-//! `cargo bench --bench throughput`; with `-- --check` it fails when a target is missed. Needs
-//! Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
+//! `cargo bench --bench throughput`; with `-- live` only the rows of Live, with `-- --check` it fails
+//! when a target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
 
 mod baseline;
+mod live;
 mod load;
 mod plan;
 mod process;
 mod report;
+mod sockets;
 mod store;
 
 use std::path::Path;
@@ -33,8 +35,10 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// The argument with which the binary runs itself as row (a), or, followed by the socket of a
 /// Redis, as row (p).
 const SERVE_BASELINE: &str = "serve-baseline";
+/// The argument for the rows of Live alone.
+const LIVE: &str = "live";
 /// The whole run ends by then, come what may.
-const TIME_LIMIT: Duration = Duration::from_secs(180);
+const TIME_LIMIT: Duration = Duration::from_secs(360);
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -44,10 +48,10 @@ fn main() -> ExitCode {
         return exit_code(baseline::serve(workers(), socket).map(|()| true));
     }
     if !has("--bench") {
-        println!("This measures, and takes some two minutes: cargo bench --bench throughput");
+        println!("This measures, and takes some four minutes: cargo bench --bench throughput");
         return ExitCode::SUCCESS;
     }
-    let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers()));
+    let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers(), has(LIVE)));
     exit_code(run.map(|missed| !has("--check") || missed.is_empty()))
 }
 

@@ -11,7 +11,7 @@ use crate::load::{CONNECTIONS, History, Load, Requests, bare_script, send_one};
 use crate::process::{Server, cpu};
 use crate::report::{Report, Row};
 use crate::store::Redis;
-use crate::{Interrupt, Outcome};
+use crate::{Interrupt, Outcome, live};
 
 /// Rounds of each row. Odd, so that one of them is the median.
 const ROUNDS: usize = 3;
@@ -35,8 +35,18 @@ const IMPORTED: u32 = 40_000;
 const IMPORTED_PAIRS: u32 = 2_000;
 
 /// Measures everything and prints it as it is there; answers which targets were missed.
-pub fn run(interrupt: &Interrupt, workers: usize) -> Outcome<Vec<String>> {
+pub fn run(interrupt: &Interrupt, workers: usize, only_live: bool) -> Outcome<Vec<String>> {
     let mut report = Report::new(workers);
+    if !only_live {
+        requests(interrupt, workers, &mut report)?;
+    }
+    live::measure(interrupt, workers, &mut report)?;
+    report.print();
+    Ok(report.missed())
+}
+
+/// What requests cost.
+fn requests(interrupt: &Interrupt, workers: usize, report: &mut Report) -> Outcome<()> {
     for (fsync, seconds) in [("everysec", LONGER), ("always", SECONDS)] {
         eprintln!("measuring with fsync {fsync} ...");
         let bench = Bench::start(interrupt, fsync, workers, &[])?;
@@ -59,22 +69,20 @@ pub fn run(interrupt: &Interrupt, workers: usize) -> Outcome<Vec<String>> {
     let bench = Bench::start(interrupt, "everysec", workers, &[])?;
     report.imported(&bench.import()?);
     let bench = Bench::start(interrupt, "everysec", workers, &[])?;
-    bench.weigh(&mut report)?;
-    report.print();
-    Ok(report.missed())
+    bench.weigh(report)
 }
 
 /// A service with a Redis and a folder of its own.
-struct Bench<'a> {
+pub struct Bench<'a> {
     // Before the folder, because a field that stands first is dropped first.
-    service: Server,
-    redis: Redis,
+    pub service: Server,
+    pub redis: Redis,
     dir: TempDir,
-    interrupt: &'a Interrupt,
+    pub interrupt: &'a Interrupt,
 }
 
 impl<'a> Bench<'a> {
-    fn start(
+    pub fn start(
         interrupt: &'a Interrupt,
         fsync: &str,
         workers: usize,

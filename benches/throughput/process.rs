@@ -69,9 +69,22 @@ impl Server {
         Ok(server)
     }
 
+    /// Where it serves, without the scheme.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     /// The CPU it has used, in microseconds.
     pub fn cpu(&self) -> Outcome<f64> {
         cpu(self.child.id())
+    }
+
+    /// The memory it holds, in bytes: what of it is in RAM.
+    pub fn memory(&self) -> Outcome<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = resident.and_then(|resident| resident.split_whitespace().next());
+        Ok(kibibytes.ok_or("no VmRSS")?.parse::<f64>()? * 1024.0)
     }
 }
 

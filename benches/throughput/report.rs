@@ -89,7 +89,7 @@ fn text(figure: Option<f64>, digits: usize) -> String {
 
 /// What a figure is to be.
 #[derive(Clone, Copy)]
-enum Target {
+pub enum Target {
     AtMost(f64),
     AtLeast(f64),
 }
@@ -230,7 +230,8 @@ impl Report {
         }
     }
 
-    fn figure(&mut self, name: &str, figure: f64, digits: usize, target: Option<Target>) {
+    /// Adds a figure of its own.
+    pub fn figure(&mut self, name: &str, figure: f64, digits: usize, target: Option<Target>) {
         let verdict = self.verdict(name, figure, target);
         let line = format!("| {name:<45} | {figure:>6.digits$} | {verdict:<24} |\n");
         self.figures.push_str(&line);
@@ -264,11 +265,13 @@ impl Report {
     }
 
     pub fn print(&self) {
-        println!("{}", self.table);
-        println!("service, Redis: microseconds of CPU a request\n");
-        println!("| {:<45} | {:>5} | {:<21} |", "", "ratio", "target");
-        println!("|{:-<47}|{:-<6}:|{:-<23}|", "", "", "");
-        println!("{}", self.ratios);
+        if !self.ratios.is_empty() {
+            println!("{}", self.table);
+            println!("service, Redis: microseconds of CPU a request\n");
+            println!("| {:<45} | {:>5} | {:<21} |", "", "ratio", "target");
+            println!("|{:-<47}|{:-<6}:|{:-<23}|", "", "", "");
+            println!("{}", self.ratios);
+        }
         println!("| {:<45} | {:>6} | {:<24} |", "", "figure", "target");
         println!("|{:-<47}|{:-<7}:|{:-<26}|", "", "", "");
         println!("{}", self.figures);

@@ -118,6 +118,12 @@ impl Redis {
         Ok(kinds)
     }
 
+    /// The bytes of all it holds, whatever for.
+    pub fn used_memory(&mut self) -> Outcome<f64> {
+        let info: redis::InfoDict = redis::cmd("INFO").query(&mut self.connection)?;
+        Ok(info.get("used_memory").ok_or("no used_memory in INFO")?)
+    }
+
     fn memory(&mut self, key: &str) -> Outcome<f64> {
         let mut usage = redis::cmd("MEMORY");
         let usage = usage.arg("USAGE").arg(key).arg("SAMPLES").arg(0);
