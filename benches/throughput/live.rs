@@ -96,9 +96,9 @@ impl Cost {
 
     fn report(self, of: u32, what: &str, report: &mut Report) {
         let each = |cost| cost / f64::from(of);
-        let name = format!("{what}, service, us");
+        let name = format!("{what}: service CPU, us");
         report.figure(&name, each(self.service), 1, None);
-        let name = format!("{what}, Redis, us");
+        let name = format!("{what}: Redis CPU, us");
         report.figure(&name, each(self.redis), 1, None);
     }
 }
@@ -131,10 +131,10 @@ async fn hear(bench: &Bench<'_>, report: &mut Report) -> Outcome<()> {
         return Err(format!("{messages} messages made {events} events").into());
     }
     latencies(sent, arrivals, report);
-    heard.report(messages, "(l) CPU of a message that both hear", report);
-    unheard.report(messages, "(l) CPU of one that nobody hears", report);
+    heard.report(messages, "(l) message both hear", report);
+    unheard.report(messages, "(l) message nobody hears", report);
     let told = heard.minus(unheard).minus(silence);
-    told.report(events, "(l) CPU of a delivered event", report);
+    told.report(events, "(l) delivered event", report);
     Ok(())
 }
 
@@ -159,11 +159,10 @@ fn latencies(mut sent: Vec<Sent>, mut arrivals: Vec<(u32, Instant)>, report: &mu
             report.figure(&name, all[all.len() * percent / 100], 2, None);
         }
     }
-    let span = sent.iter().map(|sent| sent.accepted).max().zip(
-        sent.iter().map(|sent| sent.requested).min(), //
-    );
-    if let (Some((last, first)), Ok(messages)) = (span, u32::try_from(sent.len())) {
-        let pace = f64::from(messages) / (last - first).as_secs_f64();
+    let first = sent.iter().map(|sent| sent.requested).min();
+    let last = sent.iter().map(|sent| sent.accepted).max();
+    if let (Some(first), Some(last)) = (first, last) {
+        let pace = f64::from(SECONDS * A_SECOND) / (last - first).as_secs_f64();
         report.figure("(l) messages a second", pace, 0, None);
     }
 }
@@ -189,12 +188,12 @@ async fn idle_users(mut bench: Bench<'_>, users: u32, report: &mut Report) -> Ou
     crowd.leave().await;
     let each = |bytes: f64| bytes / f64::from(users);
     report.figure("(m) idle connections", f64::from(users), 0, None);
-    let name = "(m) memory of one, service, bytes";
+    let name = "(m) one in the service's memory, bytes";
     let target = Some(Target::AtMost(MEMORY_TARGET));
     report.figure(name, each(after.0 - before.0), 0, target);
-    let name = "(m) memory of one, Redis, bytes";
+    let name = "(m) one in the memory of Redis, bytes";
     report.figure(name, each(after.1 - before.1), 0, None);
-    cost.report(users * IDLE_SECONDS, "(m) CPU of one a second", report);
+    cost.report(users * IDLE_SECONDS, "(m) one for a second", report);
     Ok(())
 }
 
