@@ -148,6 +148,8 @@ impl Http {
         let server = server
             .workers(workers)
             .disable_signals()
+            // An event is small and is not to wait for the next one.
+            .tcp_nodelay(true)
             .shutdown_timeout(STOP_PATIENCE_S)
             .client_request_timeout(HEADER_PATIENCE)
             .keep_alive(IDLE_PATIENCE)
