@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -13,6 +12,7 @@ use uuid::Uuid;
 
 use super::presence::{self, Change};
 use super::queue::{Notice, Queue};
+use super::seat::{Member, Seat};
 use super::session::Farewell;
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
@@ -43,40 +43,24 @@ pub struct Limits {
 /// Everybody who is connected to this process.
 pub struct Hub {
     limits: Limits,
-    live: Live,
-    metrics: Arc<Metrics>,
+    pub(super) live: Live,
+    pub(super) metrics: Arc<Metrics>,
     /// The name of this process among those that serve the same store.
     pub(super) process: String,
     stopping: AtomicBool,
-    changes: mpsc::UnboundedSender<Change>,
+    pub(super) changes: mpsc::UnboundedSender<Change>,
     /// A `std::sync::Mutex`, because nobody waits while holding it.
     members: Mutex<Members>,
 }
 
 #[derive(Default)]
-struct Members {
-    users: HashMap<UserId, Vec<Arc<Member>>>,
-    count: usize,
+pub(super) struct Members {
+    /// The connections of each user; of nobody who has none.
+    pub(super) users: HashMap<UserId, Vec<Arc<Member>>>,
+    /// Connections now.
+    pub(super) count: usize,
     /// Connections so far; gives each its turn in the heartbeat.
     ever: usize,
-}
-
-/// A connection.
-struct Member {
-    queue: Queue,
-    /// Whether it shows that the user is there; a poll does not, nor one that is not let in yet.
-    shows: AtomicBool,
-    /// In which second of a heartbeat its turn is.
-    turn: usize,
-    /// When its token ends, in seconds since 1970.
-    until: AtomicI64,
-}
-
-/// The place of a connection among the others; given up when dropped.
-pub struct Seat {
-    hub: Arc<Hub>,
-    user: UserId,
-    member: Arc<Member>,
 }
 
 impl Hub {
@@ -257,70 +241,8 @@ impl Hub {
         let _ = timeout(GOODBYE, said).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Members> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Members> {
         // Nothing that can panic happens under the lock.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Member {
-    fn shows(&self) -> bool {
-        self.shows.load(Ordering::Relaxed)
-    }
-}
-
-impl Seat {
-    /// Shows from now on that the user is there.
-    pub fn show(&self) {
-        let members = self.hub.lock();
-        let of_user = members.users.get(self.user.as_str()).into_iter().flatten();
-        let came = !of_user.into_iter().any(|member| member.shows());
-        self.member.shows.store(true, Ordering::Relaxed);
-        if came {
-            let _ = self.hub.changes.send(Change::Came(self.user.clone()));
-        }
-    }
-
-    /// Takes out what waits for this connection.
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notice> {
-        self.member.queue.poll(cx)
-    }
-
-    /// Waits for what comes next for this connection.
-    pub async fn next(&self) -> Notice {
-        std::future::poll_fn(|cx| self.poll(cx)).await
-    }
-
-    /// Has the end of the connection's token looked at then.
-    pub fn until(&self, until: Option<i64>) {
-        let until = until.unwrap_or(i64::MAX);
-        self.member.until.store(until, Ordering::Relaxed);
-    }
-
-    /// Whose connection it is.
-    pub fn user(&self) -> &UserId {
-        &self.user
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let hub = &self.hub;
-        let mut members = hub.lock();
-        members.count -= 1;
-        hub.metrics.live_connections.dec();
-        let Some(of_user) = members.users.get_mut(self.user.as_str()) else {
-            return;
-        };
-        of_user.retain(|member| !Arc::ptr_eq(member, &self.member));
-        let shown = of_user.iter().any(|member| member.shows());
-        if of_user.is_empty() {
-            members.users.remove(self.user.as_str());
-            // Under the lock, so that whoever comes now makes a later wish.
-            hub.live.leave(&self.user);
-        }
-        if self.member.shows() && !shown {
-            let _ = hub.changes.send(Change::Went(self.user.clone()));
-        }
     }
 }

@@ -14,9 +14,11 @@ mod frame;
 mod hub;
 mod presence;
 mod queue;
+mod seat;
 mod session;
 
 pub use frame::{Command, Frame, Receipt, Ref};
-pub use hub::{Hub, Limits, Seat};
-pub use queue::Notice;
+pub use hub::{Hub, Limits};
+pub use queue::{Notice, Queue};
+pub use seat::Seat;
 pub use session::{Done, Farewell, Input, Output, Session, Tell};

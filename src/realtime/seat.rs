@@ -1,0 +1,92 @@
+//! The place of a connection among the others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::task::{Context, Poll};
+
+use super::hub::Hub;
+use super::presence::Change;
+use super::queue::{Notice, Queue};
+use crate::model::UserId;
+
+/// A connection.
+pub(super) struct Member {
+    /// What waits for it.
+    pub(super) queue: Queue,
+    /// Whether it shows that the user is there; a poll does not, nor one that is not let in yet.
+    pub(super) shows: AtomicBool,
+    /// In which second of a heartbeat its turn is.
+    pub(super) turn: usize,
+    /// When its token ends, in seconds since 1970.
+    pub(super) until: AtomicI64,
+}
+
+/// The place of a connection among the others; given up when dropped.
+pub struct Seat {
+    pub(super) hub: Arc<Hub>,
+    pub(super) user: UserId,
+    pub(super) member: Arc<Member>,
+}
+
+impl Member {
+    /// See the field.
+    pub(super) fn shows(&self) -> bool {
+        self.shows.load(Ordering::Relaxed)
+    }
+}
+
+impl Seat {
+    /// Shows from now on that the user is there.
+    pub fn show(&self) {
+        let members = self.hub.lock();
+        let of_user = members.users.get(self.user.as_str()).into_iter().flatten();
+        let came = !of_user.into_iter().any(|member| member.shows());
+        self.member.shows.store(true, Ordering::Relaxed);
+        if came {
+            let _ = self.hub.changes.send(Change::Came(self.user.clone()));
+        }
+    }
+
+    /// Takes out what waits for this connection.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notice> {
+        self.member.queue.poll(cx)
+    }
+
+    /// Waits for what comes next for this connection.
+    pub async fn next(&self) -> Notice {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// Has the end of the connection's token looked at then.
+    pub fn until(&self, until: Option<i64>) {
+        let until = until.unwrap_or(i64::MAX);
+        self.member.until.store(until, Ordering::Relaxed);
+    }
+
+    /// Whose connection it is.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let hub = &self.hub;
+        let mut members = hub.lock();
+        members.count -= 1;
+        hub.metrics.live_connections.dec();
+        let Some(of_user) = members.users.get_mut(self.user.as_str()) else {
+            return;
+        };
+        of_user.retain(|member| !Arc::ptr_eq(member, &self.member));
+        let shown = of_user.iter().any(|member| member.shows());
+        if of_user.is_empty() {
+            members.users.remove(self.user.as_str());
+            // Under the lock, so that whoever comes now makes a later wish.
+            hub.live.leave(&self.user);
+        }
+        if self.member.shows() && !shown {
+            let _ = hub.changes.send(Change::Went(self.user.clone()));
+        }
+    }
+}

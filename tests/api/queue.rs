@@ -1,0 +1,66 @@
+//! What may wait for a connection, and what becomes of one that does not take it.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use duologue::model::Event;
+use duologue::realtime::{Farewell, Notice, Queue};
+use serde_json::json;
+
+/// An event of so many bytes.
+fn event(bytes: usize) -> Notice {
+    let empty = json!({"type": "x", "body": ""}).to_string().len();
+    let text = json!({"type": "x", "body": "b".repeat(bytes - empty)});
+    Notice::Event(Arc::new(Event::parse(text.to_string()).unwrap()))
+}
+
+/// Everything that waits.
+fn taken(queue: &Queue) -> Vec<Notice> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut taken = Vec::new();
+    while let Poll::Ready(notice) = queue.poll(&mut cx) {
+        taken.push(notice);
+    }
+    taken
+}
+
+#[test]
+fn so_many_events_wait_and_one_more_ends_the_connection() {
+    for (bytes, fit) in [(100, 256), (8 * 1024, 128)] {
+        let queue = Queue::default();
+        for _ in 0..fit {
+            queue.push(event(bytes));
+        }
+        assert_eq!(taken(&queue).len(), fit, "of {bytes} bytes");
+        // What was taken makes room again.
+        for _ in 0..=fit {
+            queue.push(event(bytes));
+        }
+        queue.push(event(bytes));
+        assert_eq!(taken(&queue), [Notice::Leave(Farewell::SlowConsumer)]);
+    }
+}
+
+#[test]
+fn a_gap_or_a_heartbeat_that_waits_is_not_waited_for_twice() {
+    let queue = Queue::default();
+    for _ in 0..3 {
+        for notice in [Notice::Beat, event(100), Notice::Gap] {
+            queue.push(notice);
+        }
+    }
+    let waiting = taken(&queue);
+    let count = |wanted: &Notice| waiting.iter().filter(|notice| *notice == wanted).count();
+    assert_eq!((count(&Notice::Beat), count(&Notice::Gap)), (1, 1));
+    assert_eq!(waiting.len(), 5);
+}
+
+#[test]
+fn who_is_to_leave_is_told_what_came_before_and_nothing_after() {
+    let queue = Queue::default();
+    queue.push(event(100));
+    queue.push(Notice::Leave(Farewell::Restart));
+    queue.push(event(200));
+    let told = taken(&queue);
+    assert_eq!(told, [event(100), Notice::Leave(Farewell::Restart)]);
+}
