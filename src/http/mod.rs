@@ -13,6 +13,7 @@ mod docs;
 mod entrance;
 mod events;
 mod extract;
+mod frames;
 mod import;
 mod json;
 mod line;

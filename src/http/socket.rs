@@ -1,16 +1,16 @@
 //! `/ws`: the stream of a user over a WebSocket (RFC 6455), and what its devices say.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use actix_http::ws::{CloseCode, CloseReason, Codec, Message, ProtocolError};
+use actix_http::ResponseBuilder;
+use actix_http::ws::{self, CloseCode, CloseReason, Codec, Message};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
+use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, get};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream};
 use chrono::Utc;
-use futures_util::Stream;
 use serde::Deserialize;
 use serde_json::json;
 use tokio_util::codec::Encoder;
@@ -19,6 +19,7 @@ use utoipa::IntoParams;
 use super::access;
 use super::entrance::{self, Entrance};
 use super::extract::QueryParams;
+use super::frames::{Incoming, Said};
 use super::line::Line;
 use super::problem;
 use crate::error::{Code, Error};
@@ -28,8 +29,6 @@ use crate::realtime::{Farewell, Input, Tell};
 
 /// What this service speaks on a WebSocket.
 const PROTOCOL: &str = "duologue.v1";
-/// The largest message of a client, in bytes, in one frame or several.
-const MAX_FRAME: usize = 64 * 1024;
 
 /// Whose stream, from where: the query of `GET /ws`.
 #[derive(Deserialize, IntoParams)]
@@ -81,62 +80,42 @@ pub async fn open_socket(
         Ok(query.user)
     };
     let listener = entrance.admit(&req, ticket.as_deref(), user).await?;
-    let upgraded = upgrade(&req, payload)?;
+    let mut upgraded = upgrade(&req)?;
     let (line, quota) = entrance.open(listener, cursor, |session| session).await?;
-    let mut response = upgraded.into_response(|incoming, handshake| Socket {
+    let socket = Socket {
         line,
-        incoming,
+        incoming: Incoming::new(payload),
         metrics,
         left: false,
-        _handshake: handshake,
-    });
+    };
+    let response = upgraded.message_body(BoxBody::new(socket));
+    let mut response = HttpResponse::from(response.map_err(|_| Code::Internal)?);
     access::announce(response.headers_mut(), quota);
     Ok(response)
 }
 
-/// A request that asked for a WebSocket and gets it.
-struct Upgraded {
-    response: HttpResponse,
-    incoming: AggregatedMessageStream,
-}
-
-fn upgrade(req: &HttpRequest, payload: Payload) -> Result<Upgraded, Error> {
-    let mut offers = entrance::protocols(req.headers()).peekable();
-    if offers.peek().is_some() && !offers.any(|offer| offer == PROTOCOL) {
+/// The answer to a request that asks for a WebSocket.
+fn upgrade(req: &HttpRequest) -> Result<ResponseBuilder, Error> {
+    let offered: Vec<_> = entrance::protocols(req.headers()).collect();
+    if !offered.is_empty() && !offered.contains(&PROTOCOL) {
         let why = "none of these subprotocols is spoken here, only duologue.v1";
         let pointer = "/header/sec-websocket-protocol";
         return Err(Error::field(Code::InvalidRequest, pointer, why));
     }
-    // The library's own session is not used: this service has a queue of its own for each
-    // connection, whose bound can be told from the outside.
-    let handled = actix_ws::handle_with_protocols(req, payload, &[PROTOCOL]);
-    let (response, _, incoming) = handled.map_err(|_| Error::from(Code::UpgradeRequired))?;
-    let incoming = incoming.max_frame_size(MAX_FRAME).aggregate_continuations();
-    Ok(Upgraded {
-        response,
-        incoming: incoming.max_continuation_size(MAX_FRAME),
-    })
-}
-
-impl Upgraded {
-    fn into_response(
-        self,
-        socket: impl FnOnce(AggregatedMessageStream, BoxBody) -> Socket,
-    ) -> HttpResponse {
-        let Self { response, incoming } = self;
-        response.map_body(|_, handshake| BoxBody::new(socket(incoming, handshake)))
+    let mut response = ws::handshake(req.head()).map_err(|_| Code::UpgradeRequired)?;
+    if !offered.is_empty() {
+        response.insert_header((SEC_WEBSOCKET_PROTOCOL, PROTOCOL));
     }
+    Ok(response)
 }
 
 /// An open WebSocket: a body that never ends by itself. It is polled only when there is room for
 /// more on the way to the client, so nothing piles up behind it but the bounded queue.
 struct Socket {
     line: Line,
-    incoming: AggregatedMessageStream,
+    incoming: Incoming,
     metrics: Data<Metrics>,
     left: bool,
-    /// The library's own body, which ends `incoming` when it is dropped.
-    _handshake: BoxBody,
 }
 
 impl MessageBody for Socket {
@@ -161,21 +140,13 @@ impl MessageBody for Socket {
             if this.line.is_busy() {
                 return Poll::Pending;
             }
-            match Pin::new(&mut this.incoming).poll_next(cx) {
-                Poll::Ready(Some(Ok(message))) => {
-                    if let Some(answer) = this.heard(message) {
-                        return Poll::Ready(Some(Ok(encode(answer))));
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    let why = match error {
-                        ProtocolError::Overflow | ProtocolError::Io(_) => Farewell::TooLarge,
-                        _ => Farewell::Garbage,
-                    };
-                    return Poll::Ready(this.frame(Tell::Leave(why)).map(|m| Ok(encode(m))));
-                }
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
+            let answer = match ready!(this.incoming.poll(cx)) {
+                Some(Ok(said)) => this.heard(said),
+                Some(Err(why)) => this.frame(Tell::Leave(why)),
+                None => return Poll::Ready(None),
+            };
+            if let Some(answer) = answer {
+                return Poll::Ready(Some(Ok(encode(answer))));
             }
         }
     }
@@ -183,16 +154,15 @@ impl MessageBody for Socket {
 
 impl Socket {
     /// Takes a message of the client; answers what is to be said at once.
-    fn heard(&mut self, message: AggregatedMessage) -> Option<Message> {
-        match message {
-            AggregatedMessage::Text(text) => self.line.take(Input::Text(text.into())),
-            AggregatedMessage::Ping(payload) => {
+    fn heard(&mut self, said: Said) -> Option<Message> {
+        match said {
+            Said::Text(text) => self.line.take(Input::Text(text)),
+            Said::Ping(payload) => {
                 self.line.take(Input::Sign);
                 return Some(Message::Pong(payload));
             }
-            AggregatedMessage::Pong(_) => self.line.take(Input::Sign),
-            AggregatedMessage::Binary(_) => return self.frame(Tell::Leave(Farewell::Binary)),
-            AggregatedMessage::Close(_) => return self.frame(Tell::Leave(Farewell::Asked)),
+            Said::Pong => self.line.take(Input::Sign),
+            Said::Close => return self.frame(Tell::Leave(Farewell::Asked)),
         }
         None
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::harness::live::Device;
 use crate::harness::redis_server::RedisServer;
@@ -279,4 +281,49 @@ async fn a_process_that_stops_says_restart_and_loses_nothing() {
     let mut bob = Device::connect_at(&other, "bob", &cursor).await;
     bob.events_until(|event| event["message"]["body"] == "after")
         .await;
+}
+
+/// A part of a message: the first of a text, or one that goes on.
+fn part(first: bool, text: &str, last: bool) -> Message {
+    let kind = if first { Data::Text } else { Data::Continue };
+    Message::Frame(Frame::message(text.to_owned(), OpCode::Data(kind), last))
+}
+
+#[tokio::test]
+async fn a_message_may_come_in_parts_with_other_signs_between() {
+    let app = spawn_app();
+    let mut device = Device::connect(&app, "alice").await;
+    let frame = json!({"type": "ping", "ref": "whole"}).to_string();
+    let (one, rest) = frame.split_at(5);
+    let (two, three) = rest.split_at(5);
+    device.put(part(true, one, false)).await.unwrap();
+    device.put(Message::Ping("hm".into())).await.unwrap();
+    device.put(part(false, two, false)).await.unwrap();
+    device.put(part(false, three, true)).await.unwrap();
+    assert_eq!(device.next().await["ref"], "whole");
+    // Parts that do not fit together, or are too many.
+    let (out_of_turn, endless) = (1002, 1009);
+    let large = "x".repeat(40_000);
+    let cases = [
+        (vec![part(false, "late", true)], out_of_turn),
+        (
+            vec![part(true, "a", false), part(true, "b", true)],
+            out_of_turn,
+        ),
+        (
+            vec![part(true, "a", false), Message::text("b")],
+            out_of_turn,
+        ),
+        (
+            vec![part(true, &large, false), part(false, &large, true)],
+            endless,
+        ),
+    ];
+    for (parts, code) in cases {
+        let mut device = Device::connect(&app, "alice").await;
+        for part in parts {
+            let _ = device.put(part).await;
+        }
+        assert_eq!(device.closed().await.0, code);
+    }
 }
