@@ -60,8 +60,7 @@ fn requests(interrupt: &Interrupt, workers: usize, report: &mut Report) -> Outco
     report.guarded(&guarded(interrupt, workers)?);
     eprintln!("measuring sends one by one ...");
     let bench = Bench::start(interrupt, "everysec", workers, &[])?;
-    let (bare, send) = bench.alone()?;
-    report.alone(bare, send);
+    report.alone(bench.alone()?);
     eprintln!("measuring inboxes ...");
     let bench = Bench::start(interrupt, "everysec", workers, &[])?;
     report.listed(&bench.list()?);
@@ -194,21 +193,25 @@ impl<'a> Bench<'a> {
 
     /// The time that Redis takes for the bare script and for a send: by its own clock, so whatever
     /// interrupts it counts too.
-    fn alone(mut self) -> Outcome<(f64, f64)> {
-        let sends = Requests::sends(self.dir.path())?;
-        self.measure(&sends, WARM_UP)?;
-        let (mut bare, mut send) = (f64::INFINITY, f64::INFINITY);
+    fn alone(mut self) -> Outcome<[f64; 3]> {
+        let one = Requests::sends_between(self.dir.path(), "ann", "ben")?;
+        let many = Requests::sends(self.dir.path())?;
+        self.measure(&many, WARM_UP)?;
+        let mut least = [f64::INFINITY; 3];
         for _ in 0..QUIET_ROUNDS {
             self.interrupt.check()?;
-            let before = self.redis.scripts()?;
+            let mut marks = vec![self.redis.scripts()?];
             bare_script(&mut self.redis, 20_000)?;
-            let between = self.redis.scripts()?;
-            sends.send(&self.service.url, 1, IN_FLIGHT)?;
-            let after = self.redis.scripts()?;
-            bare = bare.min((between.1 - before.1) / (between.0 - before.0));
-            send = send.min((after.1 - between.1) / (after.0 - between.0));
+            marks.push(self.redis.scripts()?);
+            for sends in [&one, &many] {
+                sends.send(&self.service.url, 1, IN_FLIGHT)?;
+                marks.push(self.redis.scripts()?);
+            }
+            for (least, mark) in least.iter_mut().zip(marks.windows(2)) {
+                *least = least.min((mark[1].1 - mark[0].1) / (mark[1].0 - mark[0].0));
+            }
         }
-        Ok((bare, send))
+        Ok(least)
     }
 
     /// The first page and the totals of a short and of a long inbox.

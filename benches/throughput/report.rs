@@ -184,10 +184,11 @@ impl Report {
     }
 
     /// Adds the microseconds that Redis was busy with a send when it had little else to do.
-    pub fn alone(&mut self, bare: f64, send: f64) {
-        self.figure("Redis time of the bare script, us", bare, 1, None);
+    pub fn alone(&mut self, [bare, one, many]: [f64; 3]) {
         let target = Some(Target::AtMost(SEND_TARGET));
-        self.figure("(g) Redis time of POST /messages, us", send, 1, target);
+        self.figure("Redis time of the bare script, us", bare, 1, None);
+        self.figure("(g) of POST /messages, one pair, us", one, 1, target);
+        self.figure("(g) the same, 100,000 pairs, us", many, 1, None);
     }
 
     /// Adds the rows that tell whether an inbox's length costs anything.
