@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::harness::access::{spawn_closed_app_with, token};
-use crate::harness::gauges::listeners;
+use crate::harness::gauges::{listeners, ran};
 use crate::harness::live::Device;
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
@@ -66,9 +66,11 @@ async fn a_poll_that_waits_is_answered_as_soon_as_something_comes() {
     ] {
         let begun = Instant::now();
         let sent = async {
-            // What is there already is answered without waiting, so one must be seen to wait.
+            // What is there already is answered without waiting, so one must be seen to wait; and
+            // without a cursor the stream starts when it is opened, after a place was taken.
             if body == "one" {
                 listeners(&app, 1, Duration::from_secs(10)).await;
+                ran(&app, "open_stream", 2, Duration::from_secs(10)).await;
             }
             app.send("alice", "bob", body).await
         };

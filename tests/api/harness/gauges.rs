@@ -20,3 +20,10 @@ pub async fn listeners(app: &TestApp, number: u32, patience: Duration) {
         async || (metric(app, "duologue_live_connections").await - f64::from(number)).abs() < 0.5;
     eventually(&what, patience, there).await;
 }
+
+/// Waits until a script ran so often.
+pub async fn ran(app: &TestApp, script: &str, times: u32, patience: Duration) {
+    let series = format!("duologue_script_duration_seconds_count{{script=\"{script}\"}}");
+    let enough = async || metric(app, &series).await > f64::from(times) - 0.5;
+    eventually(&format!("{script} ran {times} times"), patience, enough).await;
+}
