@@ -12,7 +12,7 @@ use super::{json, problem};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{Presence, PresenceQuery, Presences, UserId};
-use crate::store::Store;
+use crate::store::{Charged, Store};
 
 problem::refusals!(ReadPresenceErrors: CALL READ);
 
@@ -37,9 +37,10 @@ pub async fn read_presence(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let quota = charge(&caller, &policies, &store).await?;
-    let presence = store.read_presence(&path.user, viewer(&caller)).await?;
-    Ok(json::answer(json!(presence).to_string(), quota))
+    let charge = caller.charge(policies.read);
+    let presence = store.read_presence(&path.user, viewer(&caller), charge.as_ref());
+    let Charged { value, quota } = presence.await?;
+    Ok(json::answer(json!(value).to_string(), quota))
 }
 
 /// Whether users are there
@@ -63,16 +64,16 @@ pub async fn list_presences(
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
     let users = query.0.users()?;
-    let quota = charge(&caller, &policies, &store).await?;
-    let users = try_join_all(
-        users
-            .iter()
-            .map(|user| store.read_presence(user, viewer(&caller))),
-    );
-    let presences = Presences {
-        users: users.await?,
-    };
-    Ok(json::answer(json!(presences).to_string(), quota))
+    let mut charge = caller.charge(policies.read);
+    // The first one pays for all: it is one request.
+    let charges = users.iter().map(|_| charge.take()).collect::<Vec<_>>();
+    let read = users.iter().zip(&charges);
+    let read =
+        read.map(|(user, charge)| store.read_presence(user, viewer(&caller), charge.as_ref()));
+    let read = try_join_all(read).await?;
+    let quota = read.first().and_then(|first| first.quota);
+    let users = read.into_iter().map(|read| read.value).collect();
+    Ok(json::answer(json!(Presences { users }).to_string(), quota))
 }
 
 /// Who wants to know; a backend, or anybody where the service is open, is nobody in particular.
@@ -80,20 +81,5 @@ fn viewer(caller: &Caller) -> Option<&UserId> {
     match caller {
         Caller::User(user) => Some(user),
         Caller::Anybody | Caller::Backend(_) => None,
-    }
-}
-
-async fn charge(
-    caller: &Caller,
-    policies: &Policies,
-    store: &Store,
-) -> Result<Option<crate::rate::Quota>, Error> {
-    match caller.charge(policies.read) {
-        Some(charge) => store
-            .charge_rate(&charge)
-            .await
-            .map(Some)
-            .map_err(Error::of_reading),
-        None => Ok(None),
     }
 }

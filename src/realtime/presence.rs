@@ -107,8 +107,8 @@ async fn perform(hub: &Hub, store: &Store, task: Task) -> Result<(), Error> {
                 hub.gap(&user);
             }
             if renewed.came {
-                let presence = store.read_presence(&user, None).await?;
-                store.announce_presence(&presence).await?;
+                let presence = store.read_presence(&user, None, None).await?;
+                store.announce_presence(&presence.value).await?;
             }
         }
         // Whoever came back in the meantime never left.

@@ -2,9 +2,10 @@
 
 use super::events::JOURNAL_S;
 use super::script::{FIND_LAPSED, LEAVE_PRESENCE, READ_PRESENCE, RENEW_PRESENCE};
-use super::{Store, lane};
+use super::{Charged, Store, lane};
 use crate::error::{Code, Error};
 use crate::model::{Event, Pair, Presence, UserId};
+use crate::rate::Charge;
 
 /// Milliseconds for which a process' word holds that a user is there.
 const LEASE_MS: &str = "40000";
@@ -69,14 +70,16 @@ impl Store {
         &self,
         user: &UserId,
         viewer: Option<&UserId>,
-    ) -> Result<Presence, Error> {
+        charge: Option<&Charge>,
+    ) -> Result<Charged<Presence>, Error> {
         let name = user.as_str();
         let keys = [self.keys.presence(name), self.keys.conversations(name)];
         let stranger = viewer.filter(|viewer| *viewer != user);
         let pair = stranger.map(|viewer| Pair::of(user, viewer));
         let args = [pair.as_ref().map_or("", Pair::as_str), LEASE_MS].map(str::as_bytes);
-        let (online, last) = self.run::<(u8, i64)>(&READ_PRESENCE, &keys, &args).await?;
-        Ok(Presence::of(user.clone(), online == 1, last))
+        let read = self.run_charged::<(u8, i64)>(&READ_PRESENCE, charge, &keys, &args);
+        read.await?
+            .try_map(|(online, last)| Ok(Presence::of(user.clone(), online == 1, last)))
     }
 
     /// Tells those who have a conversation with the user and are connected, except whom the user
