@@ -8,14 +8,21 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
+use crate::harness::gauges::ran;
 use crate::harness::live::Device;
 use crate::harness::redis_server::RedisServer;
-use crate::harness::{spawn_app, spawn_app_on, spawn_app_with};
+use crate::harness::{TestApp, spawn_app, spawn_app_on, spawn_app_with};
 
 /// The kind of an event and its peer.
 fn short(event: &Value) -> (&str, &str) {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     (text("type"), text("peer"))
+}
+
+/// Waits until so many users were announced to whom they have a conversation with, so that none of
+/// it comes between what a test does.
+async fn announced(app: &TestApp, users: u32) {
+    ran(app, "scan_conversations", users, Duration::from_secs(10)).await;
 }
 
 #[tokio::test]
@@ -25,6 +32,7 @@ async fn every_device_of_both_users_hears_of_a_message() {
     for user in ["alice", "alice", "bob", "bob"] {
         devices.push(Device::connect(&app, user).await);
     }
+    announced(&app, 2).await;
     let sent = devices[0].send("bob", "hello").await;
     for (device, peer) in devices.iter_mut().zip(["bob", "bob", "alice", "alice"]) {
         let event = device.next().await;
@@ -48,6 +56,7 @@ async fn everything_that_changes_a_conversation_is_told() {
     let app = spawn_app();
     let mut alice = Device::connect(&app, "alice").await;
     let mut bob = Device::connect(&app, "bob").await;
+    announced(&app, 2).await;
     app.send("alice", "bob", "one").await;
     app.edit("alice", "bob", 1, &json!({"body": "two"}))
         .await
@@ -90,6 +99,7 @@ async fn a_device_sends_reads_and_acknowledges_by_frames() {
     let app = spawn_app();
     let mut alice = Device::connect(&app, "alice").await;
     let mut bob = Device::connect(&app, "bob").await;
+    announced(&app, 2).await;
     let send = json!({"type": "send", "to": "bob", "body": "hi", "idempotency_key": "once",
         "metadata": {"mood": "good"}});
     let first = alice.ask(&send).await;
