@@ -48,6 +48,16 @@ impl Metrics {
             registry.register(Box::new(histograms.clone())).unwrap();
             histograms
         };
+        let counter = |name, help| {
+            let counter = IntCounter::new(name, help).unwrap();
+            registry.register(Box::new(counter.clone())).unwrap();
+            counter
+        };
+        let gauge = |opts| {
+            let gauge = IntGauge::with_opts(opts).unwrap();
+            registry.register(Box::new(gauge.clone())).unwrap();
+            gauge
+        };
         let requests = counters(
             "duologue_http_requests_total",
             "HTTP requests answered.",
@@ -64,40 +74,28 @@ impl Metrics {
             "script",
         );
         let errors = counters("duologue_errors_total", "Requests that failed.", &["code"]);
-        let messages_sent =
-            IntCounter::new("duologue_messages_sent_total", "Messages accepted.").unwrap();
-        let connections =
-            IntGauge::new("duologue_http_connections", "HTTP connections open now.").unwrap();
-        let live_connections = IntGauge::new(
+        let messages_sent = counter("duologue_messages_sent_total", "Messages accepted.");
+        let connections = gauge(Opts::new(
+            "duologue_http_connections",
+            "HTTP connections open now.",
+        ));
+        let live_connections = gauge(Opts::new(
             "duologue_live_connections",
             "WebSockets, event streams and waiting polls open now.",
-        )
-        .unwrap();
-        let events_delivered = IntCounter::new(
+        ));
+        let events_delivered = counter(
             "duologue_events_delivered_total",
             "Events given to connections.",
-        )
-        .unwrap();
-        let slow_consumers = IntCounter::new(
+        );
+        let slow_consumers = counter(
             "duologue_slow_consumers_total",
             "Connections cut because too much waited for them.",
-        )
-        .unwrap();
+        );
         let version = Opts::new(
             "duologue_build_info",
             "Always 1; the label tells the version.",
-        )
-        .const_label("version", env!("CARGO_PKG_VERSION"));
-        let build = IntGauge::with_opts(version).unwrap();
-        build.set(1);
-        registry.register(Box::new(messages_sent.clone())).unwrap();
-        registry.register(Box::new(connections.clone())).unwrap();
-        for gauge in [&live_connections, &build] {
-            registry.register(Box::new(gauge.clone())).unwrap();
-        }
-        for counter in [&events_delivered, &slow_consumers] {
-            registry.register(Box::new(counter.clone())).unwrap();
-        }
+        );
+        gauge(version.const_label("version", env!("CARGO_PKG_VERSION"))).set(1);
         #[cfg(target_os = "linux")]
         {
             let process = prometheus::process_collector::ProcessCollector::for_self();

@@ -16,13 +16,26 @@ use crate::store::{Act, Store};
 #[derive(Clone)]
 pub struct Commands(Arc<Means>);
 
-struct Means {
-    caller: Caller,
-    user: UserId,
-    store: Data<Store>,
-    policies: Data<Policies>,
-    authenticator: Data<Authenticator>,
-    doors: Data<Doors>,
+/// See [`Commands`].
+pub struct Means {
+    /// Who asks.
+    pub caller: Caller,
+    /// As whom.
+    pub user: UserId,
+    /// The store.
+    pub store: Data<Store>,
+    /// What it costs.
+    pub policies: Data<Policies>,
+    /// Verifies fresh tokens.
+    pub authenticator: Data<Authenticator>,
+    /// Whether receipts are given.
+    pub doors: Data<Doors>,
+}
+
+impl From<Means> for Commands {
+    fn from(means: Means) -> Self {
+        Self(Arc::new(means))
+    }
 }
 
 /// How the doors are set up.
@@ -41,25 +54,6 @@ impl Doors {
 }
 
 impl Commands {
-    /// Commands of a caller who acts as a user.
-    pub fn new(
-        caller: Caller,
-        user: UserId,
-        store: Data<Store>,
-        policies: Data<Policies>,
-        authenticator: Data<Authenticator>,
-        doors: Data<Doors>,
-    ) -> Self {
-        Self(Arc::new(Means {
-            caller,
-            user,
-            store,
-            policies,
-            authenticator,
-            doors,
-        }))
-    }
-
     /// Does what was asked for.
     pub async fn perform(self, command: Command) -> Result<Done, Error> {
         let Means {

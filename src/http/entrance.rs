@@ -14,7 +14,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::access::{self, Policies};
-use super::commands::{Commands, Doors};
+use super::commands::{Doors, Means};
 use super::line::Line;
 use super::tickets;
 use crate::auth::{Authenticator, Caller, Identity};
@@ -130,15 +130,16 @@ impl Entrance {
             doors,
             ..
         } = self;
-        let commands = Commands::new(
-            identity.caller,
+        let commands = Means {
+            caller: identity.caller,
             user,
-            store.clone(),
+            store: store.clone(),
             policies,
             authenticator,
             doors,
-        );
-        Ok((Line::new(session, out, seat, store, commands), quota))
+        };
+        let line = Line::new(session, out, seat, store, commands.into());
+        Ok((line, quota))
     }
 
     /// Who shows a ticket, or an `Authorization`, or a token among the subprotocols of a WebSocket.

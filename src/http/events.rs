@@ -22,7 +22,7 @@ use crate::auth::Caller;
 use crate::error::{Code, Error};
 use crate::model::{Cursor, Event, EventPage, EventQuery};
 use crate::rate::Quota;
-use crate::realtime::{Farewell, Notice, Seat, Session, Tell};
+use crate::realtime::{Notice, Seat, Session, Tell};
 use crate::store::Store;
 
 /// The cursor that an `EventSource` shows when it comes back.
@@ -160,12 +160,7 @@ fn message(tell: Tell) -> String {
         Tell::Refuse(..) => String::new(),
         Tell::Ping => ":\n\n".to_owned(),
         Tell::Leave(why) => {
-            let reason = match why {
-                Farewell::Restart => "restart",
-                Farewell::TokenExpired => "token_expired",
-                Farewell::SlowConsumer => "slow_consumer",
-                _ => "end",
-            };
+            let reason = why.word();
             told(&format!(r#"{{"type":"close","reason":"{reason}"}}"#), None)
         }
     }

@@ -114,7 +114,10 @@ impl Line {
     ) -> Pin<Box<dyn Future<Output = Result<EventPage, Error>>>> {
         let (store, user) = (self.store.clone(), self.seat.user().clone());
         Box::pin(async move {
-            sleep(pause).await;
+            // Even none would wait for the next turn of the timer.
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
             let page = store.read_events(&user, place, PAGE, None).await?.value;
             if !page.is_reset() {
                 return Ok(page);

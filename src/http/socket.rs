@@ -216,17 +216,17 @@ fn refusal(error: &Error) -> String {
 
 /// The close codes of `docs/live.md`; `None` where the client would not hear it.
 fn close(why: Farewell) -> Option<CloseReason> {
-    let (code, reason) = match why {
-        Farewell::Restart => (CloseCode::Restart, "restart"),
-        Farewell::TokenExpired => (CloseCode::Other(4401), "token_expired"),
-        Farewell::SlowConsumer => (CloseCode::Other(4408), "slow_consumer"),
-        Farewell::Binary => (CloseCode::Unsupported, "binary"),
-        Farewell::TooLarge => (CloseCode::Size, "too_large"),
-        Farewell::Garbage => (CloseCode::Protocol, "garbage"),
-        Farewell::Asked => (CloseCode::Normal, ""),
+    let code = match why {
+        Farewell::Restart => CloseCode::Restart,
+        Farewell::TokenExpired => CloseCode::Other(4401),
+        Farewell::SlowConsumer => CloseCode::Other(4408),
+        Farewell::Binary => CloseCode::Unsupported,
+        Farewell::TooLarge => CloseCode::Size,
+        Farewell::Garbage => CloseCode::Protocol,
+        Farewell::Asked => CloseCode::Normal,
         Farewell::Silent => return None,
     };
-    Some((code, reason).into())
+    Some((code, why.word()).into())
 }
 
 fn encode(message: Message) -> Bytes {

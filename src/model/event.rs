@@ -159,14 +159,6 @@ impl Event {
     }
 }
 
-impl EventPage {
-    /// Whether the cursor was not of this stream: the only event is a `reset`.
-    pub fn is_reset(&self) -> bool {
-        let first = self.events.first();
-        first.is_some_and(|event| event.text.starts_with(r#"{"type":"reset""#))
-    }
-}
-
 /// A part of a stream, oldest event first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventPage {
@@ -174,6 +166,14 @@ pub struct EventPage {
     pub events: Vec<Event>,
     /// Whether there are more behind them.
     pub more: bool,
+}
+
+impl EventPage {
+    /// Whether the cursor was not of this stream: the only event is a `reset`.
+    pub fn is_reset(&self) -> bool {
+        let first = self.events.first();
+        first.is_some_and(|event| event.text.starts_with(r#"{"type":"reset""#))
+    }
 }
 
 /// Where the stream of a user is, and the user's badge.

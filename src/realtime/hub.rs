@@ -63,6 +63,14 @@ pub(super) struct Members {
     ever: usize,
 }
 
+impl Members {
+    /// Whether a connection shows that the user is there.
+    pub(super) fn show(&self, user: &UserId) -> bool {
+        let of_user = self.users.get(user.as_str());
+        of_user.is_some_and(|of_user| of_user.iter().any(|member| member.shows()))
+    }
+}
+
 impl Hub {
     /// A hub, and what keeps it going: to be run until the process ends.
     pub fn new(
@@ -202,18 +210,14 @@ impl Hub {
     /// Users who are shown to be there by a connection to this process, of those that `which` picks.
     pub(super) fn shown(&self, which: impl Fn(&UserId) -> bool) -> Vec<UserId> {
         let members = self.lock();
-        let users = members
-            .users
-            .iter()
-            .filter(|(user, of_user)| which(user) && of_user.iter().any(|member| member.shows()));
-        users.map(|(user, _)| user.clone()).collect()
+        let users = members.users.keys();
+        let shown = users.filter(|user| which(user) && members.show(user));
+        shown.cloned().collect()
     }
 
     /// Whether a connection to this process shows that the user is there.
     pub(super) fn is_shown(&self, user: &UserId) -> bool {
-        let members = self.lock();
-        let of_user = members.users.get(user.as_str());
-        of_user.is_some_and(|of_user| of_user.iter().any(|member| member.shows()))
+        self.lock().show(user)
     }
 
     /// Takes no more connections and asks those there are to leave, a few at a time; waits for

@@ -39,8 +39,7 @@ impl Seat {
     /// Shows from now on that the user is there.
     pub fn show(&self) {
         let members = self.hub.lock();
-        let of_user = members.users.get(self.user.as_str()).into_iter().flatten();
-        let came = !of_user.into_iter().any(|member| member.shows());
+        let came = !members.show(&self.user);
         self.member.shows.store(true, Ordering::Relaxed);
         if came {
             let _ = self.hub.changes.send(Change::Came(self.user.clone()));
@@ -79,13 +78,12 @@ impl Drop for Seat {
             return;
         };
         of_user.retain(|member| !Arc::ptr_eq(member, &self.member));
-        let shown = of_user.iter().any(|member| member.shows());
         if of_user.is_empty() {
             members.users.remove(self.user.as_str());
             // Under the lock, so that whoever comes now makes a later wish.
             hub.live.leave(&self.user);
         }
-        if self.member.shows() && !shown {
+        if self.member.shows() && !members.show(&self.user) {
             let _ = hub.changes.send(Change::Went(self.user.clone()));
         }
     }

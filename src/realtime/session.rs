@@ -31,6 +31,21 @@ pub enum Farewell {
     Asked,
 }
 
+impl Farewell {
+    /// The word for it that a client is told.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Farewell::Restart => "restart",
+            Farewell::TokenExpired => "token_expired",
+            Farewell::SlowConsumer => "slow_consumer",
+            Farewell::Binary => "binary",
+            Farewell::TooLarge => "too_large",
+            Farewell::Garbage => "garbage",
+            Farewell::Asked | Farewell::Silent => "",
+        }
+    }
+}
+
 /// What happens to a session.
 #[derive(Debug)]
 pub enum Input {
