@@ -1,62 +1,15 @@
-//! The tests of the service: black box over HTTP against a real Redis of each test's own, the
-//! scripts directly, the faults, and the order of the house.
+//! The tests of the service, in folders that mirror the modules of the crate.
+//!
+//! Most of them are black-box tests over HTTP; each starts a service and a Redis of its own.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod absence;
-mod access;
-mod blocks;
-mod bodies;
-mod changes;
-mod chaos;
-mod chat;
-mod concurrency;
+mod auth;
+mod cli;
 mod conversations;
-mod credentials;
-mod deletions;
-mod doors;
-mod edits;
-mod events;
-mod faults;
-mod full;
 mod harness;
-mod import;
-mod inbox;
-mod key_sets;
-mod keys;
-mod limits;
 mod live;
-mod live_clients;
-mod live_faults;
-mod live_restarts;
-mod logs;
 mod messages;
-mod messenger;
-mod mirror;
-mod model;
-mod network;
-mod openapi;
+mod meta;
 mod operations;
 mod page;
-mod paging;
-mod polls;
-mod presence;
-mod problems;
-mod queue;
-mod reactions;
-mod readme;
-mod receipts;
-mod resume;
-mod resume_edges;
-mod retention;
-mod retries;
-mod scripts;
-mod secrets;
-mod session;
-mod starting;
-mod story;
-mod streams;
-mod tidy;
-mod tls;
-mod tokens;
-mod typing;
-mod users;
+mod store;

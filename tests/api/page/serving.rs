@@ -7,7 +7,7 @@ use crate::harness::access::{spawn_closed_app, token};
 use crate::harness::browser::Browser;
 use crate::harness::window::{SEQS, Window};
 use crate::harness::{spawn_app, spawn_app_with};
-use crate::tidy::files;
+use crate::meta::architecture::files;
 
 const FILES: [(&str, &str); 3] = [
     ("/", "text/html; charset=utf-8"),

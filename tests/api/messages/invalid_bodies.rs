@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::spawn_app;
 use crate::harness::wire::{Wire, exchange, post};
-use crate::problems::is_unharmed;
+use crate::operations::invalid_requests::is_unharmed;
 
 const HEAD: &str = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
 

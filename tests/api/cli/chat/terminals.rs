@@ -1,8 +1,5 @@
 //! `duologue chat`: two terminals, and what happens between them.
 
-mod played;
-mod session;
-
 use std::time::Duration;
 
 use rustix::process::Signal;

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::edits::with_message;
 use crate::harness::{seqs, spawn_app};
+use crate::messages::edits::with_message;
 
 #[tokio::test]
 async fn a_deleted_message_is_a_tombstone_in_its_place_to_both() {

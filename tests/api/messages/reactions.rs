@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::edits::with_message;
+use crate::messages::edits::with_message;
 
 #[tokio::test]
 async fn either_side_reacts_and_takes_back_what_is_its_own() {

@@ -1,0 +1,11 @@
+//! Conversations: history, inbox, receipts, blocks, erasure.
+
+mod blocks;
+mod concurrency;
+mod erasure;
+mod history;
+mod inbox;
+mod inbox_pages;
+mod model;
+mod receipts;
+mod screens;

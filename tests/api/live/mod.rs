@@ -1,0 +1,19 @@
+//! Live delivery: WebSocket, server-sent events, polling, presence, resuming.
+
+mod chaos;
+mod client_replica;
+mod events;
+mod handshake;
+mod polling;
+mod presence;
+mod presence_expiry;
+mod queue;
+mod redis_failures;
+mod restarts;
+mod resume;
+mod resume_edges;
+mod session;
+mod slow_clients;
+mod sse;
+mod typing;
+mod websocket;

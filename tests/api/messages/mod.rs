@@ -1,0 +1,9 @@
+//! Messages: sent, edited, deleted, reacted to, imported.
+
+mod deletions;
+mod edits;
+mod idempotency;
+mod import;
+mod invalid_bodies;
+mod reactions;
+mod send;

@@ -1,0 +1,4 @@
+//! The messenger page at `/`.
+
+mod messenger;
+mod serving;

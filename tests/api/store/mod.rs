@@ -1,0 +1,8 @@
+//! The store: Lua scripts, keys, retention, and a Redis that fails.
+
+mod change_scripts;
+mod keys;
+mod out_of_memory;
+mod redis_failures;
+mod retention;
+mod scripts;
