@@ -11,13 +11,16 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::auth::{Authenticator, Jwks};
-use crate::config::{self, AccessError, Config};
+use crate::config;
+use crate::config::{AccessError, Config};
+use crate::embedded_redis::{RedisProcess, StartError};
 use crate::error::Error;
-use crate::http::{self, Certificate, Http, Policies, Routes, ServeError, Server, TlsError};
+use crate::http;
+use crate::http::{Certificate, Http, Policies, Routes, ServeError, Server, TlsError};
 use crate::metrics::Metrics;
 use crate::realtime::{Hub, Limits};
-use crate::redis_process::{RedisProcess, StartError};
 use crate::store::{Health, Store};
+use crate::worker;
 
 /// How long a Redis of the user's own may take to appear at start. It is usually started beside
 /// the service, by the same hand.
@@ -163,9 +166,13 @@ impl App {
     /// Serves until `stop`, then finishes what was begun, then stops the private Redis.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
         let limits = limits(&self.config.live);
-        let (hub, going) = Hub::new(&self.store, limits, self.metrics.clone());
+        let (hub, changes, going) = Hub::new(&self.store, limits, self.metrics.clone());
         let mut followers = self.followers();
         followers.push(tokio::spawn(going));
+        let (present, store) = (hub.clone(), self.store.clone());
+        followers.push(tokio::spawn(async move {
+            worker::presence::keep(&present, &store, changes).await;
+        }));
         let (servers, mut redis) = self.serve(hub.clone())?;
         let handles: Vec<_> = servers.iter().map(Server::handle).collect();
         let serving: Vec<_> = servers.into_iter().map(tokio::spawn).collect();
@@ -236,7 +243,8 @@ impl App {
             .clone()
             .map(|cert| tokio::spawn(cert.follow()));
         let sweep = self.config.retention().is_limited();
-        let sweep = sweep.then(|| tokio::spawn(self.store.clone().sweep()));
+        let sweep =
+            sweep.then(|| tokio::spawn(worker::retention::sweep_periodically(self.store.clone())));
         jwks.into_iter().chain(certificate).chain(sweep).collect()
     }
 }

@@ -8,20 +8,20 @@
 //! |---|---|
 //! | `main` | flags, logging, signals |
 //! | [`app`] | the service as a whole: build, run, stop |
-//! | [`http`] | the only module that knows actix: routes, extractors, problem documents |
+//! | [`http`] | the only module that knows actix: endpoints, live connections, middleware |
+//! | [`worker`] | everything that runs in the background |
 //! | [`realtime`] | live delivery without sockets: who is connected, what a connection does next |
-//! | [`store`] | the only module that knows Redis: keys, the connection, a method a script |
-//! | [`chat`] | `duologue chat`: one end of a conversation, in a terminal |
-//! | [`importer`] | `duologue import` |
-//! | [`client`] | the service as its own tools reach it |
-//! | [`redis_process`] | the private Redis: started, watched, restarted, stopped |
+//! | [`store`] | the only module that knows Redis: keys, the connection, one method per script |
+//! | [`protocol`] | what travels on a live connection: events, client messages, close reasons |
 //! | [`auth`] | who calls and what they may do: tokens, service keys, key sets |
-//! | [`model`] | the words of the trade as types: user, pair, message, conversation |
-//! | [`config`], [`metrics`], [`error`] | every setting, every number, every failure: a table each |
-//! | [`rate`] | rates and what is left of them |
+//! | [`model`] | user, pair, message, conversation: types that are valid by construction |
+//! | [`config`], [`metrics`], [`error`] | every setting, every metric, every error: a table each |
+//! | [`rate`] | rate limits and what is left of them |
+//! | [`embedded_redis`] | the private Redis: started, watched, restarted, stopped |
+//! | [`cli`] | `duologue chat` and `duologue import` |
 //!
 //! The decisions on data are in `lua/`, a script an operation. One word goes through all layers:
-//! the operation `send_message` of `openapi.yaml` is the handler `http::messages::send_message`,
+//! the operation `send_message` of `openapi.yaml` is the handler `http::endpoints::messages::send_message`,
 //! the method [`store::Store::send_message`] and the script `lua/send_message.lua`.
 //!
 //! # A message's way
@@ -43,15 +43,15 @@
 
 pub mod app;
 pub mod auth;
-pub mod chat;
-pub mod client;
+pub mod cli;
 pub mod config;
+pub mod embedded_redis;
 pub mod error;
 pub mod http;
-pub mod importer;
 pub mod metrics;
 pub mod model;
+pub mod protocol;
 pub mod rate;
 pub mod realtime;
-pub mod redis_process;
 pub mod store;
+pub mod worker;

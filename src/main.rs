@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use duologue::app::App;
 use duologue::auth::{Issuance, generate_key};
-use duologue::chat;
-use duologue::client::Service;
+use duologue::cli::chat;
+use duologue::cli::client::Service;
+use duologue::cli::import;
 use duologue::config::{Command, Config};
-use duologue::importer;
 use duologue::model::UserId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -96,8 +96,8 @@ fn print_token(config: &Config, sub: UserId, ttl: Duration) -> Outcome {
 
 /// `duologue import`.
 async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
-    let service = Service::new(url, key, importer::PATIENCE)?;
-    let done = importer::import(file, &service).await?;
+    let service = Service::new(url, key, import::PATIENCE)?;
+    let done = import::import(file, &service).await?;
     println!("{} imported, {} skipped", done.imported, done.skipped);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 
-use super::access;
+use super::middleware::authenticate;
 use crate::rate::Quota;
 
 /// The media type, which is UTF-8 by definition (RFC 8259 section 8.1).
@@ -14,6 +14,6 @@ pub fn answer(json: String, quota: Option<Quota>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     let response = response.insert_header((CACHE_CONTROL, "no-store"));
     let mut response = response.insert_header((CONTENT_TYPE, TYPE)).body(json);
-    access::announce(response.headers_mut(), quota);
+    authenticate::announce(response.headers_mut(), quota);
     response
 }

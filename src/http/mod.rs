@@ -5,31 +5,15 @@
 //! [`crate::auth`] and [`crate::model`], and ends in a handler of three to ten lines that calls the
 //! store's method of its own name.
 
-mod access;
-mod address;
-mod commands;
-mod conversations;
-mod docs;
-mod entrance;
-mod events;
+mod endpoints;
 mod extract;
-mod frames;
-mod import;
 mod json;
-mod line;
-mod messages;
-mod observe;
-mod page;
+mod live;
+mod middleware;
 mod path;
-mod presence;
-mod probes;
 mod problem;
-mod receipts;
 mod routes;
-mod socket;
-mod tickets;
 mod tls;
-mod users;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -48,9 +32,9 @@ use ipnet::IpNet;
 #[cfg(target_os = "linux")]
 use rustix::net::sockopt;
 
-pub use access::Policies;
 pub use actix_web::dev::Server;
-pub use docs::openapi_yaml;
+pub use endpoints::docs::openapi_yaml;
+pub use middleware::authenticate::Policies;
 pub use routes::{Routes, openapi};
 pub use tls::{Certificate, TlsError};
 
@@ -118,14 +102,14 @@ impl Http {
             workers,
             ..
         } = self;
-        let doors = Data::new(commands::Doors {
+        let doors = Data::new(live::commands::Doors {
             origins: self.cors_origins.clone(),
             delivered: self.delivered,
         });
         let hub = Data::from(self.hub);
-        let docs = docs::Docs::new();
+        let docs = endpoints::docs::Docs::new();
         let allowed = routes::Allowed::new(routes);
-        let proxies = Data::new(address::TrustedProxies(self.trusted_proxies));
+        let proxies = Data::new(middleware::client_ip::TrustedProxies(self.trusted_proxies));
         let counted = metrics.clone();
         let server = HttpServer::new(move || {
             // Only a URL that was already parsed goes in, so a worker's handle cannot fail.
@@ -143,7 +127,7 @@ impl Http {
                     !self.cors_origins.is_empty(),
                     cors(&self.cors_origins),
                 ))
-                .wrap(from_fn(observe::observe))
+                .wrap(from_fn(middleware::request_log::observe))
                 .configure(|config| routes.configure(config, &allowed))
         });
         let server = server
@@ -183,7 +167,7 @@ pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> std::io::R
         let metrics = Data::from(metrics.clone());
         App::new()
             .app_data(metrics)
-            .route("/metrics", web::get().to(probes::metrics_alone))
+            .route("/metrics", web::get().to(endpoints::probes::metrics_alone))
     });
     let server = server
         .workers(1)
@@ -214,18 +198,18 @@ fn cors(origins: &[String]) -> Cors {
             CONTENT_TYPE,
             IF_MATCH,
             HeaderName::from_static("idempotency-key"),
-            events::LAST_EVENT_ID,
-            observe::REQUEST_ID,
+            live::sse::LAST_EVENT_ID,
+            middleware::request_log::REQUEST_ID,
         ])
         .expose_headers([
             ETAG,
-            messages::IDEMPOTENT_REPLAYED,
+            endpoints::messages::IDEMPOTENT_REPLAYED,
             LOCATION,
             RETRY_AFTER,
             WWW_AUTHENTICATE,
-            observe::REQUEST_ID,
-            access::RATE_LIMIT,
-            access::RATE_LIMIT_POLICY,
+            middleware::request_log::REQUEST_ID,
+            middleware::authenticate::RATE_LIMIT,
+            middleware::authenticate::RATE_LIMIT_POLICY,
         ])
         .block_on_origin_mismatch(false)
         .max_age(3600)

@@ -19,7 +19,7 @@ use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
 
-use super::access;
+use super::middleware::authenticate;
 use crate::error::{Code, Error};
 
 /// The media type of a problem document.
@@ -76,7 +76,7 @@ impl ResponseError for Error {
         if self.code == Code::UpgradeRequired {
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         }
-        access::announce(headers, self.quota);
+        authenticate::announce(headers, self.quota);
         response
     }
 }

@@ -11,10 +11,10 @@ use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{
-    conversations, docs, events, import, messages, page, presence, probes, receipts, socket,
-    tickets, users,
+use super::endpoints::{
+    conversations, docs, import, messages, page, presence, probes, receipts, tickets, users,
 };
+use super::live::{sse, websocket};
 use crate::error::{Code, Error};
 
 /// Which of the routes that can be switched off are on.
@@ -49,9 +49,9 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
         .service(receipts::mark_read)
         .service(receipts::mark_delivered)
         .service(receipts::mark_unread)
-        .service(socket::open_socket)
-        .service(events::read_events)
-        .service(events::announce_typing)
+        .service(websocket::open_socket)
+        .service(sse::read_events)
+        .service(sse::announce_typing)
         .service(tickets::issue_ticket)
         .service(presence::read_presence)
         .service(presence::list_presences)

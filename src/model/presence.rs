@@ -33,7 +33,7 @@ impl Presence {
     }
 
     /// `last_seen` as JSON.
-    pub(super) fn last_seen_json(&self) -> String {
+    pub fn last_seen_json(&self) -> String {
         match &self.last_seen {
             Some(time) => format!("\"{time}\""),
             None => "null".to_owned(),

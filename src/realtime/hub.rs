@@ -10,13 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
 
-use super::presence::{self, Change};
-use super::queue::{Notice, Queue};
-use super::seat::{Member, Seat};
-use super::session::Farewell;
+use super::queue::Queue;
+use super::registry::{Change, Member, Seat};
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
-use crate::model::{Event, UserId};
+use crate::model::UserId;
+use crate::protocol::{Event, Farewell, Notice};
 use crate::store::{Heard, Live, Store};
 
 /// Over how long the connections of a process that stops are closed, at most, so that their
@@ -46,7 +45,7 @@ pub struct Hub {
     pub(super) live: Live,
     pub(super) metrics: Arc<Metrics>,
     /// The name of this process among those that serve the same store.
-    pub(super) process: String,
+    pub(crate) process: String,
     stopping: AtomicBool,
     pub(super) changes: mpsc::UnboundedSender<Change>,
     /// A `std::sync::Mutex`, because nobody waits while holding it.
@@ -72,12 +71,17 @@ impl Members {
 }
 
 impl Hub {
-    /// A hub, and what keeps it going: to be run until the process ends.
+    /// A hub; the changes of presence that it sees; and what keeps it going, to be run until the
+    /// process ends.
     pub fn new(
         store: &Store,
         limits: Limits,
         metrics: Arc<Metrics>,
-    ) -> (Arc<Self>, impl Future<Output = ()> + Send + use<>) {
+    ) -> (
+        Arc<Self>,
+        mpsc::UnboundedReceiver<Change>,
+        impl Future<Output = ()> + Send + use<>,
+    ) {
         let (changes, made) = mpsc::unbounded_channel();
         let mut listening = None;
         let hub = Arc::new_cyclic(|hub: &std::sync::Weak<Self>| {
@@ -98,16 +102,16 @@ impl Hub {
                 members: Mutex::default(),
             }
         });
-        let (kept, store) = (hub.clone(), store.clone());
+        let kept = hub.clone();
         let going = async move {
             let listening = async {
                 if let Some(listener) = listening {
                     listener.await;
                 }
             };
-            tokio::join!(listening, kept.beat(), presence::keep(&kept, &store, made));
+            tokio::join!(listening, kept.beat());
         };
-        (hub, going)
+        (hub, made, going)
     }
 
     /// Gives a connection of a user a place. What happens after this returned is in its queue.
@@ -180,7 +184,7 @@ impl Hub {
     }
 
     /// Tells the connections of a user that anything may have been missed.
-    pub(super) fn gap(&self, user: &UserId) {
+    pub(crate) fn gap(&self, user: &UserId) {
         for member in self.lock().users.get(user.as_str()).into_iter().flatten() {
             member.queue.push(Notice::Gap);
         }
@@ -208,7 +212,7 @@ impl Hub {
     }
 
     /// Users who are shown to be there by a connection to this process, of those that `which` picks.
-    pub(super) fn shown(&self, which: impl Fn(&UserId) -> bool) -> Vec<UserId> {
+    pub(crate) fn shown(&self, which: impl Fn(&UserId) -> bool) -> Vec<UserId> {
         let members = self.lock();
         let users = members.users.keys();
         let shown = users.filter(|user| which(user) && members.show(user));
@@ -216,7 +220,7 @@ impl Hub {
     }
 
     /// Whether a connection to this process shows that the user is there.
-    pub(super) fn is_shown(&self, user: &UserId) -> bool {
+    pub(crate) fn is_shown(&self, user: &UserId) -> bool {
         self.lock().show(user)
     }
 

@@ -10,15 +10,12 @@
 //! Deliberately absent: sockets, actix, Redis; a timer or a task for each connection; a buffer for
 //! what comes while a session reads the journal, since the journal has it.
 
-mod frame;
 mod hub;
-mod presence;
 mod queue;
-mod seat;
+mod registry;
 mod session;
 
-pub use frame::{Command, Frame, Receipt, Ref};
 pub use hub::{Hub, Limits};
-pub use queue::{Notice, Queue};
-pub use seat::Seat;
-pub use session::{Done, Farewell, Input, Output, Session, Tell};
+pub use queue::Queue;
+pub use registry::{Change, Seat};
+pub use session::{Done, Input, Output, Session, Tell};

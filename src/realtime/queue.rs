@@ -4,26 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::session::Farewell;
-use crate::model::Event;
+use crate::protocol::{Event, Farewell, Notice};
 
 /// Events that may wait, at most.
 const EVENTS: usize = 256;
 /// Bytes of events that may wait, at most.
 const BYTES: usize = 1024 * 1024;
-
-/// What a connection is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// Something happened.
-    Event(Arc<Event>),
-    /// Anything may have happened unheard.
-    Gap,
-    /// A heartbeat is due.
-    Beat,
-    /// The connection is to end.
-    Leave(Farewell),
-}
 
 /// What waits for one connection. A connection that does not take it in time loses it all at once
 /// and is told to leave: it costs no more than its bound, and resumes when it comes back.

@@ -3,7 +3,7 @@
 
 use redis::FromRedisValue;
 
-use super::lane::Repeat;
+use super::script::Repeat;
 use super::script::Script;
 use super::{Charged, Store};
 use crate::error::Error;

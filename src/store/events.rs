@@ -4,7 +4,8 @@ use super::change::Act;
 use super::script::{ANNOUNCE_TYPING, ISSUE_TICKET, OPEN_STREAM, READ_EVENTS, REDEEM_TICKET};
 use super::{Charged, Store};
 use crate::error::Error;
-use crate::model::{Cursor, Event, EventPage, StreamState, UnreadTotals, UserId};
+use crate::model::{UnreadTotals, UserId};
+use crate::protocol::{Cursor, Event, EventPage, StreamState};
 use crate::rate::Charge;
 
 /// Seconds for which the journal of a user is kept who does not listen: 7 days.

@@ -4,7 +4,7 @@ use redis::InfoDict;
 use tokio::time::timeout;
 
 use super::script::{CHECK_READY, OPEN_STORE};
-use super::{PARTITIONS, Store, lane};
+use super::{PARTITIONS, Store, connection};
 use crate::error::{Code, Error};
 
 /// What Redis says of itself.
@@ -130,7 +130,7 @@ impl Store {
                 },
             })
         };
-        timeout(lane::PATIENCE, asked)
+        timeout(connection::PATIENCE, asked)
             .await
             .unwrap_or_else(|_| Err(Code::Unavailable.into()))
     }

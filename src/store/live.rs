@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
 
-use super::{Store, lane};
+use super::{Store, connection};
 use crate::error::{Code, Error};
 use crate::model::UserId;
 
@@ -66,7 +66,7 @@ impl Live {
         let channel = self.store.keys.live(user.as_str());
         // The other end lives as long as the process.
         let _ = self.wishes.send(Wish::Listen(channel, done));
-        match timeout(lane::PATIENCE, granted).await {
+        match timeout(connection::PATIENCE, granted).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Code::Unavailable.into()),
         }
@@ -157,8 +157,8 @@ impl Listener {
             Ok::<(), Infallible>(())
         };
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(lane::PATIENCE))
-            .set_response_timeout(Some(lane::PATIENCE))
+            .set_connection_timeout(Some(connection::PATIENCE))
+            .set_response_timeout(Some(connection::PATIENCE))
             .set_push_sender(on_push);
         let client = Client::open((*self.store.target).clone())?;
         let connecting = client.get_multiplexed_async_connection_with_config(&config);

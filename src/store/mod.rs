@@ -7,13 +7,13 @@
 
 mod change;
 mod compose;
+mod connection;
 mod conversations;
 mod events;
 mod health;
 mod import;
 mod inbox;
 mod keys;
-mod lane;
 mod live;
 mod messages;
 mod presence;
@@ -43,8 +43,8 @@ pub use script::{PARTS, SCRIPTS};
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use crate::model::Retention;
-use lane::{Lane, Repeat};
-use script::{Script, Text};
+use connection::Lane;
+use script::{Repeat, Script, Text};
 
 /// A handle on the store. Cheap to clone; clones share one connection. [`Store::another`] makes a
 /// handle with a connection of its own.
@@ -74,10 +74,10 @@ impl Store {
                 .get_connection_info()
                 .clone(),
         };
-        let target = Arc::new(lane::connection_info(url));
+        let target = Arc::new(connection::connection_info(url));
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(lane::PATIENCE))
-            .set_response_timeout(Some(lane::PATIENCE));
+            .set_connection_timeout(Some(connection::PATIENCE))
+            .set_response_timeout(Some(connection::PATIENCE));
         let pool = Pool::builder(Manager::new_with_config((*target).clone(), config)?)
             .max_size(2)
             .build()

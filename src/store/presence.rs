@@ -2,9 +2,10 @@
 
 use super::events::JOURNAL_S;
 use super::script::{FIND_LAPSED, LEAVE_PRESENCE, READ_PRESENCE, RENEW_PRESENCE};
-use super::{Charged, Store, lane};
+use super::{Charged, Store, connection};
 use crate::error::{Code, Error};
-use crate::model::{Event, Pair, Presence, UserId};
+use crate::model::{Pair, Presence, UserId};
+use crate::protocol::Event;
 use crate::rate::Charge;
 
 /// Milliseconds for which a process' word holds that a user is there.
@@ -117,7 +118,7 @@ impl Store {
             let published = pipeline.query_async::<()>(&mut connection).await;
             published.map_err(|_| Error::from(Code::Unavailable))
         };
-        tokio::time::timeout(lane::PATIENCE, published)
+        tokio::time::timeout(connection::PATIENCE, published)
             .await
             .map_err(unavailable)?
     }

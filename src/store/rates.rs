@@ -3,7 +3,7 @@
 use redis::FromRedisValue;
 
 use super::Store;
-use super::lane::Repeat;
+use super::script::Repeat;
 use super::script::{CHARGE_RATE, Script};
 use crate::error::{Code, Error};
 use crate::rate::{Charge, Quota};

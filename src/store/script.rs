@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use redis::Cmd;
 
-use super::compose::{self, Parts};
-use super::lane::Repeat;
+use super::compose;
+use super::compose::Parts;
 
 /// A Lua script of the folder `lua`, and what it is composed to.
 pub struct Script {
@@ -17,6 +17,15 @@ pub struct Script {
     pub free: Text,
     /// The same, in one round trip with the charge for it.
     pub charged: Text,
+}
+
+/// What it would mean to run a script twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// The same as once: the script only reads, or knows the request by an idempotency key.
+    Harmless,
+    /// A second message.
+    Never,
 }
 
 /// The text of a script and the digest that Redis knows it by.

@@ -1,6 +1,6 @@
 //! How a client reaches a service, through which of the three doors, and as whom.
 
-use duologue::chat::socket::upgrade;
+use duologue::cli::chat::socket::upgrade;
 use reqwest::Client;
 use url::Url;
 

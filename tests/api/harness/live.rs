@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use duologue::chat::socket::Upgrade;
+use duologue::cli::chat::socket::Upgrade;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Upgraded;
 use serde_json::{Value, json};

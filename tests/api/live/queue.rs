@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use duologue::model::Event;
-use duologue::realtime::{Farewell, Notice, Queue};
+use duologue::protocol::Event;
+use duologue::protocol::{Farewell, Notice};
+use duologue::realtime::Queue;
 use serde_json::json;
 
 /// An event of so many bytes.

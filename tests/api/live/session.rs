@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use duologue::error::Code;
-use duologue::model::{Cursor, Event, EventPage, StreamState, UnreadTotals, UserId};
-use duologue::realtime::{Command, Done, Farewell, Input, Notice, Output, Session, Tell};
+use duologue::model::{UnreadTotals, UserId};
+use duologue::protocol::{Command, Farewell, Notice};
+use duologue::protocol::{Cursor, Event, EventPage, StreamState};
+use duologue::realtime::{Done, Input, Output, Session, Tell};
 use serde_json::{Value, json};
 
 /// A time at which nothing ends.

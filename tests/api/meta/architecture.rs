@@ -42,7 +42,7 @@ fn only_the_store_knows_redis_and_only_http_knows_actix() {
         // The program is started by actix' macro, and its log leaves out what actix says.
         let code = code(&source).replace("actix_web::main", "");
         let code = code.replace("actix_server=warn", "");
-        let may_redis = name.starts_with("src/store/") || name.starts_with("src/redis_process/");
+        let may_redis = name.starts_with("src/store/") || name.starts_with("src/embedded_redis/");
         for crate_name in [
             " redis::",
             "(redis::",
@@ -68,39 +68,40 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "auth",
             "config",
+            "embedded_redis",
             "error",
             "http",
             "metrics",
             "model",
             "realtime",
-            "redis_process",
             "store",
+            "worker",
         ],
     ),
     (
         "src/http/",
         &[
-            "auth", "error", "http", "metrics", "model", "rate", "realtime", "store",
+            "auth", "error", "http", "metrics", "model", "protocol", "rate", "realtime", "store",
         ],
     ),
+    ("src/worker/", &["error", "model", "realtime", "store"]),
     (
         "src/realtime/",
-        &["error", "metrics", "model", "realtime", "store"],
+        &["error", "metrics", "model", "protocol", "store"],
     ),
     (
         "src/store/",
-        &["error", "metrics", "model", "rate", "store"],
+        &["error", "metrics", "model", "protocol", "rate"],
     ),
+    ("src/protocol/", &["error", "model"]),
     ("src/auth/", &["error", "model", "rate"]),
-    ("src/model/", &["error", "model"]),
-    ("src/redis_process/", &["config"]),
+    ("src/model/", &["error"]),
+    ("src/embedded_redis/", &["config"]),
     ("src/config/", &["auth", "model", "rate", "store"]),
     ("src/metrics.rs", &["error"]),
     ("src/error.rs", &["rate"]),
     ("src/rate.rs", &[]),
-    ("src/importer.rs", &["client", "model"]),
-    ("src/chat/", &["client", "model"]),
-    ("src/client.rs", &[]),
+    ("src/cli/", &["cli", "model"]),
     ("src/main.rs", &[]),
     ("src/lib.rs", &[]),
 ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use duologue::metrics::Metrics;
 use duologue::model::Retention;
 use duologue::store::Store;
+use duologue::worker::retention;
 use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -223,8 +224,8 @@ async fn the_sweeper_drops_old_messages_where_nobody_writes() {
     };
     let metrics = Arc::new(Metrics::new());
     let store = Store::new(&app.redis_url, None, retention, metrics).unwrap();
-    assert_eq!(store.sweep_once().await.unwrap(), 3);
-    assert_eq!(store.sweep_once().await.unwrap(), 0);
+    assert_eq!(retention::sweep(&store).await.unwrap(), 3);
+    assert_eq!(retention::sweep(&store).await.unwrap(), 0);
     assert_eq!(app.badge("bob").await, [3, 2]);
     assert_eq!(seqs(&app.peek("bob", "alice").await["history"]), [5, 4]);
 }

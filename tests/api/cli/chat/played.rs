@@ -1,9 +1,9 @@
 //! One end of a conversation that is played what happens, and tells in words what it does.
 
-use duologue::chat::frame::Frame;
-use duologue::chat::happening::{Act, Happened};
-use duologue::chat::session::Session;
-use duologue::chat::words;
+use duologue::cli::chat::event::{Act, Happened};
+use duologue::cli::chat::frame::Frame;
+use duologue::cli::chat::render;
+use duologue::cli::chat::session::Session;
 use serde_json::{Value, json};
 
 pub const NOTHING: [&str; 0] = [];
@@ -100,7 +100,7 @@ impl Played {
                 vec![said]
             }
             Act::Show(lines) => {
-                let lines = lines.iter().map(|line| words::line(line, "alice"));
+                let lines = lines.iter().map(|line| render::line(line, "alice"));
                 let whole = lines.map(|(_, head, rest)| format!("{head} {rest}"));
                 whole.map(|line| undated(&line).to_owned()).collect()
             }

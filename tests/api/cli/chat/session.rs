@@ -1,8 +1,8 @@
 //! What a chat does because of what happens, without a service.
 
-use duologue::chat::ChatError;
-use duologue::chat::happening::Happened;
-use duologue::chat::session::Session;
+use duologue::cli::chat::ChatError;
+use duologue::cli::chat::event::Happened;
+use duologue::cli::chat::session::Session;
 use serde_json::{Value, json};
 
 use super::played::{NOTHING, Played, created, event, hello, message};

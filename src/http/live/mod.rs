@@ -1,0 +1,8 @@
+//! Live connections: WebSocket, event stream and long poll.
+
+pub mod commands;
+pub mod driver;
+pub mod handshake;
+pub mod sse;
+pub mod websocket;
+pub mod ws_messages;

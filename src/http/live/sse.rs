@@ -1,0 +1,231 @@
+//! `/events`: the stream of a user over server-sent events (HTML Living Standard, section 9.2), or
+//! piece by piece.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header::{ACCEPT, CACHE_CONTROL, HeaderName};
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse, get, post};
+use tokio::time::{Instant, timeout_at};
+
+use super::driver::Line;
+use super::handshake::Entrance;
+use crate::auth::Caller;
+use crate::error::{Code, Error};
+use crate::http::extract::QueryParams;
+use crate::http::middleware::authenticate;
+use crate::http::middleware::authenticate::Policies;
+use crate::http::path::PathUsers;
+use crate::http::{json, problem};
+use crate::protocol::Notice;
+use crate::protocol::{Cursor, Event, EventPage, EventQuery};
+use crate::rate::Quota;
+use crate::realtime::{Seat, Session, Tell};
+use crate::store::Store;
+
+/// The cursor that an `EventSource` shows when it comes back.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
+
+/// Listen to events
+///
+/// With `Accept: text/event-stream` the stream of a user as it happens, resumed from
+/// `Last-Event-ID` or `after`. Otherwise what happened behind `after`, as JSON, for which it waits
+/// if told to; events that are not kept (`typing`, `presence.changed`) are not among it.
+/// `docs/live.md` lists the events. A user listens to itself, a backend as anybody.
+#[utoipa::path(
+    tag = "live",
+    security(("user_token" = []), ("service_key" = [])),
+    params(
+        EventQuery,
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$",
+            description = "Where to resume an event stream; comes before `after`.")
+    ),
+    responses(
+        (status = 200, description = "The events, and what to pass as `after` in the next request; or a stream of them.", content(
+            (Events = "application/json", example = json!({"events": [], "next_cursor": "1768564800000000-1768564800123456"})),
+            (String = "text/event-stream", example = json!("id: 1768564800000000-1768564800123456\ndata: {\"type\":\"typing\",\"cursor\":\"1768564800000000-1768564800123456\",\"peer\":\"bob\"}\n\n"))
+        )),
+        ReadEventsErrors,
+    )
+)]
+#[get("/events")]
+pub async fn read_events(
+    req: HttpRequest,
+    query: Result<QueryParams<EventQuery>, Error>,
+    entrance: Entrance,
+) -> Result<HttpResponse, Error> {
+    // A ticket stands in the query; a query out of form has none.
+    let ticket = query.as_ref().ok().and_then(|q| q.0.ticket.clone());
+    let mut wanted = EventQuery::default();
+    let user = || {
+        wanted = query?.0;
+        Ok(wanted.user.take())
+    };
+    let listener = entrance.admit(&req, ticket.as_deref(), user).await?;
+    let last_event_id = last_event_id(&req)?;
+    if wants_stream(&req) {
+        let resume = last_event_id.or(wanted.after);
+        let (line, quota) = entrance.open(listener, resume, Session::one_way).await?;
+        return Ok(stream(line, quota));
+    }
+    let deadline = Instant::now() + Duration::from_secs(wanted.wait.seconds().into());
+    let waits = wanted.wait.seconds() > 0;
+    let (seat, state) = entrance.sit(&listener, waits).await?;
+    let after = wanted.after.unwrap_or(state.value.cursor);
+    let limit = wanted.limit.get().into();
+    loop {
+        let page = entrance
+            .store
+            .read_events(&listener.user, after, limit, None);
+        let page = page.await?.value;
+        if !page.events.is_empty() || !something(seat.as_ref(), deadline).await {
+            return Ok(page_json(&page, after, state.quota));
+        }
+    }
+}
+
+/// The answer that is an event stream.
+fn stream(line: Line, quota: Option<Quota>) -> HttpResponse {
+    let mut response = HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // Proxies of one kind keep answers back unless told not to.
+        .insert_header(("x-accel-buffering", "no"))
+        .body(Stream { line, left: false });
+    authenticate::announce(response.headers_mut(), quota);
+    response
+}
+
+fn wants_stream(req: &HttpRequest) -> bool {
+    let accepts = req
+        .headers()
+        .get_all(ACCEPT)
+        .filter_map(|a| a.to_str().ok());
+    accepts.flat_map(|a| a.split(',')).any(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case("text/event-stream")
+    })
+}
+
+fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Error> {
+    let shown = req
+        .headers()
+        .get(LAST_EVENT_ID)
+        .map(|id| id.to_str().unwrap_or_default());
+    let refused = |why| Error::field(Code::InvalidRequest, "/header/last-event-id", why);
+    shown.map(|id| id.parse().map_err(refused)).transpose()
+}
+
+/// An open event stream.
+struct Stream {
+    line: Line,
+    left: bool,
+}
+
+impl MessageBody for Stream {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let this = self.get_mut();
+        if this.left {
+            return Poll::Ready(None);
+        }
+        let tell = std::task::ready!(this.line.poll(cx));
+        this.left = matches!(tell, Tell::Leave(_));
+        Poll::Ready(Some(Ok(message(tell).into())))
+    }
+}
+
+/// What is told, as a message of the stream.
+fn message(tell: Tell) -> String {
+    let told = |text: &str, at: Option<Cursor>| match at {
+        Some(cursor) => format!("id: {cursor}\ndata: {text}\n\n"),
+        None => format!("data: {text}\n\n"),
+    };
+    match tell {
+        Tell::Event(event) => told(event.text(), event.cursor()),
+        Tell::Say { text, at } => told(&text, at),
+        // Nothing is asked for on a stream.
+        Tell::Refuse(..) => String::new(),
+        Tell::Ping => ":\n\n".to_owned(),
+        Tell::Leave(why) => {
+            let reason = why.word();
+            told(&format!(r#"{{"type":"close","reason":"{reason}"}}"#), None)
+        }
+    }
+}
+
+/// Waits until there may be something to read; `false` if it does not come in time, or nobody waits.
+async fn something(seat: Option<&Seat>, deadline: Instant) -> bool {
+    let Some(seat) = seat else { return false };
+    loop {
+        match timeout_at(deadline, seat.next()).await {
+            Ok(Notice::Event(event)) if event.cursor().is_some() => return true,
+            Ok(Notice::Gap) => return true,
+            Ok(Notice::Event(_) | Notice::Beat) => (),
+            Ok(Notice::Leave(_)) | Err(_) => return false,
+        }
+    }
+}
+
+fn page_json(page: &EventPage, after: Cursor, quota: Option<Quota>) -> HttpResponse {
+    let texts: Vec<_> = page.events.iter().map(Event::text).collect();
+    let last = page.events.last().and_then(Event::cursor);
+    let events = texts.join(",");
+    let next = last.unwrap_or(after);
+    json::answer(
+        format!(r#"{{"events":[{events}],"next_cursor":"{next}"}}"#),
+        quota,
+    )
+}
+
+/// What happened, oldest first.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code)]
+struct Events {
+    /// The events; `docs/live.md` lists them.
+    events: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// What to pass as `after` in the next request.
+    #[schema(value_type = String, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$")]
+    next_cursor: Cursor,
+}
+
+problem::refusals!(AnnounceTypingErrors: CALL CHANGE);
+
+/// Tell that the user is typing
+///
+/// The peer's devices are told, at most once a second, unless the peer has blocked the user. To be
+/// said again while the user goes on. A user tells it of itself, a backend of anybody.
+#[utoipa::path(
+    tag = "live",
+    security(("user_token" = []), ("service_key" = [])),
+    params(PathUsers),
+    responses((status = 204, description = "It was told, if it was to be."), AnnounceTypingErrors)
+)]
+#[post("/conversations/{user}/{peer}/typing")]
+pub async fn announce_typing(
+    caller: Caller,
+    path: PathUsers,
+    policies: Data<Policies>,
+    store: Data<Store>,
+) -> Result<HttpResponse, Error> {
+    let charge = caller.charge(policies.read);
+    let act = path.act(&caller, charge.as_ref())?;
+    let told = store.announce_typing(act).await?;
+    let mut response = HttpResponse::NoContent().finish();
+    authenticate::announce(response.headers_mut(), told.quota);
+    Ok(response)
+}

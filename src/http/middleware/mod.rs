@@ -1,0 +1,5 @@
+//! What every request passes: logging, authentication, the client's address.
+
+pub mod authenticate;
+pub mod client_ip;
+pub mod request_log;

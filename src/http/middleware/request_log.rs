@@ -1,0 +1,126 @@
+//! What happens to every request: it gets an id, is counted, and if it failed is logged once and
+//! answered with a problem document.
+
+use std::time::Instant;
+
+use actix_web::ResponseError;
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::authenticate;
+use crate::error::{Code, Error};
+use crate::http::problem;
+use crate::metrics::Metrics;
+use crate::model::fresh_id;
+
+/// The id of a request: taken from the client if it sent a sensible one, made otherwise, and
+/// always sent back.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The route of a request that matched none, in metrics and logs.
+const NO_ROUTE: &str = "none";
+
+/// The outermost middleware.
+pub async fn observe(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
+    let started = Instant::now();
+    let id = request_id(&req);
+    let metrics = req.app_data::<Data<Metrics>>().cloned();
+
+    let answer = next.call(req).await?;
+    let (mut response, error) = match answer.status().as_u16() {
+        400.. => {
+            // Boxed, because a failure is rare and every request's future would have room for it.
+            let (response, error) = Box::pin(settle(answer)).await;
+            (response.map_into_right_body(), Some(error))
+        }
+        _ => (answer.map_into_left_body(), None),
+    };
+
+    response.headers_mut().insert(REQUEST_ID, id.clone());
+    let status = response.status().as_u16();
+    let pattern = response.request().match_pattern();
+    let route = pattern.as_deref().unwrap_or(NO_ROUTE);
+    let method = response.request().method().clone();
+    let elapsed = started.elapsed();
+    if let Some(metrics) = &metrics {
+        let status = response.status();
+        metrics.request(
+            known(method.as_str()),
+            route,
+            status.as_str(),
+            elapsed.as_secs_f64(),
+        );
+    }
+    let id = id.to_str().unwrap_or_default();
+    let milliseconds = elapsed.as_millis();
+    let Some(error) = error else {
+        tracing::debug!(request_id = id, %method, route, status, milliseconds, "answered");
+        return Ok(response);
+    };
+    let code = error.code.word();
+    if let Some(metrics) = &metrics {
+        metrics.error(code);
+    }
+    // The detail of a refusal may quote the request, so only that of a failure is logged.
+    if status < 500 {
+        tracing::info!(request_id = id, %method, route, status, code, milliseconds, "refused");
+    } else {
+        let detail = &*error.detail;
+        tracing::error!(request_id = id, %method, route, status, code, milliseconds, detail, "failed");
+    }
+    Ok(problem::render(response, &error, id).map_into_right_body())
+}
+
+/// Decides what a failed request is answered. A credential that was refused once too often turns
+/// into another refusal.
+async fn settle<B: MessageBody + 'static>(
+    response: ServiceResponse<B>,
+) -> (ServiceResponse<BoxBody>, Error) {
+    let error = problem::of(&response);
+    if error.code != Code::Unauthenticated {
+        return (response.map_into_boxed_body(), error);
+    }
+    let error = authenticate::charge_failure(&response, error).await;
+    if error.code == Code::Unauthenticated {
+        return (response.map_into_boxed_body(), error);
+    }
+    // What other middleware said stays: without CORS' headers a page could not read the refusal.
+    let mut limited = error.error_response();
+    for (name, value) in response.headers() {
+        if name != WWW_AUTHENTICATE && !limited.headers().contains_key(name) {
+            limited.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    (response.into_response(limited), error)
+}
+
+fn request_id(req: &ServiceRequest) -> HeaderValue {
+    let sensible = |id: &&HeaderValue| {
+        let bytes = id.as_bytes();
+        (1..=128).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+    };
+    match req.headers().get(REQUEST_ID).filter(sensible) {
+        Some(id) => id.clone(),
+        None => {
+            let mut text = Uuid::encode_buffer();
+            let id = fresh_id(Utc::now()).hyphenated().encode_lower(&mut text);
+            HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
+        }
+    }
+}
+
+/// A method as a label. Anybody can make one up, so an unknown one has a common name.
+fn known(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
+        _ => "other",
+    }
+}

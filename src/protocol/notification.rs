@@ -1,0 +1,19 @@
+//! What the process tells a live connection.
+
+use std::sync::Arc;
+
+use super::close::Farewell;
+use super::event::Event;
+
+/// What a connection is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Something happened.
+    Event(Arc<Event>),
+    /// Anything may have happened unheard.
+    Gap,
+    /// A heartbeat is due.
+    Beat,
+    /// The connection is to end.
+    Leave(Farewell),
+}

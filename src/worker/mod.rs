@@ -1,0 +1,4 @@
+//! Everything that runs in the background.
+
+pub mod presence;
+pub mod retention;
