@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::harness::access::{
+use crate::harness::auth::secured_app::{
     ROTATED_OUT, SECRET, SERVICE_KEY, spawn_closed_app, spawn_closed_app_with, token,
 };
-use crate::harness::answer::Answer;
-use crate::harness::signing::{Signer, claims};
+use crate::harness::auth::signing::{Signer, claims};
+use crate::harness::http::response::ApiResponse;
 use crate::harness::spawn_app_with;
 
 /// An answer without what is its own: the request's id and the time.
-fn alike(answer: &Answer) -> (u16, String, BTreeMap<String, String>) {
+fn alike(answer: &ApiResponse) -> (u16, String, BTreeMap<String, String>) {
     let id = answer.header("x-request-id");
     let headers = answer.headers.keys().map(|name| {
         let value = answer.header(name.as_str()).replace(id, "");
@@ -48,7 +48,7 @@ async fn a_user_need_not_say_who_sends_and_a_backend_must() {
     );
     let refused = app.post_as(SERVICE_KEY, &message).await;
     refused.problem(400, "INVALID_REQUEST");
-    refused.blames("/from");
+    refused.invalid_field("/from");
 }
 
 #[tokio::test]

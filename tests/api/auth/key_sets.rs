@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::access::SERVICE_KEY;
-use crate::harness::key_source::KeySource;
-use crate::harness::signing::{Signer, claims};
+use crate::harness::auth::jwks_server::JwksServer;
+use crate::harness::auth::secured_app::SERVICE_KEY;
+use crate::harness::auth::signing::{Signer, claims};
 use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_with};
 
 const PATH: &str = "/conversations/alice/bob";
@@ -78,7 +78,7 @@ async fn keys_that_are_not_for_this_are_passed_over() {
     };
     let oct =
         json!({"kty": "oct", "kid": "oct", "k": "YSBzZWNyZXQgb2YgdGhlIHRlc3RzLCBvZiBubyB1c2U"});
-    let source = KeySource::start(&[
+    let source = JwksServer::start(&[
         json!({"kty": "made up", "kid": "made-up"}),
         json!({"kty": "RSA", "kid": "half"}),
         json!("no key"),
@@ -102,7 +102,7 @@ async fn keys_that_are_not_for_this_are_passed_over() {
 #[tokio::test]
 async fn keys_rotate_without_a_restart() {
     let (old, new) = (Signer::es256(), Signer::ed25519());
-    let source = KeySource::start(&[old.jwk("old")]);
+    let source = JwksServer::start(&[old.jwk("old")]);
     let app = spawn_following(&source.url);
     assert!(accepts(&app, &old, "old").await);
     source.serve(&[old.jwk("old"), new.jwk("new")]);
@@ -126,7 +126,7 @@ async fn keys_rotate_without_a_restart() {
 #[tokio::test]
 async fn a_source_that_breaks_leaves_the_last_good_set() {
     let (old, new) = (Signer::es256(), Signer::ed25519());
-    let source = KeySource::start(&[old.jwk("old")]);
+    let source = JwksServer::start(&[old.jwk("old")]);
     let app = spawn_following(&source.url);
     let broken = [
         (500, "{}"),
@@ -151,7 +151,7 @@ async fn a_source_that_breaks_leaves_the_last_good_set() {
 
 #[test]
 fn a_source_that_gives_no_set_at_start_is_refused_without_its_password() {
-    let source = KeySource::start(&[]);
+    let source = JwksServer::start(&[]);
     let secret = source.url.replace("http://", "http://user:hunter2@") + "?token=hunter2";
     for (status, body) in [(404, "{}"), (200, "nonsense"), (200, r#"{"keys":[]}"#)] {
         source.answer(status, body);

@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::access::SERVICE_KEY;
-use crate::harness::answer::Answer;
-use crate::harness::refused::{AUDIENCE, ISSUER, refused, strict};
-use crate::harness::signing::Signer;
+use crate::harness::auth::invalid_credentials::{AUDIENCE, ISSUER, refused, strict};
+use crate::harness::auth::secured_app::SERVICE_KEY;
+use crate::harness::auth::signing::Signer;
+use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
 /// In which an operation says who acts.
@@ -127,7 +127,7 @@ impl Operation {
     }
 
     /// Asks, from an address of the caller's own, so that failing is not limited.
-    async fn ask(&self, app: &TestApp, authorization: Option<&str>, from: &str) -> Answer {
+    async fn ask(&self, app: &TestApp, authorization: Option<&str>, from: &str) -> ApiResponse {
         let mut headers = vec![("x-forwarded-for", from), ("content-type", self.media_type)];
         headers.extend(authorization.map(|value| ("authorization", value)));
         app.call(&self.method, &self.path, &headers, self.body.as_ref())
@@ -228,7 +228,7 @@ async fn every_operation_refuses_every_bad_credential_and_changes_nothing() {
 
 /// A refusal names what is wrong, in the body and in the challenge, and repeats nothing of it.
 #[track_caller]
-fn says_what_is_wrong(answer: &Answer, header: Option<&str>, said: &str) {
+fn says_what_is_wrong(answer: &ApiResponse, header: Option<&str>, said: &str) {
     let detail = answer.problem(401, "UNAUTHENTICATED")["detail"].to_string();
     assert!(detail.contains(said), "{said}: {detail}");
     let challenge = answer.header("www-authenticate");

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use redis::cmd;
 use serde_json::{Value, json};
 
-use crate::harness::access::{ROTATED_OUT, SECRET, SERVICE_KEY, spawn_closed_app_with, token};
-use crate::harness::answer::Answer;
-use crate::harness::redis_server::RedisServer;
+use crate::harness::auth::secured_app::{
+    ROTATED_OUT, SECRET, SERVICE_KEY, spawn_closed_app_with, token,
+};
+use crate::harness::http::response::ApiResponse;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app_with};
 
 const READ: &str = "/conversations/alice/bob?peek=true";
@@ -16,7 +18,7 @@ fn message() -> Value {
     json!({"from": "alice", "to": "bob", "body": "hi"})
 }
 
-async fn send(app: &TestApp, credential: &str) -> Answer {
+async fn send(app: &TestApp, credential: &str) -> ApiResponse {
     app.post_as(credential, &message()).await
 }
 

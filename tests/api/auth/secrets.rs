@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use duologue::auth::{ServiceKeys, generate_key};
 use duologue::config::Config;
 
-use crate::harness::access::{ROTATED_OUT, SECRET, SERVICE_KEY};
-use crate::harness::answer::Answer;
-use crate::harness::binary::{Binary, command, output};
+use crate::harness::auth::secured_app::{ROTATED_OUT, SECRET, SERVICE_KEY};
+use crate::harness::cli::service_process::{ServiceProcess, command, output};
+use crate::harness::http::response::ApiResponse;
 use crate::harness::{client, refusal_to_start, spawn_app_with};
 
 const PATH: &str = "/conversations/alice/bob";
@@ -34,7 +34,7 @@ async fn status(address: &str, credential: &str) -> u16 {
     let request = client()
         .get(format!("{address}{PATH}"))
         .bearer_auth(credential);
-    Answer::of(request.send().await.unwrap()).await.status
+    ApiResponse::of(request.send().await.unwrap()).await.status
 }
 
 #[test]
@@ -67,7 +67,7 @@ async fn a_public_address_with_either_secret_is_served() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         let settings = [("DUOLOGUE_BIND", "0.0.0.0:0"), (name, value)];
-        let service = Binary::start_with(dir.path(), &settings);
+        let service = ServiceProcess::start_with(dir.path(), &settings);
         let address = service.address.replace("0.0.0.0", "127.0.0.1");
         assert_eq!(status(&address, "nonsense").await, 401, "{name}");
     }
@@ -86,7 +86,7 @@ async fn the_readme_s_way_to_a_token_and_a_key_works() {
     ];
     let token = said(&settings, &["token", "--sub", "alice", "--ttl", "1h"]);
     let bob = said(&settings, &["token", "--sub", "bob"]);
-    let service = Binary::start_with(dir.path(), &settings);
+    let service = ServiceProcess::start_with(dir.path(), &settings);
     assert_eq!(status(&service.address, &token).await, 200);
     assert_eq!(status(&service.address, &key).await, 200);
     assert_eq!(status(&service.address, &bob).await, 403);
@@ -111,7 +111,7 @@ async fn secrets_may_stand_in_files() {
     let secret = file("secret", &format!("{SECRET}\n"));
     let keys = file("keys", &format!("{SERVICE_KEY}\n{ROTATED_OUT}\n"));
     let app = spawn_app_with(&["--jwt-secret-file", &secret, "--service-keys-file", &keys]);
-    let alice = crate::harness::access::token("alice");
+    let alice = crate::harness::auth::secured_app::token("alice");
     for credential in [SERVICE_KEY, ROTATED_OUT, &alice] {
         assert_eq!(status(&app.address, credential).await, 200);
     }

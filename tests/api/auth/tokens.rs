@@ -9,9 +9,9 @@ use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::access::{SECRET, SERVICE_KEY, spawn_closed_app};
-use crate::harness::refused::{AUDIENCE, ISSUER, strict};
-use crate::harness::signing::{Signer, claims, in_seconds};
+use crate::harness::auth::invalid_credentials::{AUDIENCE, ISSUER, strict};
+use crate::harness::auth::secured_app::{SECRET, SERVICE_KEY, spawn_closed_app};
+use crate::harness::auth::signing::{Signer, claims, in_seconds};
 use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_with};
 
 const PATH: &str = "/conversations/alice/bob";

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::answer::Answer;
-use crate::harness::redis_server::RedisServer;
+use crate::harness::http::response::ApiResponse;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{client, seqs, spawn_app_on};
 
 const SENDERS: usize = 6;
@@ -26,7 +26,9 @@ async fn send(address: String, sender: usize, left: Arc<AtomicUsize>) -> Vec<u64
         };
         let message = json!({"from": from, "to": to, "body": format!("{sender}-{n}")});
         let request = client.post(format!("{address}/messages")).json(&message);
-        let message = Answer::of(request.send().await.unwrap()).await.json(201);
+        let message = ApiResponse::of(request.send().await.unwrap())
+            .await
+            .json(201);
         sent.push(message["seq"].as_u64().unwrap());
     }
     left.fetch_sub(1, Ordering::Relaxed);
@@ -35,7 +37,9 @@ async fn send(address: String, sender: usize, left: Arc<AtomicUsize>) -> Vec<u64
 
 async fn read(url: String) -> Value {
     let request = client().get(url);
-    Answer::of(request.send().await.unwrap()).await.json(200)
+    ApiResponse::of(request.send().await.unwrap())
+        .await
+        .json(200)
 }
 
 /// Reads until all is sent, and once more; answers what it was told as unread.

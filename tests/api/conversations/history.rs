@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, lua, seqs, spawn_app};
+use crate::harness::{TestApp, seqs, spawn_app, store::lua};
 
 /// Sends so many messages from alice to bob.
 async fn converse(app: &TestApp, count: usize) {
@@ -313,7 +313,7 @@ async fn a_query_that_makes_no_sense_is_refused_by_name() {
         let answer = app.get(&format!("/conversations/bob/alice?{query}")).await;
         assert_eq!(answer.status, 400, "{reason}: {answer:?}");
         answer.problem(400, "INVALID_REQUEST");
-        answer.blames(pointer);
+        answer.invalid_field(pointer);
     }
     assert_eq!(app.peek("bob", "alice").await["unread_count"], 1);
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, lua, spawn_app};
+use crate::harness::{TestApp, spawn_app, store::lua};
 
 /// The peers of a page of an inbox, in order.
 pub fn peers(page: &Value) -> Vec<&str> {
@@ -245,6 +245,6 @@ async fn a_query_that_makes_no_sense_is_refused_by_name() {
     for (reason, query, pointer) in cases {
         let answer = app.get(&format!("/conversations/bob?{query}")).await;
         assert_eq!(answer.status, 400, "{reason}: {answer:?}");
-        answer.blames(pointer);
+        answer.invalid_field(pointer);
     }
 }

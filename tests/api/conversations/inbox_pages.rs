@@ -1,7 +1,7 @@
 //! The pages of an inbox.
 
 use crate::conversations::inbox::{acquaint, peers};
-use crate::harness::{lua, spawn_app};
+use crate::harness::{spawn_app, store::lua};
 
 #[tokio::test]
 async fn cursors_lead_through_all_conversations_without_gap_or_double() {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, lua, seqs, spawn_app};
+use crate::harness::{TestApp, seqs, spawn_app, store::lua};
 
 /// A conversation of ten messages: every third one is bob's, the others alice's.
 async fn converse(app: &TestApp) {
@@ -172,7 +172,7 @@ async fn marking_unread_goes_10000_messages_back_and_no_further() {
     let path = "/conversations/bob/alice/unread";
     let refused = app.ask(Method::POST, path, &json!({"seq": 1})).await;
     refused.problem(422, "TOO_FAR_BACK");
-    refused.blames("/seq");
+    refused.invalid_field("/seq");
     assert_eq!(app.badge("bob").await, [0, 0], "nothing was changed");
     let state = app.mark_unread("bob", "alice", 2).await;
     assert_eq!(state["unread_count"], 10_000);
@@ -230,7 +230,7 @@ async fn a_mark_that_is_none_is_refused_by_name() {
         for (reason, body, pointer) in &cases {
             let answer = app.ask(method.clone(), &path, body).await;
             assert_eq!(answer.status, 400, "{what}, {reason}: {answer:?}");
-            answer.blames(pointer);
+            answer.invalid_field(pointer);
         }
     }
     assert_eq!(app.badge("bob").await, [1, 1]);

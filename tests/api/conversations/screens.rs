@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::answer::Answer;
+use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, message_path, seqs, spawn_app};
 
 const THUMB: &str = "👍";
@@ -46,13 +46,13 @@ async fn ticks(app: &TestApp, user: &str, peer: &str, seq: u64) -> &'static str 
 }
 
 /// Edits a message as it was seen, and as nothing else.
-async fn edit_as_seen(app: &TestApp, seen: &Answer, body: &str) -> Answer {
+async fn edit_as_seen(app: &TestApp, seen: &ApiResponse, body: &str) -> ApiResponse {
     let message = seen.json(200);
     let name = |member: &str| message[member].as_str().unwrap();
     let path = message_path(name("from"), name("to"), message["seq"].as_u64().unwrap());
     let request = app.client.patch(format!("{}{path}", app.address));
     let request = request.header("if-match", seen.header("etag"));
-    Answer::of(request.json(&json!({"body": body})).send().await.unwrap()).await
+    ApiResponse::of(request.json(&json!({"body": body})).send().await.unwrap()).await
 }
 
 #[tokio::test]

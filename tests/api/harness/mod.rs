@@ -1,30 +1,14 @@
 //! What every test starts from: a service of its own, on a Redis of its own, at a port of its own.
 
-pub mod access;
-pub mod answer;
-pub mod authority;
-pub mod binary;
-pub mod browser;
-pub mod door;
-pub mod event_stream;
-pub mod events;
-pub mod gauges;
-pub mod key_source;
+pub mod auth;
+pub mod cli;
+pub mod http;
 pub mod live;
-pub mod lua;
-pub mod mirror;
-pub mod presences;
-pub mod redis_server;
-pub mod refused;
-pub mod relay;
-pub mod resuming;
+pub mod load_generator;
+pub mod metrics;
+pub mod page;
 pub mod rng;
-pub mod sender;
-pub mod signing;
-pub mod state;
-pub mod talker;
-pub mod window;
-pub mod wire;
+pub mod store;
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -40,7 +24,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use answer::Answer;
+use http::response::ApiResponse;
 
 /// A service in a thread of this process. Stopped when dropped, its Redis with it.
 pub struct TestApp {
@@ -155,40 +139,40 @@ impl TestApp {
 
     /// A connection to Redis that passes the service by.
     pub fn redis(&self) -> redis::Connection {
-        redis_server::connect(&self.redis_url)
+        store::redis_server::connect(&self.redis_url)
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> ApiResponse {
         self.request(Method::GET, path).await
     }
 
-    pub async fn request(&self, method: Method, path: &str) -> Answer {
+    pub async fn request(&self, method: Method, path: &str) -> ApiResponse {
         let request = self
             .client
             .request(method, format!("{}{path}", self.address));
-        Answer::of(request.send().await.unwrap()).await
+        ApiResponse::of(request.send().await.unwrap()).await
     }
 
     /// Asks with a JSON body.
-    pub async fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
+    pub async fn ask(&self, method: Method, path: &str, body: &Value) -> ApiResponse {
         let request = self
             .client
             .request(method, format!("{}{path}", self.address));
-        Answer::of(request.json(body).send().await.unwrap()).await
+        ApiResponse::of(request.json(body).send().await.unwrap()).await
     }
 
     /// Posts a message as it is.
-    pub async fn post(&self, message: &Value) -> Answer {
+    pub async fn post(&self, message: &Value) -> ApiResponse {
         self.post_text(message.to_string()).await
     }
 
     /// Posts anything at all as JSON to `/messages`.
-    pub async fn post_text(&self, body: impl Into<reqwest::Body>) -> Answer {
+    pub async fn post_text(&self, body: impl Into<reqwest::Body>) -> ApiResponse {
         let request = self.client.post(format!("{}/messages", self.address));
         let request = request
             .header("content-type", "application/json")
             .body(body);
-        Answer::of(request.send().await.unwrap()).await
+        ApiResponse::of(request.send().await.unwrap()).await
     }
 
     /// Sends a message that must be accepted, and answers it.
@@ -198,10 +182,10 @@ impl TestApp {
     }
 
     /// Sends a message with an `Idempotency-Key`.
-    pub async fn send_with_key(&self, key: &str, message: &Value) -> Answer {
+    pub async fn send_with_key(&self, key: &str, message: &Value) -> ApiResponse {
         let request = self.client.post(format!("{}/messages", self.address));
         let request = request.header("idempotency-key", key).json(message);
-        Answer::of(request.send().await.unwrap()).await
+        ApiResponse::of(request.send().await.unwrap()).await
     }
 
     /// What `user` reads of the conversation with `peer`, marking it as read.
@@ -254,16 +238,16 @@ impl TestApp {
     }
 
     /// A message as `user` sees it.
-    pub async fn message(&self, user: &str, peer: &str, seq: u64) -> Answer {
+    pub async fn message(&self, user: &str, peer: &str, seq: u64) -> ApiResponse {
         self.get(&message_path(user, peer, seq)).await
     }
 
-    pub async fn edit(&self, user: &str, peer: &str, seq: u64, edit: &Value) -> Answer {
+    pub async fn edit(&self, user: &str, peer: &str, seq: u64, edit: &Value) -> ApiResponse {
         let path = message_path(user, peer, seq);
         self.ask(Method::PATCH, &path, edit).await
     }
 
-    pub async fn delete(&self, user: &str, peer: &str, seq: u64) -> Answer {
+    pub async fn delete(&self, user: &str, peer: &str, seq: u64) -> ApiResponse {
         let path = message_path(user, peer, seq);
         self.request(Method::DELETE, &path).await
     }
@@ -275,7 +259,7 @@ impl TestApp {
         [user, peer]: [&str; 2],
         seq: u64,
         emoji: &str,
-    ) -> Answer {
+    ) -> ApiResponse {
         let path = message_path(user, peer, seq);
         self.request(method, &format!("{path}/reactions/{emoji}"))
             .await
@@ -330,8 +314,8 @@ pub fn keys(one: &str, other: &str) -> [String; 3] {
 }
 
 /// Waits until something holds, for as long as it may take.
-pub async fn eventually(what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + patience;
+pub async fn eventually(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + within;
     while !holds().await {
         assert!(tokio::time::Instant::now() < deadline, "never: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;

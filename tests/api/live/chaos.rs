@@ -11,11 +11,11 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::harness::door::Door;
-use crate::harness::mirror::Mirror;
-use crate::harness::redis_server::RedisServer;
+use crate::harness::live::client_state::ClientState;
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::replica::Replica;
 use crate::harness::rng::Rng;
-use crate::harness::state::State;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app_on};
 
 const CLIENTS: usize = 200;
@@ -35,7 +35,7 @@ struct Stage {
 
 /// A client, and what it was told that it sent: the message by its id.
 struct Client {
-    mirror: Mirror,
+    replica: Replica,
     rng: Rng,
     number: usize,
     sent: BTreeMap<String, Value>,
@@ -48,9 +48,9 @@ fn user(number: usize) -> String {
 impl Client {
     async fn open(stage: &Stage, seed: u64, number: usize) -> Self {
         let mut rng = Rng::new(seed.wrapping_add(number as u64));
-        let door = Door::of(&stage.addresses[rng.below(2)]);
+        let options = ConnectOptions::of(&stage.addresses[rng.below(2)]);
         Self {
-            mirror: Mirror::open(door, &user(number)).await,
+            replica: Replica::open(options, &user(number)).await,
             rng,
             number,
             sent: BTreeMap::new(),
@@ -66,17 +66,17 @@ impl Client {
     async fn live(&mut self, stage: &Stage) {
         while !stage.over.load(Ordering::Relaxed) {
             match self.rng.below(8) {
-                0 => self.mirror.leave(),
+                0 => self.replica.disconnect(),
                 1 => {
-                    self.mirror.leave();
+                    self.replica.disconnect();
                     let elsewhere = &stage.addresses[self.rng.below(2)];
-                    self.mirror.move_to(elsewhere);
+                    self.replica.switch_to(elsewhere);
                 }
                 2 | 3 => self.send(stage).await,
                 4 => self.read().await,
                 _ => {
                     let millis = 20 + self.rng.below(200) as u64;
-                    self.mirror.follow(Duration::from_millis(millis)).await;
+                    self.replica.follow(Duration::from_millis(millis)).await;
                 }
             }
         }
@@ -85,7 +85,7 @@ impl Client {
     async fn send(&mut self, stage: &Stage) {
         let (to, key) = (self.peer(), format!("{}-{}", self.number, self.sent.len()));
         let frame = json!({"type": "send", "to": to, "body": key, "idempotency_key": key});
-        let message = self.mirror.insist(&frame).await["message"].clone();
+        let message = self.replica.send_until_acked(&frame).await["message"].clone();
         assert_eq!(
             (&message["to"], &message["body"]),
             (&json!(to), &json!(key))
@@ -97,11 +97,11 @@ impl Client {
 
     async fn read(&mut self) {
         let peer = self.peer();
-        let Some(row) = self.mirror.state.rows.get(&peer) else {
+        let Some(row) = self.replica.state.rows.get(&peer) else {
             return;
         };
         let frame = json!({"type": "read", "peer": peer, "seq": row["last_seq"]});
-        self.mirror.insist(&frame).await;
+        self.replica.send_until_acked(&frame).await;
     }
 }
 
@@ -127,10 +127,10 @@ async fn trouble(redis: &mut RedisServer, stage: &Stage) {
 }
 
 /// What each user sees, as the service answers it.
-async fn truths(app: &TestApp) -> Vec<State> {
+async fn truths(app: &TestApp) -> Vec<ClientState> {
     let reading = (0..USERS).map(|number| async move {
         let user = user(number);
-        let reader = Mirror::open(Door::of(&app.address), &user);
+        let reader = Replica::open(ConnectOptions::of(&app.address), &user);
         reader.await.state
     });
     stream::iter(reading).buffered(AT_ONCE).collect().await
@@ -153,7 +153,7 @@ async fn everybody_ends_up_with_the_truth_whatever_happens() {
     let living = join_all(clients.iter_mut().map(|client| client.live(&stage)));
     join(living, trouble(&mut redis, &stage)).await;
 
-    let catching_up = clients.iter_mut().map(|client| client.mirror.catch_up());
+    let catching_up = clients.iter_mut().map(|client| client.replica.catch_up());
     let caught_up = stream::iter(catching_up).buffered(AT_ONCE);
     caught_up.collect::<()>().await;
     let truths = truths(&apps[0]).await;
@@ -171,9 +171,9 @@ async fn everybody_ends_up_with_the_truth_whatever_happens() {
     for client in &mut clients {
         let truth = &truths[client.number % USERS];
         client
-            .mirror
+            .replica
             .state
-            .assert_equals(truth, &client.mirror.user);
+            .assert_equals(truth, &client.replica.user);
         sent.append(&mut client.sent);
     }
     assert!(sent.len() >= BETWEEN * (KILLS + 1), "{}", sent.len());

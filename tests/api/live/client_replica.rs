@@ -3,16 +3,16 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::access::{spawn_closed_app, token};
-use crate::harness::door::Door;
-use crate::harness::event_stream::EventStream;
-use crate::harness::live::{Heard, PATIENCE};
-use crate::harness::mirror::Mirror;
-use crate::harness::redis_server::RedisServer;
-use crate::harness::{TestApp, lua, spawn_app, spawn_app_on};
+use crate::harness::auth::secured_app::{spawn_closed_app, token};
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::{Received, TIMEOUT};
+use crate::harness::live::event_stream::EventStream;
+use crate::harness::live::replica::Replica;
+use crate::harness::store::redis_server::RedisServer;
+use crate::harness::{TestApp, spawn_app, spawn_app_on, store::lua};
 
-fn door(app: &TestApp) -> Door {
-    Door::of(&app.address)
+fn options(app: &TestApp) -> ConnectOptions {
+    ConnectOptions::of(&app.address)
 }
 
 /// A day of bob's: everything that can happen to a conversation.
@@ -44,54 +44,54 @@ async fn day(app: &TestApp) {
 async fn a_day_is_mirrored_as_it_happens() {
     let app = spawn_app();
     app.send("alice", "bob", "before").await;
-    let mut bob = Mirror::open(door(&app), "bob").await;
-    bob.assert_equals_truth().await;
+    let mut bob = Replica::open(options(&app), "bob").await;
+    bob.assert_matches_service().await;
     day(&app).await;
     bob.catch_up().await;
-    bob.assert_equals_truth().await;
-    assert_eq!(bob.told["message.created"], 24);
-    assert!(!bob.told.contains_key("reset"));
+    bob.assert_matches_service().await;
+    assert_eq!(bob.event_counts["message.created"], 24);
+    assert!(!bob.event_counts.contains_key("reset"));
 }
 
 #[tokio::test]
 async fn a_day_is_mirrored_when_one_comes_back() {
     let app = spawn_app();
-    let mut bob = Mirror::open(door(&app), "bob").await;
-    bob.leave();
+    let mut bob = Replica::open(options(&app), "bob").await;
+    bob.disconnect();
     day(&app).await;
     bob.catch_up().await;
-    bob.assert_equals_truth().await;
-    assert_eq!(bob.told["message.created"], 24, "event by event");
+    bob.assert_matches_service().await;
+    assert_eq!(bob.event_counts["message.created"], 24, "event by event");
     // More than the journal holds is told by conversation.
-    bob.leave();
+    bob.disconnect();
     for n in 1..=550 {
         let peer = format!("peer-{}", n % 7);
         app.send(&peer, "bob", "hi").await;
     }
     bob.catch_up().await;
-    bob.assert_equals_truth().await;
-    assert_eq!(bob.told["message.created"], 24);
+    bob.assert_matches_service().await;
+    assert_eq!(bob.event_counts["message.created"], 24);
     // One that was never there reads everything.
     lua::fill(&mut app.redis(), "zoe", "bob", 30);
-    let late = Mirror::open(door(&app), "bob").await;
-    late.assert_equals_truth().await;
+    let late = Replica::open(options(&app), "bob").await;
+    late.assert_matches_service().await;
 }
 
 #[tokio::test]
 async fn one_process_is_as_good_as_another() {
     let redis = RedisServer::volatile();
     let (here, there) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
-    let mut bob = Mirror::open(door(&here), "bob").await;
+    let mut bob = Replica::open(options(&here), "bob").await;
     here.send("alice", "bob", "here").await;
     there.send("carol", "bob", "there").await;
     bob.catch_up().await;
-    bob.assert_equals_truth().await;
-    bob.leave();
-    bob.move_to(&there.address);
+    bob.assert_matches_service().await;
+    bob.disconnect();
+    bob.switch_to(&there.address);
     here.send("alice", "bob", "here again").await;
     bob.catch_up().await;
-    bob.assert_equals_truth().await;
-    assert_eq!(bob.told["message.created"], 3);
+    bob.assert_matches_service().await;
+    assert_eq!(bob.event_counts["message.created"], 3);
 }
 
 #[tokio::test]
@@ -109,27 +109,27 @@ async fn a_listener_hears_and_resumes() {
     let mut bob = EventStream::open(&app, "bob", Some(&id)).await;
     assert_eq!(bob.next().await["message"], sent);
     // What it told so far is enough for a mirror.
-    let mut mirror = Mirror::open(door(&app), "bob").await;
-    mirror.leave();
+    let mut replica = Replica::open(options(&app), "bob").await;
+    replica.disconnect();
     app.send("alice", "bob", "and again").await;
-    let Heard::Frame(event) = bob.hear(PATIENCE).await else {
+    let Received::Frame(event) = bob.receive(TIMEOUT).await else {
         panic!("nothing was heard");
     };
-    mirror.process(&event).await;
-    mirror.process(&event).await;
-    mirror.assert_equals_truth().await;
-    assert_eq!(mirror.repeated, 1);
+    replica.process(&event).await;
+    replica.process(&event).await;
+    replica.assert_matches_service().await;
+    assert_eq!(replica.repeated, 1);
 }
 
 #[tokio::test]
 async fn a_user_with_a_token_is_mirrored() {
     let app = spawn_closed_app();
-    let mut alice = Mirror::open(door(&app).bearer(&token("alice")), "alice").await;
+    let mut alice = Replica::open(options(&app).bearer(&token("alice")), "alice").await;
     let hi = json!({"to": "alice", "body": "hi"});
     app.post_as(&token("bob"), &hi).await.json(201);
     alice.catch_up().await;
-    alice.assert_equals_truth().await;
+    alice.assert_matches_service().await;
     assert_eq!(alice.state.totals, [1, 1]);
-    let stranger = EventStream::through(&door(&app)).await.err();
+    let stranger = EventStream::try_open(&options(&app)).await.err();
     stranger.unwrap().problem(401, "UNAUTHENTICATED");
 }

@@ -3,20 +3,20 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::events::Listener;
+use crate::harness::live::pubsub_listener::PubSubListener;
 use crate::harness::{TestApp, spawn_app};
 
 /// A service, and the ears of alice and bob.
-fn listen() -> (TestApp, [Listener; 2]) {
+fn listen() -> (TestApp, [PubSubListener; 2]) {
     let app = spawn_app();
-    let ears = ["alice", "bob"].map(|user| Listener::of(&app.redis_url, user));
+    let ears = ["alice", "bob"].map(|user| PubSubListener::of(&app.redis_url, user));
     (app, ears)
 }
 
 /// What both heard since the last call.
-fn both(ears: &mut [Listener; 2]) -> [Vec<Value>; 2] {
+fn both(ears: &mut [PubSubListener; 2]) -> [Vec<Value>; 2] {
     let [alice, bob] = ears;
-    [alice.heard(), bob.heard()]
+    [alice.drain_events(), bob.drain_events()]
 }
 
 /// An event that must be the only one, of this kind, and about this peer.

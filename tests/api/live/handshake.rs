@@ -2,30 +2,37 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with, token, token_until};
-use crate::harness::door::Door;
-use crate::harness::live::Device;
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with, token, token_until};
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::Device;
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
 #[tokio::test]
 async fn the_handshake_names_what_is_wrong() {
     let app = spawn_app();
-    let door = || Door::of(&app.address);
-    door().refusal().await.blames("/query/user");
-    let refused = door().user("bo b").refusal().await;
-    refused.blames("/query/user");
-    let refused = door()
+    let options = || ConnectOptions::of(&app.address);
+    options()
+        .expect_refusal()
+        .await
+        .invalid_field("/query/user");
+    let refused = options().user("bo b").expect_refusal().await;
+    refused.invalid_field("/query/user");
+    let refused = options()
         .user("bob")
         .query("cursor", "yesterday")
-        .refusal()
+        .expect_refusal()
         .await;
-    refused.blames("/query/cursor");
-    let refused = door().user("bob").protocols("chat").refusal().await;
-    refused.blames("/header/sec-websocket-protocol");
+    refused.invalid_field("/query/cursor");
+    let refused = options()
+        .user("bob")
+        .protocols("chat")
+        .expect_refusal()
+        .await;
+    refused.invalid_field("/header/sec-websocket-protocol");
     let plain = app.get("/ws?user=bob").await;
     plain.problem(426, "UPGRADE_REQUIRED");
     assert_eq!(plain.header("upgrade"), "websocket");
-    let spoken = door().user("bob").connect(None).await;
+    let spoken = options().user("bob").connect(None).await;
     assert_eq!(spoken.protocol.as_deref(), Some("duologue.v1"));
 }
 
@@ -40,13 +47,18 @@ async fn pages_of_others_may_not_connect() {
         ("https://app.example.com.evil.example.com", false),
         ("null", false),
     ] {
-        let door = Door::of(&app.address).user("bob").header("origin", origin);
-        let events = door.live("/events", &[]).send().await.unwrap();
+        let options = ConnectOptions::of(&app.address)
+            .user("bob")
+            .header("origin", origin);
+        let events = options.request("/events", &[]).send().await.unwrap();
         if may {
-            door.connect(None).await;
+            options.connect(None).await;
             assert_eq!(events.status(), 200, "{origin}");
         } else {
-            door.refusal().await.blames("/header/origin");
+            options
+                .expect_refusal()
+                .await
+                .invalid_field("/header/origin");
             assert_eq!(events.status(), 403, "{origin}");
         }
     }
@@ -55,29 +67,32 @@ async fn pages_of_others_may_not_connect() {
 #[tokio::test]
 async fn a_user_listens_as_itself_and_a_backend_as_anybody() {
     let app = spawn_closed_app_with(&[]);
-    let door = || Door::of(&app.address);
-    let (alice, as_bob) = (token("alice"), door().user("bob"));
-    door().refusal().await.problem(401, "UNAUTHENTICATED");
-    let refused = as_bob.clone().bearer(&alice).refusal().await;
+    let options = || ConnectOptions::of(&app.address);
+    let (alice, as_bob) = (token("alice"), options().user("bob"));
+    options()
+        .expect_refusal()
+        .await
+        .problem(401, "UNAUTHENTICATED");
+    let refused = as_bob.clone().bearer(&alice).expect_refusal().await;
     refused.problem(403, "FORBIDDEN");
     let backend = as_bob.bearer(SERVICE_KEY).connect(None).await;
     assert_eq!(backend.hello["user"], "bob");
-    let header = door().bearer(&alice).connect(None).await;
+    let header = options().bearer(&alice).connect(None).await;
     assert_eq!(header.hello["user"], "alice");
     let offered = format!("duologue.v1, bearer.{alice}");
-    let subprotocol = door().protocols(&offered).connect(None).await;
+    let subprotocol = options().protocols(&offered).connect(None).await;
     assert_eq!(subprotocol.hello["user"], "alice");
     assert_eq!(subprotocol.protocol.as_deref(), Some("duologue.v1"));
-    let garbage = door()
+    let garbage = options()
         .protocols("duologue.v1, bearer.a.b.c")
-        .refusal()
+        .expect_refusal()
         .await;
     garbage.problem(401, "UNAUTHENTICATED");
 }
 
 /// Connects with a ticket that must be good.
 async fn with_ticket(app: &TestApp, ticket: &str) -> Device {
-    Door::of(&app.address)
+    ConnectOptions::of(&app.address)
         .query("ticket", ticket)
         .connect(None)
         .await
@@ -95,24 +110,28 @@ async fn a_ticket_opens_one_connection_as_whom_it_is_for() {
     assert_eq!(alice["expires_in"], 30);
     let alice = alice["ticket"].as_str().unwrap().to_owned();
     assert_eq!(with_ticket(&app, &alice).await.hello["user"], "alice");
-    let again = Door::of(&app.address)
+    let again = ConnectOptions::of(&app.address)
         .query("ticket", &alice)
-        .refusal()
+        .expect_refusal()
         .await;
     again.problem(401, "UNAUTHENTICATED");
-    let never = Door::of(&app.address)
+    let never = ConnectOptions::of(&app.address)
         .query("ticket", "nonsense")
-        .refusal()
+        .expect_refusal()
         .await;
     never.problem(401, "UNAUTHENTICATED");
 
     let for_bob = ticket(SERVICE_KEY, json!({"user": "bob"})).await.json(201);
     let for_bob = for_bob["ticket"].as_str().unwrap();
     // As bob, and as nobody else.
-    let door = Door::of(&app.address).query("ticket", for_bob);
-    door.user("carol").refusal().await.problem(403, "FORBIDDEN");
+    let options = ConnectOptions::of(&app.address).query("ticket", for_bob);
+    options
+        .user("carol")
+        .expect_refusal()
+        .await
+        .problem(403, "FORBIDDEN");
     let refused = ticket(SERVICE_KEY, json!({})).await;
-    refused.blames("/user");
+    refused.invalid_field("/user");
     let refused = ticket(&token("alice"), json!({"user": "bob"})).await;
     refused.problem(403, "FORBIDDEN");
 }
@@ -122,8 +141,14 @@ async fn a_token_that_ends_closes_the_connection_unless_it_is_refreshed() {
     // A token is good for its leeway longer, so one that ended 25 s ago is good for 5 s.
     let app = spawn_closed_app_with(&[]);
     let ending = token_until("alice", -25);
-    let mut left = Door::of(&app.address).bearer(&ending).connect(None).await;
-    let mut refreshed = Door::of(&app.address).bearer(&ending).connect(None).await;
+    let mut left = ConnectOptions::of(&app.address)
+        .bearer(&ending)
+        .connect(None)
+        .await;
+    let mut refreshed = ConnectOptions::of(&app.address)
+        .bearer(&ending)
+        .connect(None)
+        .await;
     let refused = refreshed
         .ask(&json!({"type": "token", "token": token("bob")}))
         .await;
@@ -136,7 +161,7 @@ async fn a_token_that_ends_closes_the_connection_unless_it_is_refreshed() {
         .ask(&json!({"type": "token", "token": token("alice")}))
         .await;
     assert_eq!(fresh["type"], "ack");
-    assert_eq!(left.closed().await, (4401, "token_expired".into()));
+    assert_eq!(left.wait_closed().await, (4401, "token_expired".into()));
     assert_eq!(refreshed.ask(&json!({"type": "ping"})).await["type"], "ack");
 }
 
@@ -145,13 +170,19 @@ async fn a_user_has_so_many_connections_and_a_process_has() {
     let app = spawn_app_with(&["--connections-per-user=2", "--connections=3"]);
     let first = Device::connect(&app, "alice").await;
     let second = Device::connect(&app, "alice").await;
-    let refused = Door::of(&app.address).user("alice").refusal().await;
+    let refused = ConnectOptions::of(&app.address)
+        .user("alice")
+        .expect_refusal()
+        .await;
     refused.problem(429, "TOO_MANY_CONNECTIONS");
     assert_eq!(refused.header("retry-after"), "1");
     let _third = Device::connect(&app, "bob").await;
-    let refused = Door::of(&app.address).user("carol").refusal().await;
+    let refused = ConnectOptions::of(&app.address)
+        .user("carol")
+        .expect_refusal()
+        .await;
     refused.problem(503, "BUSY");
-    first.leave().await;
+    first.close().await;
     let _ = Device::connect(&app, "alice").await;
     drop(second);
 }

@@ -7,9 +7,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::harness::access::{spawn_closed_app_with, token};
-use crate::harness::gauges::{listeners, ran};
-use crate::harness::live::Device;
+use crate::harness::auth::secured_app::{spawn_closed_app_with, token};
+use crate::harness::live::device::Device;
+use crate::harness::metrics::{wait_for_listeners, wait_for_script_runs};
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
 async fn poll(app: &TestApp, query: &str) -> Value {
@@ -69,8 +69,8 @@ async fn a_poll_that_waits_is_answered_as_soon_as_something_comes() {
             // What is there already is answered without waiting, so one must be seen to wait; and
             // without a cursor the stream starts when it is opened, after a place was taken.
             if body == "one" {
-                listeners(&app, 1, Duration::from_secs(10)).await;
-                ran(&app, "open_stream", 2, Duration::from_secs(10)).await;
+                wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
+                wait_for_script_runs(&app, "open_stream", 2, Duration::from_secs(10)).await;
             }
             app.send("alice", "bob", body).await
         };
@@ -92,7 +92,7 @@ async fn a_poll_waits_as_long_as_it_is_told_and_no_longer() {
     let begun = Instant::now();
     let (page, ()) = tokio::join!(poll(&app, &query), async {
         // Neither is kept, so neither ends the wait.
-        listeners(&app, 1, Duration::from_secs(10)).await;
+        wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
         let typing = app.request(Method::POST, "/conversations/alice/bob/typing");
         assert_eq!(typing.await.status, 204);
         Device::connect(&app, "alice").await;
@@ -177,7 +177,7 @@ async fn a_poll_names_what_is_wrong_with_it() {
     ] {
         let refused = app.get(&format!("/events?{query}")).await;
         assert_eq!(refused.status, 400, "{query}");
-        refused.blames(pointer);
+        refused.invalid_field(pointer);
     }
 }
 
@@ -185,7 +185,7 @@ async fn a_poll_names_what_is_wrong_with_it() {
 async fn a_poll_takes_a_place_while_it_waits_and_shows_nobody_as_online() {
     let app = spawn_app_with(&["--connections-per-user=1"]);
     let (page, ()) = tokio::join!(poll(&app, "user=bob&wait=30"), async {
-        listeners(&app, 1, Duration::from_secs(10)).await;
+        wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
         let refused = app.get("/events?user=bob&wait=1").await;
         refused.problem(429, "TOO_MANY_CONNECTIONS");
         poll(&app, "user=bob").await;
@@ -194,7 +194,7 @@ async fn a_poll_takes_a_place_while_it_waits_and_shows_nobody_as_online() {
         app.send("alice", "bob", "hi").await;
     });
     assert_eq!(bodies(&page), ["hi"]);
-    listeners(&app, 0, Duration::from_secs(10)).await;
+    wait_for_listeners(&app, 0, Duration::from_secs(10)).await;
 }
 
 #[tokio::test]

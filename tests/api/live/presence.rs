@@ -7,12 +7,14 @@ use redis::cmd;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with, token};
-use crate::harness::door::Door;
-use crate::harness::event_stream::EventStream;
-use crate::harness::live::Device;
-use crate::harness::presences::{GRACE, age, becomes, is_online, never_seen, presence, told};
-use crate::harness::redis_server::RedisServer;
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with, token};
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::Device;
+use crate::harness::live::event_stream::EventStream;
+use crate::harness::live::presence::{
+    TIMEOUT, age, is_online, never_seen, next_presence_change, presence, wait_online,
+};
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{eventually, spawn_app, spawn_app_on, spawn_app_with};
 
 #[tokio::test]
@@ -20,15 +22,15 @@ async fn a_user_is_online_while_a_socket_or_a_stream_is_open_and_was_seen_when_i
     let app = spawn_app_with(&["--heartbeat=1"]);
     assert_eq!(presence(&app, "bob").await, never_seen("bob"));
     let device = Device::connect(&app, "bob").await;
-    becomes(&app, "bob", true).await;
+    wait_online(&app, "bob", true).await;
     assert_eq!(presence(&app, "bob").await["last_seen"], Value::Null);
-    device.leave().await;
-    becomes(&app, "bob", false).await;
+    device.close().await;
+    wait_online(&app, "bob", false).await;
     assert!(age(&presence(&app, "bob").await["last_seen"]) < 15);
     let stream = EventStream::open(&app, "bob", None).await;
-    becomes(&app, "bob", true).await;
+    wait_online(&app, "bob", true).await;
     drop(stream);
-    becomes(&app, "bob", false).await;
+    wait_online(&app, "bob", false).await;
     let key = Keys::new().presence("bob");
     let kept: i64 = cmd("TTL").arg(key).query(&mut app.redis()).unwrap();
     assert!((7_700_000..=7_776_000).contains(&kept), "90 days: {kept}");
@@ -41,25 +43,28 @@ async fn peers_are_told_of_the_first_connection_and_of_the_end_of_the_last_one()
     one.send("alice", "bob", "hi").await;
     let mut alice = Device::connect(&one, "alice").await;
     let first = Device::connect(&one, "bob").await;
-    assert_eq!(told(&mut alice).await, ("bob".into(), true));
+    assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
     let second = Device::connect(&one, "bob").await;
     let elsewhere = Device::connect(&other, "bob").await;
-    becomes(&other, "bob", true).await;
-    first.leave().await;
-    second.leave().await;
+    wait_online(&other, "bob", true).await;
+    first.close().await;
+    second.close().await;
     // Long enough for the end of the connections to this process to be said.
     let quiet = alice.events_within(Duration::from_secs(6)).await;
     assert_eq!(quiet, [] as [Value; 0], "one is left elsewhere");
     assert!(is_online(&one, "bob").await);
     // Who comes back at once never left.
-    elsewhere.leave().await;
+    elsewhere.close().await;
     let back = Device::connect(&one, "bob").await;
     let quiet = alice.events_within(Duration::from_secs(6)).await;
     assert_eq!(quiet, [] as [Value; 0], "it came back within the grace");
-    back.leave().await;
-    assert_eq!(told(&mut alice).await, ("bob".into(), false));
+    back.close().await;
+    assert_eq!(
+        next_presence_change(&mut alice).await,
+        ("bob".into(), false)
+    );
     let _again = Device::connect(&other, "bob").await;
-    assert_eq!(told(&mut alice).await, ("bob".into(), true));
+    assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
 }
 
 #[tokio::test]
@@ -76,16 +81,16 @@ async fn only_peers_whom_the_user_has_not_blocked_are_told() {
     }
     let bob = Device::connect(&app, "bob").await;
     for ear in &mut ears[2..] {
-        assert_eq!(told(ear).await, ("bob".into(), true));
+        assert_eq!(next_presence_change(ear).await, ("bob".into(), true));
     }
-    bob.leave().await;
+    bob.close().await;
     for ear in &mut ears[2..] {
-        assert_eq!(told(ear).await, ("bob".into(), false));
+        assert_eq!(next_presence_change(ear).await, ("bob".into(), false));
     }
     for ear in &mut ears[..2] {
         // All are told in one go; by now these would have been.
-        let heard = ear.events_within(Duration::from_millis(300)).await;
-        assert_eq!(heard, [] as [Value; 0]);
+        let received = ear.events_within(Duration::from_millis(300)).await;
+        assert_eq!(received, [] as [Value; 0]);
     }
 }
 
@@ -105,7 +110,10 @@ async fn strangers_and_the_blocked_see_somebody_who_never_was_there() {
         let path = format!("/conversations/{path}/block");
         app.call("PUT", &path, &key, None).await.json(200);
     }
-    let _device = Door::of(&app.address).bearer(&bob).connect(None).await;
+    let _device = ConnectOptions::of(&app.address)
+        .bearer(&bob)
+        .connect(None)
+        .await;
     let seen = async |credential: &str| {
         let one = app
             .get_as(credential, "/users/bob/presence")
@@ -119,7 +127,7 @@ async fn strangers_and_the_blocked_see_somebody_who_never_was_there() {
         one
     };
     let there = async || seen(SERVICE_KEY).await["online"] == true;
-    eventually("bob is there", GRACE, there).await;
+    eventually("bob is there", TIMEOUT, there).await;
     let online = json!({"user": "bob", "online": true, "last_seen": null});
     for user in ["alice", "bob", "blocker"] {
         assert_eq!(seen(&token(user)).await, online, "{user}");
@@ -133,7 +141,7 @@ async fn strangers_and_the_blocked_see_somebody_who_never_was_there() {
 async fn up_to_a_hundred_users_are_asked_for_at_once_in_the_order_asked_for() {
     let app = spawn_app();
     let _device = Device::connect(&app, "user-42").await;
-    becomes(&app, "user-42", true).await;
+    wait_online(&app, "user-42", true).await;
     let names = |count: usize| (0..count).map(|n| format!("user-{n}")).collect::<Vec<_>>();
     let path = format!("/presence?users={}", names(100).join(","));
     let answer = app.get(&path).await.json(200);
@@ -147,9 +155,9 @@ async fn up_to_a_hundred_users_are_asked_for_at_once_in_the_order_asked_for() {
     for bad in [&many, "", "bob,", ",bob", "bob,bo%20b"] {
         let refused = app.get(&format!("/presence?users={bad}")).await;
         assert_eq!(refused.status, 400, "{bad}");
-        refused.blames("/query/users");
+        refused.invalid_field("/query/users");
     }
-    app.get("/presence").await.blames("/query/users");
+    app.get("/presence").await.invalid_field("/query/users");
     let refused = app.get("/presence?users=bob&more=1").await;
-    refused.blames("/query/more");
+    refused.invalid_field("/query/more");
 }

@@ -6,35 +6,38 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with, token};
-use crate::harness::binary::Binary;
-use crate::harness::door::Door;
-use crate::harness::live::{Device, Heard};
-use crate::harness::lua::keys_of_user;
-use crate::harness::presences::{
-    GRACE, age, becomes, grow_older, is_online, never_seen, presence, told,
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with, token};
+use crate::harness::cli::service_process::ServiceProcess;
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::{Device, Received};
+use crate::harness::live::presence::{
+    TIMEOUT, age, age_presence, is_online, never_seen, next_presence_change, presence, wait_online,
 };
-use crate::harness::redis_server::RedisServer;
-use crate::harness::relay::Relay;
+use crate::harness::store::lua::keys_of_user;
+use crate::harness::store::redis_proxy::RedisProxy;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
 
 #[tokio::test]
 async fn a_process_that_dies_without_a_word_is_noticed() {
     let (redis, dir) = (RedisServer::volatile(), tempfile::tempdir().unwrap());
     let app = spawn_app_on(&redis.url());
-    let mut dying = Binary::start_with(dir.path(), &[("DUOLOGUE_REDIS_URL", &redis.url())]);
+    let mut dying = ServiceProcess::start_with(dir.path(), &[("DUOLOGUE_REDIS_URL", &redis.url())]);
     app.send("alice", "bob", "hi").await;
     let mut alice = Device::connect(&app, "alice").await;
-    let _bob = Door::of(&dying.address).user("bob").connect(None).await;
-    assert_eq!(told(&mut alice).await, ("bob".into(), true));
+    let _bob = ConnectOptions::of(&dying.address)
+        .user("bob")
+        .connect(None)
+        .await;
+    assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
     dying.signal(Signal::KILL);
-    dying.ended(Duration::from_secs(10));
+    dying.wait_for_exit(Duration::from_secs(10));
     assert!(is_online(&app, "bob").await, "nobody can know yet");
     // A word holds for 40 s. To wait them out teaches nothing, so the words are made 40 s older;
     // what is left of the 60 s is the search for them.
-    grow_older(&mut redis.connect(), "bob", 40);
+    age_presence(&mut redis.connect(), "bob", 40);
     // The search goes through everybody in 16 s.
-    let Heard::Frame(event) = alice.hear(Duration::from_secs(20)).await else {
+    let Received::Frame(event) = alice.receive(Duration::from_secs(20)).await else {
         panic!("nobody noticed");
     };
     assert_eq!(
@@ -51,12 +54,15 @@ async fn a_process_that_stops_says_who_left_with_it() {
     stopping.send("alice", "bob", "hi").await;
     let mut alice = Device::connect(&staying, "alice").await;
     let mut bob = Device::connect(&stopping, "bob").await;
-    assert_eq!(told(&mut alice).await, ("bob".into(), true));
+    assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
     let stopped = tokio::task::spawn_blocking(move || drop(stopping));
-    assert_eq!(bob.closed().await.0, 1012);
+    assert_eq!(bob.wait_closed().await.0, 1012);
     drop(bob);
     stopped.await.unwrap();
-    assert_eq!(told(&mut alice).await, ("bob".into(), false));
+    assert_eq!(
+        next_presence_change(&mut alice).await,
+        ("bob".into(), false)
+    );
 }
 
 #[tokio::test]
@@ -67,13 +73,13 @@ async fn of_an_erased_user_it_is_not_known_that_it_was_ever_there() {
     for user in ["bob", "hermit", "stayer"] {
         app.send("alice", "stayer", "hi").await;
         let device = Device::connect(&app, user).await;
-        becomes(&app, user, true).await;
+        wait_online(&app, user, true).await;
         if user == "stayer" {
             let path = format!("/users/{user}");
             app.request(Method::DELETE, &path).await.json(200);
         }
-        device.leave().await;
-        becomes(&app, user, false).await;
+        device.close().await;
+        wait_online(&app, user, false).await;
         if user != "stayer" {
             assert!(presence(&app, user).await["last_seen"].is_string());
             let path = format!("/users/{user}");
@@ -86,7 +92,7 @@ async fn of_an_erased_user_it_is_not_known_that_it_was_ever_there() {
         left.retain(|key| key.contains("hermit"));
         left.is_empty()
     };
-    eventually("nothing is left of a hermit", GRACE, gone).await;
+    eventually("nothing is left of a hermit", TIMEOUT, gone).await;
 }
 
 #[tokio::test]
@@ -116,8 +122,8 @@ async fn a_device_whose_journal_was_taken_away_or_whose_user_was_erased_goes_on_
     bob.events_until(|event| event["type"] == "reset").await;
     eventually("bob hears again", Duration::from_secs(20), async || {
         app.send("alice", "bob", "again").await;
-        let heard = bob.events_within(Duration::from_millis(200)).await;
-        heard
+        let received = bob.events_within(Duration::from_millis(200)).await;
+        received
             .iter()
             .any(|event| event["message"]["body"] == "again")
     })
@@ -135,34 +141,34 @@ async fn until_marked(app: &TestApp, device: &mut Device) -> Vec<Value> {
 #[tokio::test]
 async fn a_redis_that_was_away_for_long_makes_nobody_leave() {
     let redis = RedisServer::volatile();
-    let relay = Relay::to(&redis);
-    let app = spawn_app_on(&relay.url());
+    let proxy = RedisProxy::to(&redis);
+    let app = spawn_app_on(&proxy.url());
     app.send("alice", "bob", "hi").await;
     let mut alice = Device::connect(&app, "alice").await;
     let _bob = Device::connect(&app, "bob").await;
-    assert_eq!(told(&mut alice).await, ("bob".into(), true));
-    relay.cut();
+    assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
+    proxy.cut();
     let away = async || app.get("/readyz").await.status == 503;
-    eventually("Redis is away", GRACE, away).await;
-    grow_older(&mut redis.connect(), "bob", 60);
-    relay.mend();
+    eventually("Redis is away", TIMEOUT, away).await;
+    age_presence(&mut redis.connect(), "bob", 60);
+    proxy.unblock();
     // Sooner than everybody's turn comes, which may take 13 s.
     let there = async || {
         let answer = app.get("/users/bob/presence").await;
         answer.status == 200 && answer.json(200)["online"] == true
     };
     eventually("bob is there", Duration::from_secs(5), there).await;
-    let heard = until_marked(&app, &mut alice).await;
+    let received = until_marked(&app, &mut alice).await;
     assert!(
-        heard.iter().all(|event| event["online"] != false),
-        "{heard:?}"
+        received.iter().all(|event| event["online"] != false),
+        "{received:?}"
     );
 }
 
 #[tokio::test]
 async fn whoever_is_not_let_in_never_was_there() {
     let app = spawn_closed_app_with(&["--read-rate=1:1"]);
-    let backend = Door::of(&app.address).bearer(SERVICE_KEY);
+    let backend = ConnectOptions::of(&app.address).bearer(SERVICE_KEY);
     let mut alice = backend.user("alice").connect(None).await;
     for n in 0..20 {
         let user = format!("user-{n}");
@@ -170,19 +176,19 @@ async fn whoever_is_not_let_in_never_was_there() {
         app.post_as(SERVICE_KEY, &message).await.json(201);
         let token = token(&user);
         app.get_as(&token, "/events").await.json(200);
-        let door = Door::of(&app.address).bearer(&token);
-        match door.knock(None).await.unwrap() {
+        let options = ConnectOptions::of(&app.address).bearer(&token);
+        match options.try_connect(None).await.unwrap() {
             // More than a second went by, in which it may ask again.
             Ok(_) => (),
             Err(refused) => {
                 refused.problem(429, "RATE_LIMITED");
-                let mut heard = until_marked(&app, &mut alice).await;
-                heard.extend(alice.events_within(Duration::from_millis(300)).await);
+                let mut received = until_marked(&app, &mut alice).await;
+                received.extend(alice.events_within(Duration::from_millis(300)).await);
                 assert!(
-                    heard
+                    received
                         .iter()
                         .all(|event| event["type"] != "presence.changed" || event["peer"] != *user),
-                    "{heard:?}"
+                    "{received:?}"
                 );
                 return;
             }

@@ -7,29 +7,33 @@ use redis::cmd;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::door::Door;
-use crate::harness::event_stream::EventStream;
-use crate::harness::live::{Device, Heard};
-use crate::harness::mirror::Mirror;
-use crate::harness::redis_server::RedisServer;
-use crate::harness::relay::Relay;
-use crate::harness::sender::Sender;
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::{Device, Received};
+use crate::harness::live::event_stream::EventStream;
+use crate::harness::live::replica::Replica;
+use crate::harness::load_generator::LoadGenerator;
+use crate::harness::store::redis_proxy::RedisProxy;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app_on, spawn_app_with};
 
 /// How long after Redis is back everything that was missed may take to arrive.
 const PROMISED: Duration = Duration::from_secs(5);
 
 /// Bob, listening.
-async fn bob(app: &TestApp) -> [Mirror; 1] {
-    [Mirror::open(Door::of(&app.address), "bob").await]
+async fn bob(app: &TestApp) -> [Replica; 1] {
+    [Replica::open(ConnectOptions::of(&app.address), "bob").await]
 }
 
 /// Everything is there exactly once that alice has sent, and bob has been told of all of it on his
 /// one connection.
-async fn assert_all_there(mut bob: Mirror, sent: usize) {
+async fn assert_all_there(mut bob: Replica, sent: usize) {
     bob.catch_up().await;
-    bob.assert_equals_truth().await;
-    assert!(bob.ends.is_empty(), "let go: {:?}", bob.ends);
+    bob.assert_matches_service().await;
+    assert!(
+        bob.close_counts.is_empty(),
+        "let go: {:?}",
+        bob.close_counts
+    );
     let messages = bob.state.messages["alice"].values();
     let mut bodies: Vec<_> = messages.map(|m| m["body"].as_str().unwrap()).collect();
     let mut expected: Vec<_> = (0..sent).map(|n| format!("alice {n}")).collect();
@@ -44,14 +48,14 @@ async fn a_redis_that_is_killed_mid_stream_costs_nobody_a_message_or_the_connect
     let mut redis = RedisServer::durable();
     let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
     let mut bob = bob(&one).await;
-    let sender = Sender::start(&[&other.address, &one.address], "alice", "bob");
-    Mirror::follow_while(&mut bob, async {
+    let sender = LoadGenerator::start(&[&other.address, &one.address], "alice", "bob");
+    Replica::follow_while(&mut bob, async {
         for _ in 0..3 {
-            sender.goes_on(30).await;
+            sender.wait_for_sent(30).await;
             redis.kill();
             redis.restart();
         }
-        sender.goes_on(30).await;
+        sender.wait_for_sent(30).await;
     })
     .await;
     let sent = sender.finish().await;
@@ -64,10 +68,10 @@ async fn a_subscription_that_is_killed_over_and_over_costs_nobody_a_message() {
     let redis = RedisServer::volatile();
     let app = spawn_app_on(&redis.url());
     let mut bob = bob(&app).await;
-    let sender = Sender::start(&[&app.address], "alice", "bob");
-    Mirror::follow_while(&mut bob, async {
+    let sender = LoadGenerator::start(&[&app.address], "alice", "bob");
+    Replica::follow_while(&mut bob, async {
         for _ in 0..10 {
-            sender.goes_on(10).await;
+            sender.wait_for_sent(10).await;
             let killed = async || {
                 let mut kill = cmd("CLIENT");
                 kill.arg("KILL").arg("TYPE").arg("pubsub");
@@ -83,9 +87,9 @@ async fn a_subscription_that_is_killed_over_and_over_costs_nobody_a_message() {
 }
 
 /// Waits until something is heard of which this holds, which is soon enough.
-async fn hears(what: &str, since: Instant, mut last: impl AsyncFnMut() -> Heard) -> Value {
+async fn hears(what: &str, since: Instant, mut last: impl AsyncFnMut() -> Received) -> Value {
     match last().await {
-        Heard::Frame(event) => {
+        Received::Frame(event) => {
             let took = since.elapsed();
             assert!(took < PROMISED, "{what}: {took:?}");
             event
@@ -97,22 +101,22 @@ async fn hears(what: &str, since: Instant, mut last: impl AsyncFnMut() -> Heard)
 #[tokio::test]
 async fn what_was_missed_while_redis_was_away_arrives_within_five_seconds_of_its_return() {
     let redis = RedisServer::volatile();
-    let relay = Relay::to(&redis);
-    let (app, other) = (spawn_app_on(&relay.url()), spawn_app_on(&redis.url()));
+    let proxy = RedisProxy::to(&redis);
+    let (app, other) = (spawn_app_on(&proxy.url()), spawn_app_on(&redis.url()));
     let mut device = Device::connect(&app, "bob").await;
     let mut stream = EventStream::open(&app, "bob", None).await;
     for _ in 0..2 {
-        relay.cut();
+        proxy.cut();
         for n in 0..10 {
             other.send("alice", "bob", &n.to_string()).await;
         }
         let away = async || app.get("/readyz").await.status == 503;
         eventually("Redis is away", Duration::from_secs(10), away).await;
-        relay.mend();
+        proxy.unblock();
         let since = Instant::now();
         for n in 0..10 {
-            let by_device = hears("socket", since, async || device.hear(PROMISED).await).await;
-            let by_stream = hears("stream", since, async || stream.hear(PROMISED).await).await;
+            let by_device = hears("socket", since, async || device.receive(PROMISED).await).await;
+            let by_stream = hears("stream", since, async || stream.receive(PROMISED).await).await;
             assert_eq!(by_device, by_stream);
             assert_eq!(by_device["message"]["body"], n.to_string());
         }
@@ -124,27 +128,27 @@ async fn what_was_missed_while_redis_was_away_arrives_within_five_seconds_of_its
     // And it is heard again, not only read.
     let begun = Instant::now();
     other.send("alice", "bob", "live").await;
-    hears("live", begun, async || device.hear(PROMISED).await).await;
+    hears("live", begun, async || device.receive(PROMISED).await).await;
 }
 
 #[tokio::test]
 async fn a_subscription_that_falls_silent_is_found_out() {
     let redis = RedisServer::volatile();
-    let relay = Relay::to(&redis);
-    let (app, other) = (spawn_app_on(&relay.url()), spawn_app_on(&redis.url()));
+    let proxy = RedisProxy::to(&redis);
+    let (app, other) = (spawn_app_on(&proxy.url()), spawn_app_on(&redis.url()));
     let mut device = Device::connect(&app, "bob").await;
     for n in 0..2 {
-        assert_eq!(relay.deafen(), 1, "one connection listens");
+        assert_eq!(proxy.drop_pubsub(), 1, "one connection listens");
         let begun = Instant::now();
         other.send("alice", "bob", &n.to_string()).await;
-        let event = hears("told", begun, async || device.hear(PROMISED).await).await;
+        let event = hears("told", begun, async || device.receive(PROMISED).await).await;
         assert_eq!(event["last_seq"], n + 1);
         // It listens again; before that nothing new can be made deaf.
         let again = async || {
             other.send("carol", "bob", "again").await;
             matches!(
-                device.hear(Duration::from_millis(20)).await,
-                Heard::Frame(_)
+                device.receive(Duration::from_millis(20)).await,
+                Received::Frame(_)
             )
         };
         eventually("it hears", Duration::from_secs(10), again).await;

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::harness::binary::Binary;
-use crate::harness::door::Door;
-use crate::harness::gauges::listeners;
-use crate::harness::mirror::Mirror;
-use crate::harness::redis_server::RedisServer;
-use crate::harness::sender::Sender;
+use crate::harness::cli::service_process::ServiceProcess;
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::replica::Replica;
+use crate::harness::load_generator::LoadGenerator;
+use crate::harness::metrics::wait_for_listeners;
 use crate::harness::spawn_app_on;
+use crate::harness::store::redis_server::RedisServer;
 
 const USERS: usize = 30;
 const DEVICES: usize = 3;
@@ -23,36 +23,36 @@ const STOP: Duration = Duration::from_secs(10);
 async fn end_under_load(signal: Signal) -> (Vec<u16>, Duration) {
     let (redis, dir) = (RedisServer::volatile(), TempDir::new().unwrap());
     let settings = [("DUOLOGUE_REDIS_URL", &*redis.url())];
-    let mut ending = Binary::start_with(dir.path(), &settings);
+    let mut ending = ServiceProcess::start_with(dir.path(), &settings);
     let staying = spawn_app_on(&redis.url());
-    let mut mirrors = Vec::new();
+    let mut replicas = Vec::new();
     for n in 0..USERS * DEVICES {
-        let door = Door::of(&ending.address);
-        mirrors.push(Mirror::open(door, &format!("user-{}", n % USERS)).await);
+        let options = ConnectOptions::of(&ending.address);
+        replicas.push(Replica::open(options, &format!("user-{}", n % USERS)).await);
     }
-    for mirror in &mut mirrors {
+    for replica in &mut replicas {
         // Where it goes when it is let go.
-        mirror.move_to(&staying.address);
+        replica.switch_to(&staying.address);
     }
     let senders: Vec<_> = (0..4)
         .map(|n| {
             let addresses = [&*ending.address, &*staying.address];
             let to = format!("user-{}", n * 7);
-            Sender::start(&addresses, &format!("sender-{n}"), &to)
+            LoadGenerator::start(&addresses, &format!("sender-{n}"), &to)
         })
         .collect();
-    let took = Mirror::follow_while(&mut mirrors, async {
-        senders[0].goes_on(20).await;
+    let took = Replica::follow_while(&mut replicas, async {
+        senders[0].wait_for_sent(20).await;
         let begun = Instant::now();
         ending.signal(signal);
         let ended = tokio::task::spawn_blocking(move || {
-            ending.ended(STOP);
+            ending.wait_for_exit(STOP);
             begun.elapsed()
         });
         let took = ended.await.unwrap();
-        senders[0].goes_on(20).await;
+        senders[0].wait_for_sent(20).await;
         let everybody = u32::try_from(USERS * DEVICES).unwrap();
-        listeners(&staying, everybody, Duration::from_secs(20)).await;
+        wait_for_listeners(&staying, everybody, Duration::from_secs(20)).await;
         took
     })
     .await;
@@ -61,18 +61,18 @@ async fn end_under_load(signal: Signal) -> (Vec<u16>, Duration) {
         sent.push(sender.finish().await);
     }
     let mut ends = Vec::new();
-    for mirror in &mut mirrors {
-        mirror.catch_up().await;
-        mirror.assert_equals_truth().await;
-        ends.extend(mirror.ends.keys().copied());
-        assert!(!mirror.told.contains_key("reset"));
+    for replica in &mut replicas {
+        replica.catch_up().await;
+        replica.assert_matches_service().await;
+        ends.extend(replica.close_counts.keys().copied());
+        assert!(!replica.event_counts.contains_key("reset"));
     }
     for (n, sent) in sent.into_iter().enumerate() {
-        let of_user = mirrors
+        let of_user = replicas
             .iter()
             .filter(|m| m.user == format!("user-{}", n * 7));
-        for mirror in of_user {
-            assert_eq!(mirror.state.totals, [sent as u64, 1], "each once");
+        for replica in of_user {
+            assert_eq!(replica.state.totals, [sent as u64, 1], "each once");
         }
     }
     ends.sort_unstable();

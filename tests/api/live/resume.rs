@@ -4,10 +4,10 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::door::Door;
-use crate::harness::mirror::Mirror;
+use crate::harness::http::raw_connection::{pipeline, post, request};
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::replica::Replica;
 use crate::harness::rng::Rng;
-use crate::harness::wire::{pipeline, post, request};
 use crate::harness::{TestApp, message_path, spawn_app};
 
 const CONVERSATIONS: usize = 300;
@@ -76,26 +76,26 @@ async fn endings(app: &TestApp) {
 }
 
 /// Reads the stream by polling, from where the mirror is to its end.
-async fn poll_all(mirror: &mut Mirror, door: &Door, limit: &str) -> usize {
+async fn poll_all(replica: &mut Replica, options: &ConnectOptions, limit: &str) -> usize {
     let mut polls = 0;
     loop {
         let query = [
             ("user", "bob"),
-            ("after", &*mirror.cursor),
+            ("after", &*replica.cursor),
             ("limit", limit),
         ];
-        let answer = door.live("/events", &query).send().await.unwrap();
+        let answer = options.request("/events", &query).send().await.unwrap();
         let page: serde_json::Value = answer.json().await.unwrap();
         let events = page["events"].as_array().unwrap();
         if events.is_empty() {
-            assert_eq!(page["next_cursor"], json!(mirror.cursor));
+            assert_eq!(page["next_cursor"], json!(replica.cursor));
             return polls;
         }
         polls += 1;
         for event in events {
-            mirror.process(event).await;
+            replica.process(event).await;
         }
-        assert_eq!(page["next_cursor"], json!(mirror.cursor));
+        assert_eq!(page["next_cursor"], json!(replica.cursor));
     }
 }
 
@@ -105,11 +105,11 @@ async fn a_week_away_with_ten_thousand_messages_is_rebuilt_from_the_events() {
     for n in 0..20 {
         app.send(&format!("peer-{n}"), "bob", "before").await;
     }
-    let door = Door::of(&app.address);
-    let mut returning = Mirror::open(door.clone(), "bob").await;
-    let mut polling = Mirror::open(door.clone(), "bob").await;
-    returning.leave();
-    polling.leave();
+    let options = ConnectOptions::of(&app.address);
+    let mut returning = Replica::open(options.clone(), "bob").await;
+    let mut polling = Replica::open(options.clone(), "bob").await;
+    returning.disconnect();
+    polling.disconnect();
 
     std::thread::scope(|scope| {
         for hand in 0..HANDS {
@@ -128,16 +128,20 @@ async fn a_week_away_with_ten_thousand_messages_is_rebuilt_from_the_events() {
     endings(&app).await;
 
     returning.catch_up().await;
-    returning.assert_equals_truth().await;
-    let changed = returning.told["conversation.changed"];
-    assert!(changed <= CONVERSATIONS + 200, "{:?}", returning.told);
-    let told: usize = returning.told.values().sum();
-    assert!(told <= CONVERSATIONS + 512, "{:?}", returning.told);
-    assert_eq!(returning.told.get("reset"), None);
+    returning.assert_matches_service().await;
+    let changed = returning.event_counts["conversation.changed"];
+    assert!(
+        changed <= CONVERSATIONS + 200,
+        "{:?}",
+        returning.event_counts
+    );
+    let told: usize = returning.event_counts.values().sum();
+    assert!(told <= CONVERSATIONS + 512, "{:?}", returning.event_counts);
+    assert_eq!(returning.event_counts.get("reset"), None);
     assert!(returning.state.messages.len() >= CONVERSATIONS - 10);
 
-    let polls = poll_all(&mut polling, &door, "7").await;
-    polling.assert_equals_truth().await;
+    let polls = poll_all(&mut polling, &options, "7").await;
+    polling.assert_matches_service().await;
     assert!(polls > CONVERSATIONS / 7, "{polls}");
     assert_eq!(returning.state, polling.state);
 
@@ -145,5 +149,5 @@ async fn a_week_away_with_ten_thousand_messages_is_rebuilt_from_the_events() {
     app.send("peer-7", "bob", "welcome back").await;
     app.send("peer-300", "bob", "hello, stranger").await;
     returning.catch_up().await;
-    returning.assert_equals_truth().await;
+    returning.assert_matches_service().await;
 }

@@ -8,12 +8,12 @@ use redis::cmd;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::door::Door;
-use crate::harness::live::{Device, PATIENCE};
-use crate::harness::mirror::Mirror;
-use crate::harness::resuming::{bodies, cursor, fill, kinds, page, place, polled, resumed};
-use crate::harness::state::State;
-use crate::harness::wire::{pipeline, post};
+use crate::harness::http::raw_connection::{pipeline, post};
+use crate::harness::live::client_state::ClientState;
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::{Device, TIMEOUT};
+use crate::harness::live::replica::Replica;
+use crate::harness::live::resume::{bodies, cursor, fill, kinds, page, place, polled, resumed};
 use crate::harness::{TestApp, spawn_app};
 
 /// Events that are kept, and entries at which a journal is cut back to that.
@@ -128,30 +128,30 @@ async fn a_cursor_that_is_not_of_this_stream_is_told_to_read_anew() {
 #[tokio::test]
 async fn a_user_who_was_erased_while_connected_starts_anew() {
     let app = spawn_app();
-    let mut mirror = Mirror::open(Door::of(&app.address), "bob").await;
+    let mut replica = Replica::open(ConnectOptions::of(&app.address), "bob").await;
     for peer in ["alice", "carol"] {
         app.send(peer, "bob", "before").await;
         app.send("bob", peer, "me too").await;
     }
-    mirror.catch_up().await;
-    let before = mirror.cursor.clone();
+    replica.catch_up().await;
+    let before = replica.cursor.clone();
     let erased = app.request(Method::DELETE, "/users/bob").await.json(200);
     assert_eq!(erased["done"], true);
     // Whoever stayed is told at once.
     let begun = Instant::now();
-    while !mirror.told.contains_key("reset") {
-        mirror.follow(Duration::from_millis(100)).await;
-        assert!(begun.elapsed() < PATIENCE, "not told");
+    while !replica.event_counts.contains_key("reset") {
+        replica.follow(Duration::from_millis(100)).await;
+        assert!(begun.elapsed() < TIMEOUT, "not told");
     }
-    mirror.assert_equals_truth().await;
-    assert_eq!(mirror.state, State::default());
+    replica.assert_matches_service().await;
+    assert_eq!(replica.state, ClientState::default());
     // And goes on with the next stream, without coming back.
     app.send("alice", "bob", "after").await;
-    while mirror.state.rows.is_empty() {
-        mirror.follow(Duration::from_millis(100)).await;
-        assert!(begun.elapsed() < PATIENCE, "told nothing");
+    while replica.state.rows.is_empty() {
+        replica.follow(Duration::from_millis(100)).await;
+        assert!(begun.elapsed() < TIMEOUT, "told nothing");
     }
-    mirror.assert_equals_truth().await;
+    replica.assert_matches_service().await;
     let told = resumed(&app, "bob", &before).await;
     assert_eq!(kinds(&told), ["reset"]);
 }

@@ -12,10 +12,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::harness::door::Door;
-use crate::harness::gauges::{listeners, metric};
-use crate::harness::live::Device;
-use crate::harness::wire::{pipeline, post};
+use crate::harness::http::raw_connection::{pipeline, post};
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::Device;
+use crate::harness::metrics::{metric, wait_for_listeners};
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
 /// Large messages: more of them than any buffer on the way takes, yet not more than the journal.
@@ -43,14 +43,14 @@ async fn connect_raw(app: &TestApp, user: &str) -> TcpStream {
 }
 
 /// Sends large messages to bob, some at a time, each lot once `heard` has taken the one before.
-async fn send_large(app: &TestApp, mut heard: impl AsyncFnMut()) {
+async fn send_large(app: &TestApp, mut received: impl AsyncFnMut()) {
     let body = "語".repeat(8_000);
     let message = post(json!({"from": "alice", "to": "bob", "body": body}).to_string());
     for _ in 0..LARGE / SOME {
         for answer in pipeline(&app.address, &vec![message.clone(); SOME]) {
             assert_eq!(answer.status, 201);
         }
-        heard().await;
+        received().await;
     }
 }
 
@@ -106,9 +106,9 @@ async fn a_client_that_reads_too_slowly_is_cut_off_and_loses_nothing() {
 async fn a_client_that_never_reads_on_is_let_go() {
     let app = spawn_app_with(&["--heartbeat=1", "--connections-per-user=1"]);
     let _stuck = connect_raw(&app, "bob").await;
-    listeners(&app, 1, Duration::from_secs(10)).await;
+    wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
     send_large(&app, async || ()).await;
-    listeners(&app, 0, Duration::from_secs(20)).await;
+    wait_for_listeners(&app, 0, Duration::from_secs(20)).await;
     Device::connect(&app, "bob").await;
 }
 
@@ -116,12 +116,15 @@ async fn a_client_that_never_reads_on_is_let_go() {
 async fn a_client_that_answers_no_ping_is_let_go_after_two_heartbeats() {
     let app = spawn_app_with(&["--heartbeat=1", "--connections-per-user=1"]);
     let mut silent = connect_raw(&app, "bob").await;
-    listeners(&app, 1, Duration::from_secs(10)).await;
-    let refused = Door::of(&app.address).user("bob").refusal().await;
+    wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
+    let refused = ConnectOptions::of(&app.address)
+        .user("bob")
+        .expect_refusal()
+        .await;
     refused.problem(429, "TOO_MANY_CONNECTIONS");
     let mut lively = Device::connect(&app, "alice").await;
-    let mut heard = Vec::new();
-    let end = silent.read_to_end(&mut heard);
+    let mut received = Vec::new();
+    let end = silent.read_to_end(&mut received);
     let waiting = async {
         // Whoever answers is kept, for longer than that.
         let events = lively.events_within(Duration::from_secs(5)).await;
@@ -129,8 +132,11 @@ async fn a_client_that_answers_no_ping_is_let_go_after_two_heartbeats() {
     };
     let (end, ()) = tokio::join!(timeout(Duration::from_secs(10), end), waiting);
     end.unwrap().unwrap();
-    assert!(heard.ends_with(&[0x89, 0]), "the last it heard is a ping");
-    listeners(&app, 1, Duration::from_secs(10)).await;
+    assert!(
+        received.ends_with(&[0x89, 0]),
+        "the last it heard is a ping"
+    );
+    wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
     let back = Device::connect(&app, "bob").await;
     assert_eq!(back.hello["user"], "bob");
     assert_eq!(lively.ask(&json!({"type": "ping"})).await["type"], "ack");

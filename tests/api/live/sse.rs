@@ -5,30 +5,30 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with, token, token_until};
-use crate::harness::answer::Answer;
-use crate::harness::door::Door;
-use crate::harness::event_stream::EventStream;
-use crate::harness::gauges::listeners;
-use crate::harness::live::Heard;
-use crate::harness::redis_server::RedisServer;
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with, token, token_until};
+use crate::harness::http::response::ApiResponse;
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::Received;
+use crate::harness::live::event_stream::EventStream;
+use crate::harness::metrics::wait_for_listeners;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on, spawn_app_with};
 
 fn text<'a>(event: &'a Value, name: &str) -> &'a str {
     event[name].as_str().unwrap_or_default()
 }
 
-fn door(app: &TestApp, user: &str) -> Door {
-    Door::of(&app.address).user(user)
+fn options(app: &TestApp, user: &str) -> ConnectOptions {
+    ConnectOptions::of(&app.address).user(user)
 }
 
 /// The rest of a stream that ends, and how.
 async fn rest(stream: &mut EventStream) -> Vec<Value> {
     let mut events = Vec::new();
     loop {
-        match stream.hear(Duration::from_secs(20)).await {
-            Heard::Frame(event) => events.push(event),
-            Heard::Closed(1000, _) => return events,
+        match stream.receive(Duration::from_secs(20)).await {
+            Received::Frame(event) => events.push(event),
+            Received::Closed(1000, _) => return events,
             other => panic!("no end, after {events:?}: {other:?}"),
         }
     }
@@ -70,8 +70,8 @@ async fn a_comment_comes_every_heartbeat() {
     assert_eq!(stream.hello["heartbeat_s"], 1);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while stream.comments.len() < 3 {
-        let heard = stream.hear(Duration::from_millis(500)).await;
-        assert!(matches!(heard, Heard::Nothing), "{heard:?}");
+        let received = stream.receive(Duration::from_millis(500)).await;
+        assert!(matches!(received, Received::Nothing), "{received:?}");
         assert!(tokio::time::Instant::now() < deadline, "no heartbeat");
     }
     // Which does not end the stream of whoever cannot answer.
@@ -90,16 +90,16 @@ async fn the_last_event_id_comes_before_the_query_and_both_name_what_is_wrong() 
         cursors.push(text(&stream.next().await, "cursor").to_owned());
     }
     let next = async |id: Option<&str>, after: Option<&str>| {
-        let mut door = door(&app, "bob");
+        let mut options = options(&app, "bob");
         if let Some(id) = id {
-            door = door.header("last-event-id", id);
+            options = options.header("last-event-id", id);
         }
         if let Some(after) = after {
-            door = door.query("after", after);
+            options = options.query("after", after);
         }
-        let mut stream = EventStream::through(&door).await?;
+        let mut stream = EventStream::try_open(&options).await?;
         let event = stream.next().await;
-        Ok::<_, Answer>(text(&event["message"], "body").to_owned())
+        Ok::<_, ApiResponse>(text(&event["message"], "body").to_owned())
     };
     assert_eq!(next(Some(&cursors[0]), None).await.unwrap(), "two");
     assert_eq!(next(None, Some(&cursors[1])).await.unwrap(), "three");
@@ -111,17 +111,17 @@ async fn the_last_event_id_comes_before_the_query_and_both_name_what_is_wrong() 
     for id in ["", "yesterday"] {
         let refused = next(Some(id), Some(&begin)).await.unwrap_err();
         assert_eq!(refused.status, 400);
-        refused.blames("/header/last-event-id");
+        refused.invalid_field("/header/last-event-id");
     }
     let refused = next(None, Some("7")).await.unwrap_err();
-    refused.blames("/query/after");
+    refused.invalid_field("/query/after");
 }
 
 #[tokio::test]
 async fn what_accept_names_decides_between_a_stream_and_a_poll() {
     let app = spawn_app();
     let asked = async |accept: &str| {
-        let request = door(&app, "bob").live("/events", &[]);
+        let request = options(&app, "bob").request("/events", &[]);
         let answer = request.header("accept", accept).send().await.unwrap();
         answer.headers()["content-type"]
             .to_str()
@@ -135,7 +135,7 @@ async fn what_accept_names_decides_between_a_stream_and_a_poll() {
     for accept in ["*/*", "application/json", "text/*"] {
         assert_eq!(asked(accept).await, "application/json", "{accept}");
     }
-    let request = door(&app, "bob").live("/events", &[]);
+    let request = options(&app, "bob").request("/events", &[]);
     let answer = request.header("accept", stream).send().await.unwrap();
     assert_eq!(answer.headers()["cache-control"], "no-store");
     assert_eq!(answer.headers()["x-accel-buffering"], "no");
@@ -145,8 +145,8 @@ async fn what_accept_names_decides_between_a_stream_and_a_poll() {
 async fn a_stream_says_why_it_ends() {
     let app = spawn_closed_app_with(&[]);
     let ended = async |credential: &str| {
-        let door = Door::of(&app.address).bearer(credential);
-        let mut stream = EventStream::through(&door).await.unwrap();
+        let options = ConnectOptions::of(&app.address).bearer(credential);
+        let mut stream = EventStream::try_open(&options).await.unwrap();
         rest(&mut stream).await
     };
     let token_end = json!({"type": "close", "reason": "token_expired"});
@@ -175,17 +175,19 @@ async fn a_stream_says_why_it_ends() {
 #[tokio::test]
 async fn a_stream_is_for_the_user_of_the_credential_and_has_a_place_like_a_socket() {
     let app = spawn_closed_app_with(&["--connections-per-user=1"]);
-    let open = async |door: Door| EventStream::through(&door).await;
-    let door = || Door::of(&app.address);
-    let refused = open(door()).await.err().unwrap();
+    let open = async |options: ConnectOptions| EventStream::try_open(&options).await;
+    let options = || ConnectOptions::of(&app.address);
+    let refused = open(options()).await.err().unwrap();
     refused.problem(401, "UNAUTHENTICATED");
-    let refused = open(door().bearer(&token("alice")).user("bob")).await;
+    let refused = open(options().bearer(&token("alice")).user("bob")).await;
     refused.err().unwrap().problem(403, "FORBIDDEN");
-    let refused = open(door().bearer(SERVICE_KEY)).await.err().unwrap();
-    refused.blames("/query/user");
-    let stream = open(door().bearer(SERVICE_KEY).user("bob")).await.unwrap();
+    let refused = open(options().bearer(SERVICE_KEY)).await.err().unwrap();
+    refused.invalid_field("/query/user");
+    let stream = open(options().bearer(SERVICE_KEY).user("bob"))
+        .await
+        .unwrap();
     assert_eq!(stream.hello["user"], "bob");
-    let refused = open(door().bearer(&token("bob"))).await.err().unwrap();
+    let refused = open(options().bearer(&token("bob"))).await.err().unwrap();
     refused.problem(429, "TOO_MANY_CONNECTIONS");
 }
 
@@ -194,8 +196,8 @@ async fn a_listener_that_hangs_up_is_noticed() {
     let app = spawn_app_with(&["--heartbeat=1", "--connections-per-user=1"]);
     for _ in 0..2 {
         let stream = EventStream::open(&app, "bob", None).await;
-        listeners(&app, 1, Duration::from_secs(5)).await;
+        wait_for_listeners(&app, 1, Duration::from_secs(5)).await;
         drop(stream);
-        listeners(&app, 0, Duration::from_secs(10)).await;
+        wait_for_listeners(&app, 0, Duration::from_secs(10)).await;
     }
 }

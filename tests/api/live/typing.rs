@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::access::{spawn_closed_app_with, token};
-use crate::harness::live::Device;
-use crate::harness::redis_server::RedisServer;
+use crate::harness::auth::secured_app::{spawn_closed_app_with, token};
+use crate::harness::live::device::Device;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
 
 /// Says over HTTP that a user is typing.
@@ -18,11 +18,11 @@ async fn types(app: &TestApp, user: &str, peer: &str) {
 
 /// What a device hears before the message that marks the end.
 async fn until_message(device: &mut Device) -> Vec<Value> {
-    let mut heard = device
+    let mut received = device
         .events_until(|event| event["message"]["body"] == "the end")
         .await;
-    heard.pop();
-    heard
+    received.pop();
+    received
 }
 
 #[tokio::test]
@@ -70,9 +70,12 @@ async fn typing_is_told_once_a_second_however_often_it_is_said() {
     }
     let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap();
     app.send("alice", "bob", "the end").await;
-    let heard = until_message(&mut bob).await;
+    let received = until_message(&mut bob).await;
     for peer in ["alice", "carol"] {
-        let told = heard.iter().filter(|event| event["peer"] == peer).count();
+        let told = received
+            .iter()
+            .filter(|event| event["peer"] == peer)
+            .count();
         assert!((1..=1 + seconds).contains(&told), "{told} in {seconds} s");
     }
     let again = async || {
@@ -98,8 +101,8 @@ async fn nobody_is_told_without_a_conversation_or_behind_a_block() {
     app.send("carol", "bob", "the end").await;
     assert_eq!(until_message(&mut bob).await, [] as [Value; 0]);
     // The one who blocks may still be seen to type.
-    let heard = alice.events_until(|event| event["type"] == "typing").await;
-    assert_eq!(heard.last().unwrap()["peer"], "bob");
+    let received = alice.events_until(|event| event["type"] == "typing").await;
+    assert_eq!(received.last().unwrap()["peer"], "bob");
     assert!(
         !app.contents().keys().any(|key| key.contains("stranger")),
         "and nothing is left of it"
@@ -112,7 +115,7 @@ async fn typing_is_not_told_to_whoever_comes_later() {
     app.send("alice", "bob", "hi").await;
     let bob = Device::connect(&app, "bob").await;
     let place = bob.hello["cursor"].as_str().unwrap().to_owned();
-    bob.leave().await;
+    bob.close().await;
     types(&app, "alice", "bob").await;
     let mut bob = Device::connect_at(&app, "bob", &place).await;
     app.send("alice", "bob", "the end").await;
@@ -125,9 +128,9 @@ async fn a_user_types_as_itself_and_to_somebody_else() {
     let path = |user: &str, peer: &str| format!("/conversations/{user}/{peer}/typing");
     let refused = app.request(Method::POST, &path("bob", "bob")).await;
     assert_eq!(refused.status, 400);
-    refused.blames("/path/peer");
+    refused.invalid_field("/path/peer");
     let refused = app.request(Method::POST, &path("bob", "al%20ice")).await;
-    refused.blames("/path/peer");
+    refused.invalid_field("/path/peer");
     let mut bob = Device::connect(&app, "bob").await;
     for (frame, pointer) in [
         (json!({"type": "typing", "peer": "bob"}), "/peer"),

@@ -8,9 +8,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::harness::gauges::ran;
-use crate::harness::live::Device;
-use crate::harness::redis_server::RedisServer;
+use crate::harness::live::device::Device;
+use crate::harness::metrics::wait_for_script_runs;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on, spawn_app_with};
 
 /// The kind of an event and its peer.
@@ -22,7 +22,7 @@ fn short(event: &Value) -> (&str, &str) {
 /// Waits until so many users were announced to whom they have a conversation with, so that none of
 /// it comes between what a test does.
 async fn announced(app: &TestApp, users: u32) {
-    ran(app, "scan_conversations", users, Duration::from_secs(10)).await;
+    wait_for_script_runs(app, "scan_conversations", users, Duration::from_secs(10)).await;
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_frame_that_is_refused_gets_the_problem_and_changes_nothing() {
                 .is_some_and(|id| id.len() == 36)
         );
     }
-    alice.put(Message::text("{not JSON")).await.unwrap();
+    alice.send_raw(Message::text("{not JSON")).await.unwrap();
     let answer = alice.next().await;
     assert_eq!(answer["problem"]["code"], "MALFORMED_JSON", "{answer}");
     assert_eq!(app.badge("bob").await, [0, 0]);
@@ -249,8 +249,8 @@ async fn frames_that_are_too_large_or_binary_end_the_connection() {
         (Message::binary(vec![1, 2, 3]), 1003),
     ] {
         let mut device = Device::connect(&app, "alice").await;
-        let _ = device.put(message).await;
-        assert_eq!(device.closed().await.0, code);
+        let _ = device.send_raw(message).await;
+        assert_eq!(device.wait_closed().await.0, code);
     }
     // The largest message that HTTP takes, in one frame.
     let mut device = Device::connect(&app, "alice").await;
@@ -281,7 +281,7 @@ async fn a_process_that_stops_says_restart_and_loses_nothing() {
     let mut cursor = bob.hello["cursor"].as_str().unwrap().to_owned();
     other.send("alice", "bob", "before").await;
     let stopping = tokio::task::spawn_blocking(move || drop(one));
-    let (code, reason) = bob.closed().await;
+    let (code, reason) = bob.wait_closed().await;
     assert_eq!((code, reason.as_str()), (1012, "restart"));
     stopping.await.unwrap();
     other.send("alice", "bob", "after").await;
@@ -306,10 +306,10 @@ async fn a_message_may_come_in_parts_with_other_signs_between() {
     let frame = json!({"type": "ping", "ref": "whole"}).to_string();
     let (one, rest) = frame.split_at(5);
     let (two, three) = rest.split_at(5);
-    device.put(part(true, one, false)).await.unwrap();
-    device.put(Message::Ping("hm".into())).await.unwrap();
-    device.put(part(false, two, false)).await.unwrap();
-    device.put(part(false, three, true)).await.unwrap();
+    device.send_raw(part(true, one, false)).await.unwrap();
+    device.send_raw(Message::Ping("hm".into())).await.unwrap();
+    device.send_raw(part(false, two, false)).await.unwrap();
+    device.send_raw(part(false, three, true)).await.unwrap();
     assert_eq!(device.next().await["ref"], "whole");
     // Parts that do not fit together, or are too many.
     let (out_of_turn, endless) = (1002, 1009);
@@ -332,8 +332,8 @@ async fn a_message_may_come_in_parts_with_other_signs_between() {
     for (parts, code) in cases {
         let mut device = Device::connect(&app, "alice").await;
         for part in parts {
-            let _ = device.put(part).await;
+            let _ = device.send_raw(part).await;
         }
-        assert_eq!(device.closed().await.0, code);
+        assert_eq!(device.wait_closed().await.0, code);
     }
 }

@@ -4,17 +4,17 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::access::{spawn_closed_app_with, token};
-use crate::harness::answer::Answer;
+use crate::harness::auth::secured_app::{spawn_closed_app_with, token};
+use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, message_path, spawn_app};
 
 /// Edits message 1 of alice to bob on condition.
-async fn edit_if(app: &TestApp, tag: &[u8], edit: &Value) -> Answer {
+async fn edit_if(app: &TestApp, tag: &[u8], edit: &Value) -> ApiResponse {
     let path = message_path("alice", "bob", 1);
     let request = app.client.patch(format!("{}{path}", app.address));
     let tag = reqwest::header::HeaderValue::from_bytes(tag).unwrap();
     let request = request.header("if-match", tag).json(edit);
-    Answer::of(request.send().await.unwrap()).await
+    ApiResponse::of(request.send().await.unwrap()).await
 }
 
 /// A service where alice sent this to bob.
@@ -154,7 +154,7 @@ async fn an_edit_that_is_none_is_refused_by_name() {
     for (reason, edit, pointer) in cases {
         let answer = app.edit("alice", "bob", 1, &edit).await;
         assert_eq!(answer.status, 400, "{reason}: {answer:?}");
-        answer.blames(pointer);
+        answer.invalid_field(pointer);
     }
     assert_eq!(app.message("alice", "bob", 1).await.json(200), sent);
 }
@@ -190,10 +190,10 @@ async fn an_edit_on_condition_is_made_only_to_the_version_it_names() {
 }
 
 /// Sends a request again as long as it is told that somebody else was faster.
-async fn until_done(request: reqwest::RequestBuilder) -> Answer {
+async fn until_done(request: reqwest::RequestBuilder) -> ApiResponse {
     loop {
         let again = request.try_clone().unwrap();
-        let answer = Answer::of(again.send().await.unwrap()).await;
+        let answer = ApiResponse::of(again.send().await.unwrap()).await;
         match answer.status {
             200 => return answer,
             _ => drop(answer.problem(409, "MESSAGE_CHANGED")),
@@ -250,7 +250,7 @@ async fn of_editors_on_condition_one_wins() {
         let request = app.client.patch(format!("{}{path}", app.address));
         let request = request.header("if-match", &tag);
         let request = request.json(&json!({"body": format!("{n}")}));
-        editors.spawn(async move { Answer::of(request.send().await.unwrap()).await });
+        editors.spawn(async move { ApiResponse::of(request.send().await.unwrap()).await });
     }
     let answers = editors.join_all().await;
     let won: Vec<_> = answers.iter().filter(|a| a.status == 200).collect();
@@ -291,7 +291,7 @@ async fn an_edit_that_is_refused_is_charged_for_like_one_that_is_made() {
     let ask = async |method: Method, path: &str, body: Value| {
         let request = app.client.request(method, format!("{}{path}", app.address));
         let request = request.bearer_auth(token("alice")).json(&body);
-        Answer::of(request.send().await.unwrap()).await
+        ApiResponse::of(request.send().await.unwrap()).await
     };
     let message = json!({"to": "bob", "body": "hi"});
     let sent = ask(Method::POST, "/messages", message).await;

@@ -7,8 +7,8 @@ use redis::Commands;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::answer::Answer;
-use crate::harness::redis_server::RedisServer;
+use crate::harness::http::response::ApiResponse;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on, spawn_app_with};
 
 fn message(body: &str) -> Value {
@@ -17,7 +17,7 @@ fn message(body: &str) -> Value {
 
 /// An answer that must be the one given before.
 #[track_caller]
-fn is_replay(answer: &Answer, first: &Answer) {
+fn is_replay(answer: &ApiResponse, first: &ApiResponse) {
     assert_eq!((answer.status, &answer.text), (200, &first.text));
     assert_eq!(answer.header("idempotent-replayed"), "true");
     assert_eq!(answer.header("location"), first.header("location"));
@@ -59,7 +59,10 @@ async fn the_same_message_in_another_spelling_is_the_same() {
     let request = app.client.post(format!("{}/messages", app.address));
     let request = request.header("content-type", "application/json");
     let request = request.header("idempotency-key", "k").body(spelt);
-    is_replay(&Answer::of(request.send().await.unwrap()).await, &first);
+    is_replay(
+        &ApiResponse::of(request.send().await.unwrap()).await,
+        &first,
+    );
 }
 
 #[tokio::test]
@@ -83,7 +86,7 @@ async fn another_message_with_the_same_key_is_refused() {
         let answer = app.send_with_key("k", &other).await;
         assert_eq!(answer.status, 422, "{reason}");
         answer.problem(422, "IDEMPOTENCY_KEY_REUSED");
-        answer.blames("/header/idempotency-key");
+        answer.invalid_field("/header/idempotency-key");
     }
     assert_eq!(app.peek("bob", "alice").await["last_seq"], 2);
 }
@@ -118,7 +121,7 @@ async fn keys_have_1_to_255_printable_ascii_characters() {
     for key in ["", "é", "\t", "a\tb", &too_long] {
         let answer = app.send_with_key(key, &message("hi")).await;
         answer.problem(400, "INVALID_REQUEST");
-        answer.blames("/header/idempotency-key");
+        answer.invalid_field("/header/idempotency-key");
     }
 }
 
@@ -186,7 +189,7 @@ async fn of_many_at_once_with_one_key_through_two_services_one_is_sent() {
                 .post(format!("{}/messages", apps[n % 2].address))
                 .header("idempotency-key", format!("round {round}"))
                 .json(&message("hi"));
-            sends.spawn(async move { Answer::of(request.send().await.unwrap()).await });
+            sends.spawn(async move { ApiResponse::of(request.send().await.unwrap()).await });
         }
         let answers = sends.join_all().await;
         let count = |status| answers.iter().filter(|a| a.status == status).count();
@@ -215,16 +218,16 @@ const CLIENTS: usize = 1000;
 const SENDERS: usize = 10;
 
 /// Sends one message with a key until it is answered, with less patience than it may take.
-async fn insist(client: reqwest::Client, addresses: [String; 2], number: usize) -> Value {
+async fn send_until_acked(client: reqwest::Client, addresses: [String; 2], number: usize) -> Value {
     let from = format!("sender-{}", number % SENDERS);
     let message = json!({"from": from, "to": "bob", "body": format!("{number}")});
     for attempt in 1.. {
         // Between nothing and a third of a second, different each time.
-        let patience = Duration::from_millis((number * 7919 + attempt * 104729) as u64 % 300 + 1);
+        let within = Duration::from_millis((number * 7919 + attempt * 104729) as u64 % 300 + 1);
         let sent = client
             .post(format!("{}/messages", addresses[attempt % 2]))
             .header("idempotency-key", format!("key-{number}"))
-            .timeout(patience * u32::try_from(attempt.min(20)).unwrap())
+            .timeout(within * u32::try_from(attempt.min(20)).unwrap())
             .json(&message)
             .send();
         let Ok(response) = sent.await else { continue };
@@ -232,7 +235,7 @@ async fn insist(client: reqwest::Client, addresses: [String; 2], number: usize) 
         match (status, response.json().await) {
             (200 | 201, Ok(sent)) => return sent,
             (200 | 201, Err(_)) => {}
-            (503, _) => tokio::time::sleep(patience).await,
+            (503, _) => tokio::time::sleep(within).await,
             (_, body) => panic!("{status} {body:?}"),
         }
     }
@@ -247,7 +250,7 @@ async fn a_thousand_impatient_clients_send_each_message_exactly_once() {
     let client = crate::harness::client();
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
-        clients.spawn(insist(client.clone(), addresses.clone(), number));
+        clients.spawn(send_until_acked(client.clone(), addresses.clone(), number));
     }
     // In the middle of it Redis dies, and comes back.
     let mut answered: Vec<Value> = Vec::new();

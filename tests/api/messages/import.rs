@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::answer::Answer;
-use crate::harness::{TestApp, binary, seqs, spawn_app};
+use crate::harness::http::response::ApiResponse;
+use crate::harness::{TestApp, cli::service_process, seqs, spawn_app};
 
 fn line(from: &str, to: &str, body: &str, minute: usize) -> Value {
     let sent_at = format!("2019-01-31T{:02}:{:02}:00Z", minute / 60, minute % 60);
@@ -21,7 +21,7 @@ fn ndjson<'a>(lines: impl Iterator<Item = &'a Value>) -> String {
     lines.join("\n") + "\n"
 }
 
-async fn import(app: &TestApp, lines: &[Value]) -> Answer {
+async fn import(app: &TestApp, lines: &[Value]) -> ApiResponse {
     let text = ndjson(lines.iter());
     let headers = [("content-type", "application/x-ndjson")];
     app.call_text("POST", "/messages/batch", &headers, text)
@@ -137,12 +137,12 @@ fn a_file_is_imported_by_the_command_and_again_without_harm() {
     let text = ndjson(all.iter());
     std::fs::write(&file, text).unwrap();
     for said in ["6000 imported, 0 skipped", "0 imported, 6000 skipped"] {
-        let mut command = binary::command();
+        let mut command = service_process::command();
         command
             .arg("import")
             .arg(&file)
             .args(["--url", &app.address]);
-        let output = binary::output(&mut command);
+        let output = service_process::output(&mut command);
         let stdout = String::from_utf8_lossy(&output.stdout);
         assert!(
             output.status.success(),

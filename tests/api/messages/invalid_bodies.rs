@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
+use crate::harness::http::raw_connection::{RawConnection, exchange, post};
 use crate::harness::spawn_app;
-use crate::harness::wire::{Wire, exchange, post};
 use crate::operations::invalid_requests::is_unharmed;
 
 const HEAD: &str = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
@@ -129,16 +129,16 @@ async fn a_body_too_large_is_a_problem() {
 #[tokio::test]
 async fn a_body_that_drips_is_a_problem_in_the_end() {
     let app = spawn_app();
-    let mut wire = Wire::open(&app.address);
+    let mut connection = RawConnection::open(&app.address);
     let begun = Instant::now();
-    wire.write(format!("{HEAD}content-length: 500\r\n\r\n"));
+    connection.write(format!("{HEAD}content-length: 500\r\n\r\n"));
     let mut drops = r#"{"from":"alice","to":"bob","body":"#.chars().cycle();
     // One byte every half second would take four minutes.
     while begun.elapsed() < Duration::from_millis(10_500) {
-        wire.write(drops.next().unwrap().to_string());
+        connection.write(drops.next().unwrap().to_string());
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    wire.answer().unwrap().problem(408, "REQUEST_TIMEOUT");
+    connection.answer().unwrap().problem(408, "REQUEST_TIMEOUT");
     assert!(begun.elapsed() < Duration::from_secs(12));
     is_unharmed(&app).await;
 }
@@ -151,11 +151,11 @@ async fn a_body_that_breaks_off_stores_nothing() {
         "content-length: 100\r\n\r\n",
         "transfer-encoding: chunked\r\n\r\n26\r\n",
     ] {
-        let mut wire = Wire::open(&app.address);
-        wire.write(format!("{HEAD}{framing}{whole}"));
-        wire.finish();
+        let mut connection = RawConnection::open(&app.address);
+        connection.write(format!("{HEAD}{framing}{whole}"));
+        connection.finish();
         // Whoever hung up need not be answered; if it is, then with a problem.
-        if let Some(answer) = wire.answer() {
+        if let Some(answer) = connection.answer() {
             answer.problem(400, "MALFORMED_JSON");
         }
     }

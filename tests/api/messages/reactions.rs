@@ -45,7 +45,7 @@ async fn a_reaction_is_one_emoji_and_a_message_takes_20_different_ones() {
     ] {
         let answer = app.react(Method::PUT, bob, 1, other).await;
         assert_eq!(answer.status, 400, "{other}: {answer:?}");
-        answer.blames("/path/emoji");
+        answer.invalid_field("/path/emoji");
     }
     for emoji in "😀😁😂😃😄😅😆😇😈😉😊😋".chars() {
         let answer = app.react(Method::PUT, bob, 1, &emoji.to_string()).await;

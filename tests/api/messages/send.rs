@@ -94,7 +94,7 @@ async fn a_reply_names_a_message_of_the_same_conversation() {
     for seq in [0, 2, 9007199254740991_u64] {
         let answer = app.post(&message(&json!({"reply_to": seq}))).await;
         answer.problem(422, "REPLY_TO_NOT_FOUND");
-        answer.blames("/reply_to");
+        answer.invalid_field("/reply_to");
     }
     let reply = json!({"from": "bob", "to": "alice", "body": "two", "reply_to": 1});
     assert_eq!(app.post(&reply).await.json(201)["reply_to"], 1);
@@ -189,7 +189,7 @@ async fn limits_are_met_exactly() {
         assert_eq!(accepted.status, 201, "{pointer} {}", accepted.text);
         let refused = app.post(&message(&beyond)).await;
         refused.problem(400, "INVALID_REQUEST");
-        refused.blames(pointer);
+        refused.invalid_field(pointer);
     }
 }
 
@@ -343,7 +343,7 @@ async fn each_is_refused(cases: &[(&str, &str, Value)]) {
         let answer = app.post(&message(changes)).await;
         assert_eq!(answer.status, 400, "{reason}: {answer:?}");
         answer.problem(400, "INVALID_REQUEST");
-        answer.blames(pointer);
+        answer.invalid_field(pointer);
     }
     nothing_is_stored(&app).await;
 }
@@ -356,7 +356,7 @@ async fn what_is_missing_is_named() {
         message.as_object_mut().unwrap().remove(field);
         let answer = app.post(&message).await;
         answer.problem(400, "INVALID_REQUEST");
-        answer.blames(&format!("/{field}"));
+        answer.invalid_field(&format!("/{field}"));
     }
     nothing_is_stored(&app).await;
 }
@@ -368,6 +368,6 @@ async fn a_field_given_twice_is_refused() {
         .post_text(r#"{"from":"alice","to":"bob","body":"a","from":"carol"}"#)
         .await;
     answer.problem(400, "INVALID_REQUEST");
-    answer.blames("/from");
+    answer.invalid_field("/from");
     nothing_is_stored(&app).await;
 }

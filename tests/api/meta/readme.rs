@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::access::{SERVICE_KEY, spawn_closed_app, token};
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app, token};
 use crate::harness::spawn_app;
 
 /// Where the README's reader has his service.

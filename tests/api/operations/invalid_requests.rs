@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::answer::Answer;
-use crate::harness::wire::{Wire, exchange, post};
+use crate::harness::http::raw_connection::{RawConnection, exchange, post};
+use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, spawn_app};
 
 /// A service that is still empty and at work.
@@ -35,9 +35,9 @@ async fn a_body_of_another_type_is_a_problem() {
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
         }
-        let answer = Answer::of(request.send().await.unwrap()).await;
+        let answer = ApiResponse::of(request.send().await.unwrap()).await;
         answer.problem(415, "UNSUPPORTED_MEDIA_TYPE");
-        answer.blames("/header/content-type");
+        answer.invalid_field("/header/content-type");
     }
     is_unharmed(&app).await;
     for kind in ["application/json; charset=utf-8", "Application/JSON"] {
@@ -216,7 +216,7 @@ async fn a_path_with_ids_that_are_none_is_a_problem() {
         let answer = exchange(&app.address, request);
         assert_eq!(answer.status, 400, "{reason}: {answer:?}");
         answer.problem(400, "INVALID_REQUEST");
-        answer.blames(pointer);
+        answer.invalid_field(pointer);
     }
     is_unharmed(&app).await;
 }
@@ -232,14 +232,17 @@ async fn an_escaped_letter_is_that_letter() {
 #[tokio::test]
 async fn a_request_after_a_refused_one_on_the_same_connection_is_itself() {
     let app = spawn_app();
-    let mut wire = Wire::open(&app.address);
+    let mut connection = RawConnection::open(&app.address);
     let good = post(r#"{"from":"alice","to":"bob","body":"x"}"#);
-    wire.write(post("{}"));
-    wire.answer().unwrap().problem(400, "INVALID_REQUEST");
-    wire.write("GET /messages HTTP/1.1\r\nhost: x\r\n\r\n");
-    wire.answer().unwrap().problem(405, "METHOD_NOT_ALLOWED");
-    wire.write(good);
-    assert_eq!(wire.answer().unwrap().status, 201);
+    connection.write(post("{}"));
+    connection.answer().unwrap().problem(400, "INVALID_REQUEST");
+    connection.write("GET /messages HTTP/1.1\r\nhost: x\r\n\r\n");
+    connection
+        .answer()
+        .unwrap()
+        .problem(405, "METHOD_NOT_ALLOWED");
+    connection.write(good);
+    assert_eq!(connection.answer().unwrap().status, 201);
 }
 
 #[tokio::test]

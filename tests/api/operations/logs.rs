@@ -8,12 +8,12 @@ use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::access::{SECRET, SERVICE_KEY, token};
-use crate::harness::answer::Answer;
-use crate::harness::binary::Binary;
-use crate::harness::key_source::KeySource;
-use crate::harness::redis_server::RedisServer;
-use crate::harness::signing::{Signer, claims, in_seconds};
+use crate::harness::auth::jwks_server::JwksServer;
+use crate::harness::auth::secured_app::{SECRET, SERVICE_KEY, token};
+use crate::harness::auth::signing::{Signer, claims, in_seconds};
+use crate::harness::cli::service_process::ServiceProcess;
+use crate::harness::http::response::ApiResponse;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{client, eventually, keys};
 
 /// Stands in everything people write, and in the passwords.
@@ -21,7 +21,7 @@ const MARK: &str = "hunter2";
 
 /// A service whose log is kept, and everything it was asked with.
 struct Watched {
-    service: Binary,
+    service: ServiceProcess,
     log: PathBuf,
     shown: Vec<String>,
     _dir: TempDir,
@@ -32,7 +32,7 @@ impl Watched {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
         Self {
-            service: Binary::start_logged(dir.path(), settings, &log),
+            service: ServiceProcess::start_logged(dir.path(), settings, &log),
             log,
             shown: Vec::new(),
             _dir: dir,
@@ -51,7 +51,7 @@ impl Watched {
     async fn ask(&mut self, credential: &str, request: RequestBuilder) -> u16 {
         self.shown.push(credential.to_owned());
         let answer = request.bearer_auth(credential).send().await.unwrap();
-        Answer::of(answer).await.status
+        ApiResponse::of(answer).await.status
     }
 
     /// Posts as a backend.
@@ -204,7 +204,7 @@ async fn no_secret_and_no_message_reaches_the_log_or_the_metrics() {
 #[tokio::test]
 async fn the_password_of_a_key_set_s_url_reaches_no_log() {
     let signer = Signer::es256();
-    let source = KeySource::start(&[signer.jwk("one")]);
+    let source = JwksServer::start(&[signer.jwk("one")]);
     let url = source
         .url
         .replace("http://", &format!("http://user:{MARK}@"))

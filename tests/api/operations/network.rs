@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::access::{SERVICE_KEY, spawn_closed_app, spawn_closed_app_with, token};
-use crate::harness::answer::Answer;
-use crate::harness::wire::Wire;
+use crate::harness::auth::secured_app::{
+    SERVICE_KEY, spawn_closed_app, spawn_closed_app_with, token,
+};
+use crate::harness::http::raw_connection::RawConnection;
+use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
 const ORIGIN: &str = "https://app.example.com";
 const PATH: &str = "/conversations/alice/bob";
 
-async fn preflight(app: &TestApp, origin: &str) -> Answer {
+async fn preflight(app: &TestApp, origin: &str) -> ApiResponse {
     let headers = [
         ("origin", origin),
         ("access-control-request-method", "POST"),
@@ -133,7 +135,7 @@ async fn metrics_with_an_address_of_their_own_are_there_without_a_key_and_nowher
         .send()
         .await
         .unwrap();
-    let metrics = Answer::of(metrics).await;
+    let metrics = ApiResponse::of(metrics).await;
     assert_eq!(metrics.status, 200);
     assert!(
         metrics
@@ -171,7 +173,10 @@ async fn docs_can_be_switched_off() {
 fn headers_that_drip_are_cut() {
     let app = spawn_closed_app();
     let begun = Instant::now();
-    let (mut silent, mut slow) = (Wire::open(&app.address), Wire::open(&app.address));
+    let (mut silent, mut slow) = (
+        RawConnection::open(&app.address),
+        RawConnection::open(&app.address),
+    );
     let mut drops = format!("GET {PATH} HTTP/1.1\r\nhost: x\r\nx-long: ").into_bytes();
     drops.resize(500, b'x');
     for drop in drops {
@@ -180,8 +185,8 @@ fn headers_that_drip_are_cut() {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    for wire in [&mut slow, &mut silent] {
-        let answer = wire.answer();
+    for connection in [&mut slow, &mut silent] {
+        let answer = connection.answer();
         assert!(answer.is_none_or(|answer| answer.status == 408));
     }
     assert!(
@@ -201,9 +206,9 @@ async fn headers_too_large_or_too_many_are_refused() {
     );
     let many = format!("{head}{}\r\n", "x: y\r\n".repeat(200));
     for request in [long, many] {
-        let mut wire = Wire::open(&app.address);
-        wire.write(request);
-        let answer = wire.answer();
+        let mut connection = RawConnection::open(&app.address);
+        connection.write(request);
+        let answer = connection.answer();
         assert!(answer.is_none_or(|a| [400, 431].contains(&a.status)));
     }
     let body = json!({"from": "alice", "to": "bob", "body": "still there"});

@@ -2,16 +2,16 @@
 
 use reqwest::Method;
 
-use crate::harness::answer::Answer;
-use crate::harness::gauges::metric;
+use crate::harness::http::response::ApiResponse;
+use crate::harness::metrics::metric;
 use crate::harness::{TestApp, spawn_app, spawn_durable_app};
 
-async fn with_request_id(app: &TestApp, id: &str) -> Answer {
+async fn with_request_id(app: &TestApp, id: &str) -> ApiResponse {
     let request = app
         .client
         .get(format!("{}/healthz", app.address))
         .header("x-request-id", id);
-    Answer::of(request.send().await.unwrap()).await
+    ApiResponse::of(request.send().await.unwrap()).await
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_problem_carries_the_id_that_the_request_brought() {
         .client
         .get(format!("{}/nowhere", app.address))
         .header("x-request-id", "req-42");
-    let answer = Answer::of(request.send().await.unwrap()).await;
+    let answer = ApiResponse::of(request.send().await.unwrap()).await;
     assert_eq!(answer.problem(404, "NOT_FOUND")["request_id"], "req-42");
 }
 

@@ -10,23 +10,25 @@ use redis::cmd;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::answer::Answer;
-use crate::harness::binary::{Binary, command, output};
-use crate::harness::redis_server::{RedisServer, pid_of, runs, signal_pid};
-use crate::harness::wire::Wire;
+use crate::harness::cli::service_process::{ServiceProcess, command, output};
+use crate::harness::http::raw_connection::RawConnection;
+use crate::harness::http::response::ApiResponse;
+use crate::harness::store::redis_server::{RedisServer, pid_of, runs, signal_pid};
 use crate::harness::{client, eventually, refusal_to_start};
 
-async fn send(service: &Binary, body: &str) -> Value {
+async fn send(service: &ServiceProcess, body: &str) -> Value {
     let message = json!({"from": "alice", "to": "bob", "body": body});
     let request = client()
         .post(format!("{}/messages", service.address))
         .json(&message);
-    Answer::of(request.send().await.unwrap()).await.json(201)
+    ApiResponse::of(request.send().await.unwrap())
+        .await
+        .json(201)
 }
 
-async fn peek(service: &Binary) -> Value {
+async fn peek(service: &ServiceProcess) -> Value {
     let url = format!("{}/conversations/bob/alice?peek=true", service.address);
-    Answer::of(client().get(url).send().await.unwrap())
+    ApiResponse::of(client().get(url).send().await.unwrap())
         .await
         .json(200)
 }
@@ -56,7 +58,7 @@ async fn an_interrupt_stops_both_and_the_next_start_finds_the_messages() {
         .iter()
         .enumerate()
     {
-        let mut service = Binary::start(dir.path());
+        let mut service = ServiceProcess::start(dir.path());
         let redis = pid_of(&redis_url(dir.path()));
         assert_eq!(peek(&service).await["unread_count"], round);
         send(&service, "hi").await;
@@ -64,7 +66,7 @@ async fn an_interrupt_stops_both_and_the_next_start_finds_the_messages() {
             Some(signal) => service.signal(*signal),
             None => service.interrupt_group(),
         }
-        assert!(service.ended(Duration::from_secs(5)).success());
+        assert!(service.wait_for_exit(Duration::from_secs(5)).success());
         assert!(!runs(redis), "Redis is stopped with it");
     }
 }
@@ -72,13 +74,16 @@ async fn an_interrupt_stops_both_and_the_next_start_finds_the_messages() {
 #[test]
 fn connections_that_idle_do_not_hold_up_the_end() {
     let dir = tempfile::tempdir().unwrap();
-    let mut service = Binary::start(dir.path());
-    let mut wires = [Wire::open(&service.address), Wire::open(&service.address)];
-    wires[0].write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
-    assert_eq!(wires[0].answer().unwrap().status, 200);
+    let mut service = ServiceProcess::start(dir.path());
+    let mut connections = [
+        RawConnection::open(&service.address),
+        RawConnection::open(&service.address),
+    ];
+    connections[0].write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert_eq!(connections[0].answer().unwrap().status, 200);
     let begun = Instant::now();
     service.signal(Signal::INT);
-    assert!(service.ended(Duration::from_secs(20)).success());
+    assert!(service.wait_for_exit(Duration::from_secs(20)).success());
     assert!(
         begun.elapsed() < Duration::from_secs(3),
         "{:?}",
@@ -90,12 +95,12 @@ fn connections_that_idle_do_not_hold_up_the_end() {
 async fn a_killed_service_leaves_no_redis_and_the_next_start_finds_the_messages() {
     let dir = tempfile::tempdir().unwrap();
     for round in 0..3 {
-        let mut service = Binary::start(dir.path());
+        let mut service = ServiceProcess::start(dir.path());
         let redis = pid_of(&redis_url(dir.path()));
         assert_eq!(peek(&service).await["unread_count"], round);
         send(&service, "hi").await;
         service.signal(Signal::KILL);
-        service.ended(Duration::from_secs(5));
+        service.wait_for_exit(Duration::from_secs(5));
         // The next start does not wait for it; the last one is looked after here.
         if round == 2 {
             eventually("no orphan is left", Duration::from_secs(5), async || {
@@ -109,7 +114,7 @@ async fn a_killed_service_leaves_no_redis_and_the_next_start_finds_the_messages(
 #[tokio::test]
 async fn a_private_redis_that_dies_again_and_again_ends_the_service() {
     let dir = tempfile::tempdir().unwrap();
-    let mut service = Binary::start(dir.path());
+    let mut service = ServiceProcess::start(dir.path());
     send(&service, "hi").await;
     let begun = Instant::now();
     let url = redis_url(dir.path());
@@ -123,22 +128,26 @@ async fn a_private_redis_that_dies_again_and_again_ends_the_service() {
         eventually("it is started again", Duration::from_secs(5), there).await;
         signal_pid(pid_of(&url), Signal::KILL);
     }
-    assert!(!service.ended(Duration::from_secs(20)).success());
+    assert!(!service.wait_for_exit(Duration::from_secs(20)).success());
     assert!(begun.elapsed() < Duration::from_secs(25));
-    assert_eq!(peek(&Binary::start(dir.path())).await["unread_count"], 1);
+    assert_eq!(
+        peek(&ServiceProcess::start(dir.path())).await["unread_count"],
+        1
+    );
 }
 
 #[test]
 fn a_second_service_on_the_same_folder_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let first = Binary::start(dir.path());
+    let first = ServiceProcess::start(dir.path());
     let said = refusal(&[("DUOLOGUE_DATA_DIR", dir.path().to_str().unwrap())]);
     assert!(
         said.contains("used by another Duologue (DUOLOGUE_DATA_DIR)"),
         "{said}"
     );
     let url = redis_url(dir.path());
-    let alive = cmd("PING").query::<String>(&mut crate::harness::redis_server::connect(&url));
+    let alive =
+        cmd("PING").query::<String>(&mut crate::harness::store::redis_server::connect(&url));
     assert_eq!(alive.unwrap(), "PONG", "the first one is left alone");
     drop(first);
 }
@@ -148,11 +157,11 @@ async fn a_folder_with_a_very_long_path_works() {
     let dir = tempfile::tempdir().unwrap();
     let long = dir.path().join("x".repeat(120)).join("y".repeat(120));
     for round in 0..2 {
-        let mut service = Binary::start(&long);
+        let mut service = ServiceProcess::start(&long);
         assert_eq!(peek(&service).await["unread_count"], round);
         send(&service, "hi").await;
         service.signal(Signal::INT);
-        assert!(service.ended(Duration::from_secs(5)).success());
+        assert!(service.wait_for_exit(Duration::from_secs(5)).success());
     }
     assert!(
         long.join("appendonlydir").is_dir(),
@@ -165,7 +174,7 @@ fn the_folder_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let _service = Binary::start(&data);
+    let _service = ServiceProcess::start(&data);
     for entry in std::fs::read_dir(&data).unwrap() {
         let (path, mode) = entry
             .map(|e| (e.path(), e.metadata().unwrap().permissions().mode()))

@@ -12,22 +12,22 @@ use duologue::store::Store;
 use redis::cmd;
 use reqwest::{Certificate, Client};
 
-use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with};
-use crate::harness::authority::Authority;
-use crate::harness::door::Door;
-use crate::harness::redis_server::RedisServer;
-use crate::harness::talker::Talker;
+use crate::harness::auth::certificate_authority::CertificateAuthority;
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with};
+use crate::harness::cli::chat_process::ChatProcess;
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, client_builder, eventually, keys, refusal_to_start, spawn_app_with};
 
 /// A client that trusts these authorities and no other.
-fn trusting(authorities: &[&Authority]) -> Client {
+fn trusting(authorities: &[&CertificateAuthority]) -> Client {
     let roots = authorities
         .iter()
         .map(|authority| Certificate::from_pem(authority.pem().as_bytes()).unwrap());
     client_builder().tls_certs_only(roots).build().unwrap()
 }
 
-fn serve(authority: &Authority) -> TestApp {
+fn serve(authority: &CertificateAuthority) -> TestApp {
     authority.sign("server", "127.0.0.1");
     let (cert, key) = (authority.path("server.pem"), authority.path("server.key"));
     spawn_closed_app_with(&["--tls-cert", &cert, "--tls-key", &key])
@@ -44,7 +44,7 @@ async fn is_served(client: &Client, app: &TestApp) -> bool {
 
 #[tokio::test]
 async fn https_is_served_with_the_certificate_given_and_nothing_without() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (CertificateAuthority::new(), CertificateAuthority::new());
     let app = serve(&authority);
     let client = trusting(&[&authority]);
     assert!(is_served(&client, &app).await);
@@ -58,28 +58,28 @@ async fn https_is_served_with_the_certificate_given_and_nothing_without() {
 
 #[tokio::test]
 async fn devices_connect_over_tls() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     let app = serve(&authority);
-    let door = Door::of(&app.address).client(trusting(&[&authority]));
-    let door = door.bearer(SERVICE_KEY);
-    let mut alice = door.clone().user("alice").connect(None).await;
-    let mut bob = door.user("bob").connect(None).await;
+    let options = ConnectOptions::of(&app.address).client(trusting(&[&authority]));
+    let options = options.bearer(SERVICE_KEY);
+    let mut alice = options.clone().user("alice").connect(None).await;
+    let mut bob = options.user("bob").connect(None).await;
     let sent = alice.send("bob", "hi").await;
     assert_eq!(bob.next().await["message"], sent);
     // The program does so too, and trusts whom the machine trusts.
     let (trusted, known) = (authority.path("ca.pem"), ("DUOLOGUE_TOKEN", SERVICE_KEY));
     let trusting = [("SSL_CERT_FILE", &*trusted), known];
-    let mut carol = Talker::start_with(&app.address, "carol", "bob", &trusting);
-    carol.types("hello");
-    carol.shows("carol: hello");
-    let mut stranger = Talker::start_with(&app.address, "carol", "bob", &[known]);
-    assert_eq!(stranger.ended().code(), Some(1));
-    assert_eq!(stranger.said(), [] as [&str; 0]);
+    let mut carol = ChatProcess::start_with(&app.address, "carol", "bob", &trusting);
+    carol.type_line("hello");
+    carol.wait_for_line("carol: hello");
+    let mut stranger = ChatProcess::start_with(&app.address, "carol", "bob", &[known]);
+    assert_eq!(stranger.wait_for_exit().code(), Some(1));
+    assert_eq!(stranger.messages(), [] as [&str; 0]);
 }
 
 #[tokio::test]
 async fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_is_not() {
-    let (old, new) = (Authority::new(), Authority::new());
+    let (old, new) = (CertificateAuthority::new(), CertificateAuthority::new());
     let app = serve(&old);
     new.sign("server", "127.0.0.1");
     let (knows_old, knows_new) = (trusting(&[&old]), trusting(&[&new]));
@@ -88,8 +88,8 @@ async fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_is_not()
     tokio::time::sleep(Duration::from_millis(2200)).await;
     assert!(is_served(&knows_old, &app).await);
     std::fs::copy(new.file("server.key"), old.file("server.key")).unwrap();
-    let patience = Duration::from_secs(10);
-    eventually("the new one is served", patience, async || {
+    let within = Duration::from_secs(10);
+    eventually("the new one is served", within, async || {
         is_served(&knows_new, &app).await
     })
     .await;
@@ -99,7 +99,7 @@ async fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_is_not()
 
 #[test]
 fn a_certificate_and_a_key_that_do_not_fit_are_refused_at_start() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     authority.sign("one", "127.0.0.1");
     authority.sign("other", "127.0.0.1");
     let cases = [
@@ -117,7 +117,7 @@ fn a_certificate_and_a_key_that_do_not_fit_are_refused_at_start() {
 }
 
 /// A Redis that speaks TLS only to those who show a certificate of its authority.
-fn redis_of(authority: &Authority) -> (RedisServer, u16) {
+fn redis_of(authority: &CertificateAuthority) -> (RedisServer, u16) {
     authority.sign("redis", "localhost");
     authority.sign("client", "duologue");
     // Redis takes no port 0, so it is given one that was free a moment ago.
@@ -141,7 +141,7 @@ fn redis_of(authority: &Authority) -> (RedisServer, u16) {
 
 #[tokio::test]
 async fn a_redis_behind_tls_takes_those_with_the_right_certificate() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     let (redis, port) = redis_of(&authority);
     let url = format!("rediss://localhost:{port}");
     let (ca, cert, key) = (
@@ -164,7 +164,7 @@ async fn a_redis_behind_tls_takes_those_with_the_right_certificate() {
 
 #[tokio::test]
 async fn a_redis_whose_certificate_is_not_trusted_is_not_used() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (CertificateAuthority::new(), CertificateAuthority::new());
     let (_redis, port) = redis_of(&authority);
     let url = format!("rediss://localhost:{port}");
     let elsewhere = format!("rediss://127.0.0.1:{port}");

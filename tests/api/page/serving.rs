@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::access::{spawn_closed_app, token};
-use crate::harness::browser::Browser;
-use crate::harness::window::{SEQS, Window};
+use crate::harness::auth::secured_app::{spawn_closed_app, token};
+use crate::harness::page::browser::Browser;
+use crate::harness::page::window::{SEQS, Window};
 use crate::harness::{spawn_app, spawn_app_with};
 use crate::meta::architecture::files;
 
@@ -75,31 +75,31 @@ async fn a_token_opens_the_page_too_and_stays_out_of_addresses() {
     };
     let app = spawn_closed_app();
     let window = browser.open(&app.address);
-    window.clicks("#who");
-    window.types("a token that is none");
-    window.presses("Enter");
-    window.sees("document.querySelector('#refusal').textContent");
+    window.click("#who");
+    window.type_text("a token that is none");
+    window.press_key("Enter");
+    window.wait_until("document.querySelector('#refusal').textContent");
     window.value("document.querySelector('#who').value = ''");
     let token = token("alice");
-    window.enters(&token);
-    window.reads("#me", "alice");
-    window.begins("bob");
-    window.says("It is really me");
-    window.shows("[data-key='1'] .tick.sent");
-    window.acts(1, "edit");
-    window.types("!");
-    window.presses("Enter");
-    window.reads("[data-key='1']", "It is really me!");
+    window.sign_in(&token);
+    window.wait_for_text("#me", "alice");
+    window.open_conversation("bob");
+    window.send("It is really me");
+    window.wait_visible("[data-key='1'] .tick.sent");
+    window.choose_action(1, "edit");
+    window.type_text("!");
+    window.press_key("Enter");
+    window.wait_for_text("[data-key='1']", "It is really me!");
     let addresses = "[location.href, ...performance.getEntriesByType('resource').map(e => e.name)]";
     let addresses = window.value(addresses).to_string();
     assert!(!addresses.contains(&token), "{addresses}");
-    window.clicks("#leave");
-    window.shows("#door");
+    window.click("#leave");
+    window.wait_visible("#door");
     assert_eq!(
         window.value("sessionStorage.length + localStorage.length"),
         0
     );
-    assert_eq!(browser.complaints(), [""; 0]);
+    assert_eq!(browser.errors(), [""; 0]);
 }
 
 #[tokio::test]
@@ -115,31 +115,31 @@ async fn the_page_fits_a_phone_and_has_a_name_for_everything() {
     let window = browser.open(&app.address);
     window.resize(360, 640);
     is_accessible(&window, "the door");
-    window.enters("alice");
-    window.reads(".row", "70");
+    window.sign_in("alice");
+    window.wait_for_text(".row", "70");
     is_accessible(&window, "the inbox");
-    window.shows_no("#talk");
+    window.wait_hidden("#talk");
     // By keyboard: from the field through the button to the first conversation.
-    window.clicks("#whom");
-    window.presses("Tab");
-    window.presses("Tab");
-    window.presses("Enter");
-    window.shows("#talk");
-    window.shows_no("#inbox");
-    window.sees(&format!("{SEQS}.length === 50"));
+    window.click("#whom");
+    window.press_key("Tab");
+    window.press_key("Tab");
+    window.press_key("Enter");
+    window.wait_visible("#talk");
+    window.wait_hidden("#inbox");
+    window.wait_until(&format!("{SEQS}.length === 50"));
     is_accessible(&window, "the conversation");
-    window.clicks("#older");
-    window.sees(&format!("{SEQS}.length === 71"));
-    window.shows_no("#older");
-    window.clicks("[data-key='71'] .menu");
-    window.sees("document.activeElement.closest('#actions')");
+    window.click("#older");
+    window.wait_until(&format!("{SEQS}.length === 71"));
+    window.wait_hidden("#older");
+    window.click("[data-key='71'] .menu");
+    window.wait_until("document.activeElement.closest('#actions')");
     is_accessible(&window, "the menu");
-    window.presses("Escape");
-    window.sees("document.activeElement.matches('[data-key=\"71\"] .menu')");
-    window.clicks("#back");
-    window.shows("#inbox");
-    window.shows_no(".badge");
-    assert_eq!(browser.complaints(), [""; 0]);
+    window.press_key("Escape");
+    window.wait_until("document.activeElement.matches('[data-key=\"71\"] .menu')");
+    window.click("#back");
+    window.wait_visible("#inbox");
+    window.wait_hidden(".badge");
+    assert_eq!(browser.errors(), [""; 0]);
 }
 
 /// Whatever can be used or looked at has a name, and nothing is wider than the window.

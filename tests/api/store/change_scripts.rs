@@ -3,9 +3,9 @@
 
 use redis::{Commands, Connection, RedisResult, Value};
 
-use crate::harness::lua::{Conversation, keys_of_user, source};
-use crate::harness::redis_server::RedisServer;
-use crate::harness::{keys, lua};
+use crate::harness::store::lua::{Conversation, keys_of_user, source};
+use crate::harness::store::redis_server::RedisServer;
+use crate::harness::{keys, store::lua};
 use crate::store::scripts::{change, contents, read, refused_with, send, set_full};
 
 const TIME: &str = "2026-01-31T12:02:00.000Z";

@@ -7,8 +7,8 @@ use duologue::model::{IdempotencyKey, Pair, UserId};
 use duologue::store::{Keys, PARTITIONS};
 
 use crate::harness::keys;
-use crate::harness::lua::keys_of_user;
-use crate::harness::redis_server::RedisServer;
+use crate::harness::store::lua::keys_of_user;
+use crate::harness::store::redis_server::RedisServer;
 
 const SLOTS: u16 = 16384;
 

@@ -3,15 +3,15 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::access::{SERVICE_KEY, spawn_closed_app_with};
-use crate::harness::answer::Answer;
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with};
+use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, spawn_app};
 
 /// Asks as a backend.
-async fn ask(app: &TestApp, method: Method, path: &str, body: &Value) -> Answer {
+async fn ask(app: &TestApp, method: Method, path: &str, body: &Value) -> ApiResponse {
     let request = app.client.request(method, format!("{}{path}", app.address));
     let request = request.bearer_auth(SERVICE_KEY).json(body);
-    Answer::of(request.send().await.unwrap()).await
+    ApiResponse::of(request.send().await.unwrap()).await
 }
 
 /// Every operation on the conversation of alice and bob, and whether it works on a full Redis.

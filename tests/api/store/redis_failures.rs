@@ -9,8 +9,8 @@ use redis::cmd;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::answer::Answer;
-use crate::harness::redis_server::{RedisServer, pid_of, signal_pid};
+use crate::harness::http::response::ApiResponse;
+use crate::harness::store::redis_server::{RedisServer, pid_of, signal_pid};
 use crate::harness::{
     TestApp, client, eventually, seqs, spawn_app, spawn_app_on, spawn_durable_app,
 };
@@ -20,7 +20,7 @@ const PROMISED: Duration = Duration::from_millis(2500);
 const SENDERS: usize = 8;
 
 /// What became of each message that was sent under load, by its body.
-type Log = HashMap<String, Answer>;
+type Log = HashMap<String, ApiResponse>;
 
 /// Sends from many clients at once until it is told to stop.
 struct Load {
@@ -59,7 +59,7 @@ async fn send_until(stop: Arc<AtomicBool>, address: String, sender: usize) -> Lo
             .json(&message)
             .send()
             .await;
-        let answer = Answer::of(sent.unwrap()).await;
+        let answer = ApiResponse::of(sent.unwrap()).await;
         assert!(
             begun.elapsed() < PROMISED,
             "{:?} {answer:?}",

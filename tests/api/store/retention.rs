@@ -10,8 +10,8 @@ use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::events::Listener;
-use crate::harness::lua::Conversation;
+use crate::harness::live::pubsub_listener::PubSubListener;
+use crate::harness::store::lua::Conversation;
 use crate::harness::{TestApp, keys, seqs, spawn_app, spawn_app_with};
 
 fn spawn(settings: &[&str]) -> TestApp {
@@ -158,10 +158,10 @@ async fn messages_go_after_their_days_with_whatever_changes_next() {
 async fn what_one_does_for_oneself_tells_the_other_of_messages_that_went_with_it() {
     let app = spawn(&["--history-days", "30"]);
     send_at(&app, "alice", "bob", LONG_AGO, 2);
-    let mut bob = Listener::of(&app.redis_url, "bob");
+    let mut bob = PubSubListener::of(&app.redis_url, "bob");
     app.flag(Method::PUT, "alice", "bob", "mute").await;
     assert_eq!(stored(&app), 0);
-    let events = bob.heard();
+    let events = bob.drain_events();
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0]["total_unread_count"], 0);
     assert_eq!(app.badge("bob").await, [0, 0]);

@@ -3,8 +3,8 @@
 use redis::{Commands, Connection, RedisError, RedisResult, Value, cmd};
 
 use crate::harness::keys;
-use crate::harness::lua::{Conversation, draft, source};
-use crate::harness::redis_server::RedisServer;
+use crate::harness::store::lua::{Conversation, draft, source};
+use crate::harness::store::redis_server::RedisServer;
 
 /// A script that is called as it stands, by its name, with keys and arguments.
 fn call<T: redis::FromRedisValue>(

@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::answer::Answer;
+use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, message_path, spawn_app};
 use steps::{Deed, Page, Step, stories};
 use truth::{Truth, Who};
@@ -183,7 +183,7 @@ impl Story<'_> {
         &mut self,
         who: Who,
         seq: u64,
-        answer: &Answer,
+        answer: &ApiResponse,
         by_author: bool,
         standing: bool,
     ) -> Option<&mut Value> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::browser::{Browser, PATIENCE};
+use crate::harness::page::browser::{Browser, TIMEOUT};
 
 /// The text of the messages that are shown, oldest first.
 pub const TEXTS: &str =
@@ -31,7 +31,7 @@ impl<'a> Window<'a> {
         window.call("Emulation.setFocusEmulationEnabled", &enabled);
         window.resize(1100, 760);
         window.call("Page.navigate", &json!({"url": url}));
-        window.sees("location.href !== 'about:blank' && document.readyState === 'complete'");
+        window.wait_until("location.href !== 'about:blank' && document.readyState === 'complete'");
         window
     }
 
@@ -47,7 +47,7 @@ impl<'a> Window<'a> {
     }
 
     /// Takes the network away, or gives it back.
-    pub fn has_network(&self, is_there: bool) {
+    pub fn set_network(&self, is_there: bool) {
         self.call("Network.enable", &json!({}));
         let any = json!({"offline": !is_there, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
         self.call("Network.emulateNetworkConditions", &any);
@@ -65,8 +65,8 @@ impl<'a> Window<'a> {
 
     /// Waits until an expression holds.
     #[track_caller]
-    pub fn sees(&self, expression: &str) {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn wait_until(&self, expression: &str) {
+        let deadline = Instant::now() + TIMEOUT;
         while self.value(&format!("Boolean({expression})")) != true {
             let seen = || self.value("document.body.innerText");
             assert!(
@@ -80,9 +80,9 @@ impl<'a> Window<'a> {
 
     /// Clicks where an element is, once it is there.
     #[track_caller]
-    pub fn clicks(&self, selector: &str) {
+    pub fn click(&self, selector: &str) {
         let element = format!("document.querySelector({})", json!(selector));
-        self.sees(&format!("{element}?.checkVisibility()"));
+        self.wait_until(&format!("{element}?.checkVisibility()"));
         self.value(&format!("{element}.scrollIntoView({{block: 'nearest'}})"));
         let middle = format!(
             "(({{left, top, width, height}}) => [left + width / 2, top + height / 2])({element}.getBoundingClientRect())"
@@ -96,12 +96,12 @@ impl<'a> Window<'a> {
     }
 
     /// Types where the focus is.
-    pub fn types(&self, text: &str) {
+    pub fn type_text(&self, text: &str) {
         self.call("Input.insertText", &json!({"text": text}));
     }
 
     /// Presses a key: `Enter`, `Escape`, `Tab`.
-    pub fn presses(&self, key: &str) {
+    pub fn press_key(&self, key: &str) {
         let (code, text) = match key {
             "Enter" => (13, "\r"),
             "Escape" => (27, ""),
@@ -122,60 +122,60 @@ impl<'a> Window<'a> {
 /// The messenger in it.
 impl Window<'_> {
     #[track_caller]
-    pub fn enters(&self, who: &str) {
-        self.clicks("#who");
-        self.types(who);
-        self.presses("Enter");
-        self.is_connected();
+    pub fn sign_in(&self, who: &str) {
+        self.click("#who");
+        self.type_text(who);
+        self.press_key("Enter");
+        self.wait_connected();
     }
 
     #[track_caller]
-    pub fn is_connected(&self) {
-        self.sees("document.querySelector('#messenger').dataset.connected === 'true'");
+    pub fn wait_connected(&self) {
+        self.wait_until("document.querySelector('#messenger').dataset.connected === 'true'");
     }
 
     #[track_caller]
-    pub fn begins(&self, peer: &str) {
-        self.clicks("#whom");
-        self.types(peer);
-        self.presses("Enter");
-        self.reads("#peer", peer);
+    pub fn open_conversation(&self, peer: &str) {
+        self.click("#whom");
+        self.type_text(peer);
+        self.press_key("Enter");
+        self.wait_for_text("#peer", peer);
     }
 
     #[track_caller]
-    pub fn says(&self, text: &str) {
-        self.clicks("#text");
-        self.types(text);
-        self.presses("Enter");
+    pub fn send(&self, text: &str) {
+        self.click("#text");
+        self.type_text(text);
+        self.press_key("Enter");
     }
 
     /// Chooses an action for a message.
     #[track_caller]
-    pub fn acts(&self, seq: u64, action: &str) {
-        self.clicks(&format!("[data-key='{seq}'] .menu"));
-        self.clicks(&format!("#actions [data-do='{action}']"));
+    pub fn choose_action(&self, seq: u64, action: &str) {
+        self.click(&format!("[data-key='{seq}'] .menu"));
+        self.click(&format!("#actions [data-do='{action}']"));
     }
 
     /// Waits until an element shows a text.
     #[track_caller]
-    pub fn reads(&self, selector: &str, text: &str) {
+    pub fn wait_for_text(&self, selector: &str, text: &str) {
         let (selector, text) = (json!(selector), json!(text));
-        self.sees(&format!(
+        self.wait_until(&format!(
             "document.querySelector({selector})?.textContent.includes({text})"
         ));
     }
 
     #[track_caller]
-    pub fn shows(&self, selector: &str) {
-        self.sees(&format!(
+    pub fn wait_visible(&self, selector: &str) {
+        self.wait_until(&format!(
             "document.querySelector({})?.checkVisibility()",
             json!(selector)
         ));
     }
 
     #[track_caller]
-    pub fn shows_no(&self, selector: &str) {
-        self.sees(&format!(
+    pub fn wait_hidden(&self, selector: &str) {
+        self.wait_until(&format!(
             "!document.querySelector({})?.checkVisibility()",
             json!(selector)
         ));

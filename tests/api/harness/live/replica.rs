@@ -9,37 +9,37 @@ use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::answer::Answer;
-use super::door::Door;
-use super::live::{Device, Heard};
-use super::state::{PATIENCE, Reader, State, row, text, totals};
+use crate::harness::http::response::ApiResponse;
+use crate::harness::live::client_state::{ClientState, StateReader, TIMEOUT, row, text, totals};
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::{Device, Received};
 
 /// A client of one user.
-pub struct Mirror {
+pub struct Replica {
     pub user: String,
     /// Behind the last event that was processed.
     pub cursor: String,
-    pub state: State,
+    pub state: ClientState,
     /// How many events of each type were processed.
-    pub told: BTreeMap<String, usize>,
+    pub event_counts: BTreeMap<String, usize>,
     /// How many events came that had come before.
     pub repeated: usize,
     /// How its connections ended, by code.
-    pub ends: BTreeMap<u16, usize>,
+    pub close_counts: BTreeMap<u16, usize>,
     /// Where it listens; none while it is away.
     pub device: Option<Device>,
-    door: Door,
+    options: ConnectOptions,
     /// The cursors of the events that were processed.
     processed: BTreeSet<String>,
 }
 
-impl Mirror {
+impl Replica {
     /// Connects, then reads everything.
-    pub async fn open(door: Door, user: &str) -> Self {
-        let door = door.user(user);
-        let deadline = Instant::now() + PATIENCE;
+    pub async fn open(options: ConnectOptions, user: &str) -> Self {
+        let options = options.user(user);
+        let deadline = Instant::now() + TIMEOUT;
         let device = loop {
-            match door.knock(None).await {
+            match options.try_connect(None).await {
                 Ok(Ok(device)) => break device,
                 // A busy machine was too slow to ask.
                 Err(error) => assert!(Instant::now() < deadline, "{error}"),
@@ -47,60 +47,60 @@ impl Mirror {
             }
             sleep(Duration::from_millis(50)).await;
         };
-        let mut mirror = Self {
+        let mut replica = Self {
             user: user.to_owned(),
             cursor: text(&device.hello, "cursor"),
-            state: State::default(),
-            told: BTreeMap::new(),
+            state: ClientState::default(),
+            event_counts: BTreeMap::new(),
             repeated: 0,
-            ends: BTreeMap::new(),
+            close_counts: BTreeMap::new(),
             device: Some(device),
-            door,
+            options,
             processed: BTreeSet::new(),
         };
-        mirror.state = mirror.reader().all().await;
-        mirror
+        replica.state = replica.reader().all().await;
+        replica
     }
 
     /// Goes away without a word.
-    pub fn leave(&mut self) {
+    pub fn disconnect(&mut self) {
         self.device = None;
     }
 
     /// Goes to another process when it connects next, and asks there from now on.
-    pub fn move_to(&mut self, address: &str) {
-        self.door = self.door.clone().moved(address);
+    pub fn switch_to(&mut self, address: &str) {
+        self.options = self.options.clone().at(address);
     }
 
     /// Listens for this long, and comes back with the cursor as often as it is let go.
-    pub async fn follow(&mut self, patience: Duration) {
-        let deadline = Instant::now() + patience;
+    pub async fn follow(&mut self, within: Duration) {
+        let deadline = Instant::now() + within;
         while Instant::now() < deadline {
             let left = deadline.duration_since(Instant::now());
             let Some(device) = &mut self.device else {
-                self.come_back().await;
+                self.reconnect().await;
                 continue;
             };
-            match device.hear(left).await {
-                Heard::Frame(event) => self.process(&event).await,
-                Heard::Closed(code, _) => {
-                    *self.ends.entry(code).or_default() += 1;
-                    self.leave();
+            match device.receive(left).await {
+                Received::Frame(event) => self.process(&event).await,
+                Received::Closed(code, _) => {
+                    *self.close_counts.entry(code).or_default() += 1;
+                    self.disconnect();
                 }
-                Heard::Nothing => (),
+                Received::Nothing => (),
             }
         }
     }
 
     /// Listens until the stream holds nothing more.
     pub async fn catch_up(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             self.follow(Duration::from_millis(100)).await;
             let query = [("after", &*self.cursor), ("limit", "1")];
             let rest = self
                 .reader()
-                .ask(|| self.door.live("/events", &query))
+                .ask(|| self.options.request("/events", &query))
                 .await;
             if rest["events"] == json!([]) && self.device.is_some() {
                 return;
@@ -110,31 +110,31 @@ impl Mirror {
     }
 
     /// Says something until it is acknowledged, and comes back as often as it takes.
-    pub async fn insist(&mut self, frame: &Value) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+    pub async fn send_until_acked(&mut self, frame: &Value) -> Value {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             assert!(Instant::now() < deadline, "{}: {frame}", self.user);
             let Some(device) = &mut self.device else {
-                self.come_back().await;
+                self.reconnect().await;
                 continue;
             };
-            match device.try_ask(frame).await {
+            match device.try_request(frame).await {
                 Some(answer) if answer["type"] == "ack" => return answer,
                 Some(refused) => {
                     assert_eq!(refused["problem"]["status"], 503, "{frame}: {refused}");
                     sleep(Duration::from_millis(100)).await;
                 }
-                None => self.leave(),
+                None => self.disconnect(),
             }
         }
     }
 
     /// Listens while something else is done.
-    pub async fn follow_while<T>(mirrors: &mut [Self], other: impl Future<Output = T>) -> T {
+    pub async fn follow_while<T>(replicas: &mut [Self], other: impl Future<Output = T>) -> T {
         let done = Cell::new(false);
-        let following = mirrors.iter_mut().map(|mirror| async {
+        let following = replicas.iter_mut().map(|replica| async {
             while !done.get() {
-                mirror.follow(Duration::from_millis(100)).await;
+                replica.follow(Duration::from_millis(100)).await;
             }
         });
         let other = async {
@@ -146,10 +146,10 @@ impl Mirror {
     }
 
     /// Connects with the cursor; after a short pause, if that was of no avail.
-    async fn come_back(&mut self) {
-        match self.door.knock(Some(&self.cursor)).await {
+    async fn reconnect(&mut self) {
+        match self.options.try_connect(Some(&self.cursor)).await {
             Ok(Ok(device)) => self.device = Some(device),
-            Ok(Err(Answer {
+            Ok(Err(ApiResponse {
                 status: 429 | 503, ..
             }))
             | Err(_) => sleep(Duration::from_millis(50)).await,
@@ -165,7 +165,7 @@ impl Mirror {
             self.repeated += 1;
             return;
         }
-        *self.told.entry(kind.clone()).or_default() += 1;
+        *self.event_counts.entry(kind.clone()).or_default() += 1;
         match &*kind {
             "typing" | "presence.changed" => (),
             "reset" => {
@@ -216,14 +216,14 @@ impl Mirror {
     }
 
     /// Compares what it holds with what the service answers.
-    pub async fn assert_equals_truth(&self) {
+    pub async fn assert_matches_service(&self) {
         let truth = self.reader().all().await;
         self.state.assert_equals(&truth, &self.user);
     }
 
-    fn reader(&self) -> Reader<'_> {
-        Reader {
-            door: &self.door,
+    fn reader(&self) -> StateReader<'_> {
+        StateReader {
+            options: &self.options,
             user: &self.user,
         }
     }

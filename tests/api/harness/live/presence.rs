@@ -6,11 +6,11 @@ use duologue::store::Keys;
 use redis::{Connection, cmd};
 use serde_json::{Value, json};
 
-use super::live::Device;
-use super::{TestApp, eventually};
+use crate::harness::live::device::Device;
+use crate::harness::{TestApp, eventually};
 
 /// How long the end of somebody's presence may take to be told: a grace of 3 s, and a second's turn.
-pub const GRACE: Duration = Duration::from_secs(15);
+pub const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What the service says of a user.
 pub async fn presence(app: &TestApp, user: &str) -> Value {
@@ -24,9 +24,12 @@ pub async fn is_online(app: &TestApp, user: &str) -> bool {
 }
 
 /// Waits until a user is there, or not.
-pub async fn becomes(app: &TestApp, user: &str, online: bool) {
+pub async fn wait_online(app: &TestApp, user: &str, online: bool) {
     let what = format!("{user} is online: {online}");
-    eventually(&what, GRACE, async || is_online(app, user).await == online).await;
+    eventually(&what, TIMEOUT, async || {
+        is_online(app, user).await == online
+    })
+    .await;
 }
 
 /// What is said of somebody who never was there.
@@ -42,7 +45,7 @@ pub fn age(time: &Value) -> i64 {
 }
 
 /// The next change of a peer's presence that a device hears of.
-pub async fn told(device: &mut Device) -> (String, bool) {
+pub async fn next_presence_change(device: &mut Device) -> (String, bool) {
     let is_presence = |event: &Value| event["type"] == "presence.changed";
     let event = device.events_until(is_presence).await.pop().unwrap();
     let mut members: Vec<_> = event.as_object().unwrap().keys().collect();
@@ -54,7 +57,7 @@ pub async fn told(device: &mut Device) -> (String, bool) {
 }
 
 /// Makes what processes said of a user so much older, as if they had died that long ago.
-pub fn grow_older(redis: &mut Connection, user: &str, seconds: i64) {
+pub fn age_presence(redis: &mut Connection, user: &str, seconds: i64) {
     let names = Keys::new();
     for key in [names.presence(user), names.leases(user)] {
         let mut members = cmd("ZRANGE");

@@ -4,24 +4,24 @@ use duologue::cli::chat::socket::upgrade;
 use reqwest::Client;
 use url::Url;
 
-use super::answer::Answer;
-use super::live::Device;
+use crate::harness::http::response::ApiResponse;
+use crate::harness::live::device::Device;
 
 /// How a client reaches a service, and as whom.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct ConnectOptions {
     address: String,
     client: Client,
     query: Vec<(String, String)>,
     headers: Vec<(String, String)>,
 }
 
-impl Door {
+impl ConnectOptions {
     /// The door of a service at this `http://host:port`.
     pub fn of(address: &str) -> Self {
         Self {
             address: address.to_owned(),
-            client: super::client(),
+            client: crate::harness::client(),
             query: Vec::new(),
             headers: Vec::new(),
         }
@@ -34,7 +34,7 @@ impl Door {
     }
 
     /// At another process of the same service.
-    pub fn moved(mut self, address: &str) -> Self {
+    pub fn at(mut self, address: &str) -> Self {
         address.clone_into(&mut self.address);
         self
     }
@@ -77,7 +77,7 @@ impl Door {
     }
 
     /// The same of one of the three doors: with the query, and `more`.
-    pub fn live(&self, path: &str, more: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    pub fn request(&self, path: &str, more: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let own = self.query.iter().map(|(name, value)| (&**name, &**value));
         let query: Vec<_> = own.chain(more.iter().copied()).collect();
         self.get(path, &query)
@@ -85,37 +85,37 @@ impl Door {
 
     /// Connects; the stream starts now, or behind the cursor.
     pub async fn connect(&self, cursor: Option<&str>) -> Device {
-        match self.knock(cursor).await.unwrap() {
+        match self.try_connect(cursor).await.unwrap() {
             Ok(device) => device,
             Err(answer) => panic!("not let in: {answer:?}"),
         }
     }
 
     /// Connects where it must not be let in.
-    pub async fn refusal(&self) -> Answer {
-        match self.knock(None).await.unwrap() {
+    pub async fn expect_refusal(&self) -> ApiResponse {
+        match self.try_connect(None).await.unwrap() {
             Ok(device) => panic!("let in: {}", device.hello),
             Err(answer) => answer,
         }
     }
 
     /// Connects, is refused, or reaches nobody.
-    pub async fn knock(
+    pub async fn try_connect(
         &self,
         cursor: Option<&str>,
-    ) -> Result<Result<Device, Answer>, reqwest::Error> {
+    ) -> Result<Result<Device, ApiResponse>, reqwest::Error> {
         let query: Vec<_> = cursor
             .map(|cursor| ("cursor", cursor))
             .into_iter()
             .collect();
-        let mut request = self.live("/ws", &query);
+        let mut request = self.request("/ws", &query);
         let offers = |(name, _): &(String, String)| name == "sec-websocket-protocol";
         if !self.headers.iter().any(offers) {
             request = request.header("sec-websocket-protocol", "duologue.v1");
         }
         Ok(match upgrade(request).await? {
             Ok(upgraded) => Ok(Device::greet(upgraded).await),
-            Err(response) => Err(Answer::of(response).await),
+            Err(response) => Err(ApiResponse::of(response).await),
         })
     }
 }

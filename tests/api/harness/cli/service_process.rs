@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::redis_server::signal_pid;
+use crate::harness::store::redis_server::signal_pid;
 
 /// A running `duologue`. Killed when dropped.
-pub struct Binary {
+pub struct ServiceProcess {
     pub address: String,
     child: Child,
     /// Kept, so that whatever it still prints has somewhere to go.
@@ -39,7 +39,7 @@ pub fn output(command: &mut Command) -> Output {
     child.wait_with_output().unwrap()
 }
 
-impl Binary {
+impl ServiceProcess {
     /// Starts it on a folder and waits for its banner.
     pub fn start(dir: &Path) -> Self {
         Self::start_with(dir, &[])
@@ -86,12 +86,12 @@ impl Binary {
     }
 
     /// Waits for its end.
-    pub fn ended(&mut self, patience: Duration) -> ExitStatus {
-        wait(&mut self.child, patience)
+    pub fn wait_for_exit(&mut self, within: Duration) -> ExitStatus {
+        wait(&mut self.child, within)
     }
 }
 
-impl Drop for Binary {
+impl Drop for ServiceProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -99,15 +99,15 @@ impl Drop for Binary {
 }
 
 /// Waits for the end of a process.
-pub fn wait(child: &mut Child, patience: Duration) -> ExitStatus {
-    let deadline = Instant::now() + patience;
+pub fn wait(child: &mut Child, within: Duration) -> ExitStatus {
+    let deadline = Instant::now() + within;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
         if Instant::now() > deadline {
             let _ = child.kill();
-            panic!("it did not end within {patience:?}");
+            panic!("it did not end within {within:?}");
         }
         std::thread::sleep(Duration::from_millis(10));
     }

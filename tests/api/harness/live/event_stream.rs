@@ -6,10 +6,10 @@ use reqwest::Response;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::TestApp;
-use super::answer::Answer;
-use super::door::Door;
-use super::live::{Heard, PATIENCE};
+use crate::harness::TestApp;
+use crate::harness::http::response::ApiResponse;
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::{Received, TIMEOUT};
 
 /// Longer than any test; the client's own patience is for a whole answer, and this one has no end.
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -31,20 +31,20 @@ pub struct EventStream {
 impl EventStream {
     /// A listener of a user of a service that asks for no credential.
     pub async fn open(app: &TestApp, user: &str, last_event_id: Option<&str>) -> Self {
-        let mut door = Door::of(&app.address).user(user);
+        let mut options = ConnectOptions::of(&app.address).user(user);
         if let Some(id) = last_event_id {
-            door = door.header("last-event-id", id);
+            options = options.header("last-event-id", id);
         }
-        Self::through(&door).await.expect("to be let in")
+        Self::try_open(&options).await.expect("to be let in")
     }
 
     /// The same through a door of the test's own, which may refuse.
-    pub async fn through(door: &Door) -> Result<Self, Answer> {
-        let request = door.live("/events", &[]);
+    pub async fn try_open(options: &ConnectOptions) -> Result<Self, ApiResponse> {
+        let request = options.request("/events", &[]);
         let request = request.header("accept", "text/event-stream");
         let response = request.timeout(FOREVER).send().await.unwrap();
         if response.status() != 200 {
-            return Err(Answer::of(response).await);
+            return Err(ApiResponse::of(response).await);
         }
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let mut stream = Self {
@@ -62,30 +62,30 @@ impl EventStream {
 
     /// The next event.
     pub async fn next(&mut self) -> Value {
-        match self.hear(PATIENCE).await {
-            Heard::Frame(event) => event,
+        match self.receive(TIMEOUT).await {
+            Received::Frame(event) => event,
             other => panic!("waited for an event: {other:?}"),
         }
     }
 
     /// The next event, nothing, or the end.
-    pub async fn hear(&mut self, patience: Duration) -> Heard {
+    pub async fn receive(&mut self, within: Duration) -> Received {
         let listening = async {
             loop {
                 while let Some(line) = self.line() {
                     if let Some(event) = self.understand(&line) {
-                        return Heard::Frame(event);
+                        return Received::Frame(event);
                     }
                 }
                 match self.response.chunk().await {
                     Ok(Some(chunk)) => self.rest.extend(chunk),
-                    Ok(None) => return Heard::Closed(1000, String::new()),
-                    Err(_) => return Heard::Closed(1006, String::new()),
+                    Ok(None) => return Received::Closed(1000, String::new()),
+                    Err(_) => return Received::Closed(1006, String::new()),
                 }
             }
         };
-        let heard = timeout(patience, listening).await;
-        heard.unwrap_or(Heard::Nothing)
+        let received = timeout(within, listening).await;
+        received.unwrap_or(Received::Nothing)
     }
 
     /// A whole line, without its end.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{TestApp, eventually};
+use crate::harness::{TestApp, eventually};
 
 /// The value of a series in `/metrics`; 0 if it is not there.
 pub async fn metric(app: &TestApp, series: &str) -> f64 {
@@ -14,16 +14,16 @@ pub async fn metric(app: &TestApp, series: &str) -> f64 {
 }
 
 /// Waits until so many connections listen.
-pub async fn listeners(app: &TestApp, number: u32, patience: Duration) {
+pub async fn wait_for_listeners(app: &TestApp, number: u32, within: Duration) {
     let what = format!("{number} connections listen");
     let there =
         async || (metric(app, "duologue_live_connections").await - f64::from(number)).abs() < 0.5;
-    eventually(&what, patience, there).await;
+    eventually(&what, within, there).await;
 }
 
 /// Waits until a script ran so often.
-pub async fn ran(app: &TestApp, script: &str, times: u32, patience: Duration) {
+pub async fn wait_for_script_runs(app: &TestApp, script: &str, times: u32, within: Duration) {
     let series = format!("duologue_script_duration_seconds_count{{script=\"{script}\"}}");
     let enough = async || metric(app, &series).await > f64::from(times) - 0.5;
-    eventually(&format!("{script} ran {times} times"), patience, enough).await;
+    eventually(&format!("{script} ran {times} times"), within, enough).await;
 }

@@ -8,11 +8,11 @@ use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::answer::Answer;
-use super::door::Door;
+use crate::harness::http::response::ApiResponse;
+use crate::harness::live::connect_options::ConnectOptions;
 
 /// How long a service may be away that is asked.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// What an event says of a conversation, beside its messages.
 const MEMBERS: [&str; 5] = [
     "unread_count",
@@ -26,7 +26,7 @@ const TOTALS: [&str; 2] = ["total_unread_count", "unread_conversations"];
 
 /// A user's inbox and conversations.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct State {
+pub struct ClientState {
     /// What the badge shows.
     pub totals: [u64; 2],
     /// The rows of the inbox by peer: members and the last message.
@@ -35,7 +35,7 @@ pub struct State {
     pub messages: BTreeMap<String, BTreeMap<u64, Value>>,
 }
 
-impl State {
+impl ClientState {
     /// Compares it with what is true.
     pub fn assert_equals(&self, truth: &Self, user: &str) {
         same(&format!("rows of {user}"), &self.rows, &truth.rows);
@@ -53,18 +53,18 @@ impl State {
 }
 
 /// Who reads, and where.
-pub struct Reader<'a> {
-    pub door: &'a Door,
+pub struct StateReader<'a> {
+    pub options: &'a ConnectOptions,
     pub user: &'a str,
 }
 
-impl Reader<'_> {
+impl StateReader<'_> {
     /// Everything, as the service answers it.
-    pub async fn all(&self) -> State {
+    pub async fn all(&self) -> ClientState {
         let path = format!("/users/{}/unread", self.user);
-        let mut state = State {
+        let mut state = ClientState {
             totals: totals(&self.get(&path, &[]).await),
-            ..State::default()
+            ..ClientState::default()
         };
         let path = format!("/conversations/{}", self.user);
         let mut cursor = None::<String>;
@@ -108,15 +108,15 @@ impl Reader<'_> {
     }
 
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Value {
-        self.ask(|| self.door.get(path, query)).await
+        self.ask(|| self.options.get(path, query)).await
     }
 
     /// Asks, and asks again while the service cannot answer.
     pub async fn ask(&self, request: impl Fn() -> RequestBuilder) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let why = match request().send().await {
-                Ok(response) => match Answer::of(response).await {
+                Ok(response) => match ApiResponse::of(response).await {
                     answer if answer.status == 200 => return answer.json(200),
                     answer if matches!(answer.status, 429 | 503) => answer.text,
                     answer => panic!("{answer:?}"),

@@ -11,10 +11,10 @@ use std::thread::spawn;
 
 use tempfile::TempDir;
 
-use super::redis_server::RedisServer;
+use crate::harness::store::redis_server::RedisServer;
 
 /// A unix socket behind which there is a Redis.
-pub struct Relay {
+pub struct RedisProxy {
     dir: TempDir,
     wires: Arc<Wires>,
 }
@@ -37,7 +37,7 @@ struct Wire {
     deaf: AtomicBool,
 }
 
-impl Relay {
+impl RedisProxy {
     pub fn to(redis: &RedisServer) -> Self {
         let (dir, wires) = (tempfile::tempdir().unwrap(), Arc::<Wires>::default());
         let listener = UnixListener::bind(dir.path().join("relay.sock")).unwrap();
@@ -68,13 +68,13 @@ impl Relay {
     }
 
     /// Lets connections through again.
-    pub fn mend(&self) {
+    pub fn unblock(&self) {
         self.wires.cut.store(false, Ordering::Relaxed);
     }
 
     /// From now on what Redis says gets lost on the connections that are open and listen; those
     /// that are opened afterwards are as good as new. Answers how many were not deaf before.
-    pub fn deafen(&self) -> usize {
+    pub fn drop_pubsub(&self) -> usize {
         let open = self.wires.open.lock().unwrap();
         let listening = open.iter().filter(|w| w.listens.load(Ordering::Relaxed));
         listening
@@ -83,7 +83,7 @@ impl Relay {
     }
 }
 
-impl Drop for Relay {
+impl Drop for RedisProxy {
     fn drop(&mut self) {
         self.wires.ended.store(true, Ordering::Relaxed);
         self.wires.end();

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::answer::Answer;
+use crate::harness::http::response::ApiResponse;
 
-pub struct Wire(BufReader<TcpStream>);
+pub struct RawConnection(BufReader<TcpStream>);
 
-impl Wire {
+impl RawConnection {
     /// Connects to an `http://host:port`.
     pub fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
@@ -31,7 +31,7 @@ impl Wire {
     }
 
     /// Reads one answer; none if the service hung up without one.
-    pub fn answer(&mut self) -> Option<Answer> {
+    pub fn answer(&mut self) -> Option<ApiResponse> {
         let status_line = line(&mut self.0)?;
         let status = status_line.split(' ').nth(1)?.parse().ok()?;
         let mut headers = HeaderMap::new();
@@ -45,7 +45,7 @@ impl Wire {
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
         let text = String::from_utf8(body).unwrap();
-        Some(Answer {
+        Some(ApiResponse {
             status,
             headers,
             text,
@@ -63,24 +63,24 @@ fn line(reader: &mut impl BufRead) -> Option<String> {
 }
 
 /// Sends a request as it stands and reads the answer.
-pub fn exchange(address: &str, request: impl AsRef<[u8]>) -> Answer {
-    let mut wire = Wire::open(address);
-    wire.write(request);
-    wire.answer().unwrap()
+pub fn exchange(address: &str, request: impl AsRef<[u8]>) -> ApiResponse {
+    let mut connection = RawConnection::open(address);
+    connection.write(request);
+    connection.answer().unwrap()
 }
 
 /// Sends many requests on one connection, the next before the last is answered (RFC 9112, section
 /// 9.3.2): the cheapest way to make a lot happen.
-pub fn pipeline(address: &str, requests: &[Vec<u8>]) -> Vec<Answer> {
-    let mut wire = Wire::open(address);
-    let mut writer = wire.0.get_ref().try_clone().unwrap();
+pub fn pipeline(address: &str, requests: &[Vec<u8>]) -> Vec<ApiResponse> {
+    let mut connection = RawConnection::open(address);
+    let mut writer = connection.0.get_ref().try_clone().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for request in requests {
                 writer.write_all(request).unwrap();
             }
         });
-        let answer = |_: &Vec<u8>| wire.answer().expect("an answer to each");
+        let answer = |_: &Vec<u8>| connection.answer().expect("an answer to each");
         requests.iter().map(answer).collect()
     })
 }

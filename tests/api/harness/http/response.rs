@@ -4,13 +4,13 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct ApiResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
 }
 
-impl Answer {
+impl ApiResponse {
     pub async fn of(response: reqwest::Response) -> Self {
         Self {
             status: response.status().as_u16(),
@@ -63,7 +63,7 @@ impl Answer {
 
     /// The problem document of a refusal that blames one field.
     #[track_caller]
-    pub fn blames(&self, pointer: &str) -> Value {
+    pub fn invalid_field(&self, pointer: &str) -> Value {
         let problem = self.any_problem();
         let blamed = &problem["errors"][0];
         assert_eq!(blamed["pointer"], pointer, "{self:?}");

@@ -8,9 +8,9 @@ use duologue::model::UserId;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
-use super::signing::Signer;
-use super::{TestApp, spawn_app_with};
+use crate::harness::auth::signing::Signer;
+use crate::harness::http::response::ApiResponse;
+use crate::harness::{TestApp, spawn_app_with};
 
 /// What user tokens are signed with.
 pub const SECRET: &str = "a secret of the tests, of no use elsewhere";
@@ -54,7 +54,7 @@ impl TestApp {
         path: &str,
         headers: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Answer {
+    ) -> ApiResponse {
         let json = [("content-type", "application/json")];
         let typed = headers.iter().any(|(name, _)| *name == "content-type");
         let more: &[_] = if typed || body.is_none() { &[] } else { &json };
@@ -70,24 +70,24 @@ impl TestApp {
         path: &str,
         headers: &[(&str, &str)],
         body: String,
-    ) -> Answer {
+    ) -> ApiResponse {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let url = format!("{}{path}", self.address);
         let mut request = self.client.request(method, url).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Answer::of(request.send().await.unwrap()).await
+        ApiResponse::of(request.send().await.unwrap()).await
     }
 
     /// A `GET` with a bearer's credential.
-    pub async fn get_as(&self, credential: &str, path: &str) -> Answer {
+    pub async fn get_as(&self, credential: &str, path: &str) -> ApiResponse {
         let header = ("authorization", &*format!("Bearer {credential}"));
         self.call("GET", path, &[header], None).await
     }
 
     /// A `POST /messages` with a bearer's credential.
-    pub async fn post_as(&self, credential: &str, message: &Value) -> Answer {
+    pub async fn post_as(&self, credential: &str, message: &Value) -> ApiResponse {
         let header = ("authorization", &*format!("Bearer {credential}"));
         self.call("POST", "/messages", &[header], Some(message))
             .await

@@ -5,13 +5,13 @@ use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use super::binary;
+use crate::harness::cli::service_process;
 
 /// How long anything awaited may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Somebody at a terminal. Gone when dropped.
-pub struct Talker {
+pub struct ChatProcess {
     child: Child,
     stdin: Option<ChildStdin>,
     coming: Receiver<String>,
@@ -19,7 +19,7 @@ pub struct Talker {
     pub shown: Vec<String>,
 }
 
-impl Talker {
+impl ChatProcess {
     /// Starts it, in a place where nobody else's clock matters.
     pub fn start(address: &str, me: &str, peer: &str) -> Self {
         Self::start_with(address, me, peer, &[])
@@ -27,7 +27,7 @@ impl Talker {
 
     /// The same with some of the surroundings.
     pub fn start_with(address: &str, me: &str, peer: &str, variables: &[(&str, &str)]) -> Self {
-        let mut command = binary::command();
+        let mut command = service_process::command();
         command.args(["chat", "--as", me, "--with", peer, "--url", address]);
         command.stdin(Stdio::piped()).env("TZ", "UTC");
         let mut child = command.envs(variables.iter().copied()).spawn().unwrap();
@@ -53,14 +53,14 @@ impl Talker {
         }
     }
 
-    pub fn types(&mut self, line: &str) {
+    pub fn type_line(&mut self, line: &str) {
         writeln!(self.stdin.as_ref().unwrap(), "{line}").unwrap();
     }
 
     /// Waits until it shows a line with this at its end, if it has not yet.
     #[track_caller]
-    pub fn shows(&mut self, end: &str) {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn wait_for_line(&mut self, end: &str) {
+        let deadline = Instant::now() + TIMEOUT;
         while !self.shown.iter().any(|line| line.ends_with(end)) {
             let left = deadline.duration_since(Instant::now());
             match self.coming.recv_timeout(left) {
@@ -71,7 +71,7 @@ impl Talker {
     }
 
     /// What it showed of the conversation: who said what, without the time.
-    pub fn said(&self) -> Vec<&str> {
+    pub fn messages(&self) -> Vec<&str> {
         let lines = self.shown.iter().filter_map(|line| line.split_once(' '));
         lines
             .filter(|(time, _)| time.len() == 5 && time.as_bytes()[2] == b':')
@@ -80,20 +80,20 @@ impl Talker {
     }
 
     /// Has nothing more to say, and waits for its end.
-    pub fn finish(&mut self) -> ExitStatus {
+    pub fn end_input(&mut self) -> ExitStatus {
         self.stdin = None;
-        self.ended()
+        self.wait_for_exit()
     }
 
     /// Waits for its end, and for what it showed until then.
-    pub fn ended(&mut self) -> ExitStatus {
-        let status = binary::wait(&mut self.child, PATIENCE);
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        let status = service_process::wait(&mut self.child, TIMEOUT);
         self.shown.extend(self.coming.iter());
         status
     }
 }
 
-impl Drop for Talker {
+impl Drop for ChatProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

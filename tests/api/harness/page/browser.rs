@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::window::Window;
+use crate::harness::page::window::Window;
 
 /// What it is called, by system.
 const NAMES: &[&str] = &[
@@ -25,7 +25,7 @@ const NAMES: &[&str] = &[
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 ];
 /// How long anything may take that is to happen in a window.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running Chromium. Killed when dropped.
 pub struct Browser {
@@ -85,7 +85,7 @@ impl Browser {
     }
 
     /// What pages complained of until now.
-    pub fn complaints(&self) -> Vec<String> {
+    pub fn errors(&self) -> Vec<String> {
         self.complaints.borrow().clone()
     }
 
@@ -104,7 +104,7 @@ impl Browser {
             .write_all(bytes.as_bytes())
             .unwrap();
         loop {
-            let answer = self.answers.recv_timeout(PATIENCE).expect(method);
+            let answer = self.answers.recv_timeout(TIMEOUT).expect(method);
             if answer["id"] == id {
                 assert!(answer["error"].is_null(), "{method}: {answer}");
                 return answer["result"].clone();

@@ -5,23 +5,23 @@ use std::time::Duration;
 use redis::{Connection, cmd};
 use serde_json::{Value, json};
 
-use super::lua::{keys_of_user, open_stream};
-use super::redis_server::connect;
+use crate::harness::store::lua::{keys_of_user, open_stream};
+use crate::harness::store::redis_server::connect;
 
 /// Listens to the channel of one user.
-pub struct Listener {
+pub struct PubSubListener {
     channel: String,
     subscription: Connection,
     publisher: Connection,
 }
 
-impl Listener {
+impl PubSubListener {
     pub fn of(redis_url: &str, user: &str) -> Self {
         let [.., channel] = keys_of_user(user);
         let mut subscription = connect(redis_url);
         open_stream(&mut subscription, user);
-        let patience = Some(Duration::from_secs(10));
-        subscription.set_read_timeout(patience).unwrap();
+        let within = Some(Duration::from_secs(10));
+        subscription.set_read_timeout(within).unwrap();
         let subscribe = cmd("SUBSCRIBE").arg(&channel).get_packed_command();
         subscription.send_packed_command(&subscribe).unwrap();
         subscription.recv_response().unwrap();
@@ -34,7 +34,7 @@ impl Listener {
 
     /// Everything since the last call, in order. What was answered was published before, so an
     /// event of the test's own marks the end.
-    pub fn heard(&mut self) -> Vec<Value> {
+    pub fn drain_events(&mut self) -> Vec<Value> {
         let end = json!({"type": "end of the test"});
         let mut publish = cmd("PUBLISH");
         publish.arg(&self.channel).arg(end.to_string());

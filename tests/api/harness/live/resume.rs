@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::TestApp;
-use super::event_stream::EventStream;
-use super::live::Device;
-use super::wire::{pipeline, post};
+use crate::harness::TestApp;
+use crate::harness::http::raw_connection::{pipeline, post};
+use crate::harness::live::device::Device;
+use crate::harness::live::event_stream::EventStream;
 
 /// One page of a poll.
 pub async fn page(app: &TestApp, user: &str, after: &str, limit: usize) -> Value {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
-pub struct Authority {
+pub struct CertificateAuthority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     dir: TempDir,
 }
 
-impl Authority {
+impl CertificateAuthority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         // Of its own, since OpenSSL takes whoever bears his issuer's name for self-signed.
@@ -29,7 +29,7 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A file of the authority's folder: `ca.pem`, or what [`Authority::sign`] wrote.
+    /// A file of the authority's folder: `ca.pem`, or what [`CertificateAuthority::sign`] wrote.
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -12,15 +12,15 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::TestApp;
-use super::door::Door;
+use crate::harness::TestApp;
+use crate::harness::live::connect_options::ConnectOptions;
 
 /// How long anything awaited may take.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a device hears next.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Received {
     Frame(Value),
     /// Nothing, for as long as it listened.
     Nothing,
@@ -49,13 +49,16 @@ impl fmt::Debug for Device {
 impl Device {
     /// A device of a user of a service that asks for no credential.
     pub async fn connect(app: &TestApp, user: &str) -> Self {
-        Door::of(&app.address).user(user).connect(None).await
+        ConnectOptions::of(&app.address)
+            .user(user)
+            .connect(None)
+            .await
     }
 
     /// The same, behind a cursor.
     pub async fn connect_at(app: &TestApp, user: &str, cursor: &str) -> Self {
-        let door = Door::of(&app.address).user(user);
-        door.connect(Some(cursor)).await
+        let options = ConnectOptions::of(&app.address).user(user);
+        options.connect(Some(cursor)).await
     }
 
     /// Waits for the hello.
@@ -73,38 +76,38 @@ impl Device {
     }
 
     /// What comes next, of all there is. Every other method rests on it.
-    pub async fn hear(&mut self, patience: Duration) -> Heard {
+    pub async fn receive(&mut self, within: Duration) -> Received {
         if let Some(event) = self.backlog.pop_front() {
-            return Heard::Frame(event);
+            return Received::Frame(event);
         }
-        self.listen(patience).await
+        self.listen(within).await
     }
 
-    async fn listen(&mut self, patience: Duration) -> Heard {
+    async fn listen(&mut self, within: Duration) -> Received {
         let listening = async {
             loop {
                 match self.socket.next().await {
                     Some(Ok(Message::Text(text))) => {
-                        return Heard::Frame(serde_json::from_str(&text).unwrap());
+                        return Received::Frame(serde_json::from_str(&text).unwrap());
                     }
                     Some(Ok(Message::Close(Some(frame)))) => {
-                        return Heard::Closed(frame.code.into(), frame.reason.to_string());
+                        return Received::Closed(frame.code.into(), frame.reason.to_string());
                     }
-                    Some(Ok(Message::Close(None))) => return Heard::Closed(1005, String::new()),
+                    Some(Ok(Message::Close(None))) => return Received::Closed(1005, String::new()),
                     // A pong is queued by itself, and leaves with the next look.
                     Some(Ok(_)) => (),
-                    Some(Err(_)) | None => return Heard::Closed(1006, String::new()),
+                    Some(Err(_)) | None => return Received::Closed(1006, String::new()),
                 }
             }
         };
-        let heard = timeout(patience, listening).await;
-        heard.unwrap_or(Heard::Nothing)
+        let received = timeout(within, listening).await;
+        received.unwrap_or(Received::Nothing)
     }
 
     /// The next frame from the socket, which must come.
     async fn frame(&mut self, what: &str) -> Value {
-        match self.listen(PATIENCE).await {
-            Heard::Frame(frame) => frame,
+        match self.listen(TIMEOUT).await {
+            Received::Frame(frame) => frame,
             other => panic!("{self:?} waited for {what}: {other:?}"),
         }
     }
@@ -121,7 +124,7 @@ impl Device {
     pub async fn events_until(&mut self, mut last: impl FnMut(&Value) -> bool) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
-            let Heard::Frame(event) = self.hear(PATIENCE).await else {
+            let Received::Frame(event) = self.receive(TIMEOUT).await else {
                 panic!("{self:?} still waits, after {events:#?}");
             };
             events.push(event);
@@ -132,42 +135,42 @@ impl Device {
     }
 
     /// Everything that comes within this time.
-    pub async fn events_within(&mut self, patience: Duration) -> Vec<Value> {
-        let deadline = Instant::now() + patience;
+    pub async fn events_within(&mut self, within: Duration) -> Vec<Value> {
+        let deadline = Instant::now() + within;
         let mut events = Vec::new();
         let left = || deadline.duration_since(Instant::now());
-        while let Heard::Frame(event) = self.hear(left()).await {
+        while let Received::Frame(event) = self.receive(left()).await {
             events.push(event);
         }
         events
     }
 
     /// Sends anything at all; whether it still could.
-    pub async fn put(&mut self, message: Message) -> Result<(), Error> {
+    pub async fn send_raw(&mut self, message: Message) -> Result<(), Error> {
         let sending = self.socket.send(message);
-        timeout(PATIENCE, sending).await.expect("a frame leaves")
+        timeout(TIMEOUT, sending).await.expect("a frame leaves")
     }
 
     /// Sends a frame with a `ref` of its own and waits for the answer; events wait meanwhile.
     pub async fn ask(&mut self, frame: &Value) -> Value {
-        let answer = self.try_ask(frame).await;
+        let answer = self.try_request(frame).await;
         answer.unwrap_or_else(|| panic!("{self:?} got no answer to {frame}"))
     }
 
     /// The same where the connection may end: none if it did.
-    pub async fn try_ask(&mut self, frame: &Value) -> Option<Value> {
+    pub async fn try_request(&mut self, frame: &Value) -> Option<Value> {
         self.asked += 1;
         let reference = json!(format!("ask-{}", self.asked));
         let mut frame = frame.clone();
         frame["ref"] = reference.clone();
-        self.put(Message::text(frame.to_string())).await.ok()?;
+        self.send_raw(Message::text(frame.to_string())).await.ok()?;
         loop {
-            match self.listen(PATIENCE).await {
-                Heard::Frame(answer) if answer.get("ref") == Some(&reference) => {
+            match self.listen(TIMEOUT).await {
+                Received::Frame(answer) if answer.get("ref") == Some(&reference) => {
                     return Some(answer);
                 }
-                Heard::Frame(event) => self.backlog.push_back(event),
-                Heard::Nothing | Heard::Closed(..) => return None,
+                Received::Frame(event) => self.backlog.push_back(event),
+                Received::Nothing | Received::Closed(..) => return None,
             }
         }
     }
@@ -182,19 +185,19 @@ impl Device {
     }
 
     /// Waits for the end, whatever comes before: the code and the reason.
-    pub async fn closed(&mut self) -> (u16, String) {
+    pub async fn wait_closed(&mut self) -> (u16, String) {
         loop {
-            match self.listen(PATIENCE).await {
-                Heard::Closed(code, reason) => return (code, reason),
-                Heard::Frame(event) => self.backlog.push_back(event),
-                Heard::Nothing => panic!("{self:?} was not let go"),
+            match self.listen(TIMEOUT).await {
+                Received::Closed(code, reason) => return (code, reason),
+                Received::Frame(event) => self.backlog.push_back(event),
+                Received::Nothing => panic!("{self:?} was not let go"),
             }
         }
     }
 
     /// Says goodbye and waits for the answer.
-    pub async fn leave(mut self) {
-        let _ = self.put(Message::Close(None)).await;
-        self.closed().await;
+    pub async fn close(mut self) {
+        let _ = self.send_raw(Message::Close(None)).await;
+        self.wait_closed().await;
     }
 }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 /// Answers every request with what it was last told to.
-pub struct KeySource {
+pub struct JwksServer {
     pub url: String,
     answer: Arc<Mutex<(u16, String)>>,
 }
 
-impl KeySource {
+impl JwksServer {
     pub fn start(keys: &[Value]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/keys", listener.local_addr().unwrap());

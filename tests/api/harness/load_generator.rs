@@ -9,20 +9,20 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::client;
+use crate::harness::client;
 
 /// How long one message may take until it is acknowledged.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Sends numbered messages from one user to another until it is told to stop.
-pub struct Sender {
+pub struct LoadGenerator {
     stop: Arc<AtomicBool>,
     /// How many were acknowledged.
     pub sent: Arc<AtomicUsize>,
     sending: JoinHandle<()>,
 }
 
-impl Sender {
+impl LoadGenerator {
     /// Each message goes to one of these addresses, with a key, and again until it is acknowledged.
     /// Its body is the sender and a number, from 0.
     pub fn start(addresses: &[&str], from: &str, to: &str) -> Self {
@@ -38,9 +38,9 @@ impl Sender {
     }
 
     /// Waits until it has sent so many more.
-    pub async fn goes_on(&self, more: usize) {
+    pub async fn wait_for_sent(&self, more: usize) {
         let goal = self.sent.load(Ordering::Relaxed) + more;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.sent.load(Ordering::Relaxed) < goal {
             assert!(Instant::now() < deadline, "nothing is sent any more");
             sleep(Duration::from_millis(5)).await;
@@ -69,7 +69,7 @@ async fn send(
         }
         let body = format!("{from} {n}");
         let message = json!({"from": from, "to": to, "body": body});
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             assert!(Instant::now() < deadline, "{body} is not taken");
             let request = client.post(turns.next().unwrap()).json(&message);

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::access::{ROTATED_OUT, SERVICE_KEY};
-use super::signing::{Signer, claims, in_seconds, unsigned};
+use crate::harness::auth::secured_app::{ROTATED_OUT, SERVICE_KEY};
+use crate::harness::auth::signing::{Signer, claims, in_seconds, unsigned};
 
 /// What the strict service asks of `aud` and `iss`.
 pub const AUDIENCE: &str = "duologue";
@@ -19,14 +19,14 @@ pub fn strict(user: &str, changes: &Value) -> Value {
 }
 
 /// How it is called, the header (none if empty), and a word of what is said of it.
-pub type Refused = (&'static str, String, &'static str);
+pub type InvalidCredential = (&'static str, String, &'static str);
 
 fn bearer(credential: &str) -> String {
     format!("Bearer {credential}")
 }
 
 /// All of them, for a service that verifies RS256.
-pub fn refused(signer: &Signer) -> Vec<Refused> {
+pub fn refused(signer: &Signer) -> Vec<InvalidCredential> {
     [
         malformed(signer),
         untimely(signer),
@@ -36,7 +36,7 @@ pub fn refused(signer: &Signer) -> Vec<Refused> {
     .concat()
 }
 
-fn malformed(signer: &Signer) -> Vec<Refused> {
+fn malformed(signer: &Signer) -> Vec<InvalidCredential> {
     let good = signer.sign(&strict("alice", &json!({})));
     vec![
         ("no credential", String::new(), "no credential"),
@@ -65,7 +65,7 @@ fn malformed(signer: &Signer) -> Vec<Refused> {
     ]
 }
 
-fn untimely(signer: &Signer) -> Vec<Refused> {
+fn untimely(signer: &Signer) -> Vec<InvalidCredential> {
     let signed = |changes: Value| bearer(&signer.sign(&strict("alice", &changes)));
     vec![
         (
@@ -97,7 +97,7 @@ fn untimely(signer: &Signer) -> Vec<Refused> {
     ]
 }
 
-fn unfit(signer: &Signer) -> Vec<Refused> {
+fn unfit(signer: &Signer) -> Vec<InvalidCredential> {
     let signed = |changes: Value| bearer(&signer.sign(&strict("alice", &changes)));
     vec![
         (
@@ -130,7 +130,7 @@ fn unfit(signer: &Signer) -> Vec<Refused> {
     ]
 }
 
-fn forged(signer: &Signer) -> Vec<Refused> {
+fn forged(signer: &Signer) -> Vec<InvalidCredential> {
     let alice = strict("alice", &json!({}));
     let good = signer.sign(&alice);
     let (message, signature) = good.rsplit_once('.').unwrap();

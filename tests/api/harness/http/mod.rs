@@ -1,0 +1,4 @@
+//! HTTP responses, and requests written byte by byte.
+
+pub mod raw_connection;
+pub mod response;

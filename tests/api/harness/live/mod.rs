@@ -1,0 +1,10 @@
+//! Clients of the live API.
+
+pub mod client_state;
+pub mod connect_options;
+pub mod device;
+pub mod event_stream;
+pub mod presence;
+pub mod pubsub_listener;
+pub mod replica;
+pub mod resume;

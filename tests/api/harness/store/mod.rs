@@ -1,0 +1,5 @@
+//! The Redis servers of tests, and Lua scripts called directly.
+
+pub mod lua;
+pub mod redis_proxy;
+pub mod redis_server;
