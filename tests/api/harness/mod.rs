@@ -8,6 +8,7 @@ pub mod load_generator;
 pub mod metrics;
 pub mod page;
 pub mod rng;
+pub mod source_tree;
 pub mod store;
 
 use std::net::SocketAddr;

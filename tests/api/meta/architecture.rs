@@ -1,32 +1,10 @@
 //! The order of the house: what the comments and tables promise of the source is so.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 
 use duologue::store::{PARTS, SCRIPTS};
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Every file below a folder with this ending, as its path from the top and its text.
-pub fn files(folder: &str, ending: &str) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path: PathBuf = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == ending) {
-                let name = path.strip_prefix(root()).unwrap().display().to_string();
-                found.insert(name, std::fs::read_to_string(&path).unwrap());
-            }
-        }
-    }
-    assert!(!found.is_empty(), "nothing in {folder}");
-    found
-}
+use crate::harness::source_tree::{files, root};
 
 /// A source file without its comments.
 fn code(source: &str) -> String {

@@ -1,6 +1,6 @@
 //! The repository itself: architecture, script headers, OpenAPI document, README.
 
-pub mod architecture;
+mod architecture;
 mod openapi;
 mod readme;
 mod script_headers;

@@ -1,19 +1,15 @@
 //! The contract: it is committed as it is generated, complete, and true.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use duologue::http::{openapi, openapi_yaml};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::source_tree::{files, root};
 use crate::harness::spawn_app;
 
 const UPDATE: &str = "UPDATE_OPENAPI=1 cargo test --test api openapi";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 fn contract() -> Value {
     serde_json::to_value(openapi()).unwrap()
@@ -153,10 +149,7 @@ fn script(operation: &str) -> std::path::PathBuf {
 }
 
 fn sources(folder: &str) -> String {
-    let files = std::fs::read_dir(root().join(folder)).unwrap();
-    files
-        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
-        .collect()
+    files(folder, "rs").into_values().collect()
 }
 
 /// Whether a method of the store changes nothing that a client must know of; a charge is none.

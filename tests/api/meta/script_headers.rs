@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use duologue::error::Code;
 use duologue::store::{PARTS, SCRIPTS};
 
-use super::architecture::files;
+use crate::harness::source_tree::files;
 
 /// The comment at the top of a script.
 fn header(source: &str) -> Vec<&str> {

@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::harness::auth::secured_app::{spawn_closed_app, token};
 use crate::harness::page::browser::Browser;
 use crate::harness::page::window::{SEQS, Window};
+use crate::harness::source_tree::files;
 use crate::harness::{spawn_app, spawn_app_with};
-use crate::meta::architecture::files;
 
 const FILES: [(&str, &str); 3] = [
     ("/", "text/html; charset=utf-8"),
