@@ -24,7 +24,7 @@ use crate::worker;
 
 /// How long a Redis of the user's own may take to appear at start. It is usually started beside
 /// the service, by the same hand.
-const REDIS_PATIENCE: Duration = Duration::from_secs(15);
+const REDIS_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why the service did not start or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ impl App {
             .transpose()?;
         let listener = bind(config.bind, "DUOLOGUE_BIND")?;
         #[cfg(target_os = "linux")]
-        http::cut_the_deaf(&listener, config.live.heartbeat)?;
+        http::set_tcp_user_timeout(&listener, config.live.heartbeat)?;
         let metrics_listener = network
             .metrics_bind
             .map(|address| bind(address, "DUOLOGUE_METRICS_BIND"));
@@ -214,7 +214,7 @@ impl App {
         let server = Http {
             hub,
             delivered: live.delivered,
-            policies: Policies::new(access.send_rate, access.read_rate, access.failure_rate),
+            policies: Policies::new(access.send_rate, access.request_rate, access.failure_rate),
             trusted_proxies: network.trusted_proxies.clone(),
             cors_origins: network.cors_origins.clone(),
             routes: Routes {
@@ -282,7 +282,7 @@ async fn connect(
 
 /// Waits until Redis answers, loading included, and makes sure that it is one to rely on.
 async fn open(store: &Store) -> Result<Health, AppError> {
-    let deadline = Instant::now() + REDIS_PATIENCE;
+    let deadline = Instant::now() + REDIS_TIMEOUT;
     let health = loop {
         match store.health().await {
             Ok(health) => break health,

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::rate::Quota;
+use crate::rate::RateLimitStatus;
 
 /// Declares [`Code`] from rows of `variant, status, word, what it means`.
 macro_rules! codes {
@@ -71,7 +71,7 @@ codes! {
 
 impl Code {
     /// Whether the same request may succeed later, so that the answer carries `Retry-After`.
-    pub const fn passes(self) -> bool {
+    pub const fn is_retryable(self) -> bool {
         matches!(
             self,
             Code::TooManyConnections
@@ -109,7 +109,7 @@ pub struct Error {
     /// The fields at fault; empty when the failure is not about the request's content.
     pub fields: Vec<FieldError>,
     /// What the caller has left, if the failure is that it has too little.
-    pub quota: Option<Quota>,
+    pub quota: Option<RateLimitStatus>,
 }
 
 impl Error {
@@ -125,7 +125,7 @@ impl Error {
 
     /// The same failure of something that only read: whether it ran or not, nothing was changed.
     #[must_use]
-    pub fn of_reading(self) -> Self {
+    pub fn as_read_error(self) -> Self {
         match self.code {
             Code::OutcomeUnknown => Code::Unavailable.into(),
             _ => self,
@@ -162,7 +162,7 @@ impl Error {
     /// Seconds after which trying again makes sense (`Retry-After`, RFC 9110 section 10.2.3).
     pub fn retry_after(&self) -> Option<u64> {
         let wait = self.quota.map_or(1, |quota| quota.wait_s());
-        self.code.passes().then_some(wait)
+        self.code.is_retryable().then_some(wait)
     }
 }
 

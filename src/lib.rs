@@ -27,7 +27,7 @@
 //! # A message's way
 //!
 //! `POST /messages` is parsed into a [`model::NewMessage`], which cannot be made from anything that
-//! is not allowed, and becomes a [`model::Draft`] with an id and a time. One script does the rest,
+//! is not allowed, and becomes a [`model::PendingMessage`] with an id and a time. One script does the rest,
 //! all or nothing: `send_message` gives it its `seq`, puts it in front of the list of its pair and
 //! counts it as unread; `stamp_conversation` gives the conversation its next version;
 //! `file_conversation` files what each of the two users now sees into their inbox, with the totals

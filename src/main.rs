@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use duologue::app::App;
-use duologue::auth::{Issuance, generate_key};
+use duologue::auth::{TokenRequest, generate_key};
 use duologue::cli::chat;
 use duologue::cli::client::Service;
 use duologue::cli::import;
@@ -89,14 +89,14 @@ fn print_token(config: &Config, sub: UserId, ttl: Duration) -> Outcome {
     let secret = secret.ok_or("a token is signed with a secret: set DUOLOGUE_JWT_SECRET")?;
     println!(
         "{}",
-        Issuance { sub, ttl }.mint(&secret, &config.access.rules())?
+        TokenRequest { sub, ttl }.mint(&secret, &config.access.rules())?
     );
     Ok(())
 }
 
 /// `duologue import`.
 async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
-    let service = Service::new(url, key, import::PATIENCE)?;
+    let service = Service::new(url, key, import::TIMEOUT)?;
     let done = import::import(file, &service).await?;
     println!("{} imported, {} skipped", done.imported, done.skipped);
     Ok(())
@@ -107,7 +107,7 @@ async fn chat([me, peer]: [&UserId; 2], url: Url, token: Option<String>) -> Outc
     if me == peer {
         return Err("a conversation is with somebody else".into());
     }
-    let service = Service::new(url, token, chat::socket::PATIENCE)?;
+    let service = Service::new(url, token, chat::socket::TIMEOUT)?;
     Ok(chat::chat(service, me.as_str(), peer.as_str()).await?)
 }
 

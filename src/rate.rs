@@ -78,7 +78,7 @@ pub struct Policy {
 
 /// Whom to charge for a request, and by what policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Charge {
+pub struct RateLimitRequest {
     /// By what policy.
     pub policy: Policy,
     /// Whom: a word that is unique among all who are charged.
@@ -88,7 +88,7 @@ pub struct Charge {
 /// What a caller has left after a request, as the headers `RateLimit-Policy` and `RateLimit` tell
 /// it (draft-ietf-httpapi-ratelimit-headers-10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
+pub struct RateLimitStatus {
     /// By what policy.
     pub policy: Policy,
     /// Requests that may follow at once.
@@ -97,7 +97,7 @@ pub struct Quota {
     pub wait_ms: u64,
 }
 
-impl Quota {
+impl RateLimitStatus {
     /// The value of `RateLimit-Policy`: `"send";q=60;w=3`.
     pub fn policy_header(&self) -> String {
         let Policy { name, rate } = self.policy;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-use duologue::auth::{Issuance, Rules, Secret};
+use duologue::auth::{Rules, Secret, TokenRequest};
 use tempfile::TempDir;
 
 use crate::load::{CONNECTIONS, History, Load, Requests, bare_script, send_one};
@@ -340,7 +340,7 @@ fn mint(secret: &str) -> Outcome<Vec<String>> {
     let (secret, rules) = (secret.parse::<Secret>()?, Rules::default());
     Requests::senders()
         .map(|sender| {
-            let issuance = Issuance {
+            let issuance = TokenRequest {
                 sub: sender.try_into()?,
                 ttl: Duration::from_secs(3600),
             };

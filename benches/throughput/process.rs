@@ -11,7 +11,7 @@ use crate::store::Redis;
 use crate::{Outcome, SERVE_BASELINE};
 
 /// How long a child may take to say where it listens, or to stop.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// Ticks a second in `/proc`. The kernel's interface has a fixed 100, whatever its own clock.
 const TICKS: f64 = 100.0;
 
@@ -99,7 +99,7 @@ fn first_line(output: ChildStdout) -> String {
         // A closed pipe would be an error to the child that goes on talking.
         let _ = std::io::copy(&mut output, &mut std::io::sink());
     });
-    said.recv_timeout(PATIENCE).unwrap_or_default()
+    said.recv_timeout(TIMEOUT).unwrap_or_default()
 }
 
 impl Drop for Server {
@@ -118,7 +118,7 @@ impl Drop for Server {
 }
 
 fn wait(child: &mut Child) -> Option<std::process::ExitStatus> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while Instant::now() < deadline {
         if let Ok(Some(status)) = child.try_wait() {
             return Some(status);

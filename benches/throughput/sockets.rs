@@ -19,9 +19,9 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::Outcome;
 
 /// How long one thing that is asked of the service may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// Handshakes under way at once.
-const AT_ONCE: usize = 64;
+const CONCURRENCY: usize = 64;
 /// Connections over which messages are sent, in turn.
 const LANES: u32 = 50;
 /// Bytes of a body.
@@ -52,11 +52,11 @@ impl Crowd {
     pub async fn connect(address: &str, users: u32) -> Outcome<Self> {
         let heard = Arc::new(Heard::default());
         let greeted = stream::iter((0..users).map(user)).map(async |user| {
-            let connecting = timeout(PATIENCE, connect(address, &user));
+            let connecting = timeout(TIMEOUT, connect(address, &user));
             let socket = connecting.await.map_err(|_| "no greeting in time")?;
             Ok((user, socket?)) as Outcome<_>
         });
-        let mut greeted = std::pin::pin!(greeted.buffer_unordered(AT_ONCE));
+        let mut greeted = std::pin::pin!(greeted.buffer_unordered(CONCURRENCY));
         let mut listening = JoinSet::new();
         while let Some((user, socket)) = greeted.try_next().await? {
             listening.spawn(listen(user, socket, heard.clone()));
@@ -149,7 +149,7 @@ pub async fn send(address: &str, messages: u32, users: u32) -> Outcome<Vec<Sent>
             let from = number % users;
             let request = request(address, number, &user(from), &user(from ^ 1));
             let requested = Instant::now();
-            timeout(PATIENCE, post(&mut stream, &request)).await??;
+            timeout(TIMEOUT, post(&mut stream, &request)).await??;
             sent.push(Sent {
                 number,
                 requested,

@@ -23,7 +23,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// How soon at the earliest, when a token names a key that is not in the set.
 const MIN_PERIOD: Duration = Duration::from_secs(1);
 /// How long a source may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest set that is read, in bytes.
 const MAX_SIZE: usize = 1 << 20;
 
@@ -149,7 +149,7 @@ impl JwksSource {
     async fn read(&self) -> Result<String, JwksError> {
         let text = match self {
             JwksSource::File(path) => tokio::fs::read_to_string(path).await?,
-            JwksSource::Url(url) => timeout(PATIENCE, fetch(url))
+            JwksSource::Url(url) => timeout(TIMEOUT, fetch(url))
                 .await
                 .map_err(|_| JwksError::Late)??,
         };

@@ -13,17 +13,17 @@ mod tokens;
 
 use crate::error::{Code, Error};
 use crate::model::UserId;
-use crate::rate::{Charge, Policy};
+use crate::rate::{Policy, RateLimitRequest};
 
 pub use jwks::{Jwks, JwksError, JwksSource};
 pub use service_keys::{KeyId, ServiceKeys, generate_key};
-pub use tokens::{Issuance, PublicKey, Rules, Secret, Tokens};
+pub use tokens::{PublicKey, Rules, Secret, TokenRequest, Tokens};
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// Anybody: the service is open.
-    Anybody,
+    Anonymous,
     /// A user of the host application.
     User(UserId),
     /// The host application's backend, by the key it showed.
@@ -32,7 +32,7 @@ pub enum Caller {
 
 impl Caller {
     /// Makes sure that the caller may act as `user`. The refusal says nothing of what exists.
-    pub fn act_as(&self, user: &UserId) -> Result<(), Error> {
+    pub fn authorize(&self, user: &UserId) -> Result<(), Error> {
         match self {
             Caller::User(own) if own != user => Err(Code::Forbidden.into()),
             _ => Ok(()),
@@ -42,9 +42,9 @@ impl Caller {
     /// As whom the caller acts, given whom it named, if anybody. A user need not name itself.
     pub fn acting_as(&self, named: Option<UserId>, pointer: &str) -> Result<UserId, Error> {
         match (self, named) {
-            (_, Some(user)) => self.act_as(&user).map(|()| user),
+            (_, Some(user)) => self.authorize(&user).map(|()| user),
             (Caller::User(own), None) => Ok(own.clone()),
-            (Caller::Anybody | Caller::Backend(_), None) => Err(Error::field(
+            (Caller::Anonymous | Caller::Backend(_), None) => Err(Error::field(
                 Code::InvalidRequest,
                 pointer,
                 "who acts must be named",
@@ -53,23 +53,23 @@ impl Caller {
     }
 
     /// Makes sure that the caller may see how the service is doing.
-    pub fn operate(&self) -> Result<(), Error> {
+    pub fn require_backend(&self) -> Result<(), Error> {
         match self {
             Caller::User(_) => Err(Code::Forbidden.into()),
-            Caller::Anybody | Caller::Backend(_) => Ok(()),
+            Caller::Anonymous | Caller::Backend(_) => Ok(()),
         }
     }
 
     /// What a request costs the caller under a policy. Anybody is nobody in particular, so an open
     /// service charges none.
-    pub fn charge(&self, policy: Option<Policy>) -> Option<Charge> {
+    pub fn charge(&self, policy: Option<Policy>) -> Option<RateLimitRequest> {
         let policy = policy?;
         let caller = match self {
-            Caller::Anybody => return None,
+            Caller::Anonymous => return None,
             Caller::User(user) => format!("user:{user}"),
             Caller::Backend(key) => format!("key:{key}"),
         };
-        Some(Charge { policy, caller })
+        Some(RateLimitRequest { policy, caller })
     }
 }
 
@@ -110,7 +110,7 @@ impl Authenticator {
     /// never repeats any of it.
     pub fn authenticate(&self, authorization: Option<&[u8]>) -> Result<Identity, Error> {
         if self.is_open() {
-            return Ok(Caller::Anybody.into());
+            return Ok(Caller::Anonymous.into());
         }
         let refused = |why: &'static str| Err(Error::new(Code::Unauthenticated, why));
         let Some(authorization) = authorization else {

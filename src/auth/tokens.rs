@@ -30,9 +30,9 @@ const REMEMBERED: usize = 10_000;
 /// The longest token that is remembered, so that those remembered have a bound in bytes too.
 const REMEMBERED_LENGTH: usize = 4096;
 
-/// What a token made here says.
+/// The claims of a token issued here.
 #[derive(Serialize)]
-struct Claims {
+struct IssuedClaims {
     sub: String,
     exp: i64,
     iat: i64,
@@ -42,10 +42,10 @@ struct Claims {
     iss: Option<String>,
 }
 
-/// What a token shown here says, of any type at all: what is missing or wrong is told by name, and
-/// not as a token that cannot be read. Times may have fractions (RFC 7519 section 2).
+/// The claims of a presented token, each of any JSON type, so that a missing or malformed claim is
+/// named in the error. Times may have fractions (RFC 7519 section 2).
 #[derive(Deserialize)]
-struct Shown {
+struct Claims {
     #[serde(default)]
     sub: Value,
     #[serde(default)]
@@ -54,7 +54,7 @@ struct Shown {
     iat: Value,
 }
 
-impl Shown {
+impl Claims {
     /// The user, of a token that was not issued in the future.
     fn user(self, now: i64) -> Result<UserId, &'static str> {
         let latest = Duration::from_secs(now.unsigned_abs() + LEEWAY_S).as_secs_f64();
@@ -210,7 +210,7 @@ impl Tokens {
         let PublicKey(algorithm, key) = self.key(token).map_err(refused)?;
         let mut validation = self.validation.clone();
         validation.algorithms = vec![algorithm];
-        let decoded = jsonwebtoken::decode::<Shown>(token, &key, &validation)
+        let decoded = jsonwebtoken::decode::<Claims>(token, &key, &validation)
             .map_err(|e| refused(reason(e.kind())))?;
         // Extensions that must be understood, and none is (RFC 7515 section 4.1.11).
         if decoded.header.crit.is_some() {
@@ -282,14 +282,14 @@ fn reason(error: &ErrorKind) -> &'static str {
 
 /// What to put into a token made here.
 #[derive(Clone, Debug)]
-pub struct Issuance {
+pub struct TokenRequest {
     /// The user.
     pub sub: UserId,
     /// How long it is to last.
     pub ttl: Duration,
 }
 
-impl Issuance {
+impl TokenRequest {
     /// Mints a token, for trying things out: in earnest the host application does.
     pub fn mint(
         &self,
@@ -297,7 +297,7 @@ impl Issuance {
         rules: &Rules,
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = Utc::now().timestamp();
-        let claims = Claims {
+        let claims = IssuedClaims {
             sub: self.sub.to_string(),
             exp: now.saturating_add_unsigned(self.ttl.as_secs()),
             iat: now,

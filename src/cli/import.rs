@@ -16,7 +16,7 @@ const BATCH_LINES: usize = 5_000;
 /// Bytes of a batch, about. The service takes twice as much.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// How long the service may take for a batch.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a batch is sent again whose outcome is not known. The service recognizes it.
 const ATTEMPTS: u32 = 10;
 

@@ -56,7 +56,7 @@ pub struct Access {
     #[arg(long, env = "DUOLOGUE_SERVICE_KEYS_FILE", value_name = "FILE")]
     pub service_keys_file: Option<PathBuf>,
 
-    /// Messages that each user and each key may send: so many a second, so many at once; 0 for any
+    /// Send limit per user and per key, as messages per second : burst. 0 disables it
     #[arg(
         long,
         env = "DUOLOGUE_SEND_RATE",
@@ -65,14 +65,18 @@ pub struct Access {
     )]
     pub send_rate: Limit,
 
-    /// Conversations that each user and each key may read: so many a second, so many at once; 0 for any
+    /// Limit of all other requests, per user and per key: reads, receipts, blocks, typing, tickets. 0 disables it
     #[arg(
         long,
-        env = "DUOLOGUE_READ_RATE",
+        env = "DUOLOGUE_REQUEST_RATE",
         value_name = "RATE:BURST",
         default_value = "100:300"
     )]
-    pub read_rate: Limit,
+    pub request_rate: Limit,
+
+    /// The former name of `request_rate`. It is refused, so that nobody runs with a limit ignored.
+    #[arg(long, hide = true, env = FORMER_REQUEST_RATE, value_parser = refuse_former_request_rate)]
+    read_rate: Option<Limit>,
 
     /// How often an address may fail to show a credential: so many a second, so many at once; 0 for any
     #[arg(
@@ -82,6 +86,13 @@ pub struct Access {
         default_value = "1:30"
     )]
     pub failure_rate: Limit,
+}
+
+/// What `DUOLOGUE_REQUEST_RATE` was called before it covered more than reads.
+const FORMER_REQUEST_RATE: &str = "DUOLOGUE_READ_RATE";
+
+fn refuse_former_request_rate(_: &str) -> Result<Limit, &'static str> {
+    Err("this setting is now called --request-rate (DUOLOGUE_REQUEST_RATE)")
 }
 
 /// What is wrong with the settings of who may speak.

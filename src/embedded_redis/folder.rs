@@ -15,7 +15,7 @@ use super::StartError;
 const MAX_SOCKET_PATH: usize = 103;
 
 /// How long a predecessor may take to let go of the directory.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where everything of it is.
 #[derive(Clone)]
@@ -60,7 +60,7 @@ pub(super) async fn lock(place: &Place) -> Result<File, StartError> {
         .truncate(false)
         .mode(0o600);
     let file = file.open(place.dir.join("lock")).map_err(unusable)?;
-    let deadline = Instant::now() + LOCK_PATIENCE;
+    let deadline = Instant::now() + LOCK_TIMEOUT;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),

@@ -26,9 +26,9 @@ use folder::{Place, lock, socket_path};
 use keeper::{Keeper, Shared, find_server};
 
 /// How long Redis may take to read its data: some 50 million messages.
-const LOAD_PATIENCE: Duration = Duration::from_secs(300);
+const LOAD_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long Redis may take to stop, at each of three degrees of insistence.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the private Redis did not start.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +128,7 @@ impl RedisProcess {
             if let Some(signal) = signal {
                 self.shared.signal(signal);
             }
-            let deadline = Instant::now() + STOP_PATIENCE;
+            let deadline = Instant::now() + STOP_TIMEOUT;
             while self.shared.state().pid.is_some() && Instant::now() < deadline {
                 sleep(Duration::from_millis(10)).await;
             }
@@ -137,7 +137,7 @@ impl RedisProcess {
 
     /// Waits for a PONG; while Redis reads its data it says LOADING.
     async fn ready(&self) -> Result<(), StartError> {
-        let deadline = Instant::now() + LOAD_PATIENCE;
+        let deadline = Instant::now() + LOAD_TIMEOUT;
         let mut loading = false;
         loop {
             let socket = self.place.socket.clone();
@@ -174,6 +174,6 @@ impl Drop for RedisProcess {
 fn ask(socket: &Path, command: &redis::Cmd) -> redis::RedisResult<()> {
     let client = Client::open(format!("unix://{}", socket.display()))?;
     let mut connection = client.get_connection_with_timeout(Duration::from_secs(2))?;
-    connection.set_read_timeout(Some(STOP_PATIENCE))?;
+    connection.set_read_timeout(Some(STOP_TIMEOUT))?;
     command.exec(&mut connection)
 }

@@ -17,7 +17,7 @@ use crate::model::{IdempotencyKey, parse_json, pointer};
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 /// How long a body may take to arrive.
-pub const BODY_PATIENCE: Duration = Duration::from_secs(10);
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A JSON body. Takes the place of actix' own `Json`, whose errors name no field.
 pub struct JsonBody<T>(pub T);
@@ -46,7 +46,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
             let body = body
                 .map_err(|_| Code::MalformedJson)?
                 .to_bytes_limited(MAX_BODY);
-            let received = timeout(BODY_PATIENCE, body)
+            let received = timeout(BODY_TIMEOUT, body)
                 .await
                 .map_err(|_| Code::RequestTimeout)?;
             let bytes = received

@@ -44,16 +44,16 @@ use crate::realtime::Hub;
 use crate::store::Store;
 
 /// How long a client may take for its headers. A body has [`extract`]'s patience.
-const HEADER_PATIENCE: Duration = Duration::from_secs(5);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
-const IDLE_PATIENCE: Duration = Duration::from_secs(75);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long a client may leave unacknowledged what was sent to it, or keep its window shut: two
 /// heartbeats, at most this. Then the kernel ends the connection: neither a phone that vanished nor a
 /// client that stopped reading holds what waits for it (`TCP_USER_TIMEOUT`, RFC 5482; Linux).
 #[cfg(target_os = "linux")]
-const DEAF_PATIENCE: Duration = Duration::from_secs(30);
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Seconds that requests under way have when the service stops.
-const STOP_PATIENCE_S: u64 = 10;
+const STOP_TIMEOUT_S: u64 = 10;
 
 /// What the HTTP layer is made of.
 pub struct Http {
@@ -102,7 +102,7 @@ impl Http {
             workers,
             ..
         } = self;
-        let doors = Data::new(live::commands::Doors {
+        let doors = Data::new(live::commands::LiveSettings {
             origins: self.cors_origins.clone(),
             delivered: self.delivered,
         });
@@ -113,7 +113,9 @@ impl Http {
         let counted = metrics.clone();
         let server = HttpServer::new(move || {
             // Only a URL that was already parsed goes in, so a worker's handle cannot fail.
-            let store = store.another().unwrap_or_else(|_| store.clone());
+            let store = store
+                .with_own_connection()
+                .unwrap_or_else(|_| store.clone());
             App::new()
                 .app_data(Data::new(store))
                 .app_data(Data::from(metrics.clone()))
@@ -135,9 +137,9 @@ impl Http {
             .disable_signals()
             // An event is small and is not to wait for the next one.
             .tcp_nodelay(true)
-            .shutdown_timeout(STOP_PATIENCE_S)
-            .client_request_timeout(HEADER_PATIENCE)
-            .keep_alive(IDLE_PATIENCE)
+            .shutdown_timeout(STOP_TIMEOUT_S)
+            .client_request_timeout(HEADER_TIMEOUT)
+            .keep_alive(IDLE_TIMEOUT)
             .on_connect(move |_, connection: &mut Extensions| {
                 counted.connections.inc();
                 connection.insert(Counted(counted.clone()));
@@ -152,11 +154,11 @@ impl Http {
     }
 }
 
-/// Sets [`DEAF_PATIENCE`]. Connections have it from the socket that accepts them, which may do so long
+/// Sets [`TCP_USER_TIMEOUT`]. Connections have it from the socket that accepts them, which may do so long
 /// before they are served; so this comes as soon as there is one.
 #[cfg(target_os = "linux")]
-pub fn cut_the_deaf(listener: &TcpListener, heartbeat_s: u8) -> Result<(), ServeError> {
-    let patience = DEAF_PATIENCE.min(2 * Duration::from_secs(heartbeat_s.into()));
+pub fn set_tcp_user_timeout(listener: &TcpListener, heartbeat_s: u8) -> Result<(), ServeError> {
+    let patience = TCP_USER_TIMEOUT.min(2 * Duration::from_secs(heartbeat_s.into()));
     let patience = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
     Ok(sockopt::set_tcp_user_timeout(listener, patience).map_err(std::io::Error::from)?)
 }
@@ -172,7 +174,7 @@ pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> std::io::R
     let server = server
         .workers(1)
         .disable_signals()
-        .client_request_timeout(HEADER_PATIENCE);
+        .client_request_timeout(HEADER_TIMEOUT);
     server.listen(listener).map(HttpServer::run)
 }
 

@@ -9,8 +9,8 @@ use utoipa::IntoParams;
 use crate::auth::Caller;
 use crate::error::{Code, Error};
 use crate::model::{Emoji, Seq, UserId};
-use crate::rate::Charge;
-use crate::store::Act;
+use crate::rate::RateLimitRequest;
+use crate::store::ConversationRequest;
 
 /// The user whom a path is about.
 #[derive(IntoParams)]
@@ -38,10 +38,10 @@ impl PathUsers {
     pub fn act<'a>(
         &'a self,
         caller: &Caller,
-        charge: Option<&'a Charge>,
-    ) -> Result<Act<'a>, Error> {
-        caller.act_as(&self.user)?;
-        Ok(Act {
+        charge: Option<&'a RateLimitRequest>,
+    ) -> Result<ConversationRequest<'a>, Error> {
+        caller.authorize(&self.user)?;
+        Ok(ConversationRequest {
             user: &self.user,
             peer: &self.peer,
             charge,
@@ -62,8 +62,8 @@ impl PathMessage {
     pub fn act<'a>(
         &'a self,
         caller: &Caller,
-        charge: Option<&'a Charge>,
-    ) -> Result<Act<'a>, Error> {
+        charge: Option<&'a RateLimitRequest>,
+    ) -> Result<ConversationRequest<'a>, Error> {
         self.users.act(caller, charge)
     }
 }

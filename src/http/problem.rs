@@ -76,7 +76,7 @@ impl ResponseError for Error {
         if self.code == Code::UpgradeRequired {
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         }
-        authenticate::announce(headers, self.quota);
+        authenticate::insert_rate_limit_headers(headers, self.quota);
         response
     }
 }
@@ -164,7 +164,7 @@ pub fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
         let mut response = ResponseBuilder::new()
             .description(words.join("\n\n"))
             .content(PROBLEM_JSON, content);
-        if codes.iter().any(|code| code.passes()) {
+        if codes.iter().any(|code| code.is_retryable()) {
             response = response.header(RETRY_AFTER.as_str(), retry_after());
         }
         response.build()

@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use url::Url;
 use utoipa::ToSchema;
 
-use super::whole::optional_u32;
-use super::{Object, Seq};
+use super::Seq;
+use super::json::JsonObject;
+use super::json::optional_u32;
 
 /// The text of a message: at most 10,000 characters (Unicode scalar values).
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -37,7 +38,7 @@ impl TryFrom<String> for Body {
 
 /// Attachments that are objects.
 pub(super) fn objects<'de, D: Deserializer<'de>>(array: D) -> Result<Vec<Attachment>, D::Error> {
-    let objects = Vec::<Object<Attachment>>::deserialize(array)?;
+    let objects = Vec::<JsonObject<Attachment>>::deserialize(array)?;
     Ok(objects.into_iter().map(|object| object.0).collect())
 }
 

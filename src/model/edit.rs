@@ -58,7 +58,7 @@ impl Edit {
 /// How far a receipt goes: up to and with the message of this seq.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Upto {
+pub struct ReceiptRequest {
     /// The message.
     pub seq: Seq,
 }

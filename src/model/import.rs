@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::content::objects;
-use super::{Attachment, Body, Draft, Metadata, NewMessage, Seq, UserId};
+use super::{Attachment, Body, Metadata, NewMessage, PendingMessage, Seq, UserId};
 use crate::error::Error;
 
 /// One line of an import: a message as `POST /messages` takes it, and when it was sent.
@@ -42,7 +42,7 @@ pub struct ImportLine {
 
 impl ImportLine {
     /// The message to store.
-    pub fn into_draft(self) -> Result<Draft, Error> {
+    pub fn into_draft(self) -> Result<PendingMessage, Error> {
         let Self {
             sent_at,
             id,
@@ -62,7 +62,7 @@ impl ImportLine {
             attachments,
             metadata,
         };
-        Draft::new(from, message).map(|draft| draft.sent_before(id, sent_at))
+        PendingMessage::new(from, message).map(|draft| draft.sent_before(id, sent_at))
     }
 }
 

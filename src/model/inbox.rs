@@ -193,7 +193,7 @@ impl Inbox {
 
 /// A row of an inbox as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct InboxEntry {
     unread: u64,
     /// Newest, read, read by the peer, delivered to the peer.
     seqs: [Seq; 4],
@@ -201,8 +201,8 @@ pub struct Row {
     blocked: bool,
 }
 
-impl Row {
-    /// Reads a row: `ver|useq|unread|last|read|peer_read|peer_delivered|muted|blocked`.
+impl InboxEntry {
+    /// Reads a row: `ver|offset|unread|last|read|peer_read|peer_delivered|muted|blocked`.
     pub fn parse(row: &str) -> Result<Self, Error> {
         let parts: Vec<_> = row.split('|').collect();
         let [_, _, rest @ ..] = parts.as_slice() else {

@@ -56,7 +56,7 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 /// A message as it is answered.
-// The order of its members is that of `Draft`.
+// The order of its members is that of `PendingMessage`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Message {
     /// Its place in the conversation: 1, 2, 3, ... Order is seq, never time.

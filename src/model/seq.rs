@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::whole::Whole;
+use super::json::JsonInteger;
 
 /// A position in a conversation: 1, 2, 3, ... without gaps, never re-used. 0 stands before the
 /// first message. At most 2^53 - 1, the largest integer that every JSON reader (RFC 8259
@@ -11,7 +11,7 @@ use super::whole::Whole;
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
-#[serde(try_from = "Whole")]
+#[serde(try_from = "JsonInteger")]
 #[schema(minimum = 0, maximum = 9007199254740991u64)]
 pub struct Seq(u64);
 
@@ -24,10 +24,10 @@ impl Seq {
     }
 }
 
-impl TryFrom<Whole> for Seq {
+impl TryFrom<JsonInteger> for Seq {
     type Error = &'static str;
 
-    fn try_from(Whole(seq): Whole) -> Result<Self, Self::Error> {
+    fn try_from(JsonInteger(seq): JsonInteger) -> Result<Self, Self::Error> {
         Self::try_from(seq)
     }
 }

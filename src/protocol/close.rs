@@ -2,7 +2,7 @@
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Farewell {
+pub enum CloseReason {
     /// This process stops.
     Restart,
     /// The token is not good any more.
@@ -21,17 +21,17 @@ pub enum Farewell {
     Asked,
 }
 
-impl Farewell {
+impl CloseReason {
     /// The word for it that a client is told.
     pub const fn word(self) -> &'static str {
         match self {
-            Farewell::Restart => "restart",
-            Farewell::TokenExpired => "token_expired",
-            Farewell::SlowConsumer => "slow_consumer",
-            Farewell::Binary => "binary",
-            Farewell::TooLarge => "too_large",
-            Farewell::Garbage => "garbage",
-            Farewell::Asked | Farewell::Silent => "",
+            CloseReason::Restart => "restart",
+            CloseReason::TokenExpired => "token_expired",
+            CloseReason::SlowConsumer => "slow_consumer",
+            CloseReason::Binary => "binary",
+            CloseReason::TooLarge => "too_large",
+            CloseReason::Garbage => "garbage",
+            CloseReason::Asked | CloseReason::Silent => "",
         }
     }
 }

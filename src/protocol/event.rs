@@ -20,37 +20,41 @@ use crate::model::{Limit, Presence, UnreadTotals, UserId};
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor {
     epoch: u64,
-    useq: u64,
-    rough: bool,
+    offset: u64,
+    coarse: bool,
 }
 
 impl Cursor {
     /// A place by its epoch and number.
-    pub const fn new(epoch: u64, useq: u64) -> Self {
-        let rough = false;
-        Self { epoch, useq, rough }
+    pub const fn new(epoch: u64, offset: u64) -> Self {
+        let coarse = false;
+        Self {
+            epoch,
+            offset,
+            coarse,
+        }
     }
 
     /// The epoch, the number and what is behind it, as scripts take them.
     pub fn parts(self) -> [String; 3] {
-        let rough = if self.rough { "~" } else { "" };
+        let coarse = if self.coarse { "~" } else { "" };
         [
             self.epoch.to_string(),
-            self.useq.to_string(),
-            rough.to_owned(),
+            self.offset.to_string(),
+            coarse.to_owned(),
         ]
     }
 
     /// Whether this place is at or behind another one of the same stream.
     pub fn reaches(self, other: Self) -> bool {
-        self.epoch == other.epoch && self.useq >= other.useq
+        self.epoch == other.epoch && self.offset >= other.offset
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [epoch, useq, rough] = self.parts();
-        write!(f, "{epoch}-{useq}{rough}")
+        let [epoch, offset, coarse] = self.parts();
+        write!(f, "{epoch}-{offset}{coarse}")
     }
 }
 
@@ -63,13 +67,17 @@ impl FromStr for Cursor {
                 (1..=16).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
             form.then(|| digits.parse().ok()).flatten()
         };
-        let (exact, rough) = match text.strip_suffix('~') {
+        let (exact, coarse) = match text.strip_suffix('~') {
             Some(exact) => (exact, true),
             None => (text, false),
         };
-        let parts = exact.split_once('-').and_then(|(epoch, useq)| {
-            let (epoch, useq) = (number(epoch)?, number(useq)?);
-            Some(Self { epoch, useq, rough })
+        let parts = exact.split_once('-').and_then(|(epoch, offset)| {
+            let (epoch, offset) = (number(epoch)?, number(offset)?);
+            Some(Self {
+                epoch,
+                offset,
+                coarse,
+            })
         });
         parts.ok_or("this is not the `cursor` of an event")
     }

@@ -5,7 +5,7 @@ mod event;
 mod frame;
 mod notification;
 
-pub use close::Farewell;
+pub use close::CloseReason;
 pub use event::{Cursor, Event, EventPage, EventQuery, StreamState, Wait};
 pub use frame::{Command, Frame, Receipt, Ref};
-pub use notification::Notice;
+pub use notification::Notification;

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::close::Farewell;
+use super::close::CloseReason;
 use super::event::Event;
 
 /// What a connection is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum Notification {
     /// Something happened.
     Event(Arc<Event>),
     /// Anything may have happened unheard.
     Gap,
     /// A heartbeat is due.
-    Beat,
+    Heartbeat,
     /// The connection is to end.
-    Leave(Farewell),
+    Leave(CloseReason),
 }

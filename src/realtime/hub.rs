@@ -11,12 +11,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
 
 use super::queue::Queue;
-use super::registry::{Change, Member, Seat};
+use super::registry::{Change, Connection, ConnectionGuard};
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use crate::model::UserId;
-use crate::protocol::{Event, Farewell, Notice};
-use crate::store::{Heard, Live, Store};
+use crate::protocol::{CloseReason, Event, Notification};
+use crate::store::{PubSub, PubSubMessage, Store};
 
 /// Over how long the connections of a process that stops are closed, at most, so that their
 /// clients do not all come back in the same moment.
@@ -42,31 +42,31 @@ pub struct Limits {
 /// Everybody who is connected to this process.
 pub struct Hub {
     limits: Limits,
-    pub(super) live: Live,
+    pub(super) live: PubSub,
     pub(super) metrics: Arc<Metrics>,
     /// The name of this process among those that serve the same store.
     pub(crate) process: String,
     stopping: AtomicBool,
     pub(super) changes: mpsc::UnboundedSender<Change>,
     /// A `std::sync::Mutex`, because nobody waits while holding it.
-    members: Mutex<Members>,
+    members: Mutex<Registry>,
 }
 
 #[derive(Default)]
-pub(super) struct Members {
+pub(super) struct Registry {
     /// The connections of each user; of nobody who has none.
-    pub(super) users: HashMap<UserId, Vec<Arc<Member>>>,
+    pub(super) users: HashMap<UserId, Vec<Arc<Connection>>>,
     /// Connections now.
     pub(super) count: usize,
     /// Connections so far; gives each its turn in the heartbeat.
     ever: usize,
 }
 
-impl Members {
+impl Registry {
     /// Whether a connection shows that the user is there.
-    pub(super) fn show(&self, user: &UserId) -> bool {
+    pub(super) fn count_as_online(&self, user: &UserId) -> bool {
         let of_user = self.users.get(user.as_str());
-        of_user.is_some_and(|of_user| of_user.iter().any(|member| member.shows()))
+        of_user.is_some_and(|of_user| of_user.iter().any(|member| member.counts_as_online()))
     }
 }
 
@@ -88,7 +88,7 @@ impl Hub {
             let hub = hub.clone();
             let (live, listener) = store.live(move |heard| {
                 if let Some(hub) = hub.upgrade() {
-                    hub.hear(heard);
+                    hub.dispatch(heard);
                 }
             });
             listening = Some(listener);
@@ -109,19 +109,19 @@ impl Hub {
                     listener.await;
                 }
             };
-            tokio::join!(listening, kept.beat());
+            tokio::join!(listening, kept.heartbeat());
         };
         (hub, made, going)
     }
 
     /// Gives a connection of a user a place. What happens after this returned is in its queue.
-    pub async fn join(self: &Arc<Self>, user: &UserId) -> Result<Seat, Error> {
-        let seat = self.sit(user)?;
+    pub async fn join(self: &Arc<Self>, user: &UserId) -> Result<ConnectionGuard, Error> {
+        let seat = self.register(user)?;
         self.live.listen(user).await?;
         Ok(seat)
     }
 
-    fn sit(self: &Arc<Self>, user: &UserId) -> Result<Seat, Error> {
+    fn register(self: &Arc<Self>, user: &UserId) -> Result<ConnectionGuard, Error> {
         let mut members = self.lock();
         if self.is_stopping() || members.count >= self.limits.total {
             return Err(Code::Busy.into());
@@ -131,7 +131,7 @@ impl Hub {
         if of_user.len() >= self.limits.per_user {
             return Err(Code::TooManyConnections.into());
         }
-        let member = Arc::new(Member {
+        let member = Arc::new(Connection {
             queue: Queue::default(),
             shows: AtomicBool::new(false),
             turn: turn % usize::from(self.limits.heartbeat_s),
@@ -140,7 +140,7 @@ impl Hub {
         of_user.push(member.clone());
         (members.count, members.ever) = (members.count + 1, turn.wrapping_add(1));
         self.metrics.live_connections.inc();
-        Ok(Seat {
+        Ok(ConnectionGuard {
             hub: self.clone(),
             user: user.clone(),
             member,
@@ -158,9 +158,9 @@ impl Hub {
     }
 
     /// Passes on what was heard.
-    fn hear(&self, heard: Heard) {
+    fn dispatch(&self, heard: PubSubMessage) {
         match heard {
-            Heard::Event { user, text } => {
+            PubSubMessage::Event { user, text } => {
                 let members = self.lock();
                 let Some(of_user) = members.users.get(user.as_str()) else {
                     return;
@@ -169,15 +169,15 @@ impl Hub {
                     Ok(event) => {
                         let event = Arc::new(event);
                         for member in of_user {
-                            member.queue.push(Notice::Event(event.clone()));
+                            member.queue.push(Notification::Event(event.clone()));
                         }
                         self.metrics.events_delivered.inc_by(of_user.len() as u64);
                     }
                     Err(error) => tracing::error!(%error, "what was published is no event"),
                 }
             }
-            Heard::Gap => {
-                self.each(|member| member.queue.push(Notice::Gap));
+            PubSubMessage::Gap => {
+                self.each(|member| member.queue.push(Notification::Gap));
                 let _ = self.changes.send(Change::Back);
             }
         }
@@ -186,18 +186,18 @@ impl Hub {
     /// Tells the connections of a user that anything may have been missed.
     pub(crate) fn gap(&self, user: &UserId) {
         for member in self.lock().users.get(user.as_str()).into_iter().flatten() {
-            member.queue.push(Notice::Gap);
+            member.queue.push(Notification::Gap);
         }
     }
 
-    fn each(&self, tell: impl Fn(&Member)) {
+    fn each(&self, tell: impl Fn(&Connection)) {
         for member in self.lock().users.values().flatten() {
             tell(member);
         }
     }
 
     /// Gives every connection its heartbeat in its turn, and when its token ends. One timer for all.
-    async fn beat(&self) {
+    async fn heartbeat(&self) {
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for turn in (0..usize::from(self.limits.heartbeat_s)).cycle() {
@@ -205,7 +205,7 @@ impl Hub {
             let now = Utc::now().timestamp();
             self.each(|member| {
                 if member.turn == turn || member.until.load(Ordering::Relaxed) <= now {
-                    member.queue.push(Notice::Beat);
+                    member.queue.push(Notification::Heartbeat);
                 }
             });
         }
@@ -215,13 +215,13 @@ impl Hub {
     pub(crate) fn shown(&self, which: impl Fn(&UserId) -> bool) -> Vec<UserId> {
         let members = self.lock();
         let users = members.users.keys();
-        let shown = users.filter(|user| which(user) && members.show(user));
+        let shown = users.filter(|user| which(user) && members.count_as_online(user));
         shown.cloned().collect()
     }
 
     /// Whether a connection to this process shows that the user is there.
     pub(crate) fn is_shown(&self, user: &UserId) -> bool {
-        self.lock().show(user)
+        self.lock().count_as_online(user)
     }
 
     /// Takes no more connections and asks those there are to leave, a few at a time; waits for
@@ -234,7 +234,7 @@ impl Hub {
             .max(1);
         for some in everybody.chunks(everybody.len().div_ceil(millis).max(1)) {
             for member in some {
-                member.queue.push(Notice::Leave(Farewell::Restart));
+                member.queue.push(Notification::Leave(CloseReason::Restart));
             }
             sleep(Duration::from_millis(1)).await;
         }
@@ -249,7 +249,7 @@ impl Hub {
         let _ = timeout(GOODBYE, said).await;
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Members> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Registry> {
         // Nothing that can panic happens under the lock.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }

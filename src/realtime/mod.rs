@@ -17,5 +17,5 @@ mod session;
 
 pub use hub::{Hub, Limits};
 pub use queue::Queue;
-pub use registry::{Change, Seat};
-pub use session::{Done, Input, Output, Session, Tell};
+pub use registry::{Change, ConnectionGuard};
+pub use session::{CommandResult, Input, Output, ServerMessage, Session};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::protocol::{Event, Farewell, Notice};
+use crate::protocol::{CloseReason, Event, Notification};
 
 /// Events that may wait, at most.
 const EVENTS: usize = 256;
@@ -21,7 +21,7 @@ pub struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    notices: VecDeque<Notice>,
+    notices: VecDeque<Notification>,
     events: usize,
     bytes: usize,
     left: bool,
@@ -29,15 +29,15 @@ struct Waiting {
 }
 
 impl Queue {
-    /// Puts something in. After a [`Notice::Leave`] nothing more goes in.
-    pub fn push(&self, notice: Notice) {
+    /// Puts something in. After a [`Notification::Leave`] nothing more goes in.
+    pub fn push(&self, notice: Notification) {
         let mut waiting = self.lock();
         if waiting.left {
             return;
         }
         match notice {
-            Notice::Event(event) => waiting.push_event(event),
-            Notice::Leave(farewell) => waiting.leave(farewell),
+            Notification::Event(event) => waiting.push_event(event),
+            Notification::Leave(farewell) => waiting.leave(farewell),
             // Twice is once.
             other if waiting.notices.contains(&other) => (),
             other => waiting.notices.push_back(other),
@@ -50,7 +50,7 @@ impl Queue {
     }
 
     /// Takes out what waits longest; if nothing does, the task is woken when something comes.
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notice> {
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notification> {
         let mut waiting = self.lock();
         let Some(notice) = waiting.notices.pop_front() else {
             match &mut waiting.waker {
@@ -59,7 +59,7 @@ impl Queue {
             }
             return Poll::Pending;
         };
-        if let Notice::Event(event) = &notice {
+        if let Notification::Event(event) = &notice {
             waiting.events -= 1;
             waiting.bytes -= event.text().len();
         }
@@ -81,18 +81,18 @@ impl Waiting {
         self.events += 1;
         self.bytes += event.text().len();
         if self.events > EVENTS || self.bytes > BYTES {
-            self.leave(Farewell::SlowConsumer);
+            self.leave(CloseReason::SlowConsumer);
         } else {
-            self.notices.push_back(Notice::Event(event));
+            self.notices.push_back(Notification::Event(event));
         }
     }
 
-    fn leave(&mut self, farewell: Farewell) {
-        if farewell == Farewell::SlowConsumer {
+    fn leave(&mut self, farewell: CloseReason) {
+        if farewell == CloseReason::SlowConsumer {
             self.notices = VecDeque::new();
             (self.events, self.bytes) = (0, 0);
         }
-        self.notices.push_back(Notice::Leave(farewell));
+        self.notices.push_back(Notification::Leave(farewell));
         self.left = true;
     }
 }

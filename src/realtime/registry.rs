@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::hub::Hub;
 use super::queue::Queue;
 use crate::model::UserId;
-use crate::protocol::Notice;
+use crate::protocol::Notification;
 
 /// What changed at this process.
 pub enum Change {
@@ -24,7 +24,7 @@ pub enum Change {
 }
 
 /// A connection.
-pub(super) struct Member {
+pub(super) struct Connection {
     /// What waits for it.
     pub(super) queue: Queue,
     /// Whether it shows that the user is there; a poll does not, nor one that is not let in yet.
@@ -36,24 +36,24 @@ pub(super) struct Member {
 }
 
 /// The place of a connection among the others; given up when dropped.
-pub struct Seat {
+pub struct ConnectionGuard {
     pub(super) hub: Arc<Hub>,
     pub(super) user: UserId,
-    pub(super) member: Arc<Member>,
+    pub(super) member: Arc<Connection>,
 }
 
-impl Member {
+impl Connection {
     /// See the field.
-    pub(super) fn shows(&self) -> bool {
+    pub(super) fn counts_as_online(&self) -> bool {
         self.shows.load(Ordering::Relaxed)
     }
 }
 
-impl Seat {
+impl ConnectionGuard {
     /// Shows from now on that the user is there.
-    pub fn show(&self) {
+    pub fn count_as_online(&self) {
         let members = self.hub.lock();
-        let came = !members.show(&self.user);
+        let came = !members.count_as_online(&self.user);
         self.member.shows.store(true, Ordering::Relaxed);
         if came {
             let _ = self.hub.changes.send(Change::Came(self.user.clone()));
@@ -61,12 +61,12 @@ impl Seat {
     }
 
     /// Takes out what waits for this connection.
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notice> {
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notification> {
         self.member.queue.poll(cx)
     }
 
     /// Waits for what comes next for this connection.
-    pub async fn next(&self) -> Notice {
+    pub async fn next(&self) -> Notification {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
@@ -82,7 +82,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let hub = &self.hub;
         let mut members = hub.lock();
@@ -97,7 +97,7 @@ impl Drop for Seat {
             // Under the lock, so that whoever comes now makes a later wish.
             hub.live.leave(&self.user);
         }
-        if self.member.shows() && !members.show(&self.user) {
+        if self.member.counts_as_online() && !members.count_as_online(&self.user) {
             let _ = hub.changes.send(Change::Went(self.user.clone()));
         }
     }

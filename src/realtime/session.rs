@@ -8,14 +8,14 @@ use serde_json::json;
 use crate::error::Error;
 use crate::model::UserId;
 use crate::protocol::{
-    Command, Cursor, Event, EventPage, Farewell, Frame, Notice, Ref, StreamState,
+    CloseReason, Command, Cursor, Event, EventPage, Frame, Notification, Ref, StreamState,
 };
 
 /// What happens to a session.
 #[derive(Debug)]
 pub enum Input {
     /// Its queue had something.
-    Notice(Notice),
+    Notification(Notification),
     /// What it asked for with [`Output::Read`] was read; or could not be.
     Page(Result<EventPage, Error>),
     /// The client said something.
@@ -23,12 +23,12 @@ pub enum Input {
     /// The client gave a sign of life.
     Sign,
     /// What it asked for with [`Output::Do`] was done, or not.
-    Done(Option<Ref>, Result<Done, Error>),
+    Executed(Option<Ref>, Result<CommandResult, Error>),
 }
 
 /// What a command came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Done {
+pub enum CommandResult {
     /// The message, and whether it was sent before.
     Sent {
         /// As JSON.
@@ -48,7 +48,7 @@ pub enum Done {
 #[derive(Debug)]
 pub enum Output {
     /// Tell the client something.
-    Tell(Tell),
+    ServerMessage(ServerMessage),
     /// Read what is behind this place.
     Read(Cursor),
     /// The same, a little later: the store failed.
@@ -61,7 +61,7 @@ pub enum Output {
 
 /// What a client is told.
 #[derive(Debug)]
-pub enum Tell {
+pub enum ServerMessage {
     /// An event.
     Event(Arc<Event>),
     /// Something else; `at` is the place to resume from, if it is one.
@@ -76,12 +76,12 @@ pub enum Tell {
     /// To give a sign of life; itself one.
     Ping,
     /// That this is the end.
-    Leave(Farewell),
+    Leave(CloseReason),
 }
 
-impl From<Tell> for Output {
-    fn from(tell: Tell) -> Self {
-        Output::Tell(tell)
+impl From<ServerMessage> for Output {
+    fn from(tell: ServerMessage) -> Self {
+        Output::ServerMessage(tell)
     }
 }
 
@@ -130,7 +130,7 @@ impl Session {
             "heartbeat_s": heartbeat_s,
         });
         out.push_back(
-            Tell::Say {
+            ServerMessage::Say {
                 text: hello.to_string(),
                 at: Some(place),
             }
@@ -167,18 +167,20 @@ impl Session {
     /// Takes what happened, at a time in seconds since 1970, and says what is to be done.
     pub fn take(&mut self, input: Input, now: i64, out: &mut VecDeque<Output>) {
         match input {
-            Input::Notice(Notice::Event(event)) => self.event(event, out),
-            Input::Notice(Notice::Gap) => match &mut self.reading {
+            Input::Notification(Notification::Event(event)) => self.event(event, out),
+            Input::Notification(Notification::Gap) => match &mut self.reading {
                 Some(meanwhile) => meanwhile.gap = true,
                 None => self.read(out),
             },
-            Input::Notice(Notice::Beat) => self.beat(now, out),
-            Input::Notice(Notice::Leave(why)) => out.push_back(Tell::Leave(why).into()),
+            Input::Notification(Notification::Heartbeat) => self.heartbeat(now, out),
+            Input::Notification(Notification::Leave(why)) => {
+                out.push_back(ServerMessage::Leave(why).into());
+            }
             Input::Page(Ok(page)) => self.page(page, out),
             Input::Page(Err(_)) => out.push_back(Output::ReadLater(self.place)),
             Input::Text(text) => self.text(&text, out),
             Input::Sign => self.silent = false,
-            Input::Done(re, done) => self.done(re, done, out),
+            Input::Executed(re, done) => self.done(re, done, out),
         }
     }
 
@@ -193,7 +195,7 @@ impl Session {
             Some(cursor) if self.place.reaches(cursor) => (),
             Some(cursor) if event.prev() == Some(self.place) => {
                 self.place = cursor;
-                out.push_back(Tell::Event(event).into());
+                out.push_back(ServerMessage::Event(event).into());
             }
             Some(_) => self.read(out),
         }
@@ -207,7 +209,7 @@ impl Session {
     fn page(&mut self, page: EventPage, out: &mut VecDeque<Output>) {
         for event in page.events {
             self.place = event.cursor().unwrap_or(self.place);
-            out.push_back(Tell::Event(Arc::new(event)).into());
+            out.push_back(ServerMessage::Event(Arc::new(event)).into());
         }
         if page.more {
             out.push_back(Output::Read(self.place));
@@ -219,14 +221,14 @@ impl Session {
         }
     }
 
-    fn beat(&mut self, now: i64, out: &mut VecDeque<Output>) {
+    fn heartbeat(&mut self, now: i64, out: &mut VecDeque<Output>) {
         if self.until.is_some_and(|until| until <= now) {
-            out.push_back(Tell::Leave(Farewell::TokenExpired).into());
+            out.push_back(ServerMessage::Leave(CloseReason::TokenExpired).into());
         } else if self.silent && !self.doing {
-            out.push_back(Tell::Leave(Farewell::Silent).into());
+            out.push_back(ServerMessage::Leave(CloseReason::Silent).into());
         } else {
             self.silent = self.two_way;
-            out.push_back(Tell::Ping.into());
+            out.push_back(ServerMessage::Ping.into());
         }
     }
 
@@ -241,27 +243,32 @@ impl Session {
                 self.doing = true;
                 out.push_back(Output::Do(re, command));
             }
-            Err((re, error)) => out.push_back(Tell::Refuse(re, error).into()),
+            Err((re, error)) => out.push_back(ServerMessage::Refuse(re, error).into()),
         }
     }
 
-    fn done(&mut self, re: Option<Ref>, done: Result<Done, Error>, out: &mut VecDeque<Output>) {
+    fn done(
+        &mut self,
+        re: Option<Ref>,
+        done: Result<CommandResult, Error>,
+        out: &mut VecDeque<Output>,
+    ) {
         (self.doing, self.silent) = (false, false);
         match done {
-            Ok(Done::Sent { message, replayed }) => {
+            Ok(CommandResult::Sent { message, replayed }) => {
                 let members = format!(r#","message":{message},"replayed":{replayed}"#);
                 acknowledge(re, &members, out);
             }
-            Ok(Done::Marked(state)) => {
+            Ok(CommandResult::Marked(state)) => {
                 acknowledge(re, &format!(r#","conversation":{state}"#), out);
             }
-            Ok(Done::Told) => acknowledge(re, "", out),
-            Ok(Done::Until(until)) => {
+            Ok(CommandResult::Told) => acknowledge(re, "", out),
+            Ok(CommandResult::Until(until)) => {
                 self.until = until;
                 out.push_back(Output::Until(until));
                 acknowledge(re, "", out);
             }
-            Err(error) => out.push_back(Tell::Refuse(re, error).into()),
+            Err(error) => out.push_back(ServerMessage::Refuse(re, error).into()),
         }
     }
 }
@@ -273,5 +280,5 @@ fn acknowledge(re: Option<Ref>, members: &str, out: &mut VecDeque<Output>) {
 }
 
 fn say(text: String, out: &mut VecDeque<Output>) {
-    out.push_back(Tell::Say { text, at: None }.into());
+    out.push_back(ServerMessage::Say { text, at: None }.into());
 }

@@ -3,28 +3,28 @@
 
 use redis::FromRedisValue;
 
-use super::script::Repeat;
+use super::script::RetrySafety;
 use super::script::Script;
-use super::{Charged, Store};
+use super::{RateLimited, Store};
 use crate::error::Error;
-use crate::model::{ConversationState, IdempotencyKey, Pair, Row, UserId};
-use crate::rate::Charge;
+use crate::model::{ConversationState, IdempotencyKey, InboxEntry, Pair, UserId};
+use crate::rate::RateLimitRequest;
 
 /// Events that a user's journal keeps at least: what a device that was away briefly resumes from.
 const JOURNAL_LIMIT: &str = "512";
 
 /// Who changes which conversation, at whose cost.
 #[derive(Clone, Copy)]
-pub struct Act<'a> {
+pub struct ConversationRequest<'a> {
     /// The user who acts.
     pub user: &'a UserId,
     /// The other one.
     pub peer: &'a UserId,
     /// Whom to charge, if anybody.
-    pub charge: Option<&'a Charge>,
+    pub charge: Option<&'a RateLimitRequest>,
 }
 
-impl Act<'_> {
+impl ConversationRequest<'_> {
     /// The conversation.
     pub(super) fn pair(&self) -> Pair {
         Pair::of(self.user, self.peer)
@@ -37,10 +37,10 @@ impl Store {
     pub(super) async fn change<T: FromRedisValue>(
         &self,
         script: &'static Script,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         retry: Option<&IdempotencyKey>,
         args: &[&str],
-    ) -> Result<Charged<T>, Error> {
+    ) -> Result<RateLimited<T>, Error> {
         let pair = act.pair();
         let (first, second) = pair.users();
         let keys = self.keys_of_change(&pair, retry.map(|key| (act.user, key)));
@@ -53,9 +53,9 @@ impl Store {
             .map(|arg| arg.as_bytes())
             .collect();
         let repeat = if retry.is_some() {
-            Repeat::Harmless
+            RetrySafety::Harmless
         } else {
-            Repeat::Never
+            RetrySafety::Never
         };
         self.run_repeatable(script, repeat, act.charge, &keys, &args)
             .await
@@ -65,15 +65,16 @@ impl Store {
     pub(super) async fn change_state(
         &self,
         script: &'static Script,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         args: &[&str],
-    ) -> Result<Charged<ConversationState>, Error> {
+    ) -> Result<RateLimited<ConversationState>, Error> {
         let state = self
             .change::<(Vec<String>, String)>(script, act, None, args)
             .await?;
         let peer = act.peer.clone();
-        state
-            .try_map(|(filing, last)| Row::of_filing(&filing).map(|row| row.into_state(peer, last)))
+        state.try_map(|(filing, last)| {
+            InboxEntry::of_filing(&filing).map(|row| row.into_state(peer, last))
+        })
     }
 
     /// The keys of a conversation and of both its users, in the order of `store::compose::shape`.

@@ -2,7 +2,7 @@
 //!
 //! A lane never loses track of whether a script may have run. What Redis refused before running it
 //! (`LOADING`, `READONLY`, ...) is sent again while the request's time lasts. What left and was not
-//! answered is sent again only where that is harmless (see [`Repeat`]); otherwise the answer is
+//! answered is sent again only where that is harmless (see [`RetrySafety`]); otherwise the answer is
 //! `OUTCOME_UNKNOWN`. redis-rs' own idea of what may be retried is ignored, because it counts a lost
 //! reply among it.
 
@@ -20,19 +20,19 @@ use tokio::sync::Mutex;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::script::{Repeat, SCRIPTS, Text};
+use super::script::{RetrySafety, SCRIPTS, Text};
 use crate::error::{Code, Error};
 
 /// How long a request waits for Redis, everything included. Clients are promised 2.5 s.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a request goes on trying while Redis refuses. Shorter than [`PATIENCE`]: an answer is
+pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a request goes on trying while Redis refuses. Shorter than [`TIMEOUT`]: an answer is
 /// worth more waiting than a refusal.
-const PERSISTENCE: Duration = Duration::from_secs(1);
+const RETRY_WINDOW: Duration = Duration::from_secs(1);
 /// Between two attempts on a Redis that is not ready. Short enough that its restart goes unnoticed.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// A connection that heals: opened on first use, replaced when it breaks.
-pub(super) struct Lane {
+pub(super) struct RedisConnection {
     client: Client,
     config: AsyncConnectionConfig,
     /// A Tokio mutex, because it is held while connecting: those who wait share the outcome.
@@ -53,7 +53,7 @@ pub(super) fn connection_info(url: ConnectionInfo) -> ConnectionInfo {
         .set_tcp_settings(TcpSettings::default().set_nodelay(true))
 }
 
-impl Lane {
+impl RedisConnection {
     pub(super) fn new(target: ConnectionInfo) -> RedisResult<Self> {
         let broken = Arc::new(AtomicBool::new(false));
         let flag = broken.clone();
@@ -65,7 +65,7 @@ impl Lane {
         };
         // No response timeout here: `call` bounds the request as a whole.
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE / 2))
+            .set_connection_timeout(Some(TIMEOUT / 2))
             .set_response_timeout(None)
             .set_push_sender(on_push);
         Ok(Self {
@@ -76,16 +76,16 @@ impl Lane {
         })
     }
 
-    /// Runs a script, within [`PATIENCE`].
+    /// Runs a script, within [`TIMEOUT`].
     pub(super) async fn call(
         &self,
         script: &Text,
-        repeat: Repeat,
+        repeat: RetrySafety,
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<Value, Error> {
         let started = Instant::now();
-        let deadline = started + PATIENCE;
+        let deadline = started + TIMEOUT;
         // Whether an attempt left and was not answered. Not being let in later does not undo it.
         let mut lost = false;
         let given_up = |lost, error: Error| match error.code {
@@ -101,7 +101,7 @@ impl Lane {
                     match timeout_at(deadline, attempt).await {
                         Ok(Ok(reply)) => return Ok(reply),
                         Ok(Err(refusal)) if was_not_run(&refusal) => refusal,
-                        Ok(Err(broken)) if repeat == Repeat::Harmless && is_lost(&broken) => {
+                        Ok(Err(broken)) if repeat == RetrySafety::Harmless && is_lost(&broken) => {
                             self.discard().await;
                             lost = true;
                             broken
@@ -117,10 +117,10 @@ impl Lane {
             if refusal.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
                 self.discard().await;
             }
-            if started.elapsed() >= PERSISTENCE {
+            if started.elapsed() >= RETRY_WINDOW {
                 return Err(given_up(lost, unavailable(&refusal)));
             }
-            sleep(PAUSE).await;
+            sleep(RETRY_DELAY).await;
         }
     }
 

@@ -1,11 +1,11 @@
 //! Conversations in Redis.
 
-use super::change::Act;
+use super::change::ConversationRequest;
 use super::script::{
     CLEAR_CONVERSATION, FLAG_CONVERSATION, MARK_DELIVERED, MARK_READ, MARK_UNREAD,
     READ_CONVERSATION,
 };
-use super::{Charged, Store, reply};
+use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{Conversation, ConversationState, Flag, PageQuery, Range, Seq, StoredMessage};
 
@@ -25,9 +25,9 @@ impl Store {
     /// unless it only peeks.
     pub async fn read_conversation(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         query: &PageQuery,
-    ) -> Result<Charged<Conversation>, Error> {
+    ) -> Result<RateLimited<Conversation>, Error> {
         let limit = query.limit().to_string();
         let range = query.range()?;
         let at = |wanted: Option<Seq>| wanted.map(|seq| seq.get().to_string()).unwrap_or_default();
@@ -56,7 +56,7 @@ impl Store {
             .await;
         // Nothing can have been written by a peek, so its outcome is never unknown.
         let reply = if query.peek {
-            reply.map_err(Error::of_reading)?
+            reply.map_err(Error::as_read_error)?
         } else {
             reply?
         };
@@ -85,9 +85,9 @@ impl Store {
     /// Marks a conversation as read up to a message.
     pub async fn mark_read(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         seq: Seq,
-    ) -> Result<Charged<ConversationState>, Error> {
+    ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
         self.change_state(
             &MARK_READ,
@@ -100,9 +100,9 @@ impl Store {
     /// Notes that the user's devices have received a conversation up to a message.
     pub async fn mark_delivered(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         seq: Seq,
-    ) -> Result<Charged<ConversationState>, Error> {
+    ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
         self.change_state(&MARK_DELIVERED, act, &[act.user.as_str(), &seq])
             .await
@@ -111,9 +111,9 @@ impl Store {
     /// Marks a conversation as unread from a message on.
     pub async fn mark_unread(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         seq: Seq,
-    ) -> Result<Charged<ConversationState>, Error> {
+    ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
         let args = [act.user.as_str(), act.peer.as_str(), &seq, SCAN_LIMIT];
         let marked = self.change_state(&MARK_UNREAD, act, &args).await;
@@ -126,8 +126,8 @@ impl Store {
     /// Clears a conversation for the user alone.
     pub async fn clear_conversation(
         &self,
-        act: Act<'_>,
-    ) -> Result<Charged<ConversationState>, Error> {
+        act: ConversationRequest<'_>,
+    ) -> Result<RateLimited<ConversationState>, Error> {
         self.change_state(&CLEAR_CONVERSATION, act, &[act.user.as_str()])
             .await
     }
@@ -135,10 +135,10 @@ impl Store {
     /// Sets or takes away a flag.
     pub async fn flag_conversation(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         flag: Flag,
         on: bool,
-    ) -> Result<Charged<ConversationState>, Error> {
+    ) -> Result<RateLimited<ConversationState>, Error> {
         let on = if on { "1" } else { "0" };
         self.change_state(
             &FLAG_CONVERSATION,

@@ -1,12 +1,12 @@
 //! The streams of users in Redis, and who may listen with a ticket.
 
-use super::change::Act;
+use super::change::ConversationRequest;
 use super::script::{ANNOUNCE_TYPING, ISSUE_TICKET, OPEN_STREAM, READ_EVENTS, REDEEM_TICKET};
-use super::{Charged, Store};
+use super::{RateLimited, Store};
 use crate::error::Error;
 use crate::model::{UnreadTotals, UserId};
 use crate::protocol::{Cursor, Event, EventPage, StreamState};
-use crate::rate::Charge;
+use crate::rate::RateLimitRequest;
 
 /// Seconds for which the journal of a user is kept who does not listen: 7 days.
 pub(super) const JOURNAL_S: &str = "604800";
@@ -18,23 +18,25 @@ impl Store {
     pub async fn open_stream(
         &self,
         user: &UserId,
-        charge: Option<&Charge>,
-    ) -> Result<Charged<StreamState>, Error> {
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<StreamState>, Error> {
         let name = user.as_str();
         let keys = [self.keys.conversations(name), self.keys.journal(name)];
         let args = [JOURNAL_S.as_bytes()];
         let reply = self
             .run_charged::<(u64, u64, u64, u64)>(&OPEN_STREAM, charge, &keys, &args)
             .await?;
-        reply.try_map(|(epoch, useq, total_unread_count, unread_conversations)| {
-            Ok(StreamState {
-                cursor: Cursor::new(epoch, useq),
-                totals: UnreadTotals {
-                    total_unread_count,
-                    unread_conversations,
-                },
-            })
-        })
+        reply.try_map(
+            |(epoch, offset, total_unread_count, unread_conversations)| {
+                Ok(StreamState {
+                    cursor: Cursor::new(epoch, offset),
+                    totals: UnreadTotals {
+                        total_unread_count,
+                        unread_conversations,
+                    },
+                })
+            },
+        )
     }
 
     /// What happened behind a place in the stream of a user. Never refuses: where events are not
@@ -44,12 +46,12 @@ impl Store {
         user: &UserId,
         after: Cursor,
         limit: u16,
-        charge: Option<&Charge>,
-    ) -> Result<Charged<EventPage>, Error> {
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<EventPage>, Error> {
         let name = user.as_str();
         let keys = [self.keys.conversations(name), self.keys.journal(name)];
-        let ([epoch, useq, rough], limit) = (after.parts(), limit.to_string());
-        let args = [name, &epoch, &useq, &rough, &limit, PAGE_BYTES].map(str::as_bytes);
+        let ([epoch, offset, coarse], limit) = (after.parts(), limit.to_string());
+        let args = [name, &epoch, &offset, &coarse, &limit, PAGE_BYTES].map(str::as_bytes);
         let reply = self
             .run_charged::<(Vec<String>, u8)>(&READ_EVENTS, charge, &keys, &args)
             .await?;
@@ -63,7 +65,10 @@ impl Store {
     }
 
     /// Tells the peer's devices that the user is typing; answers whether they were told.
-    pub async fn announce_typing(&self, act: Act<'_>) -> Result<Charged<bool>, Error> {
+    pub async fn announce_typing(
+        &self,
+        act: ConversationRequest<'_>,
+    ) -> Result<RateLimited<bool>, Error> {
         let (keys, pair) = (&self.keys, act.pair());
         let channel = keys.live(act.peer.as_str());
         let event = Event::typing(act.user);
@@ -81,8 +86,8 @@ impl Store {
         digest: &str,
         bearer: &str,
         good_s: u32,
-        charge: Option<&Charge>,
-    ) -> Result<Charged<u8>, Error> {
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<u8>, Error> {
         let good_s = good_s.to_string();
         let args = [bearer.as_bytes(), good_s.as_bytes()];
         self.run_charged(&ISSUE_TICKET, charge, &[self.keys.ticket(digest)], &args)

@@ -130,7 +130,7 @@ impl Store {
                 },
             })
         };
-        timeout(connection::PATIENCE, asked)
+        timeout(connection::TIMEOUT, asked)
             .await
             .unwrap_or_else(|_| Err(Code::Unavailable.into()))
     }

@@ -5,22 +5,22 @@ use std::collections::HashMap;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Store;
-use super::change::Act;
+use super::change::ConversationRequest;
 use super::script::IMPORT_MESSAGES;
 use crate::error::Error;
-use crate::model::{Draft, Import};
+use crate::model::{Import, PendingMessage};
 
 /// Messages that one script appends, at most: what keeps Redis from others for a millisecond or
 /// two. Lua takes some thousands of values at once, not more.
 const STEP: usize = 500;
 /// Conversations that are imported into at once.
-const AT_ONCE: usize = 32;
+const CONCURRENCY: usize = 32;
 
 impl Store {
     /// Appends messages to their conversations, in the order of their times, as read by both. Those that an earlier attempt appended are left out.
-    pub async fn import_messages(&self, drafts: Vec<Draft>) -> Result<Import, Error> {
+    pub async fn import_messages(&self, drafts: Vec<PendingMessage>) -> Result<Import, Error> {
         let total = drafts.len() as u64;
-        let mut conversations: HashMap<String, Vec<Draft>> = HashMap::new();
+        let mut conversations: HashMap<String, Vec<PendingMessage>> = HashMap::new();
         for draft in drafts {
             conversations
                 .entry(draft.pair().as_str().to_owned())
@@ -29,7 +29,7 @@ impl Store {
         }
         for drafts in conversations.values_mut() {
             // Places rise with times, which is also how a repeated import is found.
-            drafts.sort_by_key(Draft::sent_at);
+            drafts.sort_by_key(PendingMessage::sent_at);
         }
         let imports = stream::iter(
             conversations
@@ -37,7 +37,7 @@ impl Store {
                 .map(|drafts| self.import_conversation(drafts)),
         );
         let imported = imports
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(CONCURRENCY)
             .try_fold(0, async |sum, some| Ok(sum + some));
         let imported = imported.await?;
         self.metrics.messages_sent.inc_by(imported);
@@ -47,11 +47,11 @@ impl Store {
         })
     }
 
-    async fn import_conversation(&self, drafts: Vec<Draft>) -> Result<u64, Error> {
+    async fn import_conversation(&self, drafts: Vec<PendingMessage>) -> Result<u64, Error> {
         let mut imported = 0;
         for drafts in drafts.chunks(STEP) {
             let Some(last) = drafts.last() else { continue };
-            let act = Act {
+            let act = ConversationRequest {
                 user: last.from(),
                 peer: last.to(),
                 charge: None,

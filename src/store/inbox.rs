@@ -1,10 +1,10 @@
 //! Inboxes in Redis.
 
 use super::script::{COUNT_UNREAD, LIST_CONVERSATIONS, READ_LAST_MESSAGES};
-use super::{Charged, Store, reply};
+use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{Inbox, InboxCursor, InboxQuery, Pair, Row, Seq, UnreadTotals, UserId};
-use crate::rate::Charge;
+use crate::model::{Inbox, InboxCursor, InboxEntry, InboxQuery, Pair, Seq, UnreadTotals, UserId};
+use crate::rate::RateLimitRequest;
 
 /// Conversations that one call looks at, at most, for those with unread messages. A page may so be
 /// short of its limit and yet have a next one.
@@ -19,8 +19,8 @@ impl Store {
         &self,
         user: &UserId,
         query: &InboxQuery,
-        charge: Option<&Charge>,
-    ) -> Result<Charged<Inbox>, Error> {
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<Inbox>, Error> {
         let keys = [
             self.keys.inbox(user.as_str()),
             self.keys.conversations(user.as_str()),
@@ -35,9 +35,9 @@ impl Store {
         let (_, _, _, pairs, rows) = &reply.value;
         let peers = pairs.iter().map(|pair| reply::peer(pair, user));
         let peers = peers.collect::<Result<Vec<_>, _>>()?;
-        let rows = rows.iter().map(|row| Row::parse(row));
+        let rows = rows.iter().map(|row| InboxEntry::parse(row));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        let seqs: Vec<_> = rows.iter().map(Row::last_seq).collect();
+        let seqs: Vec<_> = rows.iter().map(InboxEntry::last_seq).collect();
         let last = self.read_last_messages(user, &peers, &seqs).await?;
         reply.try_map(|(total, unread_conversations, cursor, ..)| {
             let totals = UnreadTotals {
@@ -78,8 +78,8 @@ impl Store {
     pub async fn count_unread(
         &self,
         user: &UserId,
-        charge: Option<&Charge>,
-    ) -> Result<Charged<UnreadTotals>, Error> {
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<UnreadTotals>, Error> {
         let keys = [self.keys.conversations(user.as_str())];
         let reply = self
             .run_charged::<(u64, u64)>(&COUNT_UNREAD, charge, &keys, &[])

@@ -24,7 +24,7 @@
 use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
 
 use crate::model::{IdempotencyKey, Pair, UserId};
-use crate::rate::Charge;
+use crate::rate::RateLimitRequest;
 
 /// How many partitions conversations and users are spread over. Written into the store when it is
 /// made; changing it would move every key.
@@ -146,7 +146,7 @@ impl Keys {
     }
 
     /// The bucket of a caller for one kind of work.
-    pub fn rate(&self, charge: &Charge) -> String {
+    pub fn rate(&self, charge: &RateLimitRequest) -> String {
         self.of_user("rate", &format!("{}:{}", charge.policy.name, charge.caller))
     }
 

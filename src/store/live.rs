@@ -22,16 +22,16 @@ use crate::error::{Code, Error};
 use crate::model::UserId;
 
 /// Between two looks at whether the connection still hears.
-const BEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the connection may take to answer, or to hear what was published.
-const DEAFNESS: Duration = Duration::from_millis(1500);
+const PUBSUB_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Between two attempts to connect.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Channels of one SUBSCRIBE.
 const BATCH: usize = 1000;
 
 /// What comes of listening.
-pub enum Heard {
+pub enum PubSubMessage {
     /// An event of a user, as it was published.
     Event {
         /// Whose.
@@ -44,29 +44,29 @@ pub enum Heard {
 }
 
 /// Who takes what is heard. Called on the connection's own task, so it must not wait.
-type Ear = Arc<dyn Fn(Heard) + Send + Sync>;
+type MessageHandler = Arc<dyn Fn(PubSubMessage) + Send + Sync>;
 
 /// What somebody wants of the connection.
-enum Wish {
+enum SubscriptionRequest {
     Listen(String, oneshot::Sender<()>),
     Leave(String),
 }
 
 /// A handle on the connection. Wishes are granted in the order in which they are made.
 #[derive(Clone)]
-pub struct Live {
+pub struct PubSub {
     store: Store,
-    wishes: mpsc::UnboundedSender<Wish>,
+    wishes: mpsc::UnboundedSender<SubscriptionRequest>,
 }
 
-impl Live {
+impl PubSub {
     /// Begins to listen to a user. What is published after this returned is heard.
     pub async fn listen(&self, user: &UserId) -> Result<(), Error> {
         let (done, granted) = oneshot::channel();
         let channel = self.store.keys.live(user.as_str());
         // The other end lives as long as the process.
-        let _ = self.wishes.send(Wish::Listen(channel, done));
-        match timeout(connection::PATIENCE, granted).await {
+        let _ = self.wishes.send(SubscriptionRequest::Listen(channel, done));
+        match timeout(connection::TIMEOUT, granted).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Code::Unavailable.into()),
         }
@@ -75,18 +75,18 @@ impl Live {
     /// Ceases to listen to a user.
     pub fn leave(&self, user: &UserId) {
         let channel = self.store.keys.live(user.as_str());
-        let _ = self.wishes.send(Wish::Leave(channel));
+        let _ = self.wishes.send(SubscriptionRequest::Leave(channel));
     }
 }
 
 impl Store {
     /// A handle for listening, and what drives it until it is dropped.
-    pub fn live<F>(&self, heard: F) -> (Live, impl Future<Output = ()> + Send + use<F>)
+    pub fn live<F>(&self, heard: F) -> (PubSub, impl Future<Output = ()> + Send + use<F>)
     where
-        F: Fn(Heard) + Send + Sync + 'static,
+        F: Fn(PubSubMessage) + Send + Sync + 'static,
     {
         let (wishes, made) = mpsc::unbounded_channel();
-        let listener = Listener {
+        let listener = PubSubListener {
             store: self.clone(),
             heard: Arc::new(heard),
             made,
@@ -95,7 +95,7 @@ impl Store {
             own: self.keys.live(&format!("process~{}", Uuid::now_v7())),
             own_word: Arc::new(Notify::new()),
         };
-        let live = Live {
+        let live = PubSub {
             store: self.clone(),
             wishes,
         };
@@ -104,10 +104,10 @@ impl Store {
 }
 
 /// Drives the connection.
-struct Listener {
+struct PubSubListener {
     store: Store,
-    heard: Ear,
-    made: mpsc::UnboundedReceiver<Wish>,
+    heard: MessageHandler,
+    made: mpsc::UnboundedReceiver<SubscriptionRequest>,
     /// The channels to listen to.
     wanted: HashSet<String>,
     /// Who waits for a subscription to be confirmed.
@@ -118,7 +118,7 @@ struct Listener {
     own_word: Arc<Notify>,
 }
 
-impl Listener {
+impl PubSubListener {
     async fn run(mut self) {
         let mut first = true;
         loop {
@@ -126,13 +126,13 @@ impl Listener {
             if let Ok(mut connection) = self.connect(broken.clone()).await {
                 if !first {
                     tracing::warn!("listening to Redis again");
-                    (self.heard)(Heard::Gap);
+                    (self.heard)(PubSubMessage::Gap);
                 }
                 first = false;
                 let error = self.serve(&mut connection, &broken).await.err();
                 tracing::warn!(?error, "the connection that listens to Redis broke");
             }
-            sleep(PAUSE).await;
+            sleep(RETRY_DELAY).await;
         }
     }
 
@@ -146,7 +146,7 @@ impl Listener {
                     Some((channel, text)) => {
                         if let Some((_, user)) = channel.split_once(":live:") {
                             let user = user.to_owned();
-                            heard(Heard::Event { user, text });
+                            heard(PubSubMessage::Event { user, text });
                         }
                     }
                     None => (),
@@ -157,8 +157,8 @@ impl Listener {
             Ok::<(), Infallible>(())
         };
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(connection::PATIENCE))
-            .set_response_timeout(Some(connection::PATIENCE))
+            .set_connection_timeout(Some(connection::TIMEOUT))
+            .set_response_timeout(Some(connection::TIMEOUT))
             .set_push_sender(on_push);
         let client = Client::open((*self.store.target).clone())?;
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
@@ -177,7 +177,7 @@ impl Listener {
         connection: &mut MultiplexedConnection,
         broken: &Notify,
     ) -> RedisResult<()> {
-        let mut beat = interval(BEAT);
+        let mut beat = interval(HEARTBEAT_INTERVAL);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut made = Vec::new();
         loop {
@@ -195,17 +195,17 @@ impl Listener {
     async fn grant(
         &mut self,
         connection: &mut MultiplexedConnection,
-        wishes: impl Iterator<Item = Wish>,
+        wishes: impl Iterator<Item = SubscriptionRequest>,
     ) -> RedisResult<()> {
         let mut named = HashSet::new();
         for wish in wishes {
             match wish {
-                Wish::Listen(channel, done) => {
+                SubscriptionRequest::Listen(channel, done) => {
                     self.wanted.insert(channel.clone());
                     self.waiting.push(done);
                     named.insert(channel);
                 }
-                Wish::Leave(channel) => {
+                SubscriptionRequest::Leave(channel) => {
                     self.wanted.remove(&channel);
                     named.insert(channel);
                 }
@@ -233,16 +233,16 @@ impl Listener {
     async fn check(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         let deaf = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
         let ping = redis::cmd("PING");
-        timeout(DEAFNESS, ping.exec_async(connection))
+        timeout(PUBSUB_TIMEOUT, ping.exec_async(connection))
             .await
             .map_err(deaf)??;
         // A store that takes no word now says nothing about whether this connection would hear it.
         let own = std::iter::once(self.own.clone());
-        if timeout(DEAFNESS, self.store.publish(own, ""))
+        if timeout(PUBSUB_TIMEOUT, self.store.publish(own, ""))
             .await
             .is_ok_and(|said| said.is_ok())
         {
-            timeout(DEAFNESS, self.own_word.notified())
+            timeout(PUBSUB_TIMEOUT, self.own_word.notified())
                 .await
                 .map_err(deaf)?;
         }

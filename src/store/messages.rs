@@ -2,12 +2,12 @@
 
 use chrono::Utc;
 
-use super::change::Act;
+use super::change::ConversationRequest;
 use super::script::{DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, SEND_MESSAGE};
-use super::{Charged, Store, reply};
+use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    Draft, Edit, Emoji, IdempotencyKey, Message, Pair, Seq, StoredMessage, rfc3339,
+    Edit, Emoji, IdempotencyKey, Message, Pair, PendingMessage, Seq, StoredMessage, rfc3339,
 };
 
 /// Seconds for which an idempotency key is remembered.
@@ -33,10 +33,10 @@ impl Store {
     /// idempotency key, sending it again answers with what was sent first.
     pub async fn send_message(
         &self,
-        draft: &Draft,
+        draft: &PendingMessage,
         retry: Option<&IdempotencyKey>,
-        act: Act<'_>,
-    ) -> Result<Charged<Sent>, Error> {
+        act: ConversationRequest<'_>,
+    ) -> Result<RateLimited<Sent>, Error> {
         let json = draft.json_after_seq()?;
         let reply_to = draft
             .reply_to()
@@ -78,9 +78,9 @@ impl Store {
     /// One message of a conversation, as its user may see it.
     pub async fn read_message(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         seq: Seq,
-    ) -> Result<Charged<StoredMessage>, Error> {
+    ) -> Result<RateLimited<StoredMessage>, Error> {
         let pair = Pair::of(act.user, act.peer);
         let keys = self.keys.conversation(&pair);
         let seq = seq.get().to_string();
@@ -94,11 +94,11 @@ impl Store {
     /// Changes a message by its author. `if_match` is the version it must have, if any.
     pub async fn edit_message(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         seq: Seq,
         edit: &Edit,
         if_match: Option<&str>,
-    ) -> Result<Charged<StoredMessage>, Error> {
+    ) -> Result<RateLimited<StoredMessage>, Error> {
         let edit = |message: Message| message.edited(act.user, edit).map(Some);
         self.replace_message(act, seq, if_match, edit).await
     }
@@ -106,10 +106,10 @@ impl Store {
     /// Adds a reaction of the user to a message.
     pub async fn add_reaction(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         seq: Seq,
         emoji: &Emoji,
-    ) -> Result<Charged<StoredMessage>, Error> {
+    ) -> Result<RateLimited<StoredMessage>, Error> {
         let react = |message: Message| message.reacted(act.user, emoji);
         self.replace_message(act, seq, None, react).await
     }
@@ -117,10 +117,10 @@ impl Store {
     /// Takes a reaction of the user away from a message.
     pub async fn remove_reaction(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         seq: Seq,
         emoji: &Emoji,
-    ) -> Result<Charged<StoredMessage>, Error> {
+    ) -> Result<RateLimited<StoredMessage>, Error> {
         let unreact = |message: Message| Ok(message.unreacted(act.user, emoji));
         self.replace_message(act, seq, None, unreact).await
     }
@@ -128,9 +128,9 @@ impl Store {
     /// Deletes a message for both users, by its author.
     pub async fn delete_message(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         seq: Seq,
-    ) -> Result<Charged<StoredMessage>, Error> {
+    ) -> Result<RateLimited<StoredMessage>, Error> {
         let seq = seq.get().to_string();
         let now = rfc3339(Utc::now());
         let args = [act.user.as_str(), act.peer.as_str(), &seq, &now];
@@ -145,17 +145,17 @@ impl Store {
     /// stands: somebody else's change in between is never lost, the work is done again on it.
     pub async fn replace_message(
         &self,
-        act: Act<'_>,
+        act: ConversationRequest<'_>,
         seq: Seq,
         if_match: Option<&str>,
         rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
-    ) -> Result<Charged<StoredMessage>, Error> {
-        let free = Act {
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let free = ConversationRequest {
             charge: None,
             ..act
         };
         // Charged for once and before anything else, so that refusals are not to be had for free.
-        let Charged { mut value, quota } = self.read_message(act, seq).await?;
+        let RateLimited { mut value, quota } = self.read_message(act, seq).await?;
         for _ in 0..ATTEMPTS {
             let old = value;
             if if_match.is_some_and(|wanted| wanted != "*" && wanted != old.etag()) {
@@ -173,9 +173,9 @@ impl Store {
             {
                 Err(error) if error.code == Code::MessageChanged => {}
                 Err(error) => return Err(error),
-                Ok(Charged { value, .. }) => {
+                Ok(RateLimited { value, .. }) => {
                     let value = StoredMessage(value);
-                    return Ok(Charged { value, quota });
+                    return Ok(RateLimited { value, quota });
                 }
             }
             value = self.read_message(free, seq).await?.value;

@@ -30,21 +30,21 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult,
 };
 
-pub use change::Act;
+pub use change::ConversationRequest;
 pub use health::{Durability, Health};
 pub use keys::{Keys, PARTITIONS};
-pub use live::{Heard, Live};
+pub use live::{PubSub, PubSubMessage};
 pub use messages::Sent;
 pub use presence::Renewed;
-pub use rates::Charged;
+pub use rates::RateLimited;
 pub use redis::{ClientTlsConfig, TlsCertificates};
 pub use script::{PARTS, SCRIPTS};
 
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use crate::model::Retention;
-use connection::Lane;
-use script::{Repeat, Script, Text};
+use connection::RedisConnection;
+use script::{RetrySafety, Script, Text};
 
 /// A handle on the store. Cheap to clone; clones share one connection. [`Store::another`] makes a
 /// handle with a connection of its own.
@@ -53,7 +53,7 @@ pub struct Store {
     keys: Arc<Keys>,
     metrics: Arc<Metrics>,
     target: Arc<ConnectionInfo>,
-    lane: Arc<Lane>,
+    connection: Arc<RedisConnection>,
     retention: Retention,
     /// For administrative commands, which must not wait behind messages nor hold them up.
     pool: Pool,
@@ -76,18 +76,18 @@ impl Store {
         };
         let target = Arc::new(connection::connection_info(url));
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(connection::PATIENCE))
-            .set_response_timeout(Some(connection::PATIENCE));
+            .set_connection_timeout(Some(connection::TIMEOUT))
+            .set_response_timeout(Some(connection::TIMEOUT));
         let pool = Pool::builder(Manager::new_with_config((*target).clone(), config)?)
             .max_size(2)
             .build()
             .map_err(|e| (redis::ErrorKind::InvalidClientConfig, "pool", e.to_string()))?;
-        let lane = Arc::new(Lane::new((*target).clone())?);
+        let connection = Arc::new(RedisConnection::new((*target).clone())?);
         Ok(Self {
             keys: Arc::new(Keys::new()),
             metrics,
             target,
-            lane,
+            connection,
             retention,
             pool,
         })
@@ -96,10 +96,10 @@ impl Store {
     /// A handle with its own connection, driven by the runtime that uses it first. One for each
     /// worker thread: no thread wakes another, and all requests of a thread share a pipeline
     /// (measured: 16.4k requests/s against 8.3k with a pooled connection per request).
-    pub fn another(&self) -> RedisResult<Self> {
-        let lane = Arc::new(Lane::new((*self.target).clone())?);
+    pub fn with_own_connection(&self) -> RedisResult<Self> {
+        let connection = Arc::new(RedisConnection::new((*self.target).clone())?);
         Ok(Self {
-            lane,
+            connection,
             ..self.clone()
         })
     }
@@ -124,16 +124,16 @@ impl Store {
         &self,
         script: &'static Script,
         text: &'static Text,
-        repeat: Repeat,
+        repeat: RetrySafety,
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<T, Error> {
         let timer = self.metrics.script_seconds(script.name).start_timer();
-        let reply = self.lane.call(text, repeat, keys, args).await;
+        let reply = self.connection.call(text, repeat, keys, args).await;
         timer.observe_duration();
         // A token that was taken for reading is nothing a caller must know of.
         let reply = if script.only_reads() {
-            reply.map_err(Error::of_reading)
+            reply.map_err(Error::as_read_error)
         } else {
             reply
         };

@@ -2,11 +2,11 @@
 
 use super::events::JOURNAL_S;
 use super::script::{FIND_LAPSED, LEAVE_PRESENCE, READ_PRESENCE, RENEW_PRESENCE};
-use super::{Charged, Store, connection};
+use super::{RateLimited, Store, connection};
 use crate::error::{Code, Error};
 use crate::model::{Pair, Presence, UserId};
 use crate::protocol::Event;
-use crate::rate::Charge;
+use crate::rate::RateLimitRequest;
 
 /// Milliseconds for which a process' word holds that a user is there.
 const LEASE_MS: &str = "40000";
@@ -71,8 +71,8 @@ impl Store {
         &self,
         user: &UserId,
         viewer: Option<&UserId>,
-        charge: Option<&Charge>,
-    ) -> Result<Charged<Presence>, Error> {
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<Presence>, Error> {
         let name = user.as_str();
         let keys = [self.keys.presence(name), self.keys.conversations(name)];
         let stranger = viewer.filter(|viewer| *viewer != user);
@@ -118,7 +118,7 @@ impl Store {
             let published = pipeline.query_async::<()>(&mut connection).await;
             published.map_err(|_| Error::from(Code::Unavailable))
         };
-        tokio::time::timeout(connection::PATIENCE, published)
+        tokio::time::timeout(connection::TIMEOUT, published)
             .await
             .map_err(unavailable)?
     }

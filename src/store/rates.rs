@@ -3,29 +3,29 @@
 use redis::FromRedisValue;
 
 use super::Store;
-use super::script::Repeat;
+use super::script::RetrySafety;
 use super::script::{CHARGE_RATE, Script};
 use crate::error::{Code, Error};
-use crate::rate::{Charge, Quota};
+use crate::rate::{RateLimitRequest, RateLimitStatus};
 
 /// The reply of `lua/charge_rate.lua`.
 type Reply = (u32, u64);
 
 /// What work gave, and what its caller has left; nothing is left to tell if it was not charged.
-pub struct Charged<T> {
+pub struct RateLimited<T> {
     /// What the work gave.
     pub value: T,
     /// What the caller has left.
-    pub quota: Option<Quota>,
+    pub quota: Option<RateLimitStatus>,
 }
 
-impl<T> Charged<T> {
+impl<T> RateLimited<T> {
     /// Goes on with what the work gave.
     pub(super) fn try_map<U>(
         self,
         f: impl FnOnce(T) -> Result<U, Error>,
-    ) -> Result<Charged<U>, Error> {
-        Ok(Charged {
+    ) -> Result<RateLimited<U>, Error> {
+        Ok(RateLimited {
             value: f(self.value)?,
             quota: self.quota,
         })
@@ -34,7 +34,7 @@ impl<T> Charged<T> {
 
 impl Store {
     /// Charges for something that is not done in Redis.
-    pub async fn charge_rate(&self, charge: &Charge) -> Result<Quota, Error> {
+    pub async fn charge_rate(&self, charge: &RateLimitRequest) -> Result<RateLimitStatus, Error> {
         let interval = charge.policy.rate.interval_us().to_string();
         let burst = charge.policy.rate.burst().to_string();
         let args = [interval.as_bytes(), burst.as_bytes()];
@@ -49,10 +49,10 @@ impl Store {
     pub(super) async fn run_charged<T: FromRedisValue>(
         &self,
         script: &'static Script,
-        charge: Option<&Charge>,
+        charge: Option<&RateLimitRequest>,
         keys: &[String],
         args: &[&[u8]],
-    ) -> Result<Charged<T>, Error> {
+    ) -> Result<RateLimited<T>, Error> {
         self.run_repeatable(script, script.repeat(), charge, keys, args)
             .await
     }
@@ -62,14 +62,14 @@ impl Store {
     pub(super) async fn run_repeatable<T: FromRedisValue>(
         &self,
         script: &'static Script,
-        repeat: Repeat,
-        charge: Option<&Charge>,
+        repeat: RetrySafety,
+        charge: Option<&RateLimitRequest>,
         keys: &[String],
         args: &[&[u8]],
-    ) -> Result<Charged<T>, Error> {
+    ) -> Result<RateLimited<T>, Error> {
         let Some(charge) = charge else {
             let value = self.call(script, &script.free, repeat, keys, args).await?;
-            return Ok(Charged { value, quota: None });
+            return Ok(RateLimited { value, quota: None });
         };
         let interval = charge.policy.rate.interval_us().to_string();
         let burst = charge.policy.rate.burst().to_string();
@@ -79,15 +79,15 @@ impl Store {
             .call::<(Reply, T)>(script, &script.charged, repeat, &keys, &args)
             .await;
         let (left, value) = reply.map_err(|e| refused(charge, e))?;
-        Ok(Charged {
+        Ok(RateLimited {
             value,
             quota: Some(quota(charge, left)),
         })
     }
 }
 
-fn quota(charge: &Charge, (remaining, wait_ms): Reply) -> Quota {
-    Quota {
+fn quota(charge: &RateLimitRequest, (remaining, wait_ms): Reply) -> RateLimitStatus {
+    RateLimitStatus {
         policy: charge.policy,
         remaining,
         wait_ms,
@@ -95,7 +95,7 @@ fn quota(charge: &Charge, (remaining, wait_ms): Reply) -> Quota {
 }
 
 /// Gives a refusal the quota that explains it. The script says how many milliseconds to wait.
-fn refused(charge: &Charge, error: Error) -> Error {
+fn refused(charge: &RateLimitRequest, error: Error) -> Error {
     match error.code {
         Code::RateLimited => {
             let wait_ms = error.detail.parse().unwrap_or(1000);

@@ -3,7 +3,7 @@
 use redis::RedisError;
 use tokio::time::timeout;
 
-use super::change::Act;
+use super::change::ConversationRequest;
 use super::script::TRIM_CONVERSATION;
 use super::{Store, connection};
 use crate::error::{Code, Error};
@@ -15,7 +15,7 @@ const STEP: u64 = 200;
 impl Store {
     /// Drops what is older than it may be from one conversation.
     pub async fn trim_conversation(&self, first: &UserId, second: &UserId) -> Result<u64, Error> {
-        let act = Act {
+        let act = ConversationRequest {
             user: first,
             peer: second,
             charge: None,
@@ -58,7 +58,7 @@ impl Store {
                 .await;
             step.map_err(|e: RedisError| unavailable(e.to_string()))
         };
-        let (next, keys) = timeout(connection::PATIENCE, scan)
+        let (next, keys) = timeout(connection::TIMEOUT, scan)
             .await
             .unwrap_or_else(|_| Err(Code::Unavailable.into()))?;
         // dm:{tag}:messages:<first>:<second>

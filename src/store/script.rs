@@ -21,7 +21,7 @@ pub struct Script {
 
 /// What it would mean to run a script twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(super) enum RetrySafety {
     /// The same as once: the script only reads, or knows the request by an idempotency key.
     Harmless,
     /// A second message.
@@ -128,11 +128,11 @@ impl Script {
     }
 
     /// What it means to run it twice, as far as the script alone tells.
-    pub(super) fn repeat(&self) -> Repeat {
+    pub(super) fn repeat(&self) -> RetrySafety {
         if self.only_reads() {
-            Repeat::Harmless
+            RetrySafety::Harmless
         } else {
-            Repeat::Never
+            RetrySafety::Never
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
-use super::change::Act;
+use super::change::ConversationRequest;
 use super::script::{ERASE_MESSAGES, EXPORT_MESSAGES, FORGET_CONVERSATION, SCAN_CONVERSATIONS};
 use super::{Store, reply};
 use crate::error::Error;
@@ -15,7 +15,7 @@ const SCAN_STEP: &str = "100";
 /// Messages that one step reads or erases: below a millisecond of Redis.
 const MESSAGE_STEP: &str = "200";
 /// How long one call erases before it answers that there is more to do.
-const ERASE_PATIENCE: Duration = Duration::from_secs(10);
+const ERASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a scan goes on; the end is `None`.
 type Cursor = Option<String>;
@@ -72,7 +72,7 @@ impl Store {
                 erasure.messages_erased += self.erase_messages(user, &peer).await?;
                 self.forget_conversation(user, &peer).await?;
                 erasure.conversations += 1;
-                if started.elapsed() > ERASE_PATIENCE {
+                if started.elapsed() > ERASE_TIMEOUT {
                     return Ok(erasure);
                 }
             }
@@ -85,7 +85,7 @@ impl Store {
 
     /// Turns all that a user wrote to a peer into tombstones; answers how much that was.
     pub async fn erase_messages(&self, user: &UserId, peer: &UserId) -> Result<u64, Error> {
-        let act = Act {
+        let act = ConversationRequest {
             user,
             peer,
             charge: None,

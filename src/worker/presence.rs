@@ -20,7 +20,7 @@ const SEARCHED: u16 = 16;
 /// For how long somebody whose last connection ended may come back without anybody being told.
 const GRACE: Duration = Duration::from_secs(3);
 /// Calls under way at once.
-const AT_ONCE: usize = 64;
+const CONCURRENCY: usize = 64;
 
 /// One thing to be done in the store.
 enum Task {
@@ -42,7 +42,7 @@ pub async fn keep(hub: &Hub, store: &Store, mut changes: mpsc::UnboundedReceiver
     let (mut ticks, mut search) = (0u64, 0);
     let mut waits: Option<oneshot::Sender<()>> = None;
     loop {
-        while under_way.len() < AT_ONCE
+        while under_way.len() < CONCURRENCY
             && let Some(task) = todo.pop_front()
         {
             under_way.push(perform(hub, store, task));

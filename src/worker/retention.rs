@@ -12,7 +12,7 @@ const PERIOD: Duration = Duration::from_secs(3600);
 /// How long after the start the first sweep begins, so that it does not compete with starting up.
 const DELAY: Duration = Duration::from_secs(60);
 /// Pause between two conversations, so that requests go first.
-const PAUSE: Duration = Duration::from_millis(5);
+const CONVERSATION_PAUSE: Duration = Duration::from_millis(5);
 
 /// Sweeps all conversations periodically, for ever. Several processes may do so at once.
 pub async fn sweep_periodically(store: Store) {
@@ -34,7 +34,7 @@ pub async fn sweep(store: &Store) -> Result<u64, Error> {
         let (next, pairs) = store.scan_pairs(cursor).await?;
         for (first, second) in pairs {
             dropped += store.trim_conversation(&first, &second).await?;
-            sleep(PAUSE).await;
+            sleep(CONVERSATION_PAUSE).await;
         }
         cursor = next;
         if cursor == 0 {

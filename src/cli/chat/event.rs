@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::ChatError;
 use super::frame::{Frame, Page, Problem};
-use super::render::Tick;
+use super::render::DeliveryStatus;
 use super::transcript::Line;
 
 /// What happens.
 #[derive(Debug)]
-pub enum Happened {
+pub enum ClientEvent {
     /// A line was typed.
     Typed(String),
     /// Nothing more will be typed. The second time, nothing more is to be waited for either.
@@ -30,7 +30,7 @@ pub enum Happened {
 
 /// What is to be done.
 #[derive(Debug)]
-pub enum Act {
+pub enum Effect {
     /// Let go of the connection, pause, and connect behind the cursor.
     Connect {
         /// Where the stream goes on.
@@ -60,7 +60,7 @@ pub struct Status {
     /// How many lines wait to be stored.
     pub waiting: usize,
     /// One's last message, and how far it is.
-    pub tick: Option<(u64, Tick)>,
+    pub tick: Option<(u64, DeliveryStatus)>,
     /// Whether the peer is typing.
     pub typing: bool,
 }

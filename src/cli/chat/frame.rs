@@ -84,7 +84,7 @@ pub struct Problem {
 
 impl Problem {
     /// Whether trying again may help.
-    pub fn passes(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         matches!(self.status, 408 | 429 | 500..)
     }
 }

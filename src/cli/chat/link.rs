@@ -9,7 +9,7 @@ const HEARTBEAT: u32 = 25;
 
 /// Whether there is a connection, and how good it is.
 #[derive(Debug, Default)]
-pub struct Link {
+pub struct ConnectionState {
     up: bool,
     /// Whether it ever was.
     known: bool,
@@ -23,7 +23,7 @@ pub struct Link {
     heartbeat: u32,
 }
 
-impl Link {
+impl ConnectionState {
     /// Whether there is a connection.
     pub fn is_up(&self) -> bool {
         self.up

@@ -33,7 +33,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use crate::cli::client::Service;
-use event::{Act, Happened};
+use event::{ClientEvent, Effect};
 use frame::Problem;
 use session::Session;
 use socket::Socket;
@@ -83,7 +83,7 @@ pub async fn chat(service: Service, me: &str, peer: &str) -> Result<(), ChatErro
 }
 
 /// Something that is asked of the service: a connection, if that was asked, and what happened.
-type Errand = Pin<Box<dyn Future<Output = (Option<Socket>, Happened)>>>;
+type Errand = Pin<Box<dyn Future<Output = (Option<Socket>, ClientEvent)>>>;
 
 /// A session in the world.
 struct Chat {
@@ -104,8 +104,8 @@ impl Chat {
             let mut broken = None;
             for act in acts {
                 match act {
-                    Act::End(end) => return end,
-                    Act::Say(frame) => {
+                    Effect::End(end) => return end,
+                    Effect::Say(frame) => {
                         if let Some(socket) = &mut self.socket {
                             broken = socket.say(&frame).await.err().or(broken);
                         }
@@ -122,23 +122,23 @@ impl Chat {
     }
 
     /// Does what takes no time.
-    fn perform(&mut self, act: Act) -> io::Result<()> {
+    fn perform(&mut self, act: Effect) -> io::Result<()> {
         match act {
-            Act::Connect { cursor, failures } => {
+            Effect::Connect { cursor, failures } => {
                 self.socket = None;
                 self.errand = self.connect(cursor, failures);
             }
-            Act::Read(after) => self.errand = self.read(after),
-            Act::Show(lines) => self.terminal.show(&lines)?,
-            Act::Note(note) => self.terminal.note(&note)?,
-            Act::Status(status) => self.terminal.status(status)?,
-            Act::Say(_) | Act::End(_) => (),
+            Effect::Read(after) => self.errand = self.read(after),
+            Effect::Show(lines) => self.terminal.show(&lines)?,
+            Effect::Note(note) => self.terminal.note(&note)?,
+            Effect::Status(status) => self.terminal.status(status)?,
+            Effect::Say(_) | Effect::End(_) => (),
         }
         Ok(())
     }
 
     /// What happens next.
-    async fn wait(&mut self) -> Happened {
+    async fn wait(&mut self) -> ClientEvent {
         let heard = async {
             match &mut self.socket {
                 Some(socket) => socket.hear().await,
@@ -148,9 +148,9 @@ impl Chat {
         tokio::select! {
             happened = heard => happened,
             happened = self.terminal.typed() => happened,
-            _ = self.interrupt.recv() => Happened::Finished,
-            _ = self.terminate.recv() => Happened::Finished,
-            _ = self.clock.tick() => Happened::Second,
+            _ = self.interrupt.recv() => ClientEvent::Finished,
+            _ = self.terminate.recv() => ClientEvent::Finished,
+            _ = self.clock.tick() => ClientEvent::Second,
             (socket, happened) = &mut self.errand => {
                 self.errand = Box::pin(pending());
                 self.socket = socket.or(self.socket.take());

@@ -6,7 +6,7 @@ use chrono::Utc;
 use serde_json::Value;
 
 use super::frame;
-use super::pending_request::Turn;
+use super::pending_request::PendingRequest;
 use crate::model::{Body, fresh_id};
 
 /// Lines in their order. One is under way at a time, so that none overtakes another; each keeps
@@ -15,7 +15,7 @@ use crate::model::{Body, fresh_id};
 pub struct Outbox {
     lines: VecDeque<Line>,
     /// Of the first line.
-    pub turn: Turn,
+    pub turn: PendingRequest,
 }
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Outbox {
 
     /// How many lines wait longer than it takes to send one.
     pub fn stuck(&self, online: bool) -> usize {
-        if online && matches!(self.turn, Turn::Ours | Turn::Theirs(0)) {
+        if online && matches!(self.turn, PendingRequest::Ours | PendingRequest::Theirs(0)) {
             0
         } else {
             self.len()
@@ -67,7 +67,7 @@ impl Outbox {
 
     /// The first line is stored, or never will be; answers it.
     pub fn settle(&mut self) -> Option<String> {
-        self.turn = Turn::Ours;
+        self.turn = PendingRequest::Ours;
         self.lines.pop_front().map(|line| line.body)
     }
 }
@@ -79,7 +79,7 @@ pub struct Reading {
     told: Option<u64>,
     known: Option<u64>,
     /// Of what is told next.
-    pub turn: Turn,
+    pub turn: PendingRequest,
 }
 
 impl Reading {
@@ -108,7 +108,7 @@ impl Reading {
 
     /// The service knows what it was told, or does not want to.
     pub fn settle(&mut self) {
-        self.turn = Turn::Ours;
+        self.turn = PendingRequest::Ours;
         self.known = self.told;
     }
 }

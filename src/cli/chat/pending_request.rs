@@ -1,13 +1,13 @@
 //! Whose turn it is, of something that is said and has to be answered.
 
 /// For how many seconds an answer is waited for; the connection is given up then.
-const PATIENCE: u32 = 15;
+const TIMEOUT: u32 = 15;
 /// After how many seconds it is said again, if the service could not take it just then.
-const PAUSE: u32 = 2;
+const RETRY_DELAY: u32 = 2;
 
 /// Said or not.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub enum Turn {
+pub enum PendingRequest {
     /// It may be said.
     #[default]
     Ours,
@@ -17,31 +17,31 @@ pub enum Turn {
     Paused(u32),
 }
 
-impl Turn {
+impl PendingRequest {
     /// Takes the turn, if it is ours.
     pub fn take(&mut self) -> bool {
-        let ours = *self == Turn::Ours;
+        let ours = *self == PendingRequest::Ours;
         if ours {
-            *self = Turn::Theirs(0);
+            *self = PendingRequest::Theirs(0);
         }
         ours
     }
 
     /// Gives it back for a while.
     pub fn pause(&mut self) {
-        *self = Turn::Paused(PAUSE);
+        *self = PendingRequest::Paused(RETRY_DELAY);
     }
 
     /// A second passes; whether an answer is overdue.
     pub fn second(&mut self) -> bool {
         match self {
-            Turn::Ours => (),
-            Turn::Theirs(seconds) => {
+            PendingRequest::Ours => (),
+            PendingRequest::Theirs(seconds) => {
                 *seconds += 1;
-                return *seconds > PATIENCE;
+                return *seconds > TIMEOUT;
             }
-            Turn::Paused(0 | 1) => *self = Turn::Ours,
-            Turn::Paused(seconds) => *seconds -= 1,
+            PendingRequest::Paused(0 | 1) => *self = PendingRequest::Ours,
+            PendingRequest::Paused(seconds) => *seconds -= 1,
         }
         false
     }

@@ -10,7 +10,7 @@ const QUOTED: usize = 40;
 
 /// How far one's last message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tick {
+pub enum DeliveryStatus {
     /// It is stored.
     Sent,
     /// A device of the peer has it.
@@ -19,32 +19,32 @@ pub enum Tick {
     Read,
 }
 
-impl Tick {
+impl DeliveryStatus {
     /// That of a message, when the peer is so far.
     pub fn of(seq: u64, receipts: Receipts) -> Self {
         if receipts.peer_read_seq >= seq {
-            Tick::Read
+            DeliveryStatus::Read
         } else if receipts.peer_delivered_seq >= seq {
-            Tick::Delivered
+            DeliveryStatus::Delivered
         } else {
-            Tick::Sent
+            DeliveryStatus::Sent
         }
     }
 
     /// The sign for it. The last two are told apart by colour, where there is one.
     pub const fn sign(self) -> &'static str {
         match self {
-            Tick::Sent => "✓",
-            Tick::Delivered | Tick::Read => "✓✓",
+            DeliveryStatus::Sent => "✓",
+            DeliveryStatus::Delivered | DeliveryStatus::Read => "✓✓",
         }
     }
 
     /// The word for it.
     pub const fn word(self) -> &'static str {
         match self {
-            Tick::Sent => "sent",
-            Tick::Delivered => "delivered",
-            Tick::Read => "read",
+            DeliveryStatus::Sent => "sent",
+            DeliveryStatus::Delivered => "delivered",
+            DeliveryStatus::Read => "read",
         }
     }
 }

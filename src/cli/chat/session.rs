@@ -2,13 +2,13 @@
 //! out. It knows no socket, no terminal and no clock; seconds are told to it.
 
 use super::ChatError;
-use super::event::{Act, Happened, Status};
+use super::event::{ClientEvent, Effect, Status};
 use super::frame::{Frame, Page, Problem, Receipts};
-use super::link::Link;
+use super::link::ConnectionState;
 use super::outbox::{Outbox, READ, Reading};
-use super::pending_request::Turn;
+use super::pending_request::PendingRequest;
 use super::render;
-use super::render::Tick;
+use super::render::DeliveryStatus;
 use super::transcript::{Line, Transcript};
 
 /// For how many seconds the next of the lines that were typed is waited for at the end.
@@ -24,7 +24,7 @@ pub struct Session {
     me: String,
     peer: String,
     cursor: Option<String>,
-    link: Link,
+    link: ConnectionState,
     transcript: Transcript,
     /// Whether there is more to read than was read.
     behind: bool,
@@ -51,45 +51,45 @@ impl Session {
     }
 
     /// What is to be done first.
-    pub fn begin(&self) -> Vec<Act> {
+    pub fn begin(&self) -> Vec<Effect> {
         vec![self.connect()]
     }
 
     /// What is to be done because of something that happened.
-    pub fn take(&mut self, happened: Happened) -> Vec<Act> {
+    pub fn take(&mut self, happened: ClientEvent) -> Vec<Effect> {
         let mut acts = match happened {
-            Happened::Typed(line) => self.typed(&line),
-            Happened::Finished if self.farewell.is_some() => self.part(),
-            Happened::Finished => {
+            ClientEvent::Typed(line) => self.typed(&line),
+            ClientEvent::Finished if self.farewell.is_some() => self.part(),
+            ClientEvent::Finished => {
                 self.farewell = Some(FAREWELL);
                 Vec::new()
             }
-            Happened::Said(frame) => self.said(*frame),
-            Happened::Sign => {
+            ClientEvent::Said(frame) => self.said(*frame),
+            ClientEvent::Sign => {
                 self.link.heard();
                 Vec::new()
             }
-            Happened::Page(page) => self.page(page),
-            Happened::Lost(code, why) => self.lost(code, why),
-            Happened::Refused(problem) => self.turned_away(problem),
-            Happened::Second => self.second(),
+            ClientEvent::Page(page) => self.page(page),
+            ClientEvent::Lost(code, why) => self.lost(code, why),
+            ClientEvent::Refused(problem) => self.turned_away(problem),
+            ClientEvent::Second => self.second(),
         };
         acts.extend(self.proceed());
         acts
     }
 
     /// What can be done now, whatever happened.
-    fn proceed(&mut self) -> Vec<Act> {
+    fn proceed(&mut self) -> Vec<Effect> {
         let mut acts = Vec::new();
         if self.link.is_up() {
             let frames = self.outbox.next(&self.peer).into_iter();
             let frames = frames.chain(self.reading.next(&self.peer));
-            acts.extend(frames.map(Act::Say));
+            acts.extend(frames.map(Effect::Say));
         }
         let status = self.status();
         if status != self.status {
             self.status = status;
-            acts.push(Act::Status(status));
+            acts.push(Effect::Status(status));
         }
         let told = self.outbox.is_empty() && self.reading.is_known();
         if self.farewell.is_some() && told && !self.behind && self.transcript.is_whole() {
@@ -100,7 +100,7 @@ impl Session {
 
     fn status(&self) -> Status {
         let mine = self.transcript.newest(|message| message.from == self.me);
-        let tick = mine.map(|seq| (seq, Tick::of(seq, self.receipts)));
+        let tick = mine.map(|seq| (seq, DeliveryStatus::of(seq, self.receipts)));
         Status {
             online: self.link.is_up(),
             waiting: self.outbox.stuck(self.link.is_up()),
@@ -109,7 +109,7 @@ impl Session {
         }
     }
 
-    fn typed(&mut self, line: &str) -> Vec<Act> {
+    fn typed(&mut self, line: &str) -> Vec<Effect> {
         if line.trim().is_empty() {
             return Vec::new();
         }
@@ -117,15 +117,15 @@ impl Session {
         pushed.map_or_else(|why| self.unsent(line, why), |()| Vec::new())
     }
 
-    fn unsent(&mut self, line: &str, why: &str) -> Vec<Act> {
+    fn unsent(&mut self, line: &str, why: &str) -> Vec<Effect> {
         self.refused += 1;
-        vec![Act::Note(format!(
+        vec![Effect::Note(format!(
             "not sent: {}: {why}",
             render::quoted(line)
         ))]
     }
 
-    fn said(&mut self, frame: Frame) -> Vec<Act> {
+    fn said(&mut self, frame: Frame) -> Vec<Effect> {
         self.link.heard();
         match &*frame.kind {
             "hello" => self.hello(frame),
@@ -134,11 +134,11 @@ impl Session {
         }
     }
 
-    fn hello(&mut self, frame: Frame) -> Vec<Act> {
+    fn hello(&mut self, frame: Frame) -> Vec<Effect> {
         self.cursor = frame.cursor;
         let mut acts = Vec::new();
         if self.link.opened(frame.heartbeat_s) {
-            acts.push(Act::Note("back".to_owned()));
+            acts.push(Effect::Note("back".to_owned()));
         }
         if self.behind || self.transcript.upto().is_none() {
             acts.push(self.catch_up());
@@ -147,13 +147,13 @@ impl Session {
     }
 
     /// Reads what was not shown.
-    fn catch_up(&mut self) -> Act {
+    fn catch_up(&mut self) -> Effect {
         self.behind = true;
-        Act::Read(self.transcript.upto())
+        Effect::Read(self.transcript.upto())
     }
 
     /// An answer to something that was said.
-    fn answered(&mut self, frame: Frame) -> Vec<Act> {
+    fn answered(&mut self, frame: Frame) -> Vec<Effect> {
         let reference = frame.reference.unwrap_or_default();
         if let Some(receipts) = frame.conversation {
             self.receipts = receipts;
@@ -172,14 +172,14 @@ impl Session {
     }
 
     /// A refusal of something that was said.
-    fn denied(&mut self, reference: &str, problem: &Problem) -> Vec<Act> {
+    fn denied(&mut self, reference: &str, problem: &Problem) -> Vec<Effect> {
         let of_line = self.outbox.awaits(reference);
         let turn = match reference {
             READ => &mut self.reading.turn,
             _ if of_line => &mut self.outbox.turn,
             _ => return Vec::new(),
         };
-        if problem.passes() {
+        if problem.is_retryable() {
             turn.pause();
             return Vec::new();
         }
@@ -192,7 +192,7 @@ impl Session {
     }
 
     /// An event.
-    fn told(&mut self, frame: Frame) -> Vec<Act> {
+    fn told(&mut self, frame: Frame) -> Vec<Effect> {
         self.cursor = frame.cursor.or(self.cursor.take());
         if frame.kind == "reset" {
             return vec![self.catch_up()];
@@ -217,7 +217,7 @@ impl Session {
         acts
     }
 
-    fn page(&mut self, page: Page) -> Vec<Act> {
+    fn page(&mut self, page: Page) -> Vec<Effect> {
         self.receipts.peer_read_seq = self.receipts.peer_read_seq.max(page.peer_read_seq);
         self.behind = false;
         if self.transcript.upto().is_none() {
@@ -228,52 +228,52 @@ impl Session {
         }
         let (lines, next) = self.transcript.fill(page);
         self.behind = next.is_some();
-        let rest = next.map(|seq| Act::Read(Some(seq)));
+        let rest = next.map(|seq| Effect::Read(Some(seq)));
         self.show(lines).into_iter().chain(rest).collect()
     }
 
-    fn show(&mut self, lines: Vec<Line>) -> Vec<Act> {
+    fn show(&mut self, lines: Vec<Line>) -> Vec<Effect> {
         if lines.is_empty() {
             return Vec::new();
         }
         let theirs = self.transcript.newest(|message| message.from == self.peer);
         self.reading.shown(theirs.unwrap_or_default());
-        vec![Act::Show(lines)]
+        vec![Effect::Show(lines)]
     }
 
-    fn connect(&self) -> Act {
-        Act::Connect {
+    fn connect(&self) -> Effect {
+        Effect::Connect {
             cursor: self.cursor.clone(),
             failures: self.link.failures(),
         }
     }
 
-    fn lost(&mut self, code: Option<u16>, why: String) -> Vec<Act> {
+    fn lost(&mut self, code: Option<u16>, why: String) -> Vec<Effect> {
         if code == Some(TOKEN_EXPIRED) {
-            return vec![Act::End(Err(ChatError::Expired))];
+            return vec![Effect::End(Err(ChatError::Expired))];
         }
         if !self.link.is_known() {
-            return vec![Act::End(Err(ChatError::Unreachable(why)))];
+            return vec![Effect::End(Err(ChatError::Unreachable(why)))];
         }
         self.typing = 0;
         // What was said may not have arrived.
-        self.outbox.turn = Turn::Ours;
-        self.reading.turn = Turn::Ours;
+        self.outbox.turn = PendingRequest::Ours;
+        self.reading.turn = PendingRequest::Ours;
         let news = self
             .link
             .lost(code)
-            .then(|| Act::Note("reconnecting…".to_owned()));
+            .then(|| Effect::Note("reconnecting…".to_owned()));
         news.into_iter().chain([self.connect()]).collect()
     }
 
-    fn turned_away(&mut self, problem: Problem) -> Vec<Act> {
-        if problem.passes() && self.link.is_known() {
+    fn turned_away(&mut self, problem: Problem) -> Vec<Effect> {
+        if problem.is_retryable() && self.link.is_known() {
             return self.lost(None, problem.detail);
         }
-        vec![Act::End(Err(ChatError::Refused(problem)))]
+        vec![Effect::End(Err(ChatError::Refused(problem)))]
     }
 
-    fn second(&mut self) -> Vec<Act> {
+    fn second(&mut self) -> Vec<Effect> {
         self.typing = self.typing.saturating_sub(1);
         if let Some(left) = &mut self.farewell {
             *left = left.saturating_sub(1);
@@ -281,7 +281,7 @@ impl Session {
                 return self.part();
             }
         }
-        let overdue = [&mut self.outbox.turn, &mut self.reading.turn].map(Turn::second);
+        let overdue = [&mut self.outbox.turn, &mut self.reading.turn].map(PendingRequest::second);
         if self.link.second() || overdue.contains(&true) {
             return self.lost(None, "no answer".to_owned());
         }
@@ -289,13 +289,13 @@ impl Session {
     }
 
     /// The end, with a word on what did not get through.
-    fn part(&mut self) -> Vec<Act> {
+    fn part(&mut self) -> Vec<Effect> {
         let end = match self.outbox.len() + self.refused {
             0 => Ok(()),
             unsent => Err(ChatError::Unsent(unsent)),
         };
         let lines = std::iter::from_fn(|| self.outbox.settle());
-        let notes = lines.map(|line| Act::Note(format!("not sent: {}", render::quoted(&line))));
-        notes.chain([Act::End(end)]).collect()
+        let notes = lines.map(|line| Effect::Note(format!("not sent: {}", render::quoted(&line))));
+        notes.chain([Effect::End(end)]).collect()
     }
 }

@@ -13,12 +13,12 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::event::Happened;
+use super::event::ClientEvent;
 use super::frame::{Frame, Page, Problem};
 use crate::cli::client::Service;
 
 /// How long anything that is asked may take.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Messages of the first page.
@@ -67,47 +67,47 @@ impl Socket {
         service: &Service,
         user: &str,
         cursor: Option<&str>,
-    ) -> Result<(Self, Happened), Happened> {
+    ) -> Result<(Self, ClientEvent), ClientEvent> {
         let cursor = cursor.map(|cursor| format!("&cursor={cursor}"));
         let path = format!("/ws?user={user}{}", cursor.unwrap_or_default());
         let request = service.request(Method::GET, &path);
         let request = request.header("sec-websocket-protocol", "duologue.v1");
         let stream = match upgrade(request).await {
             Ok(Ok(upgraded)) => upgraded.socket,
-            Ok(Err(response)) => return Err(Happened::Refused(problem(response).await)),
+            Ok(Err(response)) => return Err(ClientEvent::Refused(problem(response).await)),
             Err(error) => return Err(unreachable(error)),
         };
         let mut socket = Self(stream);
-        match timeout(PATIENCE, socket.hear()).await {
-            Ok(hello @ Happened::Said(_)) => Ok((socket, hello)),
+        match timeout(TIMEOUT, socket.hear()).await {
+            Ok(hello @ ClientEvent::Said(_)) => Ok((socket, hello)),
             Ok(other) => Err(other),
-            Err(_) => Err(Happened::Lost(None, "no answer".to_owned())),
+            Err(_) => Err(ClientEvent::Lost(None, "no answer".to_owned())),
         }
     }
 
     /// What the service says next. May be given up at any time.
-    pub async fn hear(&mut self) -> Happened {
+    pub async fn hear(&mut self) -> ClientEvent {
         match self.0.next().await {
             Some(Ok(Message::Text(text))) => match serde_json::from_str::<Frame>(&text) {
-                Ok(frame) => Happened::Said(Box::new(frame)),
-                Err(error) => Happened::Lost(None, format!("not understood: {error}")),
+                Ok(frame) => ClientEvent::Said(Box::new(frame)),
+                Err(error) => ClientEvent::Lost(None, format!("not understood: {error}")),
             },
             Some(Ok(Message::Close(Some(frame)))) => {
-                Happened::Lost(Some(frame.code.into()), frame.reason.to_string())
+                ClientEvent::Lost(Some(frame.code.into()), frame.reason.to_string())
             }
-            Some(Ok(Message::Close(None))) | None => Happened::Lost(None, "closed".to_owned()),
+            Some(Ok(Message::Close(None))) | None => ClientEvent::Lost(None, "closed".to_owned()),
             // A pong is queued by itself, and leaves with the next look.
-            Some(Ok(_)) => Happened::Sign,
-            Some(Err(error)) => Happened::Lost(None, error.to_string()),
+            Some(Ok(_)) => ClientEvent::Sign,
+            Some(Err(error)) => ClientEvent::Lost(None, error.to_string()),
         }
     }
 
     /// Says something; says what happened, if it could not.
-    pub async fn say(&mut self, frame: &Value) -> Result<(), Happened> {
-        match timeout(PATIENCE, self.0.send(Message::text(frame.to_string()))).await {
+    pub async fn say(&mut self, frame: &Value) -> Result<(), ClientEvent> {
+        match timeout(TIMEOUT, self.0.send(Message::text(frame.to_string()))).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Happened::Lost(None, error.to_string())),
-            Err(_) => Err(Happened::Lost(None, "nothing gets through".to_owned())),
+            Ok(Err(error)) => Err(ClientEvent::Lost(None, error.to_string())),
+            Err(_) => Err(ClientEvent::Lost(None, "nothing gets through".to_owned())),
         }
     }
 
@@ -123,7 +123,7 @@ impl Socket {
 }
 
 /// Reads a page of the conversation, marking nothing: the newest messages, or those after one.
-pub async fn read(service: &Service, [user, peer]: [&str; 2], after: Option<u64>) -> Happened {
+pub async fn read(service: &Service, [user, peer]: [&str; 2], after: Option<u64>) -> ClientEvent {
     let range = match after {
         Some(seq) => format!("after={seq}&limit=200"),
         None => format!("limit={RECENT}"),
@@ -131,10 +131,10 @@ pub async fn read(service: &Service, [user, peer]: [&str; 2], after: Option<u64>
     let path = format!("/conversations/{user}/{peer}?peek=true&{range}");
     match service.request(Method::GET, &path).send().await {
         Ok(response) if response.status() == StatusCode::OK => match json::<Page>(response).await {
-            Ok(page) => Happened::Page(page),
+            Ok(page) => ClientEvent::Page(page),
             Err(error) => unreachable(error),
         },
-        Ok(response) => Happened::Refused(problem(response).await),
+        Ok(response) => ClientEvent::Refused(problem(response).await),
         Err(error) => unreachable(error),
     }
 }
@@ -155,7 +155,7 @@ async fn problem(response: Response) -> Problem {
     })
 }
 
-fn unreachable(error: reqwest::Error) -> Happened {
+fn unreachable(error: reqwest::Error) -> ClientEvent {
     // The URL is long, and the person gave it.
     let error = error.without_url();
     let mut why = error.to_string();
@@ -164,5 +164,5 @@ fn unreachable(error: reqwest::Error) -> Happened {
         why = error.to_string();
         cause = error.source();
     }
-    Happened::Lost(None, why)
+    ClientEvent::Lost(None, why)
 }

@@ -6,9 +6,9 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use rustyline_async::{Readline, ReadlineEvent, SharedWriter};
 use tokio::sync::mpsc;
 
-use super::event::{Happened, Status};
+use super::event::{ClientEvent, Status};
 use super::render;
-use super::render::{Tick, Tone, safe};
+use super::render::{DeliveryStatus, Tone, safe};
 use super::transcript::Line;
 
 /// Lines of a pipe that may wait to be taken.
@@ -36,7 +36,7 @@ enum Kind {
     Pipe {
         /// None after the last one.
         lines: Option<mpsc::Receiver<String>>,
-        tick: Option<(u64, Tick)>,
+        tick: Option<(u64, DeliveryStatus)>,
     },
 }
 
@@ -56,14 +56,16 @@ impl Terminal {
     }
 
     /// What is typed next. May be given up at any time.
-    pub async fn typed(&mut self) -> Happened {
+    pub async fn typed(&mut self) -> ClientEvent {
         match &mut self.kind {
             Kind::Prompt { readline, .. } => match readline.readline().await {
                 Ok(ReadlineEvent::Line(line)) => {
                     readline.add_history_entry(line.clone());
-                    Happened::Typed(line)
+                    ClientEvent::Typed(line)
                 }
-                Ok(ReadlineEvent::Eof | ReadlineEvent::Interrupted) | Err(_) => Happened::Finished,
+                Ok(ReadlineEvent::Eof | ReadlineEvent::Interrupted) | Err(_) => {
+                    ClientEvent::Finished
+                }
             },
             Kind::Pipe { lines, .. } => {
                 let Some(open) = lines else {
@@ -73,7 +75,7 @@ impl Terminal {
                 if line.is_none() {
                     *lines = None;
                 }
-                line.map_or(Happened::Finished, Happened::Typed)
+                line.map_or(ClientEvent::Finished, ClientEvent::Typed)
             }
         }
     }
@@ -173,8 +175,8 @@ fn prompt_of(peer: &str, status: Status) -> String {
     let waiting = (status.waiting > 0).then(|| dim(&format!("{} waiting ", status.waiting)));
     let typing = status.typing.then(|| dim(&format!("{peer} is typing… ")));
     let tick = status.tick.map(|(_, tick)| match tick {
-        Tick::Read => format!("{CYAN}{}{PLAIN} ", tick.sign()),
-        Tick::Sent | Tick::Delivered => dim(&format!("{} ", tick.sign())),
+        DeliveryStatus::Read => format!("{CYAN}{}{PLAIN} ", tick.sign()),
+        DeliveryStatus::Sent | DeliveryStatus::Delivered => dim(&format!("{} ", tick.sign())),
     });
     let parts = [offline, waiting, typing, tick].into_iter().flatten();
     parts.chain(["> ".to_owned()]).collect()

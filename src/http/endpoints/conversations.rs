@@ -13,7 +13,7 @@ use crate::http::{json, problem};
 use crate::model::{
     Conversation, ConversationState, Flag, Inbox, InboxQuery, PageQuery, UnreadTotals,
 };
-use crate::store::{Charged, Store};
+use crate::store::{RateLimited, Store};
 
 problem::refusals!(ListConversationsErrors: CALL READ);
 
@@ -45,8 +45,8 @@ pub async fn list_conversations(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    caller.act_as(&path.user)?;
-    let charge = caller.charge(policies.read);
+    caller.authorize(&path.user)?;
+    let charge = caller.charge(policies.request);
     let inbox = store
         .list_conversations(&path.user, &query.0, charge.as_ref())
         .await?;
@@ -74,8 +74,8 @@ pub async fn count_unread(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    caller.act_as(&path.user)?;
-    let charge = caller.charge(policies.read);
+    caller.authorize(&path.user)?;
+    let charge = caller.charge(policies.request);
     let totals = store.count_unread(&path.user, charge.as_ref()).await?;
     Ok(json::answer(totals.value.to_json(), totals.quota))
 }
@@ -114,7 +114,7 @@ pub async fn read_conversation(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     let read = store.read_conversation(act, &query.0).await?;
     Ok(json::answer(read.value.to_json(), read.quota))
@@ -135,8 +135,8 @@ pub struct Changed(#[allow(dead_code)] ConversationState);
 
 /// The answer to a change of a conversation. Takes it whole, as what a `map` ends in.
 #[allow(clippy::needless_pass_by_value)]
-pub fn changed(state: Charged<ConversationState>) -> HttpResponse {
-    let Charged { value, quota } = state;
+pub fn changed(state: RateLimited<ConversationState>) -> HttpResponse {
+    let RateLimited { value, quota } = state;
     json::answer(value.to_json(), quota)
 }
 
@@ -158,7 +158,7 @@ pub async fn clear_conversation(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     store.clear_conversation(act).await.map(changed)
 }
@@ -180,7 +180,7 @@ pub async fn block_peer(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     store
         .flag_conversation(act, Flag::Blocked, true)
@@ -205,7 +205,7 @@ pub async fn unblock_peer(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     store
         .flag_conversation(act, Flag::Blocked, false)
@@ -231,7 +231,7 @@ pub async fn mute_conversation(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     store
         .flag_conversation(act, Flag::Muted, true)
@@ -256,7 +256,7 @@ pub async fn unmute_conversation(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     store
         .flag_conversation(act, Flag::Muted, false)

@@ -7,9 +7,9 @@ use tokio::time::timeout;
 
 use crate::auth::Caller;
 use crate::error::{Code, Error};
-use crate::http::extract::BODY_PATIENCE;
+use crate::http::extract::BODY_TIMEOUT;
 use crate::http::{json, problem};
-use crate::model::{Draft, Import, ImportLine, parse_json};
+use crate::model::{Import, ImportLine, PendingMessage, parse_json};
 use crate::store::Store;
 
 /// The largest batch, in bytes.
@@ -42,7 +42,7 @@ pub async fn import_messages(
     body: web::Payload,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    caller.operate()?;
+    caller.require_backend()?;
     if !req
         .content_type()
         .eq_ignore_ascii_case("application/x-ndjson")
@@ -54,7 +54,7 @@ pub async fn import_messages(
             why,
         ));
     }
-    let received = timeout(BODY_PATIENCE, body.to_bytes_limited(MAX_BATCH)).await;
+    let received = timeout(BODY_TIMEOUT, body.to_bytes_limited(MAX_BATCH)).await;
     let bytes = received
         .map_err(|_| Code::RequestTimeout)?
         .map_err(|_| Error::new(Code::PayloadTooLarge, "a batch takes 16 MiB"))?
@@ -64,7 +64,7 @@ pub async fn import_messages(
 }
 
 /// The messages of a batch. Empty lines are passed over; errors name the line, counted from 0.
-fn drafts(batch: &[u8]) -> Result<Vec<Draft>, Error> {
+fn drafts(batch: &[u8]) -> Result<Vec<PendingMessage>, Error> {
     let lines = batch.split(|byte| *byte == b'\n').enumerate();
     let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
     let drafts = lines.map(|(number, line)| {

@@ -12,8 +12,8 @@ use crate::http::middleware::authenticate;
 use crate::http::middleware::authenticate::Policies;
 use crate::http::path::{PathMessage, PathReaction};
 use crate::http::{json, problem};
-use crate::model::{Draft, Edit, Message, NewMessage, Seq, StoredMessage};
-use crate::store::{Act, Charged, Store};
+use crate::model::{Edit, Message, NewMessage, PendingMessage, Seq, StoredMessage};
+use crate::store::{ConversationRequest, RateLimited, Store};
 
 /// Says that a message was sent before with the same `Idempotency-Key`.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -67,9 +67,9 @@ pub async fn send_message(
 ) -> Result<HttpResponse, Error> {
     let JsonBody(mut message) = message;
     let from = caller.acting_as(message.from.take(), "/from")?;
-    let draft = Draft::new(from, message)?;
+    let draft = PendingMessage::new(from, message)?;
     let charge = caller.charge(policies.send);
-    let act = Act {
+    let act = ConversationRequest {
         user: draft.from(),
         peer: draft.to(),
         charge: charge.as_ref(),
@@ -85,12 +85,12 @@ pub async fn send_message(
         .insert_header((LOCATION, location(&draft, sent.value.seq)))
         .insert_header((CONTENT_TYPE, json::TYPE))
         .body(sent.value.message.0);
-    authenticate::announce(response.headers_mut(), sent.quota);
+    authenticate::insert_rate_limit_headers(response.headers_mut(), sent.quota);
     Ok(response)
 }
 
 /// Where a message that was sent can be read.
-fn location(draft: &Draft, seq: Seq) -> String {
+fn location(draft: &PendingMessage, seq: Seq) -> String {
     let (from, to) = (draft.from().as_str(), draft.to().as_str());
     let seq = seq.get().to_string();
     ["/conversations/", from, "/", to, "/messages/", &seq].concat()
@@ -121,7 +121,7 @@ pub async fn read_message(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     store.read_message(act, path.seq).await.map(answer)
 }
@@ -263,7 +263,7 @@ pub async fn remove_reaction(
 }
 
 /// A message and its version.
-fn answer(read: Charged<StoredMessage>) -> HttpResponse {
+fn answer(read: RateLimited<StoredMessage>) -> HttpResponse {
     let etag = HeaderValue::try_from(read.value.etag());
     let mut response = json::answer(read.value.0, read.quota);
     if let Ok(etag) = etag {

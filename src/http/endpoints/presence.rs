@@ -12,7 +12,7 @@ use crate::http::middleware::authenticate::Policies;
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
 use crate::model::{Presence, PresenceQuery, Presences, UserId};
-use crate::store::{Charged, Store};
+use crate::store::{RateLimited, Store};
 
 problem::refusals!(ReadPresenceErrors: CALL READ);
 
@@ -37,9 +37,9 @@ pub async fn read_presence(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let presence = store.read_presence(&path.user, viewer(&caller), charge.as_ref());
-    let Charged { value, quota } = presence.await?;
+    let RateLimited { value, quota } = presence.await?;
     Ok(json::answer(json!(value).to_string(), quota))
 }
 
@@ -64,7 +64,7 @@ pub async fn list_presences(
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
     let users = query.0.users()?;
-    let mut charge = caller.charge(policies.read);
+    let mut charge = caller.charge(policies.request);
     // The first one pays for all: it is one request.
     let charges = users.iter().map(|_| charge.take()).collect::<Vec<_>>();
     let read = users.iter().zip(&charges);
@@ -80,6 +80,6 @@ pub async fn list_presences(
 fn viewer(caller: &Caller) -> Option<&UserId> {
     match caller {
         Caller::User(user) => Some(user),
-        Caller::Anybody | Caller::Backend(_) => None,
+        Caller::Anonymous | Caller::Backend(_) => None,
     }
 }

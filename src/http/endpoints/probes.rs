@@ -109,7 +109,7 @@ pub async fn check_ready(
         ));
     }
     let health = store.check_ready().await?;
-    let may_see = caller.is_some_and(|caller| caller.operate().is_ok());
+    let may_see = caller.is_some_and(|caller| caller.require_backend().is_ok());
     let redis = may_see.then(|| health.into());
     Ok(Json(Readiness {
         status: "ready",
@@ -129,7 +129,7 @@ pub async fn check_ready(
 ))]
 #[get("/metrics")]
 pub async fn read_metrics(caller: Caller, metrics: Data<Metrics>) -> Result<HttpResponse, Error> {
-    caller.operate()?;
+    caller.require_backend()?;
     Ok(metrics_alone(metrics).await)
 }
 

@@ -7,11 +7,11 @@ use super::conversations::{Changed, changed};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::http::extract::JsonBody;
-use crate::http::live::commands::Doors;
+use crate::http::live::commands::LiveSettings;
 use crate::http::middleware::authenticate::Policies;
 use crate::http::path::PathUsers;
 use crate::http::problem;
-use crate::model::Upto;
+use crate::model::ReceiptRequest;
 use crate::store::Store;
 
 problem::refusals!(MarkErrors: CALL BODY CHANGE);
@@ -25,18 +25,18 @@ problem::refusals!(MarkErrors: CALL BODY CHANGE);
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
     params(PathUsers),
-    request_body(content = Upto, description = "The last message read.", example = json!({"seq": 1})),
+    request_body(content = ReceiptRequest, description = "The last message read.", example = json!({"seq": 1})),
     responses(Changed, MarkErrors)
 )]
 #[put("/conversations/{user}/{peer}/read")]
 pub async fn mark_read(
     caller: Caller,
     path: PathUsers,
-    upto: JsonBody<Upto>,
+    upto: JsonBody<ReceiptRequest>,
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     store.mark_read(act, upto.0.seq).await.map(changed)
 }
@@ -51,19 +51,19 @@ pub async fn mark_read(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
     params(PathUsers),
-    request_body(content = Upto, description = "The last message received.", example = json!({"seq": 1})),
+    request_body(content = ReceiptRequest, description = "The last message received.", example = json!({"seq": 1})),
     responses(Changed, MarkErrors)
 )]
 #[put("/conversations/{user}/{peer}/delivered")]
 pub async fn mark_delivered(
     caller: Caller,
     path: PathUsers,
-    upto: JsonBody<Upto>,
+    upto: JsonBody<ReceiptRequest>,
     policies: Data<Policies>,
-    doors: Data<Doors>,
+    doors: Data<LiveSettings>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     let seq = doors.delivered(upto.0.seq);
     store.mark_delivered(act, seq).await.map(changed)
@@ -80,18 +80,18 @@ problem::refusals!(MarkUnreadErrors: CALL BODY CHANGE; TooFarBack);
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
     params(PathUsers),
-    request_body(content = Upto, description = "The first message to be unread.", example = json!({"seq": 1})),
+    request_body(content = ReceiptRequest, description = "The first message to be unread.", example = json!({"seq": 1})),
     responses(Changed, MarkUnreadErrors)
 )]
 #[post("/conversations/{user}/{peer}/unread")]
 pub async fn mark_unread(
     caller: Caller,
     path: PathUsers,
-    from: JsonBody<Upto>,
+    from: JsonBody<ReceiptRequest>,
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     store.mark_unread(act, from.0.seq).await.map(changed)
 }

@@ -63,7 +63,7 @@ pub async fn issue_ticket(
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
     let user = identity.caller.acting_as(wanted.0.user, "/user")?;
-    let charge = identity.caller.charge(policies.read);
+    let charge = identity.caller.charge(policies.request);
     let random = generate_key().map_err(|e| Error::new(Code::Internal, e.to_string()))?;
     let until = identity
         .until

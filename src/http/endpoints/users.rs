@@ -42,12 +42,12 @@ pub async fn export_user(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    caller.act_as(&path.user)?;
-    if let Some(charge) = caller.charge(policies.read) {
+    caller.authorize(&path.user)?;
+    if let Some(charge) = caller.charge(policies.request) {
         store
             .charge_rate(&charge)
             .await
-            .map_err(Error::of_reading)?;
+            .map_err(Error::as_read_error)?;
     }
     let mut export = Export::of(path.user, Store::clone(&store));
     // What fails at once is answered with a problem, not with a broken connection.
@@ -148,7 +148,7 @@ pub async fn erase_user(
     path: PathUser,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    caller.operate()?;
+    caller.require_backend()?;
     let erasure = store.erase_user(&path.user).await?;
     Ok(json::answer(json!(erasure).to_string(), None))
 }

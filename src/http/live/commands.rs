@@ -7,18 +7,18 @@ use actix_web::web::Data;
 use crate::auth::{Authenticator, Caller};
 use crate::error::{Code, Error};
 use crate::http::middleware::authenticate::Policies;
-use crate::model::{Draft, IdempotencyKey, NewMessage, Seq, UserId};
+use crate::model::{IdempotencyKey, NewMessage, PendingMessage, Seq, UserId};
 use crate::protocol::Command;
-use crate::rate::{Charge, Policy};
-use crate::realtime::Done;
-use crate::store::{Act, Store};
+use crate::rate::{Policy, RateLimitRequest};
+use crate::realtime::CommandResult;
+use crate::store::{ConversationRequest, Store};
 
 /// Who asks, and what it takes to do it.
 #[derive(Clone)]
-pub struct Commands(Arc<Means>);
+pub struct Commands(Arc<CommandContext>);
 
 /// See [`Commands`].
-pub struct Means {
+pub struct CommandContext {
     /// Who asks.
     pub caller: Caller,
     /// As whom.
@@ -30,24 +30,24 @@ pub struct Means {
     /// Verifies fresh tokens.
     pub authenticator: Data<Authenticator>,
     /// Whether receipts are given.
-    pub doors: Data<Doors>,
+    pub doors: Data<LiveSettings>,
 }
 
-impl From<Means> for Commands {
-    fn from(means: Means) -> Self {
+impl From<CommandContext> for Commands {
+    fn from(means: CommandContext) -> Self {
         Self(Arc::new(means))
     }
 }
 
 /// How the doors are set up.
-pub struct Doors {
+pub struct LiveSettings {
     /// Origins whose pages may connect, beside the service's own.
     pub origins: Vec<String>,
     /// Whether delivered receipts are given.
     pub delivered: bool,
 }
 
-impl Doors {
+impl LiveSettings {
     /// Up to where a user's devices are said to have received who have received up to `seq`.
     pub fn delivered(&self, seq: Seq) -> Seq {
         if self.delivered { seq } else { Seq::default() }
@@ -56,8 +56,8 @@ impl Doors {
 
 impl Commands {
     /// Does what was asked for.
-    pub async fn perform(self, command: Command) -> Result<Done, Error> {
-        let Means {
+    pub async fn perform(self, command: Command) -> Result<CommandResult, Error> {
+        let CommandContext {
             user,
             store,
             policies,
@@ -67,31 +67,31 @@ impl Commands {
         match command {
             Command::Send(message, key) => self.send(message, key).await,
             Command::Read(receipt) => {
-                let charge = self.charge(policies.read);
+                let charge = self.charge(policies.request);
                 let act = self.act(&receipt.peer, charge.as_ref())?;
                 let state = store.mark_read(act, receipt.seq).await?;
-                Ok(Done::Marked(state.value.to_json()))
+                Ok(CommandResult::Marked(state.value.to_json()))
             }
             Command::Delivered(receipt) => {
-                let charge = self.charge(policies.read);
+                let charge = self.charge(policies.request);
                 let act = self.act(&receipt.peer, charge.as_ref())?;
                 let state = store
                     .mark_delivered(act, doors.delivered(receipt.seq))
                     .await?;
-                Ok(Done::Marked(state.value.to_json()))
+                Ok(CommandResult::Marked(state.value.to_json()))
             }
             Command::Typing(peer) => {
-                let charge = self.charge(policies.read);
+                let charge = self.charge(policies.request);
                 store
                     .announce_typing(self.act(&peer, charge.as_ref())?)
                     .await?;
-                Ok(Done::Told)
+                Ok(CommandResult::Told)
             }
-            Command::Ping => Ok(Done::Told),
+            Command::Ping => Ok(CommandResult::Told),
             Command::Token(token) => {
                 let identity = self.0.authenticator.identify(&token)?;
-                identity.caller.act_as(user)?;
-                Ok(Done::Until(identity.until))
+                identity.caller.authorize(user)?;
+                Ok(CommandResult::Until(identity.until))
             }
         }
     }
@@ -100,8 +100,8 @@ impl Commands {
         &self,
         mut message: NewMessage,
         key: Option<IdempotencyKey>,
-    ) -> Result<Done, Error> {
-        let Means {
+    ) -> Result<CommandResult, Error> {
+        let CommandContext {
             user,
             store,
             policies,
@@ -110,9 +110,9 @@ impl Commands {
         if message.from.take().is_some_and(|from| &from != user) {
             return Err(Code::Forbidden.into());
         }
-        let draft = Draft::new(user.clone(), message)?;
+        let draft = PendingMessage::new(user.clone(), message)?;
         let charge = self.charge(policies.send);
-        let act = Act {
+        let act = ConversationRequest {
             user,
             peer: draft.to(),
             charge: charge.as_ref(),
@@ -127,22 +127,26 @@ impl Commands {
             }
             error
         })?;
-        Ok(Done::Sent {
+        Ok(CommandResult::Sent {
             message: sent.value.message.0,
             replayed: sent.value.replayed,
         })
     }
 
-    fn charge(&self, policy: Option<Policy>) -> Option<Charge> {
+    fn charge(&self, policy: Option<Policy>) -> Option<RateLimitRequest> {
         self.0.caller.charge(policy)
     }
 
-    fn act<'a>(&'a self, peer: &'a UserId, charge: Option<&'a Charge>) -> Result<Act<'a>, Error> {
+    fn act<'a>(
+        &'a self,
+        peer: &'a UserId,
+        charge: Option<&'a RateLimitRequest>,
+    ) -> Result<ConversationRequest<'a>, Error> {
         let user = &self.0.user;
         if peer == user {
             let why = "a conversation is with somebody else";
             return Err(Error::field(Code::InvalidRequest, "/peer", why));
         }
-        Ok(Act { user, peer, charge })
+        Ok(ConversationRequest { user, peer, charge })
     }
 }

@@ -14,34 +14,34 @@ use super::commands::Commands;
 use crate::error::Error;
 use crate::protocol::Ref;
 use crate::protocol::{Cursor, EventPage};
-use crate::realtime::{Done, Input, Output, Seat, Session, Tell};
+use crate::realtime::{CommandResult, ConnectionGuard, Input, Output, ServerMessage, Session};
 use crate::store::Store;
 
 /// Events that a session reads at once.
 const PAGE: u16 = 200;
 /// How long a session waits for a store that failed it.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Boxed, since most of the time there is none.
 type Doing<T> = Option<Pin<Box<dyn Future<Output = T>>>>;
 
 /// A session and what it needs.
-pub struct Line {
+pub struct ConnectionDriver {
     session: Session,
-    seat: Seat,
+    seat: ConnectionGuard,
     store: Data<Store>,
     commands: Commands,
     out: VecDeque<Output>,
     reading: Doing<Result<EventPage, Error>>,
-    doing: Doing<(Option<Ref>, Result<Done, Error>)>,
+    doing: Doing<(Option<Ref>, Result<CommandResult, Error>)>,
 }
 
-impl Line {
+impl ConnectionDriver {
     /// Drives a session that was opened with what is in `out`.
     pub fn new(
         session: Session,
         out: VecDeque<Output>,
-        seat: Seat,
+        seat: ConnectionGuard,
         store: Data<Store>,
         commands: Commands,
     ) -> Self {
@@ -68,7 +68,7 @@ impl Line {
     }
 
     /// What is to be told next.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Tell> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ServerMessage> {
         loop {
             while let Some(output) = self.out.pop_front() {
                 if self.out.is_empty() {
@@ -76,9 +76,9 @@ impl Line {
                     self.out = VecDeque::new();
                 }
                 match output {
-                    Output::Tell(tell) => return Poll::Ready(tell),
+                    Output::ServerMessage(tell) => return Poll::Ready(tell),
                     Output::Read(place) => self.reading = Some(self.read(place, Duration::ZERO)),
-                    Output::ReadLater(place) => self.reading = Some(self.read(place, PAUSE)),
+                    Output::ReadLater(place) => self.reading = Some(self.read(place, RETRY_DELAY)),
                     Output::Do(re, command) => {
                         let done = self.commands.clone().perform(command);
                         self.doing = Some(Box::pin(async { (re, done.await) }));
@@ -95,7 +95,7 @@ impl Line {
 
     fn happened(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
         if let Poll::Ready(notice) = self.seat.poll(cx) {
-            return Poll::Ready(Input::Notice(notice));
+            return Poll::Ready(Input::Notification(notice));
         }
         if let Some(Poll::Ready(page)) = self.reading.as_mut().map(|r| r.as_mut().poll(cx)) {
             self.reading = None;
@@ -103,7 +103,7 @@ impl Line {
         }
         if let Some(Poll::Ready((re, done))) = self.doing.as_mut().map(|d| d.as_mut().poll(cx)) {
             self.doing = None;
-            return Poll::Ready(Input::Done(re, done));
+            return Poll::Ready(Input::Executed(re, done));
         }
         Poll::Pending
     }

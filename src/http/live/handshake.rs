@@ -13,8 +13,8 @@ use actix_web::http::header::{
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::commands::{Doors, Means};
-use super::driver::Line;
+use super::commands::{CommandContext, LiveSettings};
+use super::driver::ConnectionDriver;
 use crate::auth::{Authenticator, Caller, Identity};
 use crate::error::{Code, Error};
 use crate::http::endpoints::tickets;
@@ -22,24 +22,24 @@ use crate::http::middleware::authenticate;
 use crate::http::middleware::authenticate::Policies;
 use crate::model::UserId;
 use crate::protocol::{Cursor, StreamState};
-use crate::rate::{Charge, Quota};
-use crate::realtime::{Hub, Seat, Session};
-use crate::store::{Charged, Store};
+use crate::rate::{RateLimitRequest, RateLimitStatus};
+use crate::realtime::{ConnectionGuard, Hub, Session};
+use crate::store::{RateLimited, Store};
 
 /// What a token begins with that is offered as a subprotocol.
 const BEARER: &str = "bearer.";
 
 /// What it takes to let somebody in.
-pub struct Entrance {
+pub struct Handshake {
     /// The store.
     pub store: Data<Store>,
     hub: Arc<Hub>,
     policies: Data<Policies>,
     authenticator: Data<Authenticator>,
-    doors: Data<Doors>,
+    doors: Data<LiveSettings>,
 }
 
-impl FromRequest for Entrance {
+impl FromRequest for Handshake {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
@@ -68,10 +68,10 @@ pub struct Listener {
     /// To whose stream.
     pub user: UserId,
     identity: Identity,
-    charge: Option<Charge>,
+    charge: Option<RateLimitRequest>,
 }
 
-impl Entrance {
+impl Handshake {
     /// Tells who wants to listen, and whether it may.
     pub async fn admit(
         &self,
@@ -84,10 +84,10 @@ impl Entrance {
         self.check_origin(req.headers())?;
         if self.authenticator.is_open() {
             // A ticket has said for whom; charged is nobody here.
-            identity.caller = Caller::Anybody;
+            identity.caller = Caller::Anonymous;
         }
         Ok(Listener {
-            charge: identity.caller.charge(self.policies.read),
+            charge: identity.caller.charge(self.policies.request),
             user,
             identity,
         })
@@ -99,7 +99,7 @@ impl Entrance {
         &self,
         listener: &Listener,
         hears: bool,
-    ) -> Result<(Option<Seat>, Charged<StreamState>), Error> {
+    ) -> Result<(Option<ConnectionGuard>, RateLimited<StreamState>), Error> {
         let Listener { user, charge, .. } = listener;
         let seat = if hears {
             Some(self.hub.join(user).await?)
@@ -107,7 +107,7 @@ impl Entrance {
             None
         };
         let state = self.store.open_stream(user, charge.as_ref()).await;
-        Ok((seat, state.map_err(Error::of_reading)?))
+        Ok((seat, state.map_err(Error::as_read_error)?))
     }
 
     /// Begins a session, from where the listener was. `ways` says whether it speaks too.
@@ -116,10 +116,10 @@ impl Entrance {
         listener: Listener,
         resume: Option<Cursor>,
         ways: impl FnOnce(Session) -> Session,
-    ) -> Result<(Line, Option<Quota>), Error> {
-        let (seat, Charged { value, quota }) = self.sit(&listener, true).await?;
+    ) -> Result<(ConnectionDriver, Option<RateLimitStatus>), Error> {
+        let (seat, RateLimited { value, quota }) = self.sit(&listener, true).await?;
         let seat = seat.ok_or(Code::Internal)?;
-        seat.show();
+        seat.count_as_online();
         let Listener { user, identity, .. } = listener;
         let mut out = VecDeque::new();
         let session = Session::open(&user, value, resume, self.hub.heartbeat_s(), &mut out);
@@ -132,7 +132,7 @@ impl Entrance {
             doors,
             ..
         } = self;
-        let commands = Means {
+        let commands = CommandContext {
             caller: identity.caller,
             user,
             store: store.clone(),
@@ -140,7 +140,7 @@ impl Entrance {
             authenticator,
             doors,
         };
-        let line = Line::new(session, out, seat, store, commands.into());
+        let line = ConnectionDriver::new(session, out, seat, store, commands.into());
         Ok((line, quota))
     }
 

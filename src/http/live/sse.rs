@@ -12,8 +12,8 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use tokio::time::{Instant, timeout_at};
 
-use super::driver::Line;
-use super::handshake::Entrance;
+use super::driver::ConnectionDriver;
+use super::handshake::Handshake;
 use crate::auth::Caller;
 use crate::error::{Code, Error};
 use crate::http::extract::QueryParams;
@@ -21,10 +21,10 @@ use crate::http::middleware::authenticate;
 use crate::http::middleware::authenticate::Policies;
 use crate::http::path::PathUsers;
 use crate::http::{json, problem};
-use crate::protocol::Notice;
+use crate::protocol::Notification;
 use crate::protocol::{Cursor, Event, EventPage, EventQuery};
-use crate::rate::Quota;
-use crate::realtime::{Seat, Session, Tell};
+use crate::rate::RateLimitStatus;
+use crate::realtime::{ConnectionGuard, ServerMessage, Session};
 use crate::store::Store;
 
 /// The cursor that an `EventSource` shows when it comes back.
@@ -58,7 +58,7 @@ problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
 pub async fn read_events(
     req: HttpRequest,
     query: Result<QueryParams<EventQuery>, Error>,
-    entrance: Entrance,
+    entrance: Handshake,
 ) -> Result<HttpResponse, Error> {
     // A ticket stands in the query; a query out of form has none.
     let ticket = query.as_ref().ok().and_then(|q| q.0.ticket.clone());
@@ -91,14 +91,14 @@ pub async fn read_events(
 }
 
 /// The answer that is an event stream.
-fn stream(line: Line, quota: Option<Quota>) -> HttpResponse {
+fn stream(line: ConnectionDriver, quota: Option<RateLimitStatus>) -> HttpResponse {
     let mut response = HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
         // Proxies of one kind keep answers back unless told not to.
         .insert_header(("x-accel-buffering", "no"))
         .body(Stream { line, left: false });
-    authenticate::announce(response.headers_mut(), quota);
+    authenticate::insert_rate_limit_headers(response.headers_mut(), quota);
     response
 }
 
@@ -124,7 +124,7 @@ fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Error> {
 
 /// An open event stream.
 struct Stream {
-    line: Line,
+    line: ConnectionDriver,
     left: bool,
 }
 
@@ -144,24 +144,24 @@ impl MessageBody for Stream {
             return Poll::Ready(None);
         }
         let tell = std::task::ready!(this.line.poll(cx));
-        this.left = matches!(tell, Tell::Leave(_));
+        this.left = matches!(tell, ServerMessage::Leave(_));
         Poll::Ready(Some(Ok(message(tell).into())))
     }
 }
 
 /// What is told, as a message of the stream.
-fn message(tell: Tell) -> String {
+fn message(tell: ServerMessage) -> String {
     let told = |text: &str, at: Option<Cursor>| match at {
         Some(cursor) => format!("id: {cursor}\ndata: {text}\n\n"),
         None => format!("data: {text}\n\n"),
     };
     match tell {
-        Tell::Event(event) => told(event.text(), event.cursor()),
-        Tell::Say { text, at } => told(&text, at),
+        ServerMessage::Event(event) => told(event.text(), event.cursor()),
+        ServerMessage::Say { text, at } => told(&text, at),
         // Nothing is asked for on a stream.
-        Tell::Refuse(..) => String::new(),
-        Tell::Ping => ":\n\n".to_owned(),
-        Tell::Leave(why) => {
+        ServerMessage::Refuse(..) => String::new(),
+        ServerMessage::Ping => ":\n\n".to_owned(),
+        ServerMessage::Leave(why) => {
             let reason = why.word();
             told(&format!(r#"{{"type":"close","reason":"{reason}"}}"#), None)
         }
@@ -169,19 +169,19 @@ fn message(tell: Tell) -> String {
 }
 
 /// Waits until there may be something to read; `false` if it does not come in time, or nobody waits.
-async fn something(seat: Option<&Seat>, deadline: Instant) -> bool {
+async fn something(seat: Option<&ConnectionGuard>, deadline: Instant) -> bool {
     let Some(seat) = seat else { return false };
     loop {
         match timeout_at(deadline, seat.next()).await {
-            Ok(Notice::Event(event)) if event.cursor().is_some() => return true,
-            Ok(Notice::Gap) => return true,
-            Ok(Notice::Event(_) | Notice::Beat) => (),
-            Ok(Notice::Leave(_)) | Err(_) => return false,
+            Ok(Notification::Event(event)) if event.cursor().is_some() => return true,
+            Ok(Notification::Gap) => return true,
+            Ok(Notification::Event(_) | Notification::Heartbeat) => (),
+            Ok(Notification::Leave(_)) | Err(_) => return false,
         }
     }
 }
 
-fn page_json(page: &EventPage, after: Cursor, quota: Option<Quota>) -> HttpResponse {
+fn page_json(page: &EventPage, after: Cursor, quota: Option<RateLimitStatus>) -> HttpResponse {
     let texts: Vec<_> = page.events.iter().map(Event::text).collect();
     let last = page.events.last().and_then(Event::cursor);
     let events = texts.join(",");
@@ -222,10 +222,10 @@ pub async fn announce_typing(
     policies: Data<Policies>,
     store: Data<Store>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.read);
+    let charge = caller.charge(policies.request);
     let act = path.act(&caller, charge.as_ref())?;
     let told = store.announce_typing(act).await?;
     let mut response = HttpResponse::NoContent().finish();
-    authenticate::announce(response.headers_mut(), told.quota);
+    authenticate::insert_rate_limit_headers(response.headers_mut(), told.quota);
     Ok(response)
 }

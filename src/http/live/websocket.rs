@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use actix_http::ResponseBuilder;
-use actix_http::ws::{self, CloseCode, CloseReason, Codec, Message};
+use actix_http::ws::{self, CloseCode, Codec, Message};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
@@ -16,19 +16,19 @@ use serde_json::json;
 use tokio_util::codec::Encoder;
 use utoipa::IntoParams;
 
-use super::driver::Line;
+use super::driver::ConnectionDriver;
 use super::handshake;
-use super::handshake::Entrance;
-use super::ws_messages::{Incoming, Said};
+use super::handshake::Handshake;
+use super::ws_messages::{Incoming, WsMessage};
 use crate::error::{Code, Error};
 use crate::http::extract::QueryParams;
 use crate::http::middleware::authenticate;
 use crate::http::problem;
 use crate::metrics::Metrics;
 use crate::model::{UserId, fresh_id};
+use crate::protocol::CloseReason;
 use crate::protocol::Cursor;
-use crate::protocol::Farewell;
-use crate::realtime::{Input, Tell};
+use crate::realtime::{Input, ServerMessage};
 
 /// What this service speaks on a WebSocket.
 const PROTOCOL: &str = "duologue.v1";
@@ -71,7 +71,7 @@ pub async fn open_socket(
     req: HttpRequest,
     payload: Payload,
     query: Result<QueryParams<SocketQuery>, Error>,
-    entrance: Entrance,
+    entrance: Handshake,
     metrics: Data<Metrics>,
 ) -> Result<HttpResponse, Error> {
     // A ticket stands in the query; a query out of form has none.
@@ -93,7 +93,7 @@ pub async fn open_socket(
     };
     let response = upgraded.message_body(BoxBody::new(socket));
     let mut response = HttpResponse::from(response.map_err(|_| Code::Internal)?);
-    authenticate::announce(response.headers_mut(), quota);
+    authenticate::insert_rate_limit_headers(response.headers_mut(), quota);
     Ok(response)
 }
 
@@ -115,7 +115,7 @@ fn upgrade(req: &HttpRequest) -> Result<ResponseBuilder, Error> {
 /// An open WebSocket: a body that never ends by itself. It is polled only when there is room for
 /// more on the way to the client, so nothing piles up behind it but the bounded queue.
 struct Socket {
-    line: Line,
+    line: ConnectionDriver,
     incoming: Incoming,
     metrics: Data<Metrics>,
     left: bool,
@@ -145,7 +145,7 @@ impl MessageBody for Socket {
             }
             let answer = match ready!(this.incoming.poll(cx)) {
                 Some(Ok(said)) => this.heard(said),
-                Some(Err(why)) => this.frame(Tell::Leave(why)),
+                Some(Err(why)) => this.frame(ServerMessage::Leave(why)),
                 None => return Poll::Ready(None),
             };
             if let Some(answer) = answer {
@@ -157,25 +157,25 @@ impl MessageBody for Socket {
 
 impl Socket {
     /// Takes a message of the client; answers what is to be said at once.
-    fn heard(&mut self, said: Said) -> Option<Message> {
+    fn heard(&mut self, said: WsMessage) -> Option<Message> {
         match said {
-            Said::Text(text) => self.line.take(Input::Text(text)),
-            Said::Ping(payload) => {
+            WsMessage::Text(text) => self.line.take(Input::Text(text)),
+            WsMessage::Ping(payload) => {
                 self.line.take(Input::Sign);
                 return Some(Message::Pong(payload));
             }
-            Said::Pong => self.line.take(Input::Sign),
-            Said::Close => return self.frame(Tell::Leave(Farewell::Asked)),
+            WsMessage::Pong => self.line.take(Input::Sign),
+            WsMessage::Close => return self.frame(ServerMessage::Leave(CloseReason::Asked)),
         }
         None
     }
 
     /// What is told, as a message; `None` if the connection ends without a word.
-    fn frame(&mut self, tell: Tell) -> Option<Message> {
+    fn frame(&mut self, tell: ServerMessage) -> Option<Message> {
         match tell {
-            Tell::Event(event) => Some(Message::Text(event.text().into())),
-            Tell::Say { text, .. } => Some(Message::Text(text.into())),
-            Tell::Refuse(re, error) => {
+            ServerMessage::Event(event) => Some(Message::Text(event.text().into())),
+            ServerMessage::Say { text, .. } => Some(Message::Text(text.into())),
+            ServerMessage::Refuse(re, error) => {
                 let problem = refusal(&error);
                 let re = re
                     .map(|re| format!(r#","ref":{}"#, json!(re)))
@@ -184,10 +184,10 @@ impl Socket {
                     format!(r#"{{"type":"error"{re},"problem":{problem}}}"#).into(),
                 ))
             }
-            Tell::Ping => Some(Message::Ping(Bytes::new())),
-            Tell::Leave(why) => {
+            ServerMessage::Ping => Some(Message::Ping(Bytes::new())),
+            ServerMessage::Leave(why) => {
                 self.left = true;
-                if why == Farewell::SlowConsumer {
+                if why == CloseReason::SlowConsumer {
                     self.metrics.slow_consumers.inc();
                 }
                 close(why).map(|reason| Message::Close(Some(reason)))
@@ -218,16 +218,16 @@ fn refusal(error: &Error) -> String {
 }
 
 /// The close codes of `docs/live.md`; `None` where the client would not hear it.
-fn close(why: Farewell) -> Option<CloseReason> {
+fn close(why: CloseReason) -> Option<ws::CloseReason> {
     let code = match why {
-        Farewell::Restart => CloseCode::Restart,
-        Farewell::TokenExpired => CloseCode::Other(4401),
-        Farewell::SlowConsumer => CloseCode::Other(4408),
-        Farewell::Binary => CloseCode::Unsupported,
-        Farewell::TooLarge => CloseCode::Size,
-        Farewell::Garbage => CloseCode::Protocol,
-        Farewell::Asked => CloseCode::Normal,
-        Farewell::Silent => return None,
+        CloseReason::Restart => CloseCode::Restart,
+        CloseReason::TokenExpired => CloseCode::Other(4401),
+        CloseReason::SlowConsumer => CloseCode::Other(4408),
+        CloseReason::Binary => CloseCode::Unsupported,
+        CloseReason::TooLarge => CloseCode::Size,
+        CloseReason::Garbage => CloseCode::Protocol,
+        CloseReason::Asked => CloseCode::Normal,
+        CloseReason::Silent => return None,
     };
     Some((code, why.word()).into())
 }

@@ -12,13 +12,13 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::Stream;
 use tokio_util::codec::Decoder;
 
-use crate::protocol::Farewell;
+use crate::protocol::CloseReason;
 
 /// The largest message of a client, in bytes, in one frame or several.
 const MAX_MESSAGE: usize = 64 * 1024;
 
 /// What a client said.
-pub enum Said {
+pub enum WsMessage {
     /// A text message.
     Text(String),
     /// It wants a sign of life, with these bytes.
@@ -52,7 +52,7 @@ impl Incoming {
 
     /// What the client says next; `None` once it hung up, and why it is to leave if it says what is
     /// not to be said.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Said, Farewell>>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<WsMessage, CloseReason>>> {
         loop {
             match self.codec.decode(&mut self.bytes) {
                 Ok(Some(frame)) => {
@@ -64,14 +64,16 @@ impl Incoming {
                     Some(Ok(more)) => self.bytes.extend_from_slice(&more),
                     Some(Err(_)) | None => return Poll::Ready(None),
                 },
-                Err(ProtocolError::Overflow) => return Poll::Ready(Some(Err(Farewell::TooLarge))),
-                Err(_) => return Poll::Ready(Some(Err(Farewell::Garbage))),
+                Err(ProtocolError::Overflow) => {
+                    return Poll::Ready(Some(Err(CloseReason::TooLarge)));
+                }
+                Err(_) => return Poll::Ready(Some(Err(CloseReason::Garbage))),
             }
         }
     }
 
     /// What a frame says, if a message ends with it.
-    fn put_together(&mut self, frame: Frame) -> Result<Option<Said>, Farewell> {
+    fn put_together(&mut self, frame: Frame) -> Result<Option<WsMessage>, CloseReason> {
         if self.bytes.is_empty() {
             // Most connections are idle; what a message needed is not kept for them.
             self.bytes = BytesMut::new();
@@ -91,29 +93,31 @@ impl Incoming {
                 let text = self.longer(&part)?;
                 self.whole(text).map(Some)
             }
-            Frame::Binary(_) | Frame::Continuation(Item::FirstBinary(_)) => Err(Farewell::Binary),
-            Frame::Continuation(Item::FirstText(_)) => Err(Farewell::Garbage),
-            Frame::Ping(bytes) => Ok(Some(Said::Ping(bytes))),
-            Frame::Pong(_) => Ok(Some(Said::Pong)),
-            Frame::Close(_) => Ok(Some(Said::Close)),
+            Frame::Binary(_) | Frame::Continuation(Item::FirstBinary(_)) => {
+                Err(CloseReason::Binary)
+            }
+            Frame::Continuation(Item::FirstText(_)) => Err(CloseReason::Garbage),
+            Frame::Ping(bytes) => Ok(Some(WsMessage::Ping(bytes))),
+            Frame::Pong(_) => Ok(Some(WsMessage::Pong)),
+            Frame::Close(_) => Ok(Some(WsMessage::Close)),
         }
     }
 
     /// The message that was begun, and a part more.
-    fn longer(&mut self, part: &[u8]) -> Result<Vec<u8>, Farewell> {
-        let mut begun = self.begun.take().ok_or(Farewell::Garbage)?;
+    fn longer(&mut self, part: &[u8]) -> Result<Vec<u8>, CloseReason> {
+        let mut begun = self.begun.take().ok_or(CloseReason::Garbage)?;
         if begun.len() + part.len() > MAX_MESSAGE {
-            return Err(Farewell::TooLarge);
+            return Err(CloseReason::TooLarge);
         }
         begun.extend_from_slice(part);
         Ok(begun)
     }
 
-    fn whole(&self, text: Vec<u8>) -> Result<Said, Farewell> {
+    fn whole(&self, text: Vec<u8>) -> Result<WsMessage, CloseReason> {
         // Another message must not begin before the last part of the one before.
         match String::from_utf8(text) {
-            Ok(text) if self.begun.is_none() => Ok(Said::Text(text)),
-            _ => Err(Farewell::Garbage),
+            Ok(text) if self.begun.is_none() => Ok(WsMessage::Text(text)),
+            _ => Err(CloseReason::Garbage),
         }
     }
 }

@@ -12,7 +12,7 @@ use actix_web::{FromRequest, HttpRequest};
 use super::client_ip::TrustedProxies;
 use crate::auth::{Authenticator, Caller, Identity};
 use crate::error::{Code, Error};
-use crate::rate::{Charge, Limit, Policy, Quota};
+use crate::rate::{Limit, Policy, RateLimitRequest, RateLimitStatus};
 use crate::store::Store;
 
 /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10.
@@ -25,19 +25,19 @@ pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub struct Policies {
     /// Messages sent.
     pub send: Option<Policy>,
-    /// Conversations read.
-    pub read: Option<Policy>,
+    /// All other requests.
+    pub request: Option<Policy>,
     /// Credentials refused, of each address.
     pub failure: Option<Policy>,
 }
 
 impl Policies {
     /// The policies of the rates that were configured.
-    pub fn new(send: Limit, read: Limit, failure: Limit) -> Self {
+    pub fn new(send: Limit, request: Limit, failure: Limit) -> Self {
         let policy = |name, Limit(rate): Limit| rate.map(|rate| Policy { name, rate });
         Self {
             send: policy("send", send),
-            read: policy("read", read),
+            request: policy("request", request),
             failure: policy("failure", failure),
         }
     }
@@ -83,7 +83,7 @@ pub fn authenticator(req: &HttpRequest) -> Result<&Authenticator, Error> {
 }
 
 /// Tells a caller what it has left.
-pub fn announce(headers: &mut HeaderMap, quota: Option<Quota>) {
+pub fn insert_rate_limit_headers(headers: &mut HeaderMap, quota: Option<RateLimitStatus>) {
     let Some(quota) = quota else { return };
     let values = [
         (RATE_LIMIT_POLICY, quota.policy_header()),
@@ -111,7 +111,7 @@ pub async fn charge_failure<B>(response: &ServiceResponse<B>, refusal: Error) ->
     };
     // Colons of an IPv6 address are as good as any other character at the end of a key.
     let caller = charged(address);
-    let charge = Charge { policy, caller };
+    let charge = RateLimitRequest { policy, caller };
     match store.charge_rate(&charge).await {
         Err(limited) if limited.quota.is_some() => limited,
         _ => refusal,

@@ -127,7 +127,7 @@ async fn a_token_of_another_secret_is_refused() {
 #[tokio::test]
 async fn the_store_holds_no_credential() {
     // So slow that no bucket is full again, and gone, before it was looked at.
-    let app = spawn_closed_app_with(&["--send-rate", "1:60", "--read-rate", "1:60"]);
+    let app = spawn_closed_app_with(&["--send-rate", "1:60", "--request-rate", "1:60"]);
     let alice = token("alice");
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
     let garbage = "a-service-key-that-nobody-ever-made";

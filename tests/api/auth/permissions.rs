@@ -198,7 +198,7 @@ fn spawn_strict_app() -> (TestApp, Signer, TempDir) {
         ISSUER,
         "--trusted-proxies=127.0.0.1",
         "--send-rate=0",
-        "--read-rate=0",
+        "--request-rate=0",
         "--service-keys",
         SERVICE_KEY,
     ]);

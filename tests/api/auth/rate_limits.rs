@@ -80,7 +80,7 @@ async fn users_keys_and_kinds_of_work_are_counted_apart() {
         &keys,
         "--send-rate",
         "1:1",
-        "--read-rate",
+        "--request-rate",
         "1:1",
     ]);
     // Each has one of each, whatever the others did.
@@ -96,14 +96,14 @@ async fn users_keys_and_kinds_of_work_are_counted_apart() {
     for who in [&token("alice"), SERVICE_KEY, ROTATED_OUT] {
         let read = app.get_as(who, READ).await;
         assert_eq!(read.status, 200, "{who}");
-        assert_eq!(read.header("ratelimit-policy"), "\"read\";q=1;w=1");
+        assert_eq!(read.header("ratelimit-policy"), "\"request\";q=1;w=1");
     }
 }
 
 #[tokio::test]
 async fn nought_is_no_limit_and_an_open_service_has_none() {
-    let off = spawn_closed_app_with(&["--send-rate", "0", "--read-rate", "0"]);
-    let open = spawn_app_with(&["--send-rate", "1:1", "--read-rate", "1:1"]);
+    let off = spawn_closed_app_with(&["--send-rate", "0", "--request-rate", "0"]);
+    let open = spawn_app_with(&["--send-rate", "1:1", "--request-rate", "1:1"]);
     for _ in 0..5 {
         for answer in [
             send(&off, SERVICE_KEY).await,
@@ -171,7 +171,7 @@ async fn the_charge_travels_with_the_work() {
 
 #[tokio::test]
 async fn a_full_redis_serves_readers_and_charges_them() {
-    let app = spawn_closed_app_with(&["--read-rate", "1:2"]);
+    let app = spawn_closed_app_with(&["--request-rate", "1:2"]);
     assert_eq!(send(&app, SERVICE_KEY).await.status, 201);
     let mut config = cmd("CONFIG");
     config.arg("SET").arg("maxmemory").arg("1");
@@ -180,7 +180,7 @@ async fn a_full_redis_serves_readers_and_charges_them() {
     let bob = token("bob");
     let read = app.get_as(&bob, "/conversations/bob/alice").await;
     assert_eq!(read.json(200)["unread_count"], 1);
-    assert!(read.header("ratelimit").starts_with("\"read\";r=1;"));
+    assert!(read.header("ratelimit").starts_with("\"request\";r=1;"));
     let again = app.get_as(&bob, "/conversations/bob/alice").await;
     assert_eq!(again.json(200)["unread_count"], 0);
     let third = app.get_as(&bob, "/conversations/bob/alice").await;

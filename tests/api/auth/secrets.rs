@@ -179,7 +179,9 @@ fn a_secret_that_is_refused_is_not_repeated() {
         ("DUOLOGUE_SERVICE_KEYS", ""),
         ("DUOLOGUE_JWT_SECRET", ""),
         ("DUOLOGUE_SEND_RATE", "20"),
-        ("DUOLOGUE_READ_RATE", "0:10"),
+        ("DUOLOGUE_REQUEST_RATE", "0:10"),
+        // The former name of the one above.
+        ("DUOLOGUE_READ_RATE", "100:300"),
         ("DUOLOGUE_CORS_ORIGINS", "*"),
         ("DUOLOGUE_CORS_ORIGINS", "https://app.example.com/"),
         ("DUOLOGUE_TRUSTED_PROXIES", "everybody"),

@@ -21,7 +21,7 @@ use crate::harness::{TestApp, spawn_app_on};
 const CLIENTS: usize = 200;
 const USERS: usize = 60;
 /// Clients that open, read or catch up at once.
-const AT_ONCE: usize = 20;
+const CONCURRENCY: usize = 20;
 const KILLS: usize = 3;
 /// Messages between two deaths of Redis, at least.
 const BETWEEN: usize = 100;
@@ -133,7 +133,7 @@ async fn truths(app: &TestApp) -> Vec<ClientState> {
         let reader = Replica::open(ConnectOptions::of(&app.address), &user);
         reader.await.state
     });
-    stream::iter(reading).buffered(AT_ONCE).collect().await
+    stream::iter(reading).buffered(CONCURRENCY).collect().await
 }
 
 #[tokio::test]
@@ -149,12 +149,12 @@ async fn everybody_ends_up_with_the_truth_whatever_happens() {
         sent: AtomicUsize::new(0),
     };
     let opening = (0..CLIENTS).map(|number| Client::open(&stage, seed, number));
-    let mut clients: Vec<_> = stream::iter(opening).buffered(AT_ONCE).collect().await;
+    let mut clients: Vec<_> = stream::iter(opening).buffered(CONCURRENCY).collect().await;
     let living = join_all(clients.iter_mut().map(|client| client.live(&stage)));
     join(living, trouble(&mut redis, &stage)).await;
 
     let catching_up = clients.iter_mut().map(|client| client.replica.catch_up());
-    let caught_up = stream::iter(catching_up).buffered(AT_ONCE);
+    let caught_up = stream::iter(catching_up).buffered(CONCURRENCY);
     caught_up.collect::<()>().await;
     let truths = truths(&apps[0]).await;
     let mut found = BTreeMap::new();

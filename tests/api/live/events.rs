@@ -178,14 +178,14 @@ async fn each_event_names_the_one_before_it_across_conversations() {
     for events in both(&mut ears) {
         assert!(events.len() >= 20, "{}", events.len());
         let epoch = |cursor: &str| cursor.split_once('-').unwrap().0.to_owned();
-        let useq = |cursor: &str| cursor.split_once('-').unwrap().1.parse::<u64>().unwrap();
+        let offset = |cursor: &str| cursor.split_once('-').unwrap().1.parse::<u64>().unwrap();
         let text = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
-        assert_eq!(useq(&text(&events[0], "prev")), 0, "the first of a user");
+        assert_eq!(offset(&text(&events[0], "prev")), 0, "the first of a user");
         for pair in events.windows(2) {
             let (prev, cursor) = (text(&pair[1], "prev"), text(&pair[1], "cursor"));
             assert_eq!(prev, text(&pair[0], "cursor"), "{pair:?}");
             assert_eq!(epoch(&prev), epoch(&cursor));
-            assert!(useq(&prev) < useq(&cursor), "{pair:?}");
+            assert!(offset(&prev) < offset(&cursor), "{pair:?}");
         }
     }
 }

@@ -167,7 +167,7 @@ async fn a_redis_that_was_away_for_long_makes_nobody_leave() {
 
 #[tokio::test]
 async fn whoever_is_not_let_in_never_was_there() {
-    let app = spawn_closed_app_with(&["--read-rate=1:1"]);
+    let app = spawn_closed_app_with(&["--request-rate=1:1"]);
     let backend = ConnectOptions::of(&app.address).bearer(SERVICE_KEY);
     let mut alice = backend.user("alice").connect(None).await;
     for n in 0..20 {

@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use duologue::protocol::Event;
-use duologue::protocol::{Farewell, Notice};
+use duologue::protocol::{CloseReason, Notification};
 use duologue::realtime::Queue;
 use serde_json::json;
 
 /// An event of so many bytes.
-fn event(bytes: usize) -> Notice {
+fn event(bytes: usize) -> Notification {
     let empty = json!({"type": "x", "body": ""}).to_string().len();
     let text = json!({"type": "x", "body": "b".repeat(bytes - empty)});
-    Notice::Event(Arc::new(Event::parse(text.to_string()).unwrap()))
+    Notification::Event(Arc::new(Event::parse(text.to_string()).unwrap()))
 }
 
 /// Everything that waits.
-fn taken(queue: &Queue) -> Vec<Notice> {
+fn taken(queue: &Queue) -> Vec<Notification> {
     let mut cx = Context::from_waker(Waker::noop());
     let mut taken = Vec::new();
     while let Poll::Ready(notice) = queue.poll(&mut cx) {
@@ -38,7 +38,10 @@ fn so_many_events_wait_and_one_more_ends_the_connection() {
             queue.push(event(bytes));
         }
         queue.push(event(bytes));
-        assert_eq!(taken(&queue), [Notice::Leave(Farewell::SlowConsumer)]);
+        assert_eq!(
+            taken(&queue),
+            [Notification::Leave(CloseReason::SlowConsumer)]
+        );
     }
 }
 
@@ -46,13 +49,16 @@ fn so_many_events_wait_and_one_more_ends_the_connection() {
 fn a_gap_or_a_heartbeat_that_waits_is_not_waited_for_twice() {
     let queue = Queue::default();
     for _ in 0..3 {
-        for notice in [Notice::Beat, event(100), Notice::Gap] {
+        for notice in [Notification::Heartbeat, event(100), Notification::Gap] {
             queue.push(notice);
         }
     }
     let waiting = taken(&queue);
-    let count = |wanted: &Notice| waiting.iter().filter(|notice| *notice == wanted).count();
-    assert_eq!((count(&Notice::Beat), count(&Notice::Gap)), (1, 1));
+    let count = |wanted: &Notification| waiting.iter().filter(|notice| *notice == wanted).count();
+    assert_eq!(
+        (count(&Notification::Heartbeat), count(&Notification::Gap)),
+        (1, 1)
+    );
     assert_eq!(waiting.len(), 5);
 }
 
@@ -60,8 +66,11 @@ fn a_gap_or_a_heartbeat_that_waits_is_not_waited_for_twice() {
 fn who_is_to_leave_is_told_what_came_before_and_nothing_after() {
     let queue = Queue::default();
     queue.push(event(100));
-    queue.push(Notice::Leave(Farewell::Restart));
+    queue.push(Notification::Leave(CloseReason::Restart));
     queue.push(event(200));
     let told = taken(&queue);
-    assert_eq!(told, [event(100), Notice::Leave(Farewell::Restart)]);
+    assert_eq!(
+        told,
+        [event(100), Notification::Leave(CloseReason::Restart)]
+    );
 }

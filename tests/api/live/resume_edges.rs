@@ -43,16 +43,16 @@ async fn resuming_is_exact_as_far_as_the_journal_goes_and_no_further() {
     let exact = polled(&app, "bob", &seen, &[200]).await;
     assert_eq!(exact.len(), JOURNAL);
     assert_eq!(exact[..JOURNAL - 1], all[dropped..]);
-    let rough = polled(&app, "bob", &cursor(&all[dropped - 2]), &[200]).await;
-    assert_eq!(kinds(&rough), ["conversation.changed"]);
-    assert_eq!(rough[0]["cursor"], exact[JOURNAL - 1]["cursor"]);
-    assert_eq!(rough[0]["unread_count"], HELD - 1);
+    let coarse = polled(&app, "bob", &cursor(&all[dropped - 2]), &[200]).await;
+    assert_eq!(kinds(&coarse), ["conversation.changed"]);
+    assert_eq!(coarse[0]["cursor"], exact[JOURNAL - 1]["cursor"]);
+    assert_eq!(coarse[0]["unread_count"], HELD - 1);
     // The same through each door.
     let exact = resumed(&app, "bob", &seen).await;
     assert_eq!(exact.len(), JOURNAL);
-    let rough = resumed(&app, "bob", &begin).await;
+    let coarse = resumed(&app, "bob", &begin).await;
     let changed = |kind: &&str| *kind == "conversation.changed";
-    assert!(kinds(&rough).iter().all(changed));
+    assert!(kinds(&coarse).iter().all(changed));
 }
 
 #[tokio::test]
@@ -97,8 +97,8 @@ async fn a_cursor_that_is_not_of_this_stream_is_told_to_read_anew() {
     let begin = place(&app, "bob").await;
     app.send("alice", "bob", "hi").await;
     let head = cursor(&resumed(&app, "bob", &begin).await[0]);
-    let (epoch, useq) = head.split_once('-').unwrap();
-    let future = format!("{epoch}-{}", useq.parse::<u64>().unwrap() + 60_000_000);
+    let (epoch, offset) = head.split_once('-').unwrap();
+    let future = format!("{epoch}-{}", offset.parse::<u64>().unwrap() + 60_000_000);
     let last = format!("{epoch}-9999999999999999");
     for unknown in [
         ELSEWHERE,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use duologue::error::Code;
 use duologue::model::{UnreadTotals, UserId};
-use duologue::protocol::{Command, Farewell, Notice};
+use duologue::protocol::{CloseReason, Command, Notification};
 use duologue::protocol::{Cursor, Event, EventPage, StreamState};
-use duologue::realtime::{Done, Input, Output, Session, Tell};
+use duologue::realtime::{CommandResult, Input, Output, ServerMessage, Session};
 use serde_json::{Value, json};
 
 /// A time at which nothing ends.
@@ -26,7 +26,7 @@ enum Does {
     Marks,
     Pings,
     EndsThen(Option<i64>),
-    Leaves(Farewell),
+    Leaves(CloseReason),
 }
 
 struct Play {
@@ -39,17 +39,17 @@ fn user(id: &str) -> UserId {
 }
 
 /// A kept event behind another one.
-fn event(prev: u64, useq: u64) -> Event {
-    let text = json!({"type": "message.created", "cursor": format!("7-{useq}"), "prev": format!("7-{prev}")});
+fn event(prev: u64, offset: u64) -> Event {
+    let text = json!({"type": "message.created", "cursor": format!("7-{offset}"), "prev": format!("7-{prev}")});
     Event::parse(text.to_string()).unwrap()
 }
 
-fn heard(prev: u64, useq: u64) -> Input {
-    Input::Notice(Notice::Event(Arc::new(event(prev, useq))))
+fn heard(prev: u64, offset: u64) -> Input {
+    Input::Notification(Notification::Event(Arc::new(event(prev, offset))))
 }
 
 fn page(events: &[(u64, u64)], more: bool) -> Input {
-    let events = events.iter().map(|(prev, useq)| event(*prev, *useq));
+    let events = events.iter().map(|(prev, offset)| event(*prev, *offset));
     Input::Page(Ok(EventPage {
         events: events.collect(),
         more,
@@ -71,7 +71,7 @@ impl Play {
             },
         };
         let mut out = VecDeque::new();
-        let resume = resume.map(|useq| Cursor::new(7, useq));
+        let resume = resume.map(|offset| Cursor::new(7, offset));
         let session = Session::open(&user("alice"), state, resume, 25, &mut out);
         Self { session, out }
     }
@@ -100,15 +100,18 @@ impl Play {
 fn short(output: Output) -> Does {
     let number = |cursor: Cursor| cursor.parts()[1].parse().unwrap();
     match output {
-        Output::Tell(Tell::Event(event)) => Does::Tells(number(event.cursor().unwrap())),
-        Output::Tell(Tell::Say { text, .. }) => match serde_json::from_str::<Value>(&text).unwrap()
-        {
-            hello if hello["type"] == "hello" => Does::Hello(hello),
-            said => Does::Says(said),
-        },
-        Output::Tell(Tell::Refuse(_, error)) => Does::Refuses(error.code),
-        Output::Tell(Tell::Ping) => Does::Pings,
-        Output::Tell(Tell::Leave(why)) => Does::Leaves(why),
+        Output::ServerMessage(ServerMessage::Event(event)) => {
+            Does::Tells(number(event.cursor().unwrap()))
+        }
+        Output::ServerMessage(ServerMessage::Say { text, .. }) => {
+            match serde_json::from_str::<Value>(&text).unwrap() {
+                hello if hello["type"] == "hello" => Does::Hello(hello),
+                said => Does::Says(said),
+            }
+        }
+        Output::ServerMessage(ServerMessage::Refuse(_, error)) => Does::Refuses(error.code),
+        Output::ServerMessage(ServerMessage::Ping) => Does::Pings,
+        Output::ServerMessage(ServerMessage::Leave(why)) => Does::Leaves(why),
         Output::Read(place) => Does::Reads(number(place)),
         Output::ReadLater(place) => Does::ReadsLater(number(place)),
         Output::Do(_, Command::Send(message, key)) => {
@@ -177,8 +180,11 @@ fn a_journal_that_never_reaches_what_was_heard_is_not_read_for_ever() {
 #[test]
 fn a_gap_of_the_connection_is_read_and_one_while_reading_read_again() {
     let mut play = Play::live();
-    assert_eq!(play.happens(Input::Notice(Notice::Gap)), [Does::Reads(100)]);
-    assert_eq!(play.happens(Input::Notice(Notice::Gap)), []);
+    assert_eq!(
+        play.happens(Input::Notification(Notification::Gap)),
+        [Does::Reads(100)]
+    );
+    assert_eq!(play.happens(Input::Notification(Notification::Gap)), []);
     assert_eq!(play.happens(page(&[], false)), [Does::Reads(100)]);
     assert_eq!(play.happens(page(&[], false)), []);
 }
@@ -200,7 +206,7 @@ fn a_reset_moves_into_the_new_stream() {
     let mut play = Play::live();
     let other = json!({"type": "message.created", "cursor": "8-5", "prev": "8-4"});
     let other = Event::parse(other.to_string()).unwrap();
-    let other = Input::Notice(Notice::Event(Arc::new(other)));
+    let other = Input::Notification(Notification::Event(Arc::new(other)));
     assert_eq!(play.happens(other), [Does::Reads(100)]);
     let reset = Event::parse(json!({"type": "reset", "cursor": "8-5"}).to_string()).unwrap();
     let events = vec![reset];
@@ -211,7 +217,7 @@ fn a_reset_moves_into_the_new_stream() {
     assert_eq!(play.happens(Input::Page(Ok(page))), [Does::Tells(5)]);
     let next = json!({"type": "message.created", "cursor": "8-6", "prev": "8-5"});
     let next = Event::parse(next.to_string()).unwrap();
-    let next = Input::Notice(Notice::Event(Arc::new(next)));
+    let next = Input::Notification(Notification::Event(Arc::new(next)));
     assert_eq!(play.happens(next), [Does::Tells(6)]);
 }
 
@@ -219,7 +225,7 @@ fn a_reset_moves_into_the_new_stream() {
 fn what_is_not_kept_is_told_with_the_place_it_came_at() {
     let typing = || {
         let event = Event::parse(Event::typing(&user("bob"))).unwrap();
-        Input::Notice(Notice::Event(Arc::new(event)))
+        Input::Notification(Notification::Event(Arc::new(event)))
     };
     let mut play = Play::live();
     let said = json!({"type": "typing", "cursor": "7-100", "peer": "bob"});
@@ -253,12 +259,16 @@ fn commands_are_done_and_answered_by_their_ref() {
         [],
         "nobody asked"
     );
-    let done = Ok(Done::Sent {
+    let done = Ok(CommandResult::Sent {
         message: r#"{"seq":1}"#.into(),
         replayed: true,
     });
-    assert_eq!(play.happens(Input::Done(None, done)), [], "nobody asked");
-    let failed = Input::Done(None, Err(Code::Blocked.into()));
+    assert_eq!(
+        play.happens(Input::Executed(None, done)),
+        [],
+        "nobody asked"
+    );
+    let failed = Input::Executed(None, Err(Code::Blocked.into()));
     assert_eq!(play.happens(failed), [Does::Refuses(Code::Blocked)]);
 }
 
@@ -291,7 +301,8 @@ fn frames_out_of_form_are_refused_and_name_the_field() {
         let mut play = Play::live();
         play.session
             .take(Input::Text((*frame).to_owned()), NOON, &mut play.out);
-        let Some(Output::Tell(Tell::Refuse(_, error))) = play.out.pop_front() else {
+        let Some(Output::ServerMessage(ServerMessage::Refuse(_, error))) = play.out.pop_front()
+        else {
             panic!("{frame} was taken");
         };
         let named: Vec<_> = error.fields.iter().map(|f| f.pointer.as_str()).collect();
@@ -301,12 +312,12 @@ fn frames_out_of_form_are_refused_and_name_the_field() {
 
 #[test]
 fn who_gives_no_sign_of_life_for_two_heartbeats_is_let_go() {
-    let beat = || Input::Notice(Notice::Beat);
+    let beat = || Input::Notification(Notification::Heartbeat);
     let mut play = Play::live();
     assert_eq!(play.happens(beat()), [Does::Pings]);
     assert_eq!(play.happens(Input::Sign), []);
     assert_eq!(play.happens(beat()), [Does::Pings]);
-    assert_eq!(play.happens(beat()), [Does::Leaves(Farewell::Silent)]);
+    assert_eq!(play.happens(beat()), [Does::Leaves(CloseReason::Silent)]);
     // Who waits for the service is not heard, and not to blame.
     let mut play = Play::live();
     let read = json!({"type": "read", "ref": "r", "peer": "bob", "seq": 3});
@@ -314,9 +325,9 @@ fn who_gives_no_sign_of_life_for_two_heartbeats_is_let_go() {
     for _ in 0..3 {
         assert_eq!(play.happens(beat()), [Does::Pings]);
     }
-    play.happens(Input::Done(None, Ok(Done::Told)));
+    play.happens(Input::Executed(None, Ok(CommandResult::Told)));
     assert_eq!(play.happens(beat()), [Does::Pings]);
-    assert_eq!(play.happens(beat()), [Does::Leaves(Farewell::Silent)]);
+    assert_eq!(play.happens(beat()), [Does::Leaves(CloseReason::Silent)]);
     // Whoever only listens cannot give any.
     let mut play = Play::live();
     play.session = play.session.one_way();
@@ -327,22 +338,22 @@ fn who_gives_no_sign_of_life_for_two_heartbeats_is_let_go() {
 
 #[test]
 fn a_token_that_ends_ends_the_session_unless_there_is_a_fresh_one() {
-    let beat = || Input::Notice(Notice::Beat);
+    let beat = || Input::Notification(Notification::Heartbeat);
     let mut play = Play::live();
     play.session = play.session.until(Some(NOON + 10));
     assert_eq!(play.happens_at(beat(), NOON + 9), [Does::Pings]);
-    let fresh = Input::Done(None, Ok(Done::Until(Some(NOON + 99))));
+    let fresh = Input::Executed(None, Ok(CommandResult::Until(Some(NOON + 99))));
     assert_eq!(play.happens(fresh), [Does::EndsThen(Some(NOON + 99))]);
     play.happens(Input::Sign);
     assert_eq!(play.happens_at(beat(), NOON + 10), [Does::Pings]);
     let end = play.happens_at(beat(), NOON + 99);
-    assert_eq!(end, [Does::Leaves(Farewell::TokenExpired)]);
+    assert_eq!(end, [Does::Leaves(CloseReason::TokenExpired)]);
 }
 
 #[test]
 fn a_session_that_is_told_to_leave_says_why() {
-    for why in [Farewell::Restart, Farewell::SlowConsumer] {
-        let told = Play::live().happens(Input::Notice(Notice::Leave(why)));
+    for why in [CloseReason::Restart, CloseReason::SlowConsumer] {
+        let told = Play::live().happens(Input::Notification(Notification::Leave(why)));
         assert_eq!(told, [Does::Leaves(why)]);
     }
 }

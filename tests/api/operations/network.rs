@@ -49,7 +49,7 @@ async fn pages_of_an_origin_that_is_allowed_may_call() {
 
 #[tokio::test]
 async fn pages_may_read_answers_and_refusals_of_every_kind() {
-    let app = spawn_closed_app_with(&["--cors-origins", ORIGIN, "--read-rate", "1:1"]);
+    let app = spawn_closed_app_with(&["--cors-origins", ORIGIN, "--request-rate", "1:1"]);
     let asked = async |credential: &str| {
         let bearer = format!("Bearer {credential}");
         let headers = [("origin", ORIGIN), ("authorization", &bearer)];

@@ -1,6 +1,6 @@
 //! One end of a conversation that is played what happens, and tells in words what it does.
 
-use duologue::cli::chat::event::{Act, Happened};
+use duologue::cli::chat::event::{ClientEvent, Effect};
 use duologue::cli::chat::frame::Frame;
 use duologue::cli::chat::render;
 use duologue::cli::chat::session::Session;
@@ -24,7 +24,7 @@ impl Played {
         };
         assert!(matches!(
             &played.session.begin()[..],
-            [Act::Connect {
+            [Effect::Connect {
                 cursor: None,
                 failures: 0
             }]
@@ -41,18 +41,18 @@ impl Played {
         played
     }
 
-    pub fn take(&mut self, happened: Happened) -> Vec<String> {
+    pub fn take(&mut self, happened: ClientEvent) -> Vec<String> {
         let acts = self.session.take(happened);
         acts.into_iter().flat_map(|act| self.words(act)).collect()
     }
 
     pub fn hears(&mut self, frame: Value) -> Vec<String> {
         let frame: Frame = serde_json::from_value(frame).unwrap();
-        self.take(Happened::Said(Box::new(frame)))
+        self.take(ClientEvent::Said(Box::new(frame)))
     }
 
     pub fn types(&mut self, line: &str) -> Vec<String> {
-        self.take(Happened::Typed(line.to_owned()))
+        self.take(ClientEvent::Typed(line.to_owned()))
     }
 
     pub fn page(
@@ -67,11 +67,11 @@ impl Played {
             "history": history, "unread": [], "unread_count": 0, "last_seq": last_seq,
             "peer_read_seq": 0, "next_after": next_after,
         });
-        self.take(Happened::Page(serde_json::from_value(page).unwrap()))
+        self.take(ClientEvent::Page(serde_json::from_value(page).unwrap()))
     }
 
     pub fn loses(&mut self, code: Option<u16>) -> Vec<String> {
-        self.take(Happened::Lost(code, "for a reason".to_owned()))
+        self.take(ClientEvent::Lost(code, "for a reason".to_owned()))
     }
 
     /// Answers what was said last with this.
@@ -82,32 +82,32 @@ impl Played {
         self.hears(answer)
     }
 
-    fn words(&mut self, act: Act) -> Vec<String> {
+    fn words(&mut self, act: Effect) -> Vec<String> {
         match act {
-            Act::Connect { cursor, failures } => {
+            Effect::Connect { cursor, failures } => {
                 vec![format!(
                     "connect at {} after {failures}",
                     cursor.unwrap_or_default()
                 )]
             }
-            Act::Read(None) => vec!["read the newest".to_owned()],
-            Act::Read(Some(seq)) => vec![format!("read after {seq}")],
-            Act::Say(frame) => {
+            Effect::Read(None) => vec!["read the newest".to_owned()],
+            Effect::Read(Some(seq)) => vec![format!("read after {seq}")],
+            Effect::Say(frame) => {
                 let kind = frame["type"].as_str().unwrap();
                 let what = frame.get("body").unwrap_or(&frame["seq"]);
                 let said = format!("say {kind} {what}");
                 self.said.push(frame);
                 vec![said]
             }
-            Act::Show(lines) => {
+            Effect::Show(lines) => {
                 let lines = lines.iter().map(|line| render::line(line, "alice"));
                 let whole = lines.map(|(_, head, rest)| format!("{head} {rest}"));
                 whole.map(|line| undated(&line).to_owned()).collect()
             }
-            Act::Note(note) => vec![note],
-            Act::Status(_) => vec![],
-            Act::End(Ok(())) => vec!["end".to_owned()],
-            Act::End(Err(error)) => vec![format!("end: {error}")],
+            Effect::Note(note) => vec![note],
+            Effect::Status(_) => vec![],
+            Effect::End(Ok(())) => vec!["end".to_owned()],
+            Effect::End(Err(error)) => vec![format!("end: {error}")],
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a chat does because of what happens, without a service.
 
 use duologue::cli::chat::ChatError;
-use duologue::cli::chat::event::Happened;
+use duologue::cli::chat::event::ClientEvent;
 use duologue::cli::chat::session::Session;
 use serde_json::{Value, json};
 
@@ -44,8 +44,8 @@ fn what_was_not_answered_is_said_again_under_its_key() {
     // A service that is busy is asked again; one that refuses is not.
     let busy = json!({"problem": {"status": 503, "detail": "busy"}});
     assert_eq!(alice.is_answered("error", &busy), NOTHING);
-    assert_eq!(alice.take(Happened::Second), NOTHING);
-    assert_eq!(alice.take(Happened::Second), [r#"say send "one""#]);
+    assert_eq!(alice.take(ClientEvent::Second), NOTHING);
+    assert_eq!(alice.take(ClientEvent::Second), [r#"say send "one""#]);
     let blocked = json!({"problem": {"status": 403, "detail": "no"}});
     assert_eq!(
         alice.is_answered("error", &blocked),
@@ -145,7 +145,7 @@ fn what_becomes_of_a_message_is_told_in_short() {
 fn it_ends_when_everything_is_stored_and_told() {
     let mut alice = Played::greeted();
     alice.types("one");
-    assert_eq!(alice.take(Happened::Finished), NOTHING);
+    assert_eq!(alice.take(ClientEvent::Finished), NOTHING);
     let shown = alice.page(&[message(1, "alice", "one")], 1, None);
     assert_eq!(shown, ["alice: one", "say delivered 0", "say read 0"]);
     assert_eq!(alice.hears(json!({"type": "ack", "ref": "read"})), NOTHING);
@@ -159,22 +159,22 @@ fn it_ends_with_what_did_not_get_through() {
     let mut alice = Played::begun();
     alice.types("one");
     alice.loses(None);
-    assert_eq!(alice.take(Happened::Finished), NOTHING);
+    assert_eq!(alice.take(ClientEvent::Finished), NOTHING);
     for _ in 0..4 {
-        assert_eq!(alice.take(Happened::Second), NOTHING);
+        assert_eq!(alice.take(ClientEvent::Second), NOTHING);
     }
     let end = [
         "not sent: “one”".to_owned(),
         format!("end: {}", ChatError::Unsent(1)),
     ];
-    assert_eq!(alice.take(Happened::Second)[..2], end);
+    assert_eq!(alice.take(ClientEvent::Second)[..2], end);
     // As long as it goes on, it is waited for.
     let mut alice = Played::begun();
     alice.types("one");
     alice.types("two");
-    alice.take(Happened::Finished);
+    alice.take(ClientEvent::Finished);
     for body in ["one", "two"] {
-        (0..4).for_each(|_| assert_eq!(alice.take(Happened::Second), NOTHING));
+        (0..4).for_each(|_| assert_eq!(alice.take(ClientEvent::Second), NOTHING));
         let answer = json!({"message": message(1, "alice", body)});
         let acts = alice.is_answered("ack", &answer);
         assert_eq!(acts.contains(&"end".to_owned()), body == "two");
@@ -182,8 +182,8 @@ fn it_ends_with_what_did_not_get_through() {
     // Nor is it waited for longer than somebody wants.
     let mut alice = Played::begun();
     alice.types("one");
-    alice.take(Happened::Finished);
-    assert_eq!(alice.take(Happened::Finished)[..2], end);
+    alice.take(ClientEvent::Finished);
+    assert_eq!(alice.take(ClientEvent::Finished)[..2], end);
 }
 
 #[test]
@@ -191,11 +191,11 @@ fn a_service_that_is_silent_is_left() {
     let mut alice = Played::begun();
     let seconds = |alice: &mut Played, count: usize| -> Vec<String> {
         (0..count)
-            .flat_map(|_| alice.take(Happened::Second))
+            .flat_map(|_| alice.take(ClientEvent::Second))
             .collect()
     };
     assert_eq!(seconds(&mut alice, 50), NOTHING);
-    alice.take(Happened::Sign);
+    alice.take(ClientEvent::Sign);
     assert_eq!(seconds(&mut alice, 50), NOTHING);
     let left = ["reconnecting…", "connect at 1-0 after 1"];
     assert_eq!(seconds(&mut alice, 1), left);
@@ -210,7 +210,7 @@ fn a_service_that_is_silent_is_left() {
 fn who_is_not_wanted_is_told_why() {
     let problem = |status: u16| {
         let problem = json!({"status": status, "detail": "because"});
-        Happened::Refused(serde_json::from_value(problem).unwrap())
+        ClientEvent::Refused(serde_json::from_value(problem).unwrap())
     };
     for status in [401, 403, 404, 503] {
         let mut alice = Played::greeted();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use duologue::auth::{Issuance, Rules};
+use duologue::auth::{Rules, TokenRequest};
 use duologue::model::UserId;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub const ROTATED_OUT: &str = "last-years-service-key-of-the-tests-of-no-use";
 
 /// A service for users with a token and backends with a key, without limits.
 pub fn spawn_closed_app() -> TestApp {
-    spawn_closed_app_with(&["--send-rate", "0", "--read-rate", "0"])
+    spawn_closed_app_with(&["--send-rate", "0", "--request-rate", "0"])
 }
 
 /// The same, with settings of the test's own.
@@ -35,7 +35,7 @@ pub fn token(user: &str) -> String {
     let sub = UserId::try_from(user.to_owned()).unwrap();
     let ttl = Duration::from_secs(3600);
     let secret = SECRET.parse().unwrap();
-    Issuance { sub, ttl }
+    TokenRequest { sub, ttl }
         .mint(&secret, &Rules::default())
         .unwrap()
 }

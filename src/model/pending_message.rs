@@ -43,7 +43,7 @@ pub struct NewMessage {
 /// The order of its members is part of the storage format: scripts read the fixed ones in front,
 /// `seq` to `sent_at`, without parsing the rest.
 #[derive(Debug, Serialize)]
-pub struct Draft {
+pub struct PendingMessage {
     id: Uuid,
     from: UserId,
     to: UserId,
@@ -58,7 +58,7 @@ pub struct Draft {
     metadata: Option<Metadata>,
 }
 
-impl Draft {
+impl PendingMessage {
     /// Accepts what a client sent on behalf of `from`: gives it its id and its time, and refuses
     /// what no single field can be blamed for alone.
     pub fn new(from: UserId, message: NewMessage) -> Result<Self, Error> {

@@ -1,0 +1,141 @@
+//! Reading JSON: request bodies, objects, integers.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+
+use crate::error::{Code, Error};
+
+/// Parses a JSON object, and names what is wrong with it.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    if let Ok(JsonObject(value)) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
+    // Only what failed is parsed again, this time with an eye on where.
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let malformed = |e: &serde_json::Error| {
+        Error::new(
+            Code::MalformedJson,
+            format!("The body is not valid JSON: {e}."),
+        )
+    };
+    match serde_path_to_error::deserialize(&mut json) {
+        Ok(JsonObject(value)) => json.end().map_err(|e| malformed(&e)).map(|()| value),
+        Err(e) if e.inner().classify() == Category::Data => Err(misplaced(&e)),
+        Err(e) => Err(malformed(e.inner())),
+    }
+}
+
+/// The same, of JSON that was parsed already.
+pub fn parse_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
+    serde_path_to_error::deserialize(value)
+        .map(|JsonObject(value)| value)
+        .map_err(|e| misplaced(&e))
+}
+
+fn misplaced(e: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let message = e.inner().to_string();
+    // The position in the text is said better by the pointer.
+    let why = message.split(" at line ").next().unwrap_or(&message);
+    let pointer = pointer("", e.path(), why);
+    Error::field(Code::InvalidRequest, pointer, why.to_owned())
+}
+
+/// The JSON Pointer (RFC 6901) of a field at fault. Of a field that is missing or given twice
+/// serde tells the parent as the path and the field only in its words, so it is taken from there.
+pub fn pointer(base: &str, path: &Path, why: &str) -> String {
+    let mut pointer = base.to_owned();
+    for segment in path {
+        pointer.push('/');
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&index.to_string()),
+            Segment::Map { key } => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => pointer.push_str(variant),
+            Segment::Unknown => pointer.pop().map_or((), drop),
+        }
+    }
+    let named = why
+        .strip_prefix("missing field `")
+        .or_else(|| why.strip_prefix("duplicate field `"))
+        .and_then(|rest| rest.split('`').next());
+    if let Some(field) = named {
+        pointer.push('/');
+        pointer.push_str(field);
+    }
+    pointer
+}
+
+/// A value that is read from an object and nothing else. Serde by itself also reads a struct from
+/// an array of its fields, and would take `["alice", "bob", "hi"]` for a message.
+pub struct JsonObject<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = JsonObject<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(JsonObject)
+    }
+}
+
+/// A whole number from 0 up. `7` and `7.0` are the same number to JSON and an `integer` both to
+/// JSON Schema, and there are languages whose encoders write the latter.
+pub(super) struct JsonInteger(pub(super) u64);
+
+impl<'de> Deserialize<'de> for JsonInteger {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_u64(JsonIntegerVisitor)
+    }
+}
+
+struct JsonIntegerVisitor;
+
+impl Visitor<'_> for JsonIntegerVisitor {
+    type Value = JsonInteger;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a whole number from 0")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<JsonInteger, E> {
+        Ok(JsonInteger(number))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<JsonInteger, E> {
+        // Up to here a double holds every whole number exactly.
+        const EXACT: f64 = 9_007_199_254_740_991.0;
+        if (0.0..=EXACT).contains(&number) && number.fract() == 0.0 {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let whole = number as u64;
+            Ok(JsonInteger(whole))
+        } else {
+            Err(E::invalid_type(Unexpected::Float(number), &self))
+        }
+    }
+}
+
+/// Reads an optional number of at most 2^32 - 1.
+pub(super) fn optional_u32<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let number = Option::<JsonInteger>::deserialize(from)?;
+    let fits = |JsonInteger(number)| {
+        u32::try_from(number).map_err(|_| D::Error::custom("the number is at most 4294967295"))
+    };
+    number.map(fits).transpose()
+}
