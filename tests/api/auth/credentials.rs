@@ -23,7 +23,7 @@ fn alike(answer: &ApiResponse) -> (u16, String, BTreeMap<String, String>) {
 }
 
 #[tokio::test]
-async fn a_403_tells_nothing_about_what_exists() {
+async fn a_403_does_not_reveal_whether_a_resource_exists() {
     let app = spawn_closed_app();
     let message = |to: &str| json!({"from": "alice", "to": to, "body": "hi"});
     assert_eq!(app.post_as(SERVICE_KEY, &message("bob")).await.status, 201);
@@ -39,7 +39,7 @@ async fn a_403_tells_nothing_about_what_exists() {
 }
 
 #[tokio::test]
-async fn a_user_need_not_say_who_sends_and_a_backend_must() {
+async fn from_is_optional_for_users_and_required_for_backends() {
     let app = spawn_closed_app();
     let message = json!({"to": "bob", "body": "hi"});
     assert_eq!(
@@ -66,7 +66,7 @@ async fn a_user_reads_only_its_own_side_of_a_conversation() {
 }
 
 #[tokio::test]
-async fn readyz_tells_a_stranger_nothing_but_the_status() {
+async fn readyz_shows_only_the_status_without_a_service_key() {
     let app = spawn_closed_app();
     assert_eq!(
         app.get("/readyz").await.json(200),
@@ -79,7 +79,7 @@ async fn readyz_tells_a_stranger_nothing_but_the_status() {
 }
 
 #[tokio::test]
-async fn two_keys_at_once_rotate_without_a_gap() {
+async fn service_keys_rotate_without_downtime() {
     let both = format!("{ROTATED_OUT},{SERVICE_KEY}");
     let during = spawn_app_with(&["--service-keys", &both]);
     for key in [ROTATED_OUT, SERVICE_KEY] {
@@ -97,7 +97,7 @@ async fn two_keys_at_once_rotate_without_a_gap() {
 }
 
 #[tokio::test]
-async fn two_credentials_at_once_are_none() {
+async fn two_credentials_in_one_request_are_refused() {
     let app = spawn_closed_app();
     let alice = format!("Bearer {}", token("alice"));
     let key = format!("Bearer {SERVICE_KEY}");
@@ -109,7 +109,7 @@ async fn two_credentials_at_once_are_none() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_secret_is_refused() {
+async fn a_token_signed_with_another_secret_is_refused() {
     let app = spawn_closed_app();
     let good = Signer::hs256(SECRET.as_bytes()).sign(&claims("alice", &json!({})));
     let path = "/conversations/alice/bob";

@@ -29,7 +29,7 @@ fn spawn_following(source: &str) -> TestApp {
 }
 
 #[tokio::test]
-async fn each_key_of_a_file_verifies_what_names_it() {
+async fn each_key_of_a_file_verifies_tokens_with_its_kid() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("keys.json");
     let signers = [Signer::rs256(), Signer::es256(), Signer::ed25519()];
@@ -69,7 +69,7 @@ async fn each_key_of_a_file_verifies_what_names_it() {
 }
 
 #[tokio::test]
-async fn keys_that_are_not_for_this_are_passed_over() {
+async fn keys_unfit_for_verification_are_ignored() {
     let (good, other) = (Signer::es256(), Signer::ed25519());
     let with = |kid: &str, name: &str, value: Value| {
         let mut jwk = other.jwk(kid);
@@ -124,7 +124,7 @@ async fn keys_rotate_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_source_that_breaks_leaves_the_last_good_set() {
+async fn a_broken_jwks_url_keeps_the_last_good_key_set() {
     let (old, new) = (Signer::es256(), Signer::ed25519());
     let source = JwksServer::start(&[old.jwk("old")]);
     let app = spawn_following(&source.url);
@@ -150,7 +150,7 @@ async fn a_source_that_breaks_leaves_the_last_good_set() {
 }
 
 #[test]
-fn a_source_that_gives_no_set_at_start_is_refused_without_its_password() {
+fn a_broken_jwks_url_at_startup_is_refused_without_its_password() {
     let source = JwksServer::start(&[]);
     let secret = source.url.replace("http://", "http://user:hunter2@") + "?token=hunter2";
     for (status, body) in [(404, "{}"), (200, "nonsense"), (200, r#"{"keys":[]}"#)] {

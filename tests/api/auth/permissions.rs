@@ -206,7 +206,7 @@ fn spawn_strict_app() -> (TestApp, Signer, TempDir) {
 }
 
 #[tokio::test]
-async fn every_operation_refuses_every_bad_credential_and_changes_nothing() {
+async fn every_operation_refuses_every_bad_credential() {
     let (app, signer, _dir) = spawn_strict_app();
     let message = json!({"from": "bob", "to": "alice", "body": "unread"});
     assert_eq!(app.post_as(SERVICE_KEY, &message).await.status, 201);
@@ -246,7 +246,7 @@ fn says_what_is_wrong(answer: &ApiResponse, header: Option<&str>, said: &str) {
 }
 
 #[tokio::test]
-async fn every_operation_serves_whom_it_declares_and_no_other() {
+async fn every_operation_serves_exactly_the_callers_it_declares() {
     let (app, signer, _dir) = spawn_strict_app();
     let bearer = |user: &str| format!("Bearer {}", signer.sign(&strict(user, &json!({}))));
     let (alice, mallory) = (bearer("alice"), bearer("mallory"));
@@ -283,7 +283,7 @@ async fn every_operation_serves_whom_it_declares_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_open_service_asks_nobody() {
+async fn a_service_without_secrets_requires_no_credentials() {
     let app = spawn_app();
     for operation in operations() {
         for header in [None, Some("Bearer garbage"), Some("nonsense")] {
@@ -299,7 +299,7 @@ async fn an_open_service_asks_nobody() {
 }
 
 #[test]
-fn every_operation_says_who_may_call_it() {
+fn every_operation_declares_who_may_call_it() {
     let contract = serde_json::to_value(duologue::http::openapi()).unwrap();
     let schemes = &contract["components"]["securitySchemes"];
     assert_eq!(schemes["user_token"]["scheme"], "bearer", "{schemes}");

@@ -34,7 +34,7 @@ fn numbers(header: &str, name: &str, letters: [&str; 2]) -> [u64; 2] {
 }
 
 #[tokio::test]
-async fn a_burst_passes_and_what_follows_is_told_when_to_come_back() {
+async fn requests_beyond_the_burst_get_429_with_retry_after() {
     let app = spawn_closed_app_with(&["--send-rate", "1:3"]);
     let alice = token("alice");
     for left in [2, 1, 0] {
@@ -54,7 +54,7 @@ async fn a_burst_passes_and_what_follows_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn waiting_as_long_as_told_succeeds_and_clearly_less_does_not() {
+async fn retry_after_is_neither_too_short_nor_too_long() {
     let app = spawn_closed_app_with(&["--send-rate", "1:1"]);
     let alice = token("alice");
     let begun = Instant::now();
@@ -71,7 +71,7 @@ async fn waiting_as_long_as_told_succeeds_and_clearly_less_does_not() {
 }
 
 #[tokio::test]
-async fn users_keys_and_kinds_of_work_are_counted_apart() {
+async fn users_keys_and_kinds_of_request_have_separate_limits() {
     let keys = format!("{SERVICE_KEY},{ROTATED_OUT}");
     let app = spawn_app_with(&[
         "--jwt-secret",
@@ -101,7 +101,7 @@ async fn users_keys_and_kinds_of_work_are_counted_apart() {
 }
 
 #[tokio::test]
-async fn nought_is_no_limit_and_an_open_service_has_none() {
+async fn zero_disables_a_limit_and_an_open_service_has_none() {
     let off = spawn_closed_app_with(&["--send-rate", "0", "--request-rate", "0"]);
     let open = spawn_app_with(&["--send-rate", "1:1", "--request-rate", "1:1"]);
     for _ in 0..5 {
@@ -135,7 +135,7 @@ async fn a_limit_holds_across_services() {
 }
 
 #[tokio::test]
-async fn the_charge_travels_with_the_work() {
+async fn rate_limiting_adds_no_round_trip_to_redis() {
     let app = spawn_closed_app_with(&[]);
     let calls = || {
         let mut info = cmd("INFO");
@@ -170,7 +170,7 @@ async fn the_charge_travels_with_the_work() {
 }
 
 #[tokio::test]
-async fn a_full_redis_serves_readers_and_charges_them() {
+async fn a_full_redis_still_serves_and_rate_limits_readers() {
     let app = spawn_closed_app_with(&["--request-rate", "1:2"]);
     assert_eq!(send(&app, SERVICE_KEY).await.status, 201);
     let mut config = cmd("CONFIG");
@@ -211,7 +211,7 @@ async fn is_limited(app: &TestApp, headers: &[(&str, &str)]) -> bool {
 }
 
 #[tokio::test]
-async fn an_address_may_fail_thirty_times_and_still_succeed() {
+async fn failed_logins_are_limited_but_valid_ones_still_pass() {
     let app = spawn_closed_app_with(&[]);
     let begun = Instant::now();
     let refused = failures(&app, 40, &[]).await;
@@ -221,7 +221,7 @@ async fn an_address_may_fail_thirty_times_and_still_succeed() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_says_who_fails_and_nobody_else_does() {
+async fn only_a_trusted_proxy_sets_the_client_address() {
     let trusting = spawn_closed_app_with(&["--trusted-proxies", "127.0.0.0/8,::1"]);
     failures(&trusting, 40, &[("x-forwarded-for", "192.0.2.1")]).await;
     let cases = [
@@ -263,7 +263,7 @@ async fn a_trusted_proxy_says_who_fails_and_nobody_else_does() {
 }
 
 #[tokio::test]
-async fn a_client_cannot_choose_its_address_by_the_header_its_proxy_leaves_alone() {
+async fn a_client_cannot_spoof_its_address_through_a_trusted_proxy() {
     let app = spawn_closed_app_with(&["--trusted-proxies", "127.0.0.1"]);
     let proxy = ("x-forwarded-for", "192.0.2.1");
     for n in 0..40 {
@@ -275,7 +275,7 @@ async fn a_client_cannot_choose_its_address_by_the_header_its_proxy_leaves_alone
 }
 
 #[tokio::test]
-async fn a_network_of_ipv6_addresses_is_one_address() {
+async fn an_ipv6_network_counts_as_one_address() {
     let app = spawn_closed_app_with(&["--trusted-proxies", "127.0.0.1"]);
     for n in 0..40 {
         let address = format!("2001:db8::{n:x}");

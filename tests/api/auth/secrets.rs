@@ -38,7 +38,7 @@ async fn status(address: &str, credential: &str) -> u16 {
 }
 
 #[test]
-fn a_public_address_without_a_secret_is_refused_in_one_sentence_that_helps() {
+fn a_public_address_without_a_secret_is_refused_at_start() {
     for bind in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().to_str().unwrap();
@@ -60,7 +60,7 @@ fn a_public_address_without_a_secret_is_refused_in_one_sentence_that_helps() {
 }
 
 #[tokio::test]
-async fn a_public_address_with_either_secret_is_served() {
+async fn a_public_address_with_a_secret_is_accepted() {
     for (name, value) in [
         ("DUOLOGUE_SERVICE_KEYS", SERVICE_KEY),
         ("DUOLOGUE_JWT_SECRET", SECRET),
@@ -74,7 +74,7 @@ async fn a_public_address_with_either_secret_is_served() {
 }
 
 #[tokio::test]
-async fn the_readme_s_way_to_a_token_and_a_key_works() {
+async fn the_readme_commands_for_tokens_and_keys_work() {
     let [secret, key] = [0, 1].map(|_| said(&[], &["key"]));
     assert!(key.starts_with("dk_") && key.len() == 46 && key != secret);
     let dir = tempfile::tempdir().unwrap();
@@ -100,7 +100,7 @@ async fn the_readme_s_way_to_a_token_and_a_key_works() {
 }
 
 #[tokio::test]
-async fn secrets_may_stand_in_files() {
+async fn secrets_can_be_read_from_files() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -132,7 +132,7 @@ async fn secrets_may_stand_in_files() {
 }
 
 #[test]
-fn two_of_what_there_can_be_one_of_are_refused() {
+fn conflicting_secret_settings_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("secret");
     std::fs::write(&file, SECRET).unwrap();
@@ -164,7 +164,7 @@ fn two_of_what_there_can_be_one_of_are_refused() {
 }
 
 #[test]
-fn a_secret_that_is_refused_is_not_repeated() {
+fn a_rejected_secret_is_not_echoed() {
     let cases = [
         ("DUOLOGUE_JWT_SECRET", "hunter2-of-31-bytes-is-too-shor"),
         ("DUOLOGUE_SERVICE_KEYS", "hunter2-is-too-short"),
@@ -198,7 +198,7 @@ fn a_secret_that_is_refused_is_not_repeated() {
 }
 
 #[test]
-fn help_and_settings_in_print_show_no_secret() {
+fn help_and_debug_output_show_no_secret() {
     let settings = [
         ("DUOLOGUE_JWT_SECRET", SECRET),
         ("DUOLOGUE_SERVICE_KEYS", SERVICE_KEY),
@@ -234,7 +234,7 @@ fn median(keys: &ServiceKeys, shown: &str) -> Duration {
 }
 
 #[test]
-fn comparing_a_key_takes_no_longer_the_more_of_it_is_right() {
+fn service_keys_are_compared_in_constant_time() {
     let right = generate_key().unwrap();
     let others: Vec<_> = (0..3).map(|_| generate_key().unwrap()).collect();
     let keys: ServiceKeys = format!("{right},{}", others.join(",")).parse().unwrap();

@@ -28,7 +28,7 @@ async fn status(app: &TestApp, token: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_public_key_of_each_kind_verifies_its_own_algorithm_and_no_other() {
+async fn a_public_key_verifies_only_its_own_algorithm() {
     let signers = || [Signer::rs256(), Signer::es256(), Signer::ed25519()];
     for mine in signers() {
         let dir = tempfile::tempdir().unwrap();
@@ -67,7 +67,7 @@ async fn another_key_of_the_same_kind_does_not_verify() {
 }
 
 #[test]
-fn a_file_that_holds_no_such_key_is_refused_at_start() {
+fn a_key_file_without_a_public_key_is_refused_at_start() {
     let dir = tempfile::tempdir().unwrap();
     let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
     let cases = [
@@ -96,7 +96,7 @@ fn a_file_that_holds_no_such_key_is_refused_at_start() {
 }
 
 #[tokio::test]
-async fn clocks_may_be_apart_by_half_a_minute() {
+async fn clock_skew_of_thirty_seconds_is_tolerated() {
     let app = spawn_closed_app();
     let signer = Signer::hs256(SECRET.as_bytes());
     let cases = [
@@ -154,7 +154,7 @@ async fn audience_and_issuer_are_checked_when_they_are_set() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_used_all_the_time_ends_all_the_same() {
+async fn a_cached_token_still_expires() {
     let app = spawn_closed_app();
     let signer = Signer::hs256(SECRET.as_bytes());
     // Past its end, which is as long as it would be remembered, and two seconds short of the leeway.
@@ -167,7 +167,7 @@ async fn a_token_that_is_used_all_the_time_ends_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_very_long_token_is_a_token_too() {
+async fn a_very_long_token_is_accepted() {
     let app = spawn_closed_app();
     let signer = Signer::hs256(SECRET.as_bytes());
     let long = signer.sign(&claims("alice", &json!({"roles": "x".repeat(6000)})));

@@ -11,7 +11,7 @@ async fn send(app: &TestApp, from: &str, to: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn who_is_blocked_is_refused_and_nothing_is_stored_or_counted() {
+async fn a_message_from_a_blocked_user_is_refused_and_not_stored() {
     let app = spawn_app();
     app.send("alice", "bob", "before").await;
     let state = app.flag(Method::PUT, "bob", "alice", "block").await;
@@ -33,7 +33,7 @@ async fn who_is_blocked_is_refused_and_nothing_is_stored_or_counted() {
 }
 
 #[tokio::test]
-async fn a_block_is_of_one_direction_and_one_conversation() {
+async fn a_block_covers_one_direction_of_one_conversation() {
     let app = spawn_app();
     app.flag(Method::PUT, "bob", "alice", "block").await;
     assert_eq!(send(&app, "alice", "bob").await, 403);
@@ -52,7 +52,7 @@ async fn a_block_is_of_one_direction_and_one_conversation() {
 }
 
 #[tokio::test]
-async fn who_is_blocked_still_reads_and_may_take_back_what_was_said() {
+async fn a_blocked_user_can_still_read_and_delete() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     app.send("bob", "alice", "hi").await;
@@ -65,7 +65,7 @@ async fn who_is_blocked_still_reads_and_may_take_back_what_was_said() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_blocked_before_the_first_word() {
+async fn a_user_can_be_blocked_before_any_message() {
     let app = spawn_app();
     app.flag(Method::PUT, "bob", "alice", "block").await;
     let none: [Value; 0] = [];
@@ -79,7 +79,7 @@ async fn a_stranger_is_blocked_before_the_first_word() {
 }
 
 #[tokio::test]
-async fn a_flag_set_or_taken_away_twice_is_so_once() {
+async fn setting_or_clearing_a_flag_twice_is_idempotent() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     for (flag, member) in [("block", "blocked"), ("mute", "muted")] {
@@ -92,7 +92,7 @@ async fn a_flag_set_or_taken_away_twice_is_so_once() {
 }
 
 #[tokio::test]
-async fn a_muted_conversation_goes_on_as_before() {
+async fn a_muted_conversation_still_delivers_messages() {
     let app = spawn_app();
     app.flag(Method::PUT, "bob", "alice", "mute").await;
     app.send("alice", "bob", "hi").await;

@@ -60,7 +60,7 @@ async fn read_on(address: String, left: Arc<AtomicUsize>) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn over_all_reads_each_message_is_told_as_unread_exactly_once() {
+async fn concurrent_reads_report_each_message_unread_exactly_once() {
     let redis = RedisServer::volatile();
     let apps = [spawn_app_on(&redis.url()), spawn_app_on(&redis.url())];
     let address = |n: usize| apps[n % 2].address.clone();
@@ -106,7 +106,7 @@ async fn over_all_reads_each_message_is_told_as_unread_exactly_once() {
 }
 
 #[tokio::test]
-async fn of_many_readers_of_one_message_one_is_told() {
+async fn one_of_many_concurrent_readers_gets_the_unread_message() {
     let redis = RedisServer::volatile();
     let apps = [spawn_app_on(&redis.url()), spawn_app_on(&redis.url())];
     for _ in 0..20 {

@@ -90,7 +90,7 @@ async fn an_erased_user_leaves_tombstones_and_no_inbox() {
 }
 
 #[tokio::test]
-async fn erasing_goes_on_where_it_broke_off_and_does_nothing_twice() {
+async fn an_interrupted_erasure_resumes_and_repeats_nothing() {
     let app = spawn_app();
     for peer in ["bob", "carol"] {
         app.send("alice", peer, "secret").await;

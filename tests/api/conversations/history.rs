@@ -16,7 +16,7 @@ fn fill(app: &TestApp, from: &str, to: &str, count: usize) {
 }
 
 #[tokio::test]
-async fn a_conversation_without_messages_is_empty_and_no_error() {
+async fn a_conversation_without_messages_is_an_empty_page() {
     let app = spawn_app();
     let empty = json!({
         "user": "bob", "peer": "alice", "history": [], "unread_count": 0, "unread": [],
@@ -39,7 +39,7 @@ async fn a_conversation_without_messages_is_empty_and_no_error() {
 }
 
 #[tokio::test]
-async fn reading_answers_history_and_unread_newest_first_and_resets() {
+async fn reading_returns_history_and_unread_and_resets_the_count() {
     let app = spawn_app();
     let one = app.send("alice", "bob", "one").await;
     let two = app.send("bob", "alice", "two").await;
@@ -75,7 +75,7 @@ async fn reading_is_not_cached() {
 }
 
 #[tokio::test]
-async fn peeking_resets_nothing_and_tells_nobody() {
+async fn peeking_resets_nothing_and_publishes_nothing() {
     let app = spawn_app();
     converse(&app, 2).await;
     let peeked = app.peek("bob", "alice").await;
@@ -86,7 +86,7 @@ async fn peeking_resets_nothing_and_tells_nobody() {
 }
 
 #[tokio::test]
-async fn pages_are_cut_exactly() {
+async fn pages_hold_exactly_limit_messages() {
     let app = spawn_app();
     converse(&app, 10).await;
     let none = Value::Null;
@@ -141,7 +141,7 @@ async fn pages_are_cut_exactly() {
 }
 
 #[tokio::test]
-async fn cursors_lead_through_all_messages_both_ways() {
+async fn cursors_page_through_all_messages_in_both_directions() {
     let app = spawn_app();
     fill(&app, "alice", "bob", 250);
     for (first, parameter, cursor) in [
@@ -162,7 +162,7 @@ async fn cursors_lead_through_all_messages_both_ways() {
 }
 
 #[tokio::test]
-async fn fifty_messages_are_a_page_unless_said_otherwise() {
+async fn a_page_holds_fifty_messages_by_default() {
     let app = spawn_app();
     fill(&app, "alice", "bob", 201);
     for (query, expected) in [("", 50), ("limit=1", 1), ("limit=200", 200)] {
@@ -172,7 +172,7 @@ async fn fifty_messages_are_a_page_unless_said_otherwise() {
 }
 
 #[tokio::test]
-async fn reading_an_old_page_reads_everything_all_the_same() {
+async fn reading_an_old_page_also_marks_everything_as_read() {
     let app = spawn_app();
     converse(&app, 5).await;
     let old = app.page("bob", "alice", "before=2").await;
@@ -182,7 +182,7 @@ async fn reading_an_old_page_reads_everything_all_the_same() {
 }
 
 #[tokio::test]
-async fn the_count_is_exact_beyond_the_500_unread_that_are_answered() {
+async fn unread_count_is_exact_beyond_the_500_returned_messages() {
     let app = spawn_app();
     fill(&app, "alice", "bob", 777);
     let page = app.page("bob", "alice", "limit=1").await;
@@ -194,7 +194,7 @@ async fn the_count_is_exact_beyond_the_500_unread_that_are_answered() {
 }
 
 #[tokio::test]
-async fn unread_messages_are_found_behind_many_of_the_readers_own() {
+async fn unread_messages_are_found_behind_many_own_messages() {
     let app = spawn_app();
     converse(&app, 3).await;
     fill(&app, "bob", "alice", 300);
@@ -206,7 +206,7 @@ async fn unread_messages_are_found_behind_many_of_the_readers_own() {
 }
 
 #[tokio::test]
-async fn unread_messages_are_searched_10000_back_and_no_further() {
+async fn unread_messages_are_searched_10000_messages_back() {
     let app = spawn_app();
     converse(&app, 1).await;
     fill(&app, "bob", "alice", 9_999);
@@ -221,7 +221,7 @@ async fn unread_messages_are_searched_10000_back_and_no_further() {
 }
 
 #[tokio::test]
-async fn text_that_looks_like_a_sender_fools_nobody() {
+async fn a_body_that_imitates_a_sender_is_not_misread() {
     let app = spawn_app();
     let lies = r#"","from":"bob","to":"alice"#;
     let lie = json!({
@@ -242,7 +242,7 @@ async fn text_that_looks_like_a_sender_fools_nobody() {
 }
 
 #[tokio::test]
-async fn one_user_is_not_another_with_a_similar_id() {
+async fn users_with_similar_ids_are_kept_apart() {
     let app = spawn_app();
     app.send("a.b", "c", "to c").await;
     for (user, peer) in [
@@ -268,7 +268,7 @@ async fn conversations_with_different_people_do_not_mix() {
 }
 
 #[tokio::test]
-async fn a_query_that_makes_no_sense_is_refused_by_name() {
+async fn an_invalid_query_is_refused_and_names_the_field() {
     let app = spawn_app();
     app.send("alice", "bob", "still unread afterwards").await;
     let cases = [

@@ -29,7 +29,7 @@ pub fn acquaint(app: &TestApp, user: &str, count: usize) {
 }
 
 #[tokio::test]
-async fn an_empty_inbox_is_no_error() {
+async fn an_empty_inbox_is_an_empty_page() {
     let app = spawn_app();
     let empty = json!({
         "conversations": [], "total_unread_count": 0, "unread_conversations": 0, "next_cursor": null,
@@ -45,7 +45,7 @@ async fn an_empty_inbox_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_row_tells_everything_of_a_conversation() {
+async fn a_row_holds_the_whole_state_of_a_conversation() {
     let app = spawn_app();
     app.send("alice", "bob", "one").await;
     let last = app.send("alice", "bob", "two").await;
@@ -73,7 +73,7 @@ async fn a_row_tells_everything_of_a_conversation() {
 }
 
 #[tokio::test]
-async fn the_latest_message_is_on_top_whoever_sent_it_and_nothing_else_reorders() {
+async fn only_new_messages_reorder_the_inbox() {
     let app = spawn_app();
     for peer in ["alice", "carol", "dave"] {
         app.send(peer, "bob", "hi").await;
@@ -98,7 +98,7 @@ async fn the_latest_message_is_on_top_whoever_sent_it_and_nothing_else_reorders(
 }
 
 #[tokio::test]
-async fn unread_only_lists_those_with_unread_messages_and_the_totals_stay_whole() {
+async fn unread_only_filters_rows_but_not_totals() {
     let app = spawn_app();
     acquaint(&app, "bob", 30);
     for n in (1..=30).filter(|n| n % 10 != 0) {
@@ -122,7 +122,7 @@ async fn unread_only_lists_those_with_unread_messages_and_the_totals_stay_whole(
 }
 
 #[tokio::test]
-async fn the_badge_is_the_sum_of_the_rows_whatever_happens() {
+async fn unread_totals_always_equal_the_sum_of_the_rows() {
     let app = spawn_app();
     let agrees = async |expected: [u64; 2], why: &str| {
         assert_eq!(app.badge("bob").await, expected, "{why}");
@@ -159,7 +159,7 @@ async fn the_badge_is_the_sum_of_the_rows_whatever_happens() {
 }
 
 #[tokio::test]
-async fn flags_are_shown_to_who_set_them() {
+async fn flags_are_shown_only_to_the_user_who_set_them() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     let flags = async |user: &str, peer: &str| {
@@ -178,7 +178,7 @@ async fn flags_are_shown_to_who_set_them() {
 }
 
 #[tokio::test]
-async fn a_cleared_conversation_leaves_the_inbox_until_the_next_message() {
+async fn a_cleared_conversation_returns_with_its_next_message() {
     let app = spawn_app();
     app.send("alice", "bob", "one").await;
     app.send("carol", "bob", "hi").await;
@@ -220,7 +220,7 @@ async fn a_cleared_conversation_leaves_the_inbox_until_the_next_message() {
 }
 
 #[tokio::test]
-async fn a_query_that_makes_no_sense_is_refused_by_name() {
+async fn an_invalid_query_is_refused_and_names_the_field() {
     let app = spawn_app();
     let long = format!("cursor=1:{}", "x".repeat(160));
     let cases = [

@@ -4,7 +4,7 @@ use crate::conversations::inbox::{acquaint, peers};
 use crate::harness::{spawn_app, store::lua};
 
 #[tokio::test]
-async fn cursors_lead_through_all_conversations_without_gap_or_double() {
+async fn cursors_page_through_every_conversation_exactly_once() {
     let app = spawn_app();
     acquaint(&app, "bob", 230);
     let newest_first: Vec<_> = (1..=230).rev().map(|n| format!("peer-{n}")).collect();
@@ -33,7 +33,7 @@ async fn cursors_lead_through_all_conversations_without_gap_or_double() {
 }
 
 #[tokio::test]
-async fn conversations_of_the_same_moment_are_paged_too() {
+async fn conversations_with_equal_versions_are_paged_completely() {
     let app = spawn_app();
     acquaint(&app, "bob", 25);
     let [inbox, ..] = lua::keys_of_user("bob");
@@ -69,7 +69,7 @@ async fn conversations_of_the_same_moment_are_paged_too() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_moves_up_meanwhile_is_not_lost_to_who_begins_anew() {
+async fn a_conversation_that_moves_up_is_on_a_fresh_first_page() {
     let app = spawn_app();
     acquaint(&app, "bob", 6);
     let first = app.inbox("bob", "limit=3").await;

@@ -22,7 +22,7 @@ fn numbers<const N: usize>(state: &Value, names: [&str; N]) -> [u64; N] {
 }
 
 #[tokio::test]
-async fn reading_moves_forward_only_and_never_past_the_end() {
+async fn read_marks_only_move_forward_and_stop_at_the_last_seq() {
     let app = spawn_app();
     converse(&app).await;
     // Of alice's: 1 2 4 5 7 8 10.
@@ -50,7 +50,7 @@ async fn reading_moves_forward_only_and_never_past_the_end() {
 }
 
 #[tokio::test]
-async fn what_was_read_up_to_an_end_is_not_what_comes_after_it() {
+async fn a_read_mark_does_not_cover_later_messages() {
     let app = spawn_app();
     app.send("alice", "bob", "one").await;
     app.mark_read("bob", "alice", 1000).await;
@@ -59,7 +59,7 @@ async fn what_was_read_up_to_an_end_is_not_what_comes_after_it() {
 }
 
 #[tokio::test]
-async fn reading_counts_exactly_from_either_end_of_a_long_conversation() {
+async fn read_marks_count_exactly_at_both_ends_of_a_long_history() {
     let app = spawn_app();
     for _ in 0..4 {
         lua::fill(&mut app.redis(), "alice", "bob", 600);
@@ -83,7 +83,7 @@ async fn reading_counts_exactly_from_either_end_of_a_long_conversation() {
 }
 
 #[tokio::test]
-async fn delivery_moves_forward_only_and_what_was_read_was_delivered() {
+async fn delivered_only_moves_forward_and_read_implies_delivered() {
     let app = spawn_app();
     converse(&app).await;
     let seen = async || {
@@ -110,7 +110,7 @@ async fn delivery_moves_forward_only_and_what_was_read_was_delivered() {
 }
 
 #[tokio::test]
-async fn marking_unread_counts_from_there_and_the_peer_keeps_what_it_was_told() {
+async fn marking_unread_recounts_but_keeps_the_peers_receipt() {
     let app = spawn_app();
     converse(&app).await;
     app.read("bob", "alice").await;
@@ -144,7 +144,7 @@ async fn marking_unread_counts_from_there_and_the_peer_keeps_what_it_was_told() 
 }
 
 #[tokio::test]
-async fn marking_unread_from_0_is_from_the_first() {
+async fn marking_unread_from_0_starts_at_the_first_message() {
     let app = spawn_app();
     converse(&app).await;
     app.read("bob", "alice").await;
@@ -153,7 +153,7 @@ async fn marking_unread_from_0_is_from_the_first() {
 }
 
 #[tokio::test]
-async fn only_own_messages_after_a_place_are_nothing_to_mark() {
+async fn only_own_messages_after_a_seq_leave_nothing_to_mark() {
     let app = spawn_app();
     app.send("alice", "bob", "one").await;
     app.read("bob", "alice").await;
@@ -165,7 +165,7 @@ async fn only_own_messages_after_a_place_are_nothing_to_mark() {
 }
 
 #[tokio::test]
-async fn marking_unread_goes_10000_messages_back_and_no_further() {
+async fn marking_unread_reaches_10000_messages_back() {
     let app = spawn_app();
     lua::fill(&mut app.redis(), "alice", "bob", 10_001);
     app.read("bob", "alice").await;
@@ -179,7 +179,7 @@ async fn marking_unread_goes_10000_messages_back_and_no_further() {
 }
 
 #[tokio::test]
-async fn marks_of_a_conversation_without_messages_are_no_error_and_store_nothing() {
+async fn marks_in_an_empty_conversation_store_nothing() {
     let app = spawn_app();
     let empty = json!({
         "peer": "alice", "last_message": null, "unread_count": 0, "last_seq": 0, "read_seq": 0,
@@ -195,7 +195,7 @@ async fn marks_of_a_conversation_without_messages_are_no_error_and_store_nothing
 }
 
 #[tokio::test]
-async fn what_is_unread_after_a_mark_is_what_is_told_as_unread() {
+async fn the_unread_count_matches_the_unread_list_after_a_mark() {
     let app = spawn_app();
     converse(&app).await;
     app.read("bob", "alice").await;
@@ -206,7 +206,7 @@ async fn what_is_unread_after_a_mark_is_what_is_told_as_unread() {
 }
 
 #[tokio::test]
-async fn a_mark_that_is_none_is_refused_by_name() {
+async fn an_invalid_mark_is_refused_and_names_the_field() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     let cases = [

@@ -56,7 +56,7 @@ async fn edit_as_seen(app: &TestApp, seen: &ApiResponse, body: &str) -> ApiRespo
 }
 
 #[tokio::test]
-async fn an_app_shows_its_two_screens_with_these_calls_alone() {
+async fn the_documented_calls_suffice_for_an_apps_two_screens() {
     let app = spawn_app();
 
     // Alice writes to bob, whose train is in a tunnel: her app does not know whether it arrived,

@@ -137,7 +137,7 @@ async fn truths(app: &TestApp) -> Vec<ClientState> {
 }
 
 #[tokio::test]
-async fn everybody_ends_up_with_the_truth_whatever_happens() {
+async fn every_client_converges_under_random_failures() {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = std::env::var("CHAOS_SEED").map_or(clock.as_secs(), |seed| seed.parse().unwrap());
     println!("CHAOS_SEED={seed}");

@@ -41,7 +41,7 @@ async fn day(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn a_day_is_mirrored_as_it_happens() {
+async fn a_connected_replica_matches_the_service() {
     let app = spawn_app();
     app.send("alice", "bob", "before").await;
     let mut bob = Replica::open(options(&app), "bob").await;
@@ -54,7 +54,7 @@ async fn a_day_is_mirrored_as_it_happens() {
 }
 
 #[tokio::test]
-async fn a_day_is_mirrored_when_one_comes_back() {
+async fn a_reconnecting_replica_matches_the_service() {
     let app = spawn_app();
     let mut bob = Replica::open(options(&app), "bob").await;
     bob.disconnect();
@@ -78,7 +78,7 @@ async fn a_day_is_mirrored_when_one_comes_back() {
 }
 
 #[tokio::test]
-async fn one_process_is_as_good_as_another() {
+async fn a_replica_resumes_at_another_process() {
     let redis = RedisServer::volatile();
     let (here, there) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
     let mut bob = Replica::open(options(&here), "bob").await;
@@ -95,7 +95,7 @@ async fn one_process_is_as_good_as_another() {
 }
 
 #[tokio::test]
-async fn a_listener_hears_and_resumes() {
+async fn a_device_receives_events_and_resumes() {
     let app = spawn_app();
     let mut bob = EventStream::open(&app, "bob", None).await;
     assert_eq!(bob.last_id, bob.hello["cursor"].as_str().unwrap());
@@ -122,7 +122,7 @@ async fn a_listener_hears_and_resumes() {
 }
 
 #[tokio::test]
-async fn a_user_with_a_token_is_mirrored() {
+async fn a_replica_with_a_user_token_matches_the_service() {
     let app = spawn_closed_app();
     let mut alice = Replica::open(options(&app).bearer(&token("alice")), "alice").await;
     let hi = json!({"to": "alice", "body": "hi"});

@@ -49,7 +49,7 @@ fn positions(event: &Value) -> [u64; 4] {
 }
 
 #[tokio::test]
-async fn a_message_is_told_to_both_with_what_their_screens_need() {
+async fn a_message_event_carries_what_each_screen_needs() {
     let (app, mut ears) = listen();
     let sent = app.send("alice", "bob", "hi").await;
     let [alice, bob] = both(&mut ears);
@@ -78,7 +78,7 @@ async fn a_message_is_told_to_both_with_what_their_screens_need() {
 }
 
 #[tokio::test]
-async fn receipts_are_told_to_both() {
+async fn receipt_events_reach_both_users() {
     let (app, mut ears) = listen();
     for _ in 0..3 {
         app.send("alice", "bob", "hi").await;
@@ -107,7 +107,7 @@ async fn receipts_are_told_to_both() {
 }
 
 #[tokio::test]
-async fn edits_and_reactions_are_told_to_both_with_the_message_as_it_is() {
+async fn edit_and_reaction_events_carry_the_current_message() {
     let (app, mut ears) = listen();
     app.send("alice", "bob", "hi").await;
     both(&mut ears);
@@ -126,7 +126,7 @@ async fn edits_and_reactions_are_told_to_both_with_the_message_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_deletion_is_told_to_both_with_the_tombstone_and_the_counts() {
+async fn a_deletion_event_carries_the_tombstone_and_counts() {
     let (app, mut ears) = listen();
     app.send("alice", "bob", "hi").await;
     both(&mut ears);
@@ -139,7 +139,7 @@ async fn a_deletion_is_told_to_both_with_the_tombstone_and_the_counts() {
 }
 
 #[tokio::test]
-async fn what_one_does_for_oneself_is_told_to_oneself_alone() {
+async fn private_changes_are_published_only_to_their_user() {
     let (app, mut ears) = listen();
     app.send("alice", "bob", "hi").await;
     app.read("bob", "alice").await;
@@ -163,7 +163,7 @@ async fn what_one_does_for_oneself_is_told_to_oneself_alone() {
 }
 
 #[tokio::test]
-async fn each_event_names_the_one_before_it_across_conversations() {
+async fn each_event_names_the_previous_one_across_conversations() {
     let (app, mut ears) = listen();
     for n in 0..5 {
         app.send("alice", "bob", "hi").await;
@@ -191,7 +191,7 @@ async fn each_event_names_the_one_before_it_across_conversations() {
 }
 
 #[tokio::test]
-async fn what_is_refused_or_changes_nothing_is_told_to_nobody() {
+async fn refused_requests_and_no_ops_publish_no_event() {
     let (app, mut ears) = listen();
     let hi = json!({"from": "alice", "to": "bob", "body": "hi"});
     app.send_with_key("k", &hi).await.json(201);

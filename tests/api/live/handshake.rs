@@ -8,7 +8,7 @@ use crate::harness::live::device::Device;
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
 #[tokio::test]
-async fn the_handshake_names_what_is_wrong() {
+async fn a_refused_handshake_names_the_invalid_field() {
     let app = spawn_app();
     let options = || ConnectOptions::of(&app.address);
     options()
@@ -37,7 +37,7 @@ async fn the_handshake_names_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn pages_of_others_may_not_connect() {
+async fn pages_of_other_origins_may_not_connect() {
     let app = spawn_app_with(&["--cors-origins", "https://app.example.com"]);
     let own = app.address.clone();
     for (origin, may) in [
@@ -65,7 +65,7 @@ async fn pages_of_others_may_not_connect() {
 }
 
 #[tokio::test]
-async fn a_user_listens_as_itself_and_a_backend_as_anybody() {
+async fn a_user_connects_only_as_itself_and_a_backend_as_anyone() {
     let app = spawn_closed_app_with(&[]);
     let options = || ConnectOptions::of(&app.address);
     let (alice, as_bob) = (token("alice"), options().user("bob"));
@@ -99,7 +99,7 @@ async fn with_ticket(app: &TestApp, ticket: &str) -> Device {
 }
 
 #[tokio::test]
-async fn a_ticket_opens_one_connection_as_whom_it_is_for() {
+async fn a_ticket_opens_one_connection_for_its_user() {
     let app = spawn_closed_app_with(&[]);
     let ticket = async |credential: &str, wanted: Value| {
         let headers = [("authorization", format!("Bearer {credential}"))];
@@ -137,7 +137,7 @@ async fn a_ticket_opens_one_connection_as_whom_it_is_for() {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_closes_the_connection_unless_it_is_refreshed() {
+async fn an_expired_token_closes_the_connection_unless_refreshed() {
     // A token is good for its leeway longer, so one that ended 25 s ago is good for 5 s.
     let app = spawn_closed_app_with(&[]);
     let ending = token_until("alice", -25);
@@ -166,7 +166,7 @@ async fn a_token_that_ends_closes_the_connection_unless_it_is_refreshed() {
 }
 
 #[tokio::test]
-async fn a_user_has_so_many_connections_and_a_process_has() {
+async fn connections_are_limited_per_user_and_per_process() {
     let app = spawn_app_with(&["--connections-per-user=2", "--connections=3"]);
     let first = Device::connect(&app, "alice").await;
     let second = Device::connect(&app, "alice").await;

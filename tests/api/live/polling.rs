@@ -27,7 +27,7 @@ fn bodies(page: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_poll_without_a_place_starts_now_and_the_next_goes_on_from_there() {
+async fn a_poll_without_a_cursor_starts_at_the_present() {
     let app = spawn_app();
     app.send("alice", "bob", "before").await;
     let first = poll(&app, "user=bob").await;
@@ -57,7 +57,7 @@ async fn a_poll_without_a_place_starts_now_and_the_next_goes_on_from_there() {
 }
 
 #[tokio::test]
-async fn a_poll_that_waits_is_answered_as_soon_as_something_comes() {
+async fn a_waiting_poll_returns_as_soon_as_an_event_arrives() {
     let app = spawn_app();
     let place = next_cursor(&poll(&app, "user=bob").await);
     for (query, body) in [
@@ -84,7 +84,7 @@ async fn a_poll_that_waits_is_answered_as_soon_as_something_comes() {
 }
 
 #[tokio::test]
-async fn a_poll_waits_as_long_as_it_is_told_and_no_longer() {
+async fn a_poll_waits_no_longer_than_requested() {
     let app = spawn_app();
     app.send("alice", "bob", "before").await;
     let place = next_cursor(&poll(&app, "user=bob").await);
@@ -108,7 +108,7 @@ async fn a_poll_waits_as_long_as_it_is_told_and_no_longer() {
 }
 
 #[tokio::test]
-async fn a_chain_of_polls_has_every_event_once_while_messages_are_sent() {
+async fn successive_polls_return_every_event_exactly_once() {
     const SENDERS: usize = 4;
     const EACH: usize = 60;
     let app = spawn_app();
@@ -155,7 +155,7 @@ async fn a_chain_of_polls_has_every_event_once_while_messages_are_sent() {
 }
 
 #[tokio::test]
-async fn a_poll_names_what_is_wrong_with_it() {
+async fn an_invalid_poll_names_the_field() {
     let app = spawn_app();
     for (query, pointer) in [
         ("", "/query/user"),
@@ -182,7 +182,7 @@ async fn a_poll_names_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn a_poll_takes_a_place_while_it_waits_and_shows_nobody_as_online() {
+async fn a_waiting_poll_uses_a_connection_slot_but_no_presence() {
     let app = spawn_app_with(&["--connections-per-user=1"]);
     let (page, ()) = tokio::join!(poll(&app, "user=bob&wait=30"), async {
         wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
@@ -198,7 +198,7 @@ async fn a_poll_takes_a_place_while_it_waits_and_shows_nobody_as_online() {
 }
 
 #[tokio::test]
-async fn a_user_polls_its_own_stream_and_no_other() {
+async fn a_user_polls_only_its_own_stream() {
     let app = spawn_closed_app_with(&[]);
     app.get("/events").await.problem(401, "UNAUTHENTICATED");
     let alice = token("alice");

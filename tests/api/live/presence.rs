@@ -18,7 +18,7 @@ use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{eventually, spawn_app, spawn_app_on, spawn_app_with};
 
 #[tokio::test]
-async fn a_user_is_online_while_a_socket_or_a_stream_is_open_and_was_seen_when_it_closed() {
+async fn a_user_is_online_while_connected_and_last_seen_afterwards() {
     let app = spawn_app_with(&["--heartbeat=1"]);
     assert_eq!(presence(&app, "bob").await, never_seen("bob"));
     let device = Device::connect(&app, "bob").await;
@@ -37,7 +37,7 @@ async fn a_user_is_online_while_a_socket_or_a_stream_is_open_and_was_seen_when_i
 }
 
 #[tokio::test]
-async fn peers_are_told_of_the_first_connection_and_of_the_end_of_the_last_one() {
+async fn peers_are_told_of_first_connect_and_last_disconnect() {
     let redis = RedisServer::volatile();
     let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
     one.send("alice", "bob", "hi").await;
@@ -68,7 +68,7 @@ async fn peers_are_told_of_the_first_connection_and_of_the_end_of_the_last_one()
 }
 
 #[tokio::test]
-async fn only_peers_whom_the_user_has_not_blocked_are_told() {
+async fn presence_is_published_only_to_unblocked_peers() {
     let app = spawn_app();
     for peer in ["alice", "blocked", "blocker"] {
         app.send(peer, "bob", "hi").await;
@@ -95,7 +95,7 @@ async fn only_peers_whom_the_user_has_not_blocked_are_told() {
 }
 
 #[tokio::test]
-async fn strangers_and_the_blocked_see_somebody_who_never_was_there() {
+async fn strangers_and_blocked_users_see_no_presence() {
     let app = spawn_closed_app_with(&[]);
     let (bob, key) = (
         token("bob"),
@@ -138,7 +138,7 @@ async fn strangers_and_the_blocked_see_somebody_who_never_was_there() {
 }
 
 #[tokio::test]
-async fn up_to_a_hundred_users_are_asked_for_at_once_in_the_order_asked_for() {
+async fn presence_of_up_to_100_users_keeps_the_requested_order() {
     let app = spawn_app();
     let _device = Device::connect(&app, "user-42").await;
     wait_online(&app, "user-42", true).await;

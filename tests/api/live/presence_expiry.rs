@@ -19,7 +19,7 @@ use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
 
 #[tokio::test]
-async fn a_process_that_dies_without_a_word_is_noticed() {
+async fn users_of_a_killed_process_go_offline() {
     let (redis, dir) = (RedisServer::volatile(), tempfile::tempdir().unwrap());
     let app = spawn_app_on(&redis.url());
     let mut dying = ServiceProcess::start_with(dir.path(), &[("DUOLOGUE_REDIS_URL", &redis.url())]);
@@ -48,7 +48,7 @@ async fn a_process_that_dies_without_a_word_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_process_that_stops_says_who_left_with_it() {
+async fn a_stopping_process_announces_its_users_as_offline() {
     let redis = RedisServer::volatile();
     let (stopping, staying) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
     stopping.send("alice", "bob", "hi").await;
@@ -66,7 +66,7 @@ async fn a_process_that_stops_says_who_left_with_it() {
 }
 
 #[tokio::test]
-async fn of_an_erased_user_it_is_not_known_that_it_was_ever_there() {
+async fn an_erased_user_leaves_no_presence() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     // One with a conversation, one without, one who is still there.
@@ -96,7 +96,7 @@ async fn of_an_erased_user_it_is_not_known_that_it_was_ever_there() {
 }
 
 #[tokio::test]
-async fn a_device_whose_journal_was_taken_away_or_whose_user_was_erased_goes_on_hearing() {
+async fn a_device_outlives_its_journal_and_its_users_erasure() {
     let app = spawn_app();
     let mut bob = Device::connect(&app, "bob").await;
     app.send("alice", "bob", "one").await;
@@ -139,7 +139,7 @@ async fn until_marked(app: &TestApp, device: &mut Device) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_redis_that_was_away_for_long_makes_nobody_leave() {
+async fn a_long_redis_outage_takes_nobody_offline() {
     let redis = RedisServer::volatile();
     let proxy = RedisProxy::to(&redis);
     let app = spawn_app_on(&proxy.url());
@@ -166,7 +166,7 @@ async fn a_redis_that_was_away_for_long_makes_nobody_leave() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_let_in_never_was_there() {
+async fn a_refused_connection_leaves_no_presence() {
     let app = spawn_closed_app_with(&["--request-rate=1:1"]);
     let backend = ConnectOptions::of(&app.address).bearer(SERVICE_KEY);
     let mut alice = backend.user("alice").connect(None).await;

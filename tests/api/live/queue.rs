@@ -26,7 +26,7 @@ fn taken(queue: &Queue) -> Vec<Notification> {
 }
 
 #[test]
-fn so_many_events_wait_and_one_more_ends_the_connection() {
+fn a_full_queue_closes_the_connection() {
     for (bytes, fit) in [(100, 256), (8 * 1024, 128)] {
         let queue = Queue::default();
         for _ in 0..fit {
@@ -46,7 +46,7 @@ fn so_many_events_wait_and_one_more_ends_the_connection() {
 }
 
 #[test]
-fn a_gap_or_a_heartbeat_that_waits_is_not_waited_for_twice() {
+fn a_queued_gap_or_heartbeat_is_not_queued_twice() {
     let queue = Queue::default();
     for _ in 0..3 {
         for notice in [Notification::Heartbeat, event(100), Notification::Gap] {
@@ -63,7 +63,7 @@ fn a_gap_or_a_heartbeat_that_waits_is_not_waited_for_twice() {
 }
 
 #[test]
-fn who_is_to_leave_is_told_what_came_before_and_nothing_after() {
+fn a_close_is_delivered_after_earlier_events_only() {
     let queue = Queue::default();
     queue.push(event(100));
     queue.push(Notification::Leave(CloseReason::Restart));

@@ -44,7 +44,7 @@ async fn assert_all_there(mut bob: Replica, sent: usize) {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_killed_mid_stream_costs_nobody_a_message_or_the_connection() {
+async fn killing_redis_loses_no_message_and_no_connection() {
     let mut redis = RedisServer::durable();
     let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
     let mut bob = bob(&one).await;
@@ -64,7 +64,7 @@ async fn a_redis_that_is_killed_mid_stream_costs_nobody_a_message_or_the_connect
 }
 
 #[tokio::test]
-async fn a_subscription_that_is_killed_over_and_over_costs_nobody_a_message() {
+async fn repeatedly_killed_subscriptions_lose_no_message() {
     let redis = RedisServer::volatile();
     let app = spawn_app_on(&redis.url());
     let mut bob = bob(&app).await;
@@ -99,7 +99,7 @@ async fn hears(what: &str, since: Instant, mut last: impl AsyncFnMut() -> Receiv
 }
 
 #[tokio::test]
-async fn what_was_missed_while_redis_was_away_arrives_within_five_seconds_of_its_return() {
+async fn missed_events_arrive_within_5_s_of_redis_coming_back() {
     let redis = RedisServer::volatile();
     let proxy = RedisProxy::to(&redis);
     let (app, other) = (spawn_app_on(&proxy.url()), spawn_app_on(&redis.url()));
@@ -132,7 +132,7 @@ async fn what_was_missed_while_redis_was_away_arrives_within_five_seconds_of_its
 }
 
 #[tokio::test]
-async fn a_subscription_that_falls_silent_is_found_out() {
+async fn a_silent_subscription_is_detected_and_replaced() {
     let redis = RedisServer::volatile();
     let proxy = RedisProxy::to(&redis);
     let (app, other) = (spawn_app_on(&proxy.url()), spawn_app_on(&redis.url()));
@@ -156,7 +156,7 @@ async fn a_subscription_that_falls_silent_is_found_out() {
 }
 
 #[tokio::test]
-async fn a_redis_that_hangs_costs_nobody_the_connection() {
+async fn a_hanging_redis_closes_no_connection() {
     let redis = RedisServer::volatile();
     let url = redis.url();
     // With a heartbeat shorter than what a frame may take.
@@ -176,7 +176,7 @@ async fn a_redis_that_hangs_costs_nobody_the_connection() {
 }
 
 #[tokio::test]
-async fn what_is_sent_by_frame_while_redis_is_gone_is_refused_and_succeeds_once_later() {
+async fn a_send_refused_during_an_outage_succeeds_once_when_retried() {
     let mut redis = RedisServer::durable();
     let app = spawn_app_on(&redis.url());
     let mut alice = Device::connect(&app, "alice").await;

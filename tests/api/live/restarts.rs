@@ -81,14 +81,14 @@ async fn end_under_load(signal: Signal) -> (Vec<u16>, Duration) {
 }
 
 #[tokio::test]
-async fn a_process_that_stops_under_load_sends_everybody_elsewhere_and_loses_nothing() {
+async fn stopping_a_process_under_load_loses_no_message() {
     let (ends, took) = end_under_load(Signal::TERM).await;
     assert_eq!(ends, [1012]);
     assert!(took < STOP, "{took:?}");
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_under_load_loses_nothing() {
+async fn killing_a_process_under_load_loses_no_message() {
     let (ends, _) = end_under_load(Signal::KILL).await;
     assert_eq!(ends, [1006]);
 }

@@ -100,7 +100,7 @@ async fn poll_all(replica: &mut Replica, options: &ConnectOptions, limit: &str) 
 }
 
 #[tokio::test]
-async fn a_week_away_with_ten_thousand_messages_is_rebuilt_from_the_events() {
+async fn a_week_of_ten_thousand_messages_is_rebuilt_from_events() {
     let app = spawn_app();
     for n in 0..20 {
         app.send(&format!("peer-{n}"), "bob", "before").await;

@@ -23,7 +23,7 @@ const HELD: usize = 576;
 const ELSEWHERE: &str = "1000000000000000-1000000000000000";
 
 #[tokio::test]
-async fn resuming_is_exact_as_far_as_the_journal_goes_and_no_further() {
+async fn resuming_is_exact_within_the_journal() {
     let app = spawn_app();
     let begin = place(&app, "bob").await;
     // With the place where it began, one entry short of being cut back.
@@ -56,7 +56,7 @@ async fn resuming_is_exact_as_far_as_the_journal_goes_and_no_further() {
 }
 
 #[tokio::test]
-async fn pages_of_every_size_hold_the_same_events() {
+async fn every_page_size_yields_the_same_events() {
     let app = spawn_app();
     let begin = place(&app, "bob").await;
     fill(&app, "alice", "bob", 0..201);
@@ -73,7 +73,7 @@ async fn pages_of_every_size_hold_the_same_events() {
 }
 
 #[tokio::test]
-async fn a_page_ends_early_where_messages_are_large_and_none_is_lost() {
+async fn large_messages_shorten_a_page_and_none_is_lost() {
     let app = spawn_app();
     let begin = place(&app, "bob").await;
     let body = "語".repeat(8_000);
@@ -91,7 +91,7 @@ async fn a_page_ends_early_where_messages_are_large_and_none_is_lost() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_is_not_of_this_stream_is_told_to_read_anew() {
+async fn an_unknown_cursor_gets_a_reset() {
     let app = spawn_app();
     let carol = place(&app, "carol").await;
     let begin = place(&app, "bob").await;
@@ -126,7 +126,7 @@ async fn a_cursor_that_is_not_of_this_stream_is_told_to_read_anew() {
 }
 
 #[tokio::test]
-async fn a_user_who_was_erased_while_connected_starts_anew() {
+async fn a_user_erased_while_connected_gets_a_reset() {
     let app = spawn_app();
     let mut replica = Replica::open(ConnectOptions::of(&app.address), "bob").await;
     for peer in ["alice", "carol"] {
@@ -157,7 +157,7 @@ async fn a_user_who_was_erased_while_connected_starts_anew() {
 }
 
 #[tokio::test]
-async fn where_the_journal_has_expired_what_changed_is_told_by_conversation() {
+async fn an_expired_journal_is_replaced_by_conversation_changed() {
     let app = spawn_app();
     let begin = place(&app, "bob").await;
     app.send("alice", "bob", "one").await;
@@ -196,7 +196,7 @@ async fn where_the_journal_has_expired_what_changed_is_told_by_conversation() {
 }
 
 #[tokio::test]
-async fn a_store_that_lost_its_last_writes_is_told_to_be_read_anew() {
+async fn a_store_that_lost_its_last_writes_causes_a_reset() {
     let app = spawn_app();
     let begin = place(&app, "bob").await;
     app.send("alice", "bob", "kept").await;

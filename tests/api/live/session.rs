@@ -124,7 +124,7 @@ fn short(output: Output) -> Does {
 }
 
 #[test]
-fn a_session_begins_with_where_it_is() {
+fn a_session_begins_with_its_cursor() {
     let hello = |cursor: &str| {
         json!({"type": "hello", "user": "alice", "cursor": cursor, "total_unread_count": 3,
             "unread_conversations": 2, "heartbeat_s": 25})
@@ -136,7 +136,7 @@ fn a_session_begins_with_where_it_is() {
 }
 
 #[test]
-fn events_pass_in_order_once_and_without_a_gap() {
+fn events_pass_in_order_exactly_once() {
     let mut play = Play::live();
     assert_eq!(play.happens(heard(100, 101)), [Does::Tells(101)]);
     assert_eq!(play.happens(heard(101, 102)), [Does::Tells(102)]);
@@ -150,7 +150,7 @@ fn events_pass_in_order_once_and_without_a_gap() {
 }
 
 #[test]
-fn what_is_heard_while_reading_is_read_if_the_page_does_not_reach_it() {
+fn events_beyond_the_page_read_are_read_next() {
     let mut play = Play::resumed(Some(90));
     play.done();
     assert_eq!(play.happens(heard(100, 101)), []);
@@ -168,7 +168,7 @@ fn what_is_heard_while_reading_is_read_if_the_page_does_not_reach_it() {
 }
 
 #[test]
-fn a_journal_that_never_reaches_what_was_heard_is_not_read_for_ever() {
+fn a_journal_that_never_catches_up_is_not_read_forever() {
     let mut play = Play::live();
     assert_eq!(play.happens(heard(150, 151)), [Does::Reads(100)]);
     assert_eq!(play.happens(heard(151, 152)), []);
@@ -178,7 +178,7 @@ fn a_journal_that_never_reaches_what_was_heard_is_not_read_for_ever() {
 }
 
 #[test]
-fn a_gap_of_the_connection_is_read_and_one_while_reading_read_again() {
+fn a_gap_during_a_journal_read_causes_another_read() {
     let mut play = Play::live();
     assert_eq!(
         play.happens(Input::Notification(Notification::Gap)),
@@ -190,7 +190,7 @@ fn a_gap_of_the_connection_is_read_and_one_while_reading_read_again() {
 }
 
 #[test]
-fn a_store_that_fails_is_read_later_from_where_it_stopped() {
+fn a_failed_journal_read_is_retried_from_its_cursor() {
     let mut play = Play::resumed(Some(90));
     play.done();
     assert_eq!(
@@ -202,7 +202,7 @@ fn a_store_that_fails_is_read_later_from_where_it_stopped() {
 }
 
 #[test]
-fn a_reset_moves_into_the_new_stream() {
+fn a_reset_switches_to_the_new_stream() {
     let mut play = Play::live();
     let other = json!({"type": "message.created", "cursor": "8-5", "prev": "8-4"});
     let other = Event::parse(other.to_string()).unwrap();
@@ -222,7 +222,7 @@ fn a_reset_moves_into_the_new_stream() {
 }
 
 #[test]
-fn what_is_not_kept_is_told_with_the_place_it_came_at() {
+fn ephemeral_events_carry_the_current_cursor() {
     let typing = || {
         let event = Event::parse(Event::typing(&user("bob"))).unwrap();
         Input::Notification(Notification::Event(Arc::new(event)))
@@ -239,7 +239,7 @@ fn what_is_not_kept_is_told_with_the_place_it_came_at() {
 }
 
 #[test]
-fn commands_are_done_and_answered_by_their_ref() {
+fn commands_are_answered_with_their_ref() {
     let mut play = Play::live();
     let send =
         json!({"type": "send", "ref": "1", "to": "bob", "body": "hi", "idempotency_key": "k"});
@@ -273,7 +273,7 @@ fn commands_are_done_and_answered_by_their_ref() {
 }
 
 #[test]
-fn frames_out_of_form_are_refused_and_name_the_field() {
+fn malformed_frames_are_refused_and_name_the_field() {
     let cases: &[(&str, Option<&str>)] = &[
         ("[]", Some("")),
         ("not JSON", None),
@@ -311,7 +311,7 @@ fn frames_out_of_form_are_refused_and_name_the_field() {
 }
 
 #[test]
-fn who_gives_no_sign_of_life_for_two_heartbeats_is_let_go() {
+fn a_client_silent_for_two_heartbeats_is_closed() {
     let beat = || Input::Notification(Notification::Heartbeat);
     let mut play = Play::live();
     assert_eq!(play.happens(beat()), [Does::Pings]);
@@ -337,7 +337,7 @@ fn who_gives_no_sign_of_life_for_two_heartbeats_is_let_go() {
 }
 
 #[test]
-fn a_token_that_ends_ends_the_session_unless_there_is_a_fresh_one() {
+fn an_expired_token_ends_the_session_unless_refreshed() {
     let beat = || Input::Notification(Notification::Heartbeat);
     let mut play = Play::live();
     play.session = play.session.until(Some(NOON + 10));
@@ -351,7 +351,7 @@ fn a_token_that_ends_ends_the_session_unless_there_is_a_fresh_one() {
 }
 
 #[test]
-fn a_session_that_is_told_to_leave_says_why() {
+fn a_closed_session_states_its_reason() {
     for why in [CloseReason::Restart, CloseReason::SlowConsumer] {
         let told = Play::live().happens(Input::Notification(Notification::Leave(why)));
         assert_eq!(told, [Does::Leaves(why)]);

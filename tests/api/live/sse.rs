@@ -35,7 +35,7 @@ async fn rest(stream: &mut EventStream) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_stream_begins_with_a_hello_and_numbers_each_event_with_its_cursor() {
+async fn a_stream_begins_with_hello_and_uses_cursors_as_event_ids() {
     let app = spawn_app();
     app.send("alice", "bob", "before").await;
     let mut stream = EventStream::open(&app, "bob", None).await;
@@ -80,7 +80,7 @@ async fn a_comment_comes_every_heartbeat() {
 }
 
 #[tokio::test]
-async fn the_last_event_id_comes_before_the_query_and_both_name_what_is_wrong() {
+async fn last_event_id_takes_precedence_over_the_query() {
     let app = spawn_app();
     let begin = EventStream::open(&app, "bob", None).await.last_id;
     let mut stream = EventStream::open(&app, "bob", None).await;
@@ -118,7 +118,7 @@ async fn the_last_event_id_comes_before_the_query_and_both_name_what_is_wrong() 
 }
 
 #[tokio::test]
-async fn what_accept_names_decides_between_a_stream_and_a_poll() {
+async fn the_accept_header_selects_stream_or_poll() {
     let app = spawn_app();
     let asked = async |accept: &str| {
         let request = options(&app, "bob").request("/events", &[]);
@@ -142,7 +142,7 @@ async fn what_accept_names_decides_between_a_stream_and_a_poll() {
 }
 
 #[tokio::test]
-async fn a_stream_says_why_it_ends() {
+async fn a_stream_states_why_it_closes() {
     let app = spawn_closed_app_with(&[]);
     let ended = async |credential: &str| {
         let options = ConnectOptions::of(&app.address).bearer(credential);
@@ -173,7 +173,7 @@ async fn a_stream_says_why_it_ends() {
 }
 
 #[tokio::test]
-async fn a_stream_is_for_the_user_of_the_credential_and_has_a_place_like_a_socket() {
+async fn a_stream_requires_its_users_credential_and_takes_a_slot() {
     let app = spawn_closed_app_with(&["--connections-per-user=1"]);
     let open = async |options: ConnectOptions| EventStream::try_open(&options).await;
     let options = || ConnectOptions::of(&app.address);
@@ -192,7 +192,7 @@ async fn a_stream_is_for_the_user_of_the_credential_and_has_a_place_like_a_socke
 }
 
 #[tokio::test]
-async fn a_listener_that_hangs_up_is_noticed() {
+async fn a_disconnected_stream_is_noticed() {
     let app = spawn_app_with(&["--heartbeat=1", "--connections-per-user=1"]);
     for _ in 0..2 {
         let stream = EventStream::open(&app, "bob", None).await;

@@ -26,7 +26,7 @@ async fn until_message(device: &mut Device) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_device_of_the_peer_is_told_and_none_of_the_user() {
+async fn typing_reaches_every_device_of_the_peer_only() {
     let redis = RedisServer::volatile();
     let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
     one.send("alice", "bob", "hi").await;
@@ -58,7 +58,7 @@ async fn every_device_of_the_peer_is_told_and_none_of_the_user() {
 }
 
 #[tokio::test]
-async fn typing_is_told_once_a_second_however_often_it_is_said() {
+async fn typing_is_published_at_most_once_a_second() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     app.send("carol", "bob", "hi").await;
@@ -86,7 +86,7 @@ async fn typing_is_told_once_a_second_however_often_it_is_said() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_without_a_conversation_or_behind_a_block() {
+async fn typing_reaches_no_stranger_and_no_blocking_peer() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     app.flag(Method::PUT, "bob", "alice", "block").await;
@@ -110,7 +110,7 @@ async fn nobody_is_told_without_a_conversation_or_behind_a_block() {
 }
 
 #[tokio::test]
-async fn typing_is_not_told_to_whoever_comes_later() {
+async fn typing_is_not_replayed_to_later_connections() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     let bob = Device::connect(&app, "bob").await;
@@ -123,7 +123,7 @@ async fn typing_is_not_told_to_whoever_comes_later() {
 }
 
 #[tokio::test]
-async fn a_user_types_as_itself_and_to_somebody_else() {
+async fn typing_requires_the_own_user_and_another_peer() {
     let app = spawn_app();
     let path = |user: &str, peer: &str| format!("/conversations/{user}/{peer}/typing");
     let refused = app.request(Method::POST, &path("bob", "bob")).await;

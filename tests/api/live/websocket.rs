@@ -26,7 +26,7 @@ async fn announced(app: &TestApp, users: u32) {
 }
 
 #[tokio::test]
-async fn every_device_of_both_users_hears_of_a_message() {
+async fn a_message_reaches_every_device_of_both_users() {
     let app = spawn_app();
     let mut devices = Vec::new();
     for user in ["alice", "alice", "bob", "bob"] {
@@ -52,7 +52,7 @@ async fn every_device_of_both_users_hears_of_a_message() {
 }
 
 #[tokio::test]
-async fn everything_that_changes_a_conversation_is_told() {
+async fn every_change_of_a_conversation_is_published() {
     let app = spawn_app();
     let mut alice = Device::connect(&app, "alice").await;
     let mut bob = Device::connect(&app, "bob").await;
@@ -95,7 +95,7 @@ async fn everything_that_changes_a_conversation_is_told() {
 }
 
 #[tokio::test]
-async fn a_device_sends_reads_and_acknowledges_by_frames() {
+async fn a_device_sends_and_marks_read_over_websocket() {
     let app = spawn_app();
     let mut alice = Device::connect(&app, "alice").await;
     let mut bob = Device::connect(&app, "bob").await;
@@ -142,7 +142,7 @@ async fn a_device_sends_reads_and_acknowledges_by_frames() {
 }
 
 #[tokio::test]
-async fn a_frame_that_is_refused_gets_the_problem_and_changes_nothing() {
+async fn a_refused_frame_gets_a_problem_and_changes_nothing() {
     let app = spawn_app();
     app.flag(Method::PUT, "carol", "alice", "block").await;
     let mut alice = Device::connect(&app, "alice").await;
@@ -195,7 +195,7 @@ async fn a_frame_that_is_refused_gets_the_problem_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_that_came_with_another_message_is_named_where_it_stands() {
+async fn a_reused_idempotency_key_is_named_in_the_problem() {
     let app = spawn_app();
     let mut alice = Device::connect(&app, "alice").await;
     let send =
@@ -210,7 +210,7 @@ async fn a_key_that_came_with_another_message_is_named_where_it_stands() {
 }
 
 #[tokio::test]
-async fn a_device_that_was_away_is_told_what_it_missed_then_goes_on() {
+async fn a_returning_device_gets_missed_events_first() {
     let app = spawn_app();
     let mut bob = Device::connect(&app, "bob").await;
     app.send("alice", "bob", "heard").await;
@@ -232,7 +232,7 @@ async fn a_device_that_was_away_is_told_what_it_missed_then_goes_on() {
 }
 
 #[tokio::test]
-async fn a_device_of_one_process_hears_what_another_accepted() {
+async fn a_message_reaches_devices_of_another_process() {
     let redis = RedisServer::volatile();
     let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
     let mut bob = Device::connect(&one, "bob").await;
@@ -241,7 +241,7 @@ async fn a_device_of_one_process_hears_what_another_accepted() {
 }
 
 #[tokio::test]
-async fn frames_that_are_too_large_or_binary_end_the_connection() {
+async fn oversized_and_binary_frames_close_the_connection() {
     let app = spawn_app();
     let large = "x".repeat(70_000);
     for (message, code) in [
@@ -274,7 +274,7 @@ async fn a_client_gets_heartbeats_and_its_own_pings_back() {
 }
 
 #[tokio::test]
-async fn a_process_that_stops_says_restart_and_loses_nothing() {
+async fn a_stopping_process_closes_with_1012_and_loses_nothing() {
     let redis = RedisServer::volatile();
     let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
     let mut bob = Device::connect(&one, "bob").await;
@@ -300,7 +300,7 @@ fn part(first: bool, text: &str, last: bool) -> Message {
 }
 
 #[tokio::test]
-async fn a_message_may_come_in_parts_with_other_signs_between() {
+async fn fragmented_messages_with_interleaved_pings_are_accepted() {
     let app = spawn_app();
     let mut device = Device::connect(&app, "alice").await;
     let frame = json!({"type": "ping", "ref": "whole"}).to_string();

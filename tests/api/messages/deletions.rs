@@ -7,7 +7,7 @@ use crate::harness::{seqs, spawn_app};
 use crate::messages::edits::with_message;
 
 #[tokio::test]
-async fn a_deleted_message_is_a_tombstone_in_its_place_to_both() {
+async fn a_deleted_message_becomes_a_tombstone_for_both_users() {
     let given = json!({
         "metadata": {"a": 1}, "attachments": [{"url": "https://example.com/"}],
     });
@@ -39,7 +39,7 @@ async fn a_deleted_message_is_a_tombstone_in_its_place_to_both() {
 }
 
 #[tokio::test]
-async fn deleting_counts_down_what_was_not_read_and_only_once() {
+async fn deleting_an_unread_message_lowers_the_count_once() {
     let app = spawn_app();
     for _ in 0..4 {
         app.send("alice", "bob", "hi").await;
@@ -64,7 +64,7 @@ async fn deleting_counts_down_what_was_not_read_and_only_once() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_neither_edited_nor_reacted_to() {
+async fn a_deleted_message_cannot_be_edited_or_reacted_to() {
     let (app, _) = with_message(json!({})).await;
     let users = ["bob", "alice"];
     app.react(Method::PUT, users, 1, "👍").await;
@@ -80,7 +80,7 @@ async fn what_was_deleted_is_neither_edited_nor_reacted_to() {
 }
 
 #[tokio::test]
-async fn text_that_looks_like_a_tombstone_is_a_message_like_any_other() {
+async fn a_body_that_imitates_a_tombstone_is_a_normal_message() {
     let app = spawn_app();
     let mut sent = 0;
     for length in 0..60 {

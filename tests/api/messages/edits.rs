@@ -29,7 +29,7 @@ pub async fn with_message(message: Value) -> (TestApp, Value) {
 }
 
 #[tokio::test]
-async fn an_edit_changes_what_it_gives_and_nothing_else() {
+async fn an_edit_changes_only_the_fields_it_names() {
     let url = |n: u8| json!([{"url": format!("https://example.com/{n}")}]);
     let given = json!({"attachments": url(1), "metadata": {"a": 1, "b": []}});
     let (app, sent) = with_message(given).await;
@@ -66,7 +66,7 @@ async fn an_edit_changes_what_it_gives_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_old_message_is_edited_where_it_stands() {
+async fn an_old_message_is_edited_in_place() {
     let app = spawn_app();
     for n in 1..=5 {
         app.send("alice", "bob", &format!("{n}")).await;
@@ -81,7 +81,7 @@ async fn an_old_message_is_edited_where_it_stands() {
 }
 
 #[tokio::test]
-async fn only_the_author_edits_and_deletes_and_only_what_is_there() {
+async fn only_the_author_edits_and_deletes_existing_messages() {
     let (app, sent) = with_message(json!({})).await;
     let edit = json!({"body": "mine"});
     let refused = app.edit("bob", "alice", 1, &edit).await;
@@ -112,7 +112,7 @@ async fn only_the_author_edits_and_deletes_and_only_what_is_there() {
 }
 
 #[tokio::test]
-async fn an_edit_that_is_none_is_refused_by_name() {
+async fn an_invalid_edit_is_refused_and_names_the_field() {
     let (app, sent) = with_message(json!({})).await;
     let url = "https://example.com/";
     let cases = [
@@ -160,7 +160,7 @@ async fn an_edit_that_is_none_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn an_edit_on_condition_is_made_only_to_the_version_it_names() {
+async fn a_conditional_edit_applies_only_to_its_version() {
     let (app, _) = with_message(json!({})).await;
     let tag = app
         .message("alice", "bob", 1)
@@ -202,7 +202,7 @@ async fn until_done(request: reqwest::RequestBuilder) -> ApiResponse {
 }
 
 #[tokio::test]
-async fn racing_editors_and_reactors_lose_nothing_of_each_other() {
+async fn concurrent_edits_and_reactions_are_all_kept() {
     let (app, _) = with_message(json!({})).await;
     let emoji = ["👍", "🎉", "😀", "🦊", "❤️", "🚀"];
     let mut requests = JoinSet::new();
@@ -237,7 +237,7 @@ async fn racing_editors_and_reactors_lose_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn of_editors_on_condition_one_wins() {
+async fn one_of_many_conditional_edits_wins() {
     let (app, _) = with_message(json!({})).await;
     let tag = app
         .message("alice", "bob", 1)
@@ -261,7 +261,7 @@ async fn of_editors_on_condition_one_wins() {
 }
 
 #[tokio::test]
-async fn what_an_edit_does_not_name_survives_it_byte_for_byte() {
+async fn fields_an_edit_does_not_name_survive_byte_for_byte() {
     let metadata = r#"{"z":[],"a":{},"big":9007199254740993,"max":18446744073709551615,
         "min":-9223372036854775808,"x":0.1,"y":1e300,"tiny":5e-324,"zero":-0.0,"one":1.0,
         "huge":123456789012345678901234567890,"n":null,"é\u2028":"\u0000\ud83e\udd8a",
@@ -286,7 +286,7 @@ async fn what_an_edit_does_not_name_survives_it_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn an_edit_that_is_refused_is_charged_for_like_one_that_is_made() {
+async fn a_refused_edit_counts_against_the_rate_limit() {
     let app = spawn_closed_app_with(&["--send-rate", "1:4"]);
     let ask = async |method: Method, path: &str, body: Value| {
         let request = app.client.request(method, format!("{}{path}", app.address));

@@ -30,7 +30,7 @@ fn remembered(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn the_same_key_and_message_is_answered_with_the_first() {
+async fn the_same_key_and_message_returns_the_first_message() {
     let app = spawn_app();
     let first = app.send_with_key("k", &message("hi")).await;
     assert_eq!(first.status, 201);
@@ -47,7 +47,7 @@ async fn the_same_key_and_message_is_answered_with_the_first() {
 }
 
 #[tokio::test]
-async fn the_same_message_in_another_spelling_is_the_same() {
+async fn the_same_message_in_other_json_spelling_is_a_replay() {
     let app = spawn_app();
     let first = app
         .send_with_key(
@@ -92,7 +92,7 @@ async fn another_message_with_the_same_key_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_is_of_its_sender_and_conversation_alone() {
+async fn a_key_is_scoped_to_its_sender_and_conversation() {
     let app = spawn_app();
     for (from, to, seq) in [
         ("alice", "bob", 1),
@@ -126,7 +126,7 @@ async fn keys_have_1_to_255_printable_ascii_characters() {
 }
 
 #[tokio::test]
-async fn without_a_key_nothing_is_remembered_and_with_one_for_a_day() {
+async fn keys_are_remembered_for_a_day_and_only_when_given() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     assert_eq!(remembered(&app), 0);
@@ -144,7 +144,7 @@ async fn without_a_key_nothing_is_remembered_and_with_one_for_a_day() {
 }
 
 #[tokio::test]
-async fn a_replay_shows_the_message_as_it_now_is() {
+async fn a_replay_returns_the_message_as_it_is_now() {
     let app = spawn_app();
     app.send_with_key("k", &message("hi")).await.json(201);
     let edit = json!({"body": "hello"});
@@ -157,7 +157,7 @@ async fn a_replay_shows_the_message_as_it_now_is() {
 }
 
 #[tokio::test]
-async fn a_replay_of_what_is_not_kept_any_more_says_so_and_sends_nothing() {
+async fn replaying_a_dropped_message_reports_it_and_sends_nothing() {
     let app = spawn_app_with(&["--fsync", "everysec", "--history-limit", "1"]);
     app.send_with_key("k", &message("hi")).await.json(201);
     app.send("alice", "bob", "the only one kept").await;
@@ -167,7 +167,7 @@ async fn a_replay_of_what_is_not_kept_any_more_says_so_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_sender_who_was_blocked_since_still_learns_that_it_was_sent() {
+async fn a_replay_succeeds_for_a_sender_blocked_since() {
     let app = spawn_app();
     let first = app.send_with_key("k", &message("hi")).await;
     app.flag(reqwest::Method::PUT, "bob", "alice", "block")
@@ -178,7 +178,7 @@ async fn a_sender_who_was_blocked_since_still_learns_that_it_was_sent() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_with_one_key_through_two_services_one_is_sent() {
+async fn concurrent_sends_with_one_key_store_one_message() {
     let redis = RedisServer::volatile();
     let apps = [spawn_app_on(&redis.url()), spawn_app_on(&redis.url())];
     for round in 1..=10_u64 {
@@ -243,7 +243,7 @@ async fn send_until_acked(client: reqwest::Client, addresses: [String; 2], numbe
 }
 
 #[tokio::test]
-async fn a_thousand_impatient_clients_send_each_message_exactly_once() {
+async fn a_thousand_retrying_clients_send_each_message_once() {
     let mut redis = RedisServer::durable();
     let apps = [spawn_app_on(&redis.url()), spawn_app_on(&redis.url())];
     let addresses = [apps[0].address.clone(), apps[1].address.clone()];

@@ -29,7 +29,7 @@ async fn import(app: &TestApp, lines: &[Value]) -> ApiResponse {
 }
 
 #[tokio::test]
-async fn what_was_said_elsewhere_is_there_in_its_order_and_read() {
+async fn imported_messages_keep_their_order_and_count_as_read() {
     let app = spawn_app();
     let done = import(&app, &lines(300)).await.json(200);
     assert_eq!(done, json!({"imported": 300, "skipped": 0}));
@@ -52,7 +52,7 @@ async fn what_was_said_elsewhere_is_there_in_its_order_and_read() {
 }
 
 #[tokio::test]
-async fn an_import_that_broke_off_is_sent_again_however_it_was_cut() {
+async fn an_interrupted_import_can_be_resent_in_other_batches() {
     let app = spawn_app();
     let all = lines(1000);
     assert_eq!(import(&app, &all[..400]).await.json(200)["imported"], 400);
@@ -67,7 +67,7 @@ async fn an_import_that_broke_off_is_sent_again_however_it_was_cut() {
 }
 
 #[tokio::test]
-async fn a_bad_line_is_named_and_nothing_is_imported() {
+async fn an_invalid_line_is_named_and_nothing_is_imported() {
     let app = spawn_app();
     let cases = [
         (
@@ -103,7 +103,7 @@ async fn a_bad_line_is_named_and_nothing_is_imported() {
 }
 
 #[tokio::test]
-async fn where_people_already_write_nothing_is_imported() {
+async fn nothing_is_imported_into_a_conversation_in_use() {
     let app = spawn_app();
     app.send("alice", "bob", "here").await;
     import(&app, &[line("alice", "bob", "older", 1)])
@@ -126,7 +126,7 @@ async fn where_people_already_write_nothing_is_imported() {
 }
 
 #[test]
-fn a_file_is_imported_by_the_command_and_again_without_harm() {
+fn the_import_command_can_be_repeated_safely() {
     let app = spawn_app();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("messages.ndjson");

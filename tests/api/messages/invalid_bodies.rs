@@ -73,7 +73,7 @@ async fn a_body_that_is_not_json_is_a_problem() {
 }
 
 #[tokio::test]
-async fn json_that_is_no_object_is_a_problem() {
+async fn json_that_is_not_an_object_is_a_problem() {
     let app = spawn_app();
     for body in [
         "null",
@@ -127,7 +127,7 @@ async fn a_body_too_large_is_a_problem() {
 }
 
 #[tokio::test]
-async fn a_body_that_drips_is_a_problem_in_the_end() {
+async fn a_slow_body_times_out_with_a_problem() {
     let app = spawn_app();
     let mut connection = RawConnection::open(&app.address);
     let begun = Instant::now();
@@ -144,7 +144,7 @@ async fn a_body_that_drips_is_a_problem_in_the_end() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_stores_nothing() {
+async fn a_truncated_body_stores_nothing() {
     let app = spawn_app();
     let whole = r#"{"from":"alice","to":"bob","body":"x"}"#;
     for framing in [
@@ -208,7 +208,7 @@ fn garbage() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn random_bodies_are_refused_and_stored_by_nobody() {
+fn random_bodies_are_refused_and_not_stored() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::messages::edits::with_message;
 
 #[tokio::test]
-async fn either_side_reacts_and_takes_back_what_is_its_own() {
+async fn both_users_react_and_remove_only_their_own_reactions() {
     let (app, sent) = with_message(json!({})).await;
     let (alice, bob) = (["alice", "bob"], ["bob", "alice"]);
     let reactions = async || {
@@ -30,7 +30,7 @@ async fn either_side_reacts_and_takes_back_what_is_its_own() {
 }
 
 #[tokio::test]
-async fn a_reaction_is_one_emoji_and_a_message_takes_20_different_ones() {
+async fn a_reaction_is_one_emoji_and_a_message_has_at_most_20() {
     let (app, _) = with_message(json!({})).await;
     let bob = ["bob", "alice"];
     let one_each = ["👍", "👍🏽", "👩‍👩‍👧‍👦", "🏳️‍🌈", "🇩🇪", "❤️", "1️⃣", "🏴󠁧󠁢󠁳󠁣󠁴󠁿"];

@@ -20,7 +20,7 @@ async fn nothing_is_stored(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn a_sent_message_is_answered_whole() {
+async fn sending_returns_the_whole_message() {
     let app = spawn_app();
     let before = chrono::Utc::now();
     let sent = app.send("alice", "bob", "Lunch at one?").await;
@@ -42,7 +42,7 @@ async fn a_sent_message_is_answered_whole() {
 }
 
 #[tokio::test]
-async fn what_is_stored_is_what_was_answered_byte_for_byte() {
+async fn the_stored_message_is_the_response_byte_for_byte() {
     let app = spawn_app();
     let given = message(&json!({
         "body": "\u{1F98A} \"quoted\" \\ / \n \u{0} \u{2028} é", "attachments": [],
@@ -57,7 +57,7 @@ async fn what_is_stored_is_what_was_answered_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn location_leads_to_the_message_and_marks_nothing_as_read() {
+async fn the_location_header_leads_to_the_message() {
     let app = spawn_app();
     app.send("alice", "bob", "one").await;
     let two = app.post(&message(&json!({"body": "two"}))).await;
@@ -107,7 +107,7 @@ async fn a_reply_names_a_message_of_the_same_conversation() {
 }
 
 #[tokio::test]
-async fn users_may_have_every_id_of_the_alphabet() {
+async fn user_ids_may_hold_every_allowed_character() {
     let app = spawn_app();
     let long = "x".repeat(64);
     for id in ["A", "a", "0", ".", "..", "-", "_~@", "a@b.example", &long] {
@@ -121,7 +121,7 @@ async fn users_may_have_every_id_of_the_alphabet() {
 }
 
 #[tokio::test]
-async fn limits_are_met_exactly() {
+async fn length_limits_are_exact() {
     let app = spawn_app();
     let url = |length: usize| format!("https://example.com/{}", "x".repeat(length - 20));
     let metadata = |bytes: usize| json!({"k": "x".repeat(bytes - 8)});
@@ -194,7 +194,7 @@ async fn limits_are_met_exactly() {
 }
 
 #[tokio::test]
-async fn what_is_not_allowed_is_refused_by_name() {
+async fn invalid_fields_are_refused_and_named() {
     let cases = [
         ("the sender as recipient", "/to", json!({"to": "alice"})),
         ("an id that is empty", "/from", json!({"from": ""})),
@@ -259,7 +259,7 @@ async fn what_is_not_allowed_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn attachments_that_are_not_allowed_are_refused_by_name() {
+async fn invalid_attachments_are_refused_and_named() {
     let url = "https://example.com/";
     let cases = [
         (
@@ -349,7 +349,7 @@ async fn each_is_refused(cases: &[(&str, &str, Value)]) {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_named() {
+async fn missing_fields_are_named() {
     let app = spawn_app();
     for field in ["from", "to", "body"] {
         let mut message = message(&json!({}));

@@ -15,7 +15,7 @@ fn code(source: &str) -> String {
 }
 
 #[test]
-fn only_the_store_knows_redis_and_only_http_knows_actix() {
+fn only_store_uses_redis_and_only_http_uses_actix() {
     for (name, source) in files("src", "rs") {
         // The program is started by actix' macro, and its log leaves out what actix says.
         let code = code(&source).replace("actix_web::main", "");
@@ -85,7 +85,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn a_layer_knows_only_those_below_it() {
+fn modules_use_only_the_layers_below_them() {
     for (name, source) in files("src", "rs") {
         let layer = LAYERS.iter().find(|(layer, _)| name.starts_with(layer));
         let Some((_, below)) = layer else {
@@ -105,7 +105,7 @@ fn a_layer_knows_only_those_below_it() {
 }
 
 #[test]
-fn every_module_says_what_it_is() {
+fn every_module_has_a_doc_comment() {
     for (name, source) in files("src", "rs") {
         assert!(source.starts_with("//! "), "{name}");
     }
@@ -190,7 +190,7 @@ fn every_setting_is_in_the_readme_and_no_other() {
 }
 
 #[test]
-fn every_test_that_the_page_on_security_names_exists() {
+fn every_test_named_in_security_md_exists() {
     let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
     let tests = files("tests/api", "rs");
     let quoted = page.split('`').skip(1).step_by(2);
@@ -206,4 +206,21 @@ fn every_test_that_the_page_on_security_names_exists() {
         assert!(row.contains("::"), "nothing shows it: {row}");
     }
     assert!(named.len() > 30, "the page names its tests");
+}
+
+/// Test output and commands like `cargo test NAME` stay readable at this length.
+const LONGEST_TEST_NAME: usize = 60;
+
+#[test]
+fn test_names_have_at_most_60_characters() {
+    for folder in ["src", "tests"] {
+        for (file, source) in files(folder, "rs") {
+            // `#[test]` and `#[tokio::test]`.
+            for rest in source.split("test]\n").skip(1) {
+                let name = rest.split("fn ").nth(1).unwrap_or_default();
+                let name = name.split('(').next().unwrap_or_default();
+                assert!(name.len() <= LONGEST_TEST_NAME, "{file}: {name}");
+            }
+        }
+    }
 }

@@ -173,7 +173,7 @@ fn store_calls(operation: &str) -> Vec<String> {
 }
 
 #[test]
-fn one_word_goes_through_contract_handler_store_and_script() {
+fn operation_handler_store_and_script_share_one_name() {
     let store = sources("src/store");
     for (_, _, op) in operations() {
         let id = op["operationId"].as_str().unwrap();
@@ -229,7 +229,7 @@ fn compare(schema: &str, object: &Value) {
 }
 
 #[tokio::test]
-async fn answers_hold_exactly_what_their_schemas_declare() {
+async fn responses_hold_exactly_the_fields_of_their_schemas() {
     let app = spawn_app();
     let attachment = json!({
         "url": "https://files.example.com/menu.jpg", "mime_type": "image/jpeg", "name": "menu.jpg",

@@ -56,7 +56,7 @@ fn every_curl_of_the_readme_succeeds() {
 }
 
 #[test]
-fn curls_are_found_where_they_stand() {
+fn curl_commands_are_found_in_the_readme() {
     let readme =
         "```sh\ncurl a \\\n  -d b\n```\n```json\ncurl no\n```\n```sh\n$ curl c\n# curl no\n```\n";
     assert_eq!(curls(readme), ["curl a    -d b", "curl c"]);

@@ -32,7 +32,7 @@ fn changes(source: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn scripts_say_what_they_change_and_what_they_are_given() {
+fn headers_name_the_events_and_inputs_of_scripts() {
     for script in SCRIPTS {
         let kinds = script.file.split("kind = '").skip(1);
         let made: BTreeSet<_> = kinds.map(|kind| kind.split('\'').next().unwrap()).collect();
@@ -92,7 +92,7 @@ fn keys_of(bound: &[String]) -> usize {
 }
 
 #[test]
-fn scripts_bind_every_key_and_argument_once_to_an_explained_name() {
+fn scripts_name_and_explain_every_key_and_argument() {
     for (name, source) in files("lua", "lua") {
         let (mut bound, mut names) = (Vec::new(), Vec::new());
         for line in source.lines().filter(|line| !indices(line).is_empty()) {
@@ -142,7 +142,7 @@ fn scripts_bind_every_key_and_argument_once_to_an_explained_name() {
 }
 
 #[test]
-fn scripts_refuse_with_words_of_their_header_and_of_the_table() {
+fn script_errors_are_in_their_header_and_the_error_table() {
     let table: BTreeSet<_> = Code::ALL.iter().map(|code| code.word()).collect();
     for (name, source) in files("lua", "lua") {
         let refusals = source.split("error_reply('").skip(1);
@@ -178,7 +178,7 @@ fn scripts_refuse_with_words_of_their_header_and_of_the_table() {
 }
 
 #[test]
-fn every_script_has_its_line_and_its_method() {
+fn every_script_is_listed_and_has_a_method() {
     let store: String = files("src/store", "rs").into_values().collect();
     let names = |names: Vec<&str>| {
         let files = names.iter().map(|name| format!("lua/{name}.lua"));

@@ -51,7 +51,7 @@ async fn a_body_of_another_type_is_a_problem() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_a_problem_that_names_the_right_ones() {
+async fn a_wrong_method_is_a_problem_that_lists_allowed_methods() {
     let app = spawn_app();
     let brew = Method::from_bytes(b"BREW").unwrap();
     let cases = [
@@ -116,7 +116,7 @@ async fn a_wrong_method_is_a_problem_that_names_the_right_ones() {
 }
 
 #[tokio::test]
-async fn a_path_that_leads_nowhere_is_a_problem() {
+async fn an_unknown_path_is_a_problem() {
     let app = spawn_app();
     let paths = [
         "/message",
@@ -143,7 +143,7 @@ async fn a_path_that_leads_nowhere_is_a_problem() {
 }
 
 #[tokio::test]
-async fn a_path_with_ids_that_are_none_is_a_problem() {
+async fn a_path_with_invalid_ids_is_a_problem() {
     let app = spawn_app();
     let long = format!("/conversations/alice/{}", "x".repeat(65));
     let cases = [
@@ -222,7 +222,7 @@ async fn a_path_with_ids_that_are_none_is_a_problem() {
 }
 
 #[tokio::test]
-async fn an_escaped_letter_is_that_letter() {
+async fn a_percent_encoded_letter_equals_the_letter() {
     let app = spawn_app();
     app.send("alice", "bob@example", "hi").await;
     let request = "GET /conversations/bob%40example/%61lice HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -230,7 +230,7 @@ async fn an_escaped_letter_is_that_letter() {
 }
 
 #[tokio::test]
-async fn a_request_after_a_refused_one_on_the_same_connection_is_itself() {
+async fn a_refused_request_leaves_the_connection_usable() {
     let app = spawn_app();
     let mut connection = RawConnection::open(&app.address);
     let good = post(r#"{"from":"alice","to":"bob","body":"x"}"#);
@@ -246,7 +246,7 @@ async fn a_request_after_a_refused_one_on_the_same_connection_is_itself() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_hung_up_on() {
+async fn input_that_is_not_http_closes_the_connection() {
     let app = spawn_app();
     let large = format!(
         "GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n",

@@ -202,7 +202,7 @@ async fn no_secret_and_no_message_reaches_the_log_or_the_metrics() {
 }
 
 #[tokio::test]
-async fn the_password_of_a_key_set_s_url_reaches_no_log() {
+async fn the_password_of_a_jwks_url_is_not_logged() {
     let signer = Signer::es256();
     let source = JwksServer::start(&[signer.jwk("one")]);
     let url = source

@@ -28,7 +28,7 @@ async fn preflight(app: &TestApp, origin: &str) -> ApiResponse {
 }
 
 #[tokio::test]
-async fn pages_of_an_origin_that_is_allowed_may_call() {
+async fn pages_of_an_allowed_origin_may_call() {
     let app = spawn_closed_app_with(&["--cors-origins", &format!("https://b.example,{ORIGIN}")]);
     let answer = preflight(&app, ORIGIN).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -48,7 +48,7 @@ async fn pages_of_an_origin_that_is_allowed_may_call() {
 }
 
 #[tokio::test]
-async fn pages_may_read_answers_and_refusals_of_every_kind() {
+async fn cors_headers_are_on_successes_and_on_every_error() {
     let app = spawn_closed_app_with(&["--cors-origins", ORIGIN, "--request-rate", "1:1"]);
     let asked = async |credential: &str| {
         let bearer = format!("Bearer {credential}");
@@ -87,7 +87,7 @@ async fn pages_may_read_answers_and_refusals_of_every_kind() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_are_told_nothing() {
+async fn pages_of_other_origins_get_no_cors_headers() {
     let none = spawn_closed_app();
     let one = spawn_closed_app_with(&["--cors-origins", ORIGIN]);
     let others = [
@@ -118,7 +118,7 @@ async fn pages_of_other_origins_are_told_nothing() {
 }
 
 #[tokio::test]
-async fn metrics_with_an_address_of_their_own_are_there_without_a_key_and_nowhere_else() {
+async fn metrics_on_their_own_address_need_no_key() {
     let app = spawn_closed_app_with(&["--metrics-bind", "127.0.0.1:0"]);
     for method in [Method::GET, Method::POST] {
         app.request(method, "/metrics")
@@ -170,7 +170,7 @@ async fn docs_can_be_switched_off() {
 }
 
 #[test]
-fn headers_that_drip_are_cut() {
+fn slow_headers_time_out() {
     let app = spawn_closed_app();
     let begun = Instant::now();
     let (mut silent, mut slow) = (

@@ -21,7 +21,7 @@ async fn healthz_says_that_the_process_is_up() {
 }
 
 #[tokio::test]
-async fn readyz_tells_version_role_and_durability() {
+async fn readyz_shows_version_role_and_durability() {
     let app = spawn_durable_app();
     let ready = app.get("/readyz").await.json(200)["redis"].clone();
     assert_eq!(ready["role"], "master");
@@ -33,7 +33,7 @@ async fn readyz_tells_version_role_and_durability() {
 }
 
 #[tokio::test]
-async fn readyz_warns_of_what_is_less_safe() {
+async fn readyz_warns_of_weaker_durability() {
     let app = spawn_app();
     for (setting, value) in [("appendonly", "no"), ("maxmemory-policy", "allkeys-lru")] {
         let mut config = redis::cmd("CONFIG");
@@ -45,7 +45,7 @@ async fn readyz_warns_of_what_is_less_safe() {
 }
 
 #[tokio::test]
-async fn metrics_move_with_what_happens() {
+async fn metrics_count_requests_and_messages() {
     let app = spawn_app();
     let sent = "duologue_messages_sent_total";
     let requests = r#"duologue_http_requests_total{method="POST",route="/messages",status="201"}"#;
@@ -76,7 +76,7 @@ async fn metrics_move_with_what_happens() {
 }
 
 #[tokio::test]
-async fn metrics_do_not_grow_with_what_clients_make_up() {
+async fn client_input_creates_no_new_metric_series() {
     let app = spawn_app();
     let series = async || app.get("/metrics").await.text.lines().count();
     let brew = |n: usize| Method::from_bytes(format!("BREW{n}").as_bytes()).unwrap();
@@ -98,7 +98,7 @@ async fn metrics_do_not_grow_with_what_clients_make_up() {
 }
 
 #[tokio::test]
-async fn a_request_has_the_id_it_brings_or_is_given_one() {
+async fn a_request_keeps_its_request_id_or_gets_one() {
     let app = spawn_app();
     let longest = "x".repeat(128);
     for id in ["req-42", "a", "01/AB_cd.ef:gh", &longest] {
@@ -115,7 +115,7 @@ async fn a_request_has_the_id_it_brings_or_is_given_one() {
 }
 
 #[tokio::test]
-async fn a_problem_carries_the_id_that_the_request_brought() {
+async fn a_problem_carries_the_request_id_of_its_request() {
     let app = spawn_app();
     let request = app
         .client
@@ -126,7 +126,7 @@ async fn a_problem_carries_the_id_that_the_request_brought() {
 }
 
 #[tokio::test]
-async fn swagger_ui_is_served_whole_from_the_binary() {
+async fn swagger_ui_is_served_from_the_binary() {
     let app = spawn_app();
     let page = app.get("/docs").await;
     assert_eq!(page.status, 200);
@@ -144,7 +144,7 @@ async fn swagger_ui_is_served_whole_from_the_binary() {
 }
 
 #[tokio::test]
-async fn the_contract_is_served_in_both_forms() {
+async fn the_openapi_document_is_served_as_json_and_yaml() {
     let app = spawn_app();
     let yaml = app.get("/openapi.yaml").await;
     assert_eq!(

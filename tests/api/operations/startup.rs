@@ -52,7 +52,7 @@ fn refusal(settings: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn an_interrupt_stops_both_and_the_next_start_finds_the_messages() {
+async fn ctrl_c_stops_service_and_redis_and_keeps_messages() {
     let dir = tempfile::tempdir().unwrap();
     for (round, signal) in [Some(Signal::INT), Some(Signal::TERM), None]
         .iter()
@@ -72,7 +72,7 @@ async fn an_interrupt_stops_both_and_the_next_start_finds_the_messages() {
 }
 
 #[test]
-fn connections_that_idle_do_not_hold_up_the_end() {
+fn idle_connections_do_not_delay_shutdown() {
     let dir = tempfile::tempdir().unwrap();
     let mut service = ServiceProcess::start(dir.path());
     let mut connections = [
@@ -92,7 +92,7 @@ fn connections_that_idle_do_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn a_killed_service_leaves_no_redis_and_the_next_start_finds_the_messages() {
+async fn killing_the_service_ends_its_redis_and_keeps_messages() {
     let dir = tempfile::tempdir().unwrap();
     for round in 0..3 {
         let mut service = ServiceProcess::start(dir.path());
@@ -112,7 +112,7 @@ async fn a_killed_service_leaves_no_redis_and_the_next_start_finds_the_messages(
 }
 
 #[tokio::test]
-async fn a_private_redis_that_dies_again_and_again_ends_the_service() {
+async fn an_embedded_redis_that_keeps_dying_ends_the_service() {
     let dir = tempfile::tempdir().unwrap();
     let mut service = ServiceProcess::start(dir.path());
     send(&service, "hi").await;
@@ -137,7 +137,7 @@ async fn a_private_redis_that_dies_again_and_again_ends_the_service() {
 }
 
 #[test]
-fn a_second_service_on_the_same_folder_is_refused() {
+fn a_second_service_in_the_same_data_dir_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let first = ServiceProcess::start(dir.path());
     let said = refusal(&[("DUOLOGUE_DATA_DIR", dir.path().to_str().unwrap())]);
@@ -170,7 +170,7 @@ async fn a_folder_with_a_very_long_path_works() {
 }
 
 #[test]
-fn the_folder_is_private() {
+fn the_data_dir_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
@@ -185,7 +185,7 @@ fn the_folder_is_private() {
 }
 
 #[test]
-fn no_redis_to_be_found_is_told_with_the_remedy() {
+fn a_missing_redis_server_is_reported_with_the_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let empty = dir.path().to_str().unwrap();
     let said = refusal(&[("PATH", empty), ("DUOLOGUE_DATA_DIR", empty)]);
@@ -195,7 +195,7 @@ fn no_redis_to_be_found_is_told_with_the_remedy() {
 }
 
 #[test]
-fn a_wrong_setting_is_refused_by_the_name_of_its_variable() {
+fn an_invalid_setting_is_refused_and_names_its_variable() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -241,7 +241,7 @@ fn help_lists_every_variable() {
 }
 
 #[test]
-fn a_password_in_the_url_is_not_told() {
+fn a_password_in_the_redis_url_is_not_printed() {
     let said = refusal(&[("DUOLOGUE_REDIS_URL", "redis://:hunter2@127.0.0.1:1/x/y")]);
     let help = output(
         command()
@@ -256,7 +256,7 @@ fn a_password_in_the_url_is_not_told() {
 }
 
 #[test]
-fn a_store_of_another_shape_is_refused() {
+fn a_store_with_another_partition_count_is_refused() {
     let redis = RedisServer::volatile();
     cmd("SET")
         .arg("dm:partitions")
@@ -291,7 +291,7 @@ fn old_redis(listener: &UnixListener) {
 }
 
 #[test]
-fn a_redis_too_old_is_refused() {
+fn an_outdated_redis_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("redis.sock");
     let listener = UnixListener::bind(&socket).unwrap();

@@ -43,7 +43,7 @@ async fn is_served(client: &Client, app: &TestApp) -> bool {
 }
 
 #[tokio::test]
-async fn https_is_served_with_the_certificate_given_and_nothing_without() {
+async fn https_is_served_and_plain_http_is_not() {
     let (authority, stranger) = (CertificateAuthority::new(), CertificateAuthority::new());
     let app = serve(&authority);
     let client = trusting(&[&authority]);
@@ -78,7 +78,7 @@ async fn devices_connect_over_tls() {
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_is_not() {
+async fn certificates_reload_and_a_broken_one_is_ignored() {
     let (old, new) = (CertificateAuthority::new(), CertificateAuthority::new());
     let app = serve(&old);
     new.sign("server", "127.0.0.1");
@@ -98,7 +98,7 @@ async fn a_new_certificate_is_served_without_a_restart_and_a_broken_one_is_not()
 }
 
 #[test]
-fn a_certificate_and_a_key_that_do_not_fit_are_refused_at_start() {
+fn a_mismatched_certificate_and_key_are_refused_at_start() {
     let authority = CertificateAuthority::new();
     authority.sign("one", "127.0.0.1");
     authority.sign("other", "127.0.0.1");
@@ -140,7 +140,7 @@ fn redis_of(authority: &CertificateAuthority) -> (RedisServer, u16) {
 }
 
 #[tokio::test]
-async fn a_redis_behind_tls_takes_those_with_the_right_certificate() {
+async fn a_tls_redis_accepts_the_right_client_certificate() {
     let authority = CertificateAuthority::new();
     let (redis, port) = redis_of(&authority);
     let url = format!("rediss://localhost:{port}");

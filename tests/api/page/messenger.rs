@@ -44,7 +44,7 @@ impl Mortal {
 }
 
 #[test]
-fn two_windows_talk_and_miss_nothing_while_the_service_is_away() {
+fn two_windows_lose_no_message_across_an_outage() {
     let Some(browser) = Browser::start() else {
         return;
     };
@@ -74,7 +74,7 @@ fn two_windows_talk_and_miss_nothing_while_the_service_is_away() {
 }
 
 #[test]
-fn a_page_reads_anew_what_it_cannot_be_told_bit_by_bit() {
+fn the_page_refetches_after_conversation_changed_and_reset() {
     let Some(browser) = Browser::start() else {
         return;
     };

@@ -16,7 +16,7 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 #[tokio::test]
-async fn the_page_is_served_from_the_binary_and_may_do_little() {
+async fn the_page_is_served_with_a_strict_security_policy() {
     let app = spawn_app();
     for (path, content_type) in FILES {
         let file = app.get(path).await;
@@ -51,7 +51,7 @@ async fn the_page_can_be_switched_off() {
 }
 
 #[test]
-fn the_page_is_small_and_asks_nobody_else() {
+fn the_page_is_small_and_loads_nothing_external() {
     let kinds = ["html", "css", "js"];
     let files = kinds.iter().flat_map(|kind| files("web", kind));
     let lines: Vec<_> = files
@@ -69,7 +69,7 @@ fn the_page_is_small_and_asks_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_token_opens_the_page_too_and_stays_out_of_addresses() {
+async fn the_page_accepts_a_token_and_keeps_it_out_of_urls() {
     let Some(browser) = Browser::start() else {
         return;
     };
@@ -103,7 +103,7 @@ async fn a_token_opens_the_page_too_and_stays_out_of_addresses() {
 }
 
 #[tokio::test]
-async fn the_page_fits_a_phone_and_has_a_name_for_everything() {
+async fn the_page_fits_a_phone_and_labels_every_control() {
     let Some(browser) = Browser::start() else {
         return;
     };

@@ -29,7 +29,7 @@ fn totals(redis: &mut Connection, user: &str) -> (u64, u64) {
 }
 
 #[test]
-fn each_refusal_has_its_word_and_writes_nothing() {
+fn each_refusal_has_its_code_and_writes_nothing() {
     let (_server, mut redis) = conversation();
     let seen = |redis: &mut Connection| {
         change::<Value>(redis, "flag_conversation", &["a", "blocked", "1"])
@@ -78,7 +78,7 @@ fn each_refusal_has_its_word_and_writes_nothing() {
 }
 
 #[test]
-fn what_is_so_already_writes_nothing() {
+fn repeating_a_change_writes_nothing() {
     let (_server, mut redis) = conversation();
     let newest: String = {
         let [messages, ..] = keys("a", "b");
@@ -109,7 +109,7 @@ fn what_is_so_already_writes_nothing() {
 }
 
 #[test]
-fn a_full_redis_reads_marks_read_and_clears_and_refuses_the_rest() {
+fn a_full_redis_allows_only_reading_marking_and_clearing() {
     let (_server, mut redis) = conversation();
     let [messages, unread, meta] = keys("a", "b");
     let newest: String = redis.lindex(&messages, 0).unwrap();
@@ -144,7 +144,7 @@ fn a_full_redis_reads_marks_read_and_clears_and_refuses_the_rest() {
 }
 
 #[test]
-fn who_never_listened_has_no_journal_and_who_listens_keeps_512_events_or_some_more() {
+fn a_journal_exists_only_for_listeners_and_keeps_512_events() {
     let (_server, mut redis) = conversation();
     let [.., journal, _] = keys_of_user("b");
     assert_eq!(redis.exists(&journal), Ok(false), "b never listened");
@@ -161,7 +161,7 @@ fn who_never_listened_has_no_journal_and_who_listens_keeps_512_events_or_some_mo
 }
 
 #[test]
-fn one_whose_journal_is_gone_no_longer_listens() {
+fn a_user_without_a_journal_is_not_a_listener() {
     let (_server, mut redis) = conversation();
     let [_, conversations, journal, _] = keys_of_user("b");
     let listens = |redis: &mut Connection| {
@@ -179,7 +179,7 @@ fn one_whose_journal_is_gone_no_longer_listens() {
 }
 
 #[test]
-fn versions_grow_even_when_the_clock_does_not() {
+fn versions_grow_even_when_the_clock_stands_still() {
     let (_server, mut redis) = conversation();
     let [_, _, meta] = keys("a", "b");
     let far = 8_000_000_000_000_000_u64;
@@ -194,7 +194,7 @@ fn versions_grow_even_when_the_clock_does_not() {
 }
 
 #[test]
-fn filing_may_be_repeated_late_and_out_of_order() {
+fn inbox_updates_may_be_repeated_late_and_reordered() {
     let file = |redis: &mut Connection, ver: u64, unread: u64| -> RedisResult<u64> {
         let source = duologue::store::PARTS.iter();
         let source = source.filter(|(name, _)| *name == "file_conversation");
@@ -219,7 +219,7 @@ fn filing_may_be_repeated_late_and_out_of_order() {
 }
 
 #[test]
-fn trim_conversation_drops_so_many_at_most_and_tells_how_many() {
+fn trim_conversation_drops_at_most_the_given_number() {
     let (_server, mut redis) = conversation();
     let trim = |redis: &mut Connection, args: &[&str]| -> u64 {
         Conversation::of("a", "b")
@@ -253,7 +253,7 @@ fn trim_conversation_drops_so_many_at_most_and_tells_how_many() {
 }
 
 #[test]
-fn a_change_trims_what_is_too_old_in_the_same_step() {
+fn a_change_drops_expired_messages_in_the_same_step() {
     let (_server, mut redis) = conversation();
     let [messages, ..] = keys("a", "b");
     let keeping = Conversation::of("a", "b").keeping("2", "");

@@ -44,7 +44,7 @@ fn slots(names: &[String]) -> Vec<u16> {
 }
 
 #[test]
-fn each_partition_has_a_tag_in_its_own_share_of_the_slots() {
+fn each_partition_has_a_tag_in_its_own_slot_range() {
     let keys = Keys::new();
     assert_eq!(keys.tags().len(), usize::from(PARTITIONS));
     let distinct: HashSet<_> = keys.tags().iter().collect();
@@ -61,7 +61,7 @@ fn each_partition_has_a_tag_in_its_own_share_of_the_slots() {
 }
 
 #[test]
-fn the_smallest_number_is_the_tag() {
+fn a_tag_is_the_smallest_number_of_its_range() {
     let largest: u16 = Keys::new()
         .tags()
         .iter()
@@ -78,7 +78,7 @@ fn the_smallest_number_is_the_tag() {
 }
 
 #[test]
-fn all_keys_of_a_conversation_live_in_one_slot_and_conversations_spread() {
+fn a_conversation_has_one_slot_and_conversations_spread() {
     let names: Vec<_> = (0..200)
         .flat_map(|n| keys("alice", &format!("user-{n}")))
         .collect();
@@ -94,7 +94,7 @@ fn all_keys_of_a_conversation_live_in_one_slot_and_conversations_spread() {
 }
 
 #[test]
-fn the_names_of_keys_never_change() {
+fn key_names_never_change() {
     // They are the storage format: another name for old data is data lost.
     let names = ["messages", "unread", "meta"].map(|kind| format!("dm:{{26}}:{kind}:alice:bob"));
     assert_eq!(keys("alice", "bob"), names);

@@ -62,7 +62,7 @@ fn operations() -> Vec<(Method, &'static str, Value, bool)> {
 }
 
 #[tokio::test]
-async fn a_full_redis_serves_who_reads_and_refuses_who_writes_charged_or_not() {
+async fn a_full_redis_serves_reads_and_refuses_writes() {
     for app in [spawn_app(), spawn_closed_app_with(&[])] {
         let message = json!({"from": "alice", "to": "bob", "body": "hi"});
         for _ in 0..3 {

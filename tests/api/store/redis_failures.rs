@@ -124,7 +124,7 @@ fn count(log: &Log, code: &str) -> usize {
 }
 
 #[tokio::test]
-async fn every_201_survives_the_death_of_the_private_redis() {
+async fn every_201_survives_killing_the_embedded_redis() {
     let app = spawn_durable_app();
     let load = Load::start(&app);
     for _ in 0..2 {
@@ -149,7 +149,7 @@ async fn every_201_survives_the_death_of_the_private_redis() {
 }
 
 #[tokio::test]
-async fn every_201_survives_the_death_of_a_redis_of_ones_own() {
+async fn every_201_survives_killing_an_external_redis() {
     let mut redis = RedisServer::durable();
     let app = spawn_app_on(&redis.url());
     let load = Load::start(&app);
@@ -201,7 +201,7 @@ async fn all_unavailable(app: &TestApp) {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_gone_is_told_in_time() {
+async fn a_stopped_redis_is_reported_in_time() {
     let mut redis = RedisServer::volatile();
     let app = spawn_app_on(&redis.url());
     app.read("bob", "alice").await;
@@ -211,7 +211,7 @@ async fn a_redis_that_is_gone_is_told_in_time() {
 }
 
 #[tokio::test]
-async fn a_redis_that_hangs_is_told_in_time() {
+async fn a_hanging_redis_is_reported_in_time() {
     let redis = RedisServer::volatile();
     let app = spawn_app_on(&redis.url());
     app.send("alice", "bob", "one").await;
@@ -243,7 +243,7 @@ fn occupy(redis: &RedisServer) -> std::thread::JoinHandle<()> {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_busy_is_told_in_time_and_keeps_nothing_it_refused() {
+async fn a_busy_redis_is_reported_in_time_and_stores_nothing() {
     let redis = RedisServer::volatile();
     let app = spawn_app_on(&redis.url());
     app.send("alice", "bob", "one").await;
@@ -269,7 +269,7 @@ fn fill_up(redis: &mut redis::Connection) {
 }
 
 #[tokio::test]
-async fn a_full_redis_refuses_messages_and_still_reads_and_resets() {
+async fn a_full_redis_refuses_messages_but_reads_and_resets() {
     let app = spawn_app();
     let mut redis = app.redis();
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
@@ -321,7 +321,7 @@ async fn a_full_redis_refuses_messages_and_still_reads_and_resets() {
 }
 
 #[tokio::test]
-async fn forgotten_scripts_go_unnoticed() {
+async fn scripts_flushed_by_redis_cause_no_error() {
     let app = spawn_app();
     let mut redis = app.redis();
     for n in 1..=20 {
@@ -335,7 +335,7 @@ async fn forgotten_scripts_go_unnoticed() {
 }
 
 #[tokio::test]
-async fn connections_cut_between_requests_go_unnoticed() {
+async fn connections_cut_between_requests_cause_no_error() {
     let app = spawn_app();
     let mut redis = app.redis();
     for n in 1..=20 {
@@ -358,7 +358,7 @@ async fn an_emptied_redis_is_not_ready() {
 }
 
 #[tokio::test]
-async fn a_replica_is_not_ready_and_takes_no_messages() {
+async fn a_redis_replica_is_not_ready_and_refuses_messages() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     let mut replicaof = cmd("REPLICAOF");

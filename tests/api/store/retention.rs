@@ -39,7 +39,7 @@ fn stored(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn a_send_drops_the_oldest_beyond_the_limit_and_cursors_stay_right() {
+async fn a_send_drops_the_oldest_messages_and_cursors_stay_valid() {
     let app = spawn(&["--history-limit", "5"]);
     for n in 1..=5 {
         app.send("alice", "bob", &format!("{n}")).await;
@@ -84,7 +84,7 @@ async fn a_send_drops_the_oldest_beyond_the_limit_and_cursors_stay_right() {
 }
 
 #[tokio::test]
-async fn unread_never_exceeds_what_is_left() {
+async fn unread_never_exceeds_the_messages_left() {
     let app = spawn(&["--history-limit", "4"]);
     let unread = async |user: &str, peer: &str| {
         let page = app.peek(user, peer).await;
@@ -127,7 +127,7 @@ async fn unread_never_exceeds_what_is_left() {
 }
 
 #[tokio::test]
-async fn deleted_messages_that_are_dropped_are_not_counted_down_again() {
+async fn dropping_deleted_messages_does_not_lower_counts_again() {
     let app = spawn(&["--history-limit", "3"]);
     for _ in 0..3 {
         app.send("alice", "bob", "hi").await;
@@ -140,7 +140,7 @@ async fn deleted_messages_that_are_dropped_are_not_counted_down_again() {
 }
 
 #[tokio::test]
-async fn messages_go_after_their_days_with_whatever_changes_next() {
+async fn expired_messages_are_dropped_by_the_next_change() {
     let app = spawn(&["--history-days", "30"]);
     send_at(&app, "alice", "bob", LONG_AGO, 3);
     assert_eq!(app.badge("bob").await, [3, 1], "nothing happened yet");
@@ -155,7 +155,7 @@ async fn messages_go_after_their_days_with_whatever_changes_next() {
 }
 
 #[tokio::test]
-async fn what_one_does_for_oneself_tells_the_other_of_messages_that_went_with_it() {
+async fn a_private_change_publishes_dropped_messages_to_the_peer() {
     let app = spawn(&["--history-days", "30"]);
     send_at(&app, "alice", "bob", LONG_AGO, 2);
     let mut bob = PubSubListener::of(&app.redis_url, "bob");
@@ -174,7 +174,7 @@ async fn what_one_does_for_oneself_tells_the_other_of_messages_that_went_with_it
 }
 
 #[tokio::test]
-async fn a_conversation_whose_messages_are_all_gone_goes_on() {
+async fn a_fully_expired_conversation_continues() {
     let app = spawn(&["--history-days", "1"]);
     send_at(&app, "alice", "bob", LONG_AGO, 3);
     app.mark_read("bob", "alice", 1).await;
@@ -190,7 +190,7 @@ async fn a_conversation_whose_messages_are_all_gone_goes_on() {
 }
 
 #[tokio::test]
-async fn a_limit_that_is_lowered_is_reached_step_by_step() {
+async fn a_lowered_limit_is_reached_in_steps() {
     // Some at a time, so that no send waits for a long conversation to be cut.
     let app = spawn(&["--history-limit", "10"]);
     send_at(&app, "alice", "bob", LONG_AGO, 50);
@@ -212,7 +212,7 @@ async fn without_retention_nothing_is_dropped() {
 }
 
 #[tokio::test]
-async fn the_sweeper_drops_old_messages_where_nobody_writes() {
+async fn the_sweep_drops_old_messages_of_idle_conversations() {
     let app = spawn_app();
     for n in 0..5 {
         app.send("alice", "bob", &format!("message {n}")).await;

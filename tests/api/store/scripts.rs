@@ -70,7 +70,7 @@ pub fn refused_with(result: RedisResult<impl std::fmt::Debug>, word: &str) {
 }
 
 #[test]
-fn send_message_gives_places_stores_and_counts() {
+fn send_message_assigns_seqs_stores_and_counts() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
     let [messages, unread, meta] = keys("a", "b");
@@ -86,7 +86,7 @@ fn send_message_gives_places_stores_and_counts() {
 }
 
 #[test]
-fn send_message_writes_large_places_without_an_exponent() {
+fn send_message_writes_large_seqs_without_an_exponent() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
     let [messages, _, meta] = keys("a", "b");
@@ -163,7 +163,7 @@ fn read_conversation_resets_even_when_redis_is_full() {
 }
 
 #[test]
-fn read_conversation_that_peeks_writes_nothing() {
+fn read_conversation_writes_nothing_when_peeking() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
     read(&mut redis, "b", "a", "0").unwrap();
@@ -179,7 +179,7 @@ fn read_conversation_that_peeks_writes_nothing() {
 }
 
 #[test]
-fn read_conversation_copes_with_a_trimmed_tail() {
+fn read_conversation_works_on_a_trimmed_list() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
     let [messages, _, _] = keys("a", "b");
@@ -218,7 +218,7 @@ fn read_conversation_copes_with_a_trimmed_tail() {
 }
 
 #[test]
-fn read_last_messages_reads_what_stood_last_when_the_rows_were_read() {
+fn read_last_messages_returns_messages_by_seq_or_nothing() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
     let [messages, _, _] = keys("a", "b");
@@ -245,7 +245,7 @@ fn open_store_claims_an_empty_store_and_leaves_an_old_one_alone() {
 }
 
 #[test]
-fn check_ready_tells_the_partitions_or_nothing_and_cannot_write() {
+fn check_ready_returns_the_partitions_and_cannot_write() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
     let mut check = || call::<Option<u16>>(&mut redis, "check_ready", &["marker"], &[]);
@@ -265,7 +265,7 @@ fn check_ready_tells_the_partitions_or_nothing_and_cannot_write() {
 }
 
 #[test]
-fn read_conversation_answers_six_members_in_their_form() {
+fn read_conversation_returns_six_fields() {
     // The reply's form is what the store relies on: six members, numbers as numbers.
     let server = RedisServer::volatile();
     let mut redis = server.connect();

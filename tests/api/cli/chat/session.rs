@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::played::{NOTHING, Played, created, event, hello, message};
 
 #[test]
-fn what_is_typed_is_said_one_line_after_the_other_and_shown_once_it_is_stored() {
+fn typed_lines_are_sent_in_order_and_shown_once_stored() {
     let mut alice = Played::begun();
     assert_eq!(alice.types("one"), [r#"say send "one""#]);
     assert_eq!(
@@ -29,7 +29,7 @@ fn what_is_typed_is_said_one_line_after_the_other_and_shown_once_it_is_stored() 
 }
 
 #[test]
-fn what_was_not_answered_is_said_again_under_its_key() {
+fn unacknowledged_messages_are_resent_with_their_key() {
     let mut alice = Played::begun();
     alice.types("one");
     let first = alice.said.last().unwrap().clone();
@@ -54,7 +54,7 @@ fn what_was_not_answered_is_said_again_under_its_key() {
 }
 
 #[test]
-fn each_message_is_shown_once_in_order_and_told_as_read() {
+fn each_message_is_shown_once_in_order_and_marked_read() {
     let mut alice = Played::begun();
     let [one, two, three] = [1, 2, 3].map(|seq| message(seq, "bob", &format!("no {seq}")));
     let shown = ["bob: no 1", "say delivered 1", "say read 1"];
@@ -84,7 +84,7 @@ fn each_message_is_shown_once_in_order_and_told_as_read() {
 }
 
 #[test]
-fn what_was_missed_is_read_until_there_is_no_more() {
+fn missed_messages_are_fetched_page_by_page() {
     let mut alice = Played::begun();
     let one = message(1, "bob", "one");
     alice.hears(created("1-1", &one));
@@ -123,7 +123,7 @@ fn what_was_missed_is_read_until_there_is_no_more() {
 }
 
 #[test]
-fn what_becomes_of_a_message_is_told_in_short() {
+fn changes_to_a_message_are_shown_briefly() {
     let mut alice = Played::begun();
     let mut one = message(1, "bob", "Lunch at\none \u{1b}[31mo'clock?");
     let safe = "bob: Lunch at\n      one \u{fffd}[31mo'clock?";
@@ -142,7 +142,7 @@ fn what_becomes_of_a_message_is_told_in_short() {
 }
 
 #[test]
-fn it_ends_when_everything_is_stored_and_told() {
+fn it_exits_once_everything_is_acknowledged() {
     let mut alice = Played::greeted();
     alice.types("one");
     assert_eq!(alice.take(ClientEvent::Finished), NOTHING);
@@ -155,7 +155,7 @@ fn it_ends_when_everything_is_stored_and_told() {
 }
 
 #[test]
-fn it_ends_with_what_did_not_get_through() {
+fn it_exits_with_a_list_of_undelivered_lines() {
     let mut alice = Played::begun();
     alice.types("one");
     alice.loses(None);
@@ -187,7 +187,7 @@ fn it_ends_with_what_did_not_get_through() {
 }
 
 #[test]
-fn a_service_that_is_silent_is_left() {
+fn a_silent_service_is_disconnected() {
     let mut alice = Played::begun();
     let seconds = |alice: &mut Played, count: usize| -> Vec<String> {
         (0..count)
@@ -207,7 +207,7 @@ fn a_service_that_is_silent_is_left() {
 }
 
 #[test]
-fn who_is_not_wanted_is_told_why() {
+fn a_refused_connection_shows_the_reason() {
     let problem = |status: u16| {
         let problem = json!({"status": status, "detail": "because"});
         ClientEvent::Refused(serde_json::from_value(problem).unwrap())

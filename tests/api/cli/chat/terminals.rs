@@ -22,7 +22,7 @@ fn lines(who: &str, numbers: std::ops::RangeInclusive<usize>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn two_talk_at_once_after_what_was_said_before() {
+async fn two_users_chat_after_seeing_their_history() {
     let app = spawn_app();
     for n in 1..=30 {
         app.send("alice", "bob", &format!("no {n}")).await;
@@ -65,7 +65,7 @@ async fn two_talk_at_once_after_what_was_said_before() {
 }
 
 #[tokio::test]
-async fn ticks_say_how_far_the_last_line_is() {
+async fn ticks_show_the_delivery_status_of_the_last_line() {
     let app = spawn_app();
     let mut alice = ChatProcess::start(&app.address, "alice", "bob");
     alice.type_line("hello?");
@@ -134,7 +134,7 @@ fn talk_through(chats: &mut [ChatProcess; 2], mut interrupt: impl FnMut(usize, &
 }
 
 #[tokio::test]
-async fn nothing_is_missing_and_nothing_is_there_twice_when_the_service_goes_and_comes() {
+async fn no_message_is_lost_or_repeated_when_the_service_restarts() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), RedisServer::durable());
     let first = serve(&dir, &redis, None);
     let address = first.address.clone();
@@ -157,7 +157,7 @@ async fn nothing_is_missing_and_nothing_is_there_twice_when_the_service_goes_and
 }
 
 #[tokio::test]
-async fn nothing_is_missing_and_nothing_is_there_twice_when_redis_goes_and_comes() {
+async fn no_message_is_lost_or_repeated_when_redis_restarts() {
     let mut redis = RedisServer::durable();
     let app = spawn_app_on(&redis.url());
     talk_through(&mut both(&app.address), |_, meanwhile| {
@@ -169,7 +169,7 @@ async fn nothing_is_missing_and_nothing_is_there_twice_when_redis_goes_and_comes
 }
 
 #[tokio::test]
-async fn more_than_a_journal_holds_is_shown_when_one_is_back() {
+async fn more_missed_messages_than_the_journal_holds_are_shown() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), RedisServer::volatile());
     let service = serve(&dir, &redis, None);
     let address = service.address.clone();
@@ -190,7 +190,7 @@ async fn more_than_a_journal_holds_is_shown_when_one_is_back() {
 }
 
 #[tokio::test]
-async fn a_file_is_sent_and_the_end_of_it_is_the_end() {
+async fn a_piped_file_is_sent_and_its_end_exits() {
     let app = spawn_app();
     app.send("bob", "alice", "no 0").await;
     let mut alice = ChatProcess::start(&app.address, "alice", "bob");
@@ -204,7 +204,7 @@ async fn a_file_is_sent_and_the_end_of_it_is_the_end() {
 }
 
 #[tokio::test]
-async fn what_is_not_taken_is_told() {
+async fn refused_messages_are_reported() {
     let app = spawn_app();
     app.flag(reqwest::Method::PUT, "bob", "alice", "block")
         .await;
@@ -226,7 +226,7 @@ fn refusal(app: &TestApp, me: &str, token: &str) -> String {
 }
 
 #[tokio::test]
-async fn who_may_not_talk_is_told_why_in_a_sentence() {
+async fn a_user_without_permission_sees_the_reason() {
     let app = spawn_closed_app();
     let said = refusal(&app, "alice", "a token of mine");
     assert!(

@@ -224,7 +224,7 @@ fn switch(on: bool) -> Method {
 }
 
 #[test]
-fn the_service_and_the_model_tell_the_same_story() {
+fn the_service_agrees_with_the_model() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
