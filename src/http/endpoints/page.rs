@@ -1,4 +1,4 @@
-//! The messenger at `/`, whose three files are part of the binary.
+//! The messenger page at `/`. The binary contains its files.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-/// What the page may do: run its own script, look as its own style says, and ask this service.
+/// The page's content security policy: scripts, styles and connections of this origin only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -21,70 +21,73 @@ struct File {
     path: &'static str,
     content_type: &'static str,
     text: &'static str,
-    tag: EntityTag,
+    etag: EntityTag,
 }
 
-/// All of them.
-static FILES: LazyLock<[File; 3]> = LazyLock::new(|| {
-    let (html, css, js) = (
+/// Every file of the page.
+static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
+    let (html, css, client, messenger) = (
         include_str!("../../../web/index.html"),
         include_str!("../../../web/messenger.css"),
+        include_str!("../../../web/duologue.js"),
         include_str!("../../../web/messenger.js"),
     );
     [
         File::new("/", "text/html; charset=utf-8", html),
         File::new("/messenger.css", "text/css; charset=utf-8", css),
-        File::new("/messenger.js", "text/javascript; charset=utf-8", js),
+        File::new("/duologue.js", "text/javascript; charset=utf-8", client),
+        File::new("/messenger.js", "text/javascript; charset=utf-8", messenger),
     ]
 });
 
 impl File {
     fn new(path: &'static str, content_type: &'static str, text: &'static str) -> Self {
         let digest = Sha256::digest(text);
-        let tag = EntityTag::new_strong(URL_SAFE_NO_PAD.encode(&digest[..12]));
+        let etag = EntityTag::new_strong(URL_SAFE_NO_PAD.encode(&digest[..12]));
         Self {
             path,
             content_type,
             text,
-            tag,
+            etag,
         }
     }
 
-    /// The file, or that it still is what the browser has.
-    fn answer(&self, seen: &IfNoneMatch) -> HttpResponse {
-        let unchanged = match seen {
+    /// Answers with the file, or with 304 if the client has its current version.
+    fn respond(&self, if_none_match: &IfNoneMatch) -> HttpResponse {
+        let unchanged = match if_none_match {
             IfNoneMatch::Any => true,
-            IfNoneMatch::Items(tags) => tags.iter().any(|tag| tag.weak_eq(&self.tag)),
+            IfNoneMatch::Items(tags) => tags.iter().any(|tag| tag.weak_eq(&self.etag)),
         };
-        let mut answer = if unchanged {
+        let mut response = if unchanged {
             HttpResponse::NotModified()
         } else {
             HttpResponse::Ok()
         };
-        answer
-            .insert_header(ETag(self.tag.clone()))
+        response
+            .insert_header(ETag(self.etag.clone()))
             .insert_header((CACHE_CONTROL, "no-cache"))
             .insert_header((CONTENT_SECURITY_POLICY, POLICY))
             .insert_header((REFERRER_POLICY, "no-referrer"))
             .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
         if unchanged {
-            return answer.finish();
+            return response.finish();
         }
-        answer
+        response
             .insert_header((CONTENT_TYPE, self.content_type))
             .body(self.text)
     }
 }
 
-/// Where the files are.
+/// The paths of the files.
 pub fn paths() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|file| file.path)
 }
 
-/// Serves them.
+/// Adds a route for each file.
 pub fn configure(config: &mut ServiceConfig) {
     for file in FILES.iter() {
-        let answer = move |seen: web::Header<IfNoneMatch>| async move { file.answer(&seen.0) };
-        config.route(file.path, web::get().to(answer));
+        let respond =
+            move |header: web::Header<IfNoneMatch>| async move { file.respond(&header.0) };
+        config.route(file.path, web::get().to(respond));
     }
 }

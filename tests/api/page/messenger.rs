@@ -1,75 +1,38 @@
-//! Two people who write to each other in Chromium, by the page that the service serves, while the
-//! service comes and goes.
+//! Two users chat in the messenger page, in Chromium, while the service is killed and restarted.
 
-use rustix::process::Signal;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::harness::cli::service_process::ServiceProcess;
 use crate::harness::page::browser::Browser;
+use crate::harness::page::restartable_service::RestartableService;
 use crate::harness::page::window::{SEQS, TEXTS, Window};
-use crate::harness::store::redis_server::RedisServer;
-
-/// A service that is killed and comes back at the same address, on a Redis that stays.
-struct Mortal {
-    redis: RedisServer,
-    dir: TempDir,
-    address: String,
-    alive: Option<ServiceProcess>,
-}
-
-impl Mortal {
-    fn born() -> Self {
-        let mut service = Self {
-            redis: RedisServer::durable(),
-            dir: tempfile::tempdir().unwrap(),
-            address: "http://127.0.0.1:0".to_owned(),
-            alive: None,
-        };
-        service.comes_back();
-        service.address = service.alive.as_ref().unwrap().address.clone();
-        service
-    }
-
-    fn dies(&mut self) {
-        let service = self.alive.take().unwrap();
-        service.signal(Signal::KILL);
-    }
-
-    fn comes_back(&mut self) {
-        let (url, bind) = (self.redis.url(), self.address.replace("http://", ""));
-        let settings = [("DUOLOGUE_REDIS_URL", &*url), ("DUOLOGUE_BIND", &*bind)];
-        self.alive = Some(ServiceProcess::start_with(self.dir.path(), &settings));
-    }
-}
 
 #[test]
 fn two_windows_lose_no_message_across_an_outage() {
     let Some(browser) = Browser::start() else {
         return;
     };
-    let mut service = Mortal::born();
+    let mut service = RestartableService::start();
     let alice = browser.open(&service.address);
     alice.sign_in("alice");
-    alice.open_conversation("bob");
+    alice.start_conversation("bob");
     alice.send("Hello");
     alice.wait_visible("[data-key='1'] .tick.sent");
     let bob = browser.open(&service.address);
     bob.sign_in("bob");
-    they_talk(&alice, &bob);
-    they_change_messages(&alice, &bob);
+    exchange_messages(&alice, &bob);
+    change_messages(&alice, &bob);
 
-    // Whether this one arrived, its sender cannot know.
+    // The service is killed before the sender learns whether this message was stored.
     alice.send("zero");
-    service.dies();
-    they_write_into_the_void(&alice, &bob);
+    service.kill();
+    write_while_disconnected(&alice, &bob);
     bob.set_network(false);
-    service.comes_back();
-    // Nobody tells her; what she sends now, he can only learn by his cursor.
+    service.restart();
+    // Bob is offline, so he receives what Alice sends now only by resuming from his cursor.
     alice.wait_connected();
     alice.wait_hidden(".tick.pending");
     bob.set_network(true);
-    nothing_is_missing(&alice, &bob);
+    assert_nothing_is_missing(&alice, &bob);
     assert_eq!(browser.errors(), [""; 0]);
 }
 
@@ -78,32 +41,32 @@ fn the_page_refetches_after_conversation_changed_and_reset() {
     let Some(browser) = Browser::start() else {
         return;
     };
-    let mut service = Mortal::born();
+    let mut service = RestartableService::start();
     let [alice, bob] = ["alice", "bob"].map(|user| {
         let window = browser.open(&service.address);
         window.sign_in(user);
         window
     });
-    bob.open_conversation("alice");
+    bob.start_conversation("alice");
     bob.send("one");
     alice.click(".row");
     alice.wait_for_text("#messages", "one");
-    // As another device of hers would; the page is told `conversation.changed`.
-    alice.value("void fetch('/conversations/alice/bob', {method: 'DELETE'})");
+    // Clears the conversation as another device would, which causes a `conversation.changed`.
+    alice.evaluate("void fetch('/conversations/alice/bob', {method: 'DELETE'})");
     alice.wait_hidden("#messages li");
-    alice.wait_visible("#no-rows");
+    alice.wait_visible("#no-conversations");
     bob.send("two");
     bob.send("three");
     alice.wait_until(&format!(
         "String({TEXTS}) === 'two,three' && String({SEQS}) === '2,3'"
     ));
 
-    service.dies();
+    service.kill();
     let mut redis = service.redis.connect();
     redis::cmd("FLUSHALL").exec(&mut redis).unwrap();
     bob.send("after");
-    service.comes_back();
-    // To a store that knows none of their cursors, which is a `reset`.
+    service.restart();
+    // The store was emptied, so their cursors are unknown, which causes a `reset`.
     for window in [&alice, &bob] {
         window.wait_until(&format!(
             "String({TEXTS}) === 'after' && String({SEQS}) === '1'"
@@ -113,8 +76,8 @@ fn the_page_refetches_after_conversation_changed_and_reset() {
     assert_eq!(browser.errors(), [""; 0]);
 }
 
-/// Ticks, badge, typing, presence.
-fn they_talk(alice: &Window, bob: &Window) {
+/// Delivery status, badge, typing, presence.
+fn exchange_messages(alice: &Window, bob: &Window) {
     alice.wait_visible("[data-key='1'] .tick.delivered");
     alice.wait_for_text("#presence", "online");
     bob.wait_for_text(".badge", "1");
@@ -128,17 +91,17 @@ fn they_talk(alice: &Window, bob: &Window) {
     bob.type_text("Hi");
     alice.wait_visible("#typing");
     alice.wait_for_text(".row", "typing");
-    bob.press_key("Enter");
+    bob.press("Enter");
     alice.wait_for_text("[data-key='2']", "Hi");
     alice.wait_hidden("#typing");
     alice.wait_for_text("#announcer", "bob: Hi");
 }
 
-/// Edit, reply, reaction, delete; and text that looks like markup.
-fn they_change_messages(alice: &Window, bob: &Window) {
+/// Edit, reply, reaction, deletion, and text that looks like markup.
+fn change_messages(alice: &Window, bob: &Window) {
     alice.choose_action(1, "edit");
     alice.type_text(" there");
-    alice.press_key("Enter");
+    alice.press("Enter");
     bob.wait_for_text("[data-key='1']", "Hello there");
     bob.wait_for_text("[data-key='1']", "edited");
     bob.choose_action(1, "reply");
@@ -150,7 +113,7 @@ fn they_change_messages(alice: &Window, bob: &Window) {
     bob.click("[data-key='1'] .reactions button");
     alice.wait_hidden("[data-key='1'] .reactions button");
     alice.choose_action(1, "remove");
-    alice.click("#sure [value='yes']");
+    alice.click("#confirm-delete [value='delete']");
     bob.wait_visible("[data-key='1'] .deleted");
     bob.wait_hidden("[data-key='1'] .menu");
     alice.send("<img src=x onerror=alert(1)>");
@@ -158,7 +121,7 @@ fn they_change_messages(alice: &Window, bob: &Window) {
     bob.wait_hidden("#messages img");
 }
 
-fn they_write_into_the_void(alice: &Window, bob: &Window) {
+fn write_while_disconnected(alice: &Window, bob: &Window) {
     for (window, texts) in [(alice, ["one", "two"]), (bob, ["three", "four"])] {
         window.wait_for_text("#connection", "Reconnecting");
         window.wait_visible("#connection");
@@ -170,15 +133,15 @@ fn they_write_into_the_void(alice: &Window, bob: &Window) {
 }
 
 /// Everything is there, once, in the same order for both, and everything has been read.
-fn nothing_is_missing(alice: &Window, bob: &Window) {
+fn assert_nothing_is_missing(alice: &Window, bob: &Window) {
     for window in [alice, bob] {
         window.wait_connected();
         window.wait_until(&format!("String({SEQS}) === '1,2,3,4,5,6,7,8,9'"));
         window.wait_hidden(".tick.pending");
         window.wait_hidden(".badge");
     }
-    let texts = alice.value(TEXTS);
-    assert_eq!(texts, bob.value(TEXTS));
+    let texts = alice.evaluate(TEXTS);
+    assert_eq!(texts, bob.evaluate(TEXTS));
     let texts: Vec<_> = texts
         .as_array()
         .unwrap()

@@ -1,5 +1,5 @@
-//! A headless Chromium, spoken to in its own protocol (CDP) through a pipe: it needs no port, and
-//! ends when the test does.
+//! A headless Chromium, controlled by the DevTools protocol (CDP) through a pipe, so that it needs no
+//! port and ends with the test.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::harness::page::window::Window;
 
-/// What it is called, by system.
+/// The names of its command.
 const NAMES: &[&str] = &[
     "chromium",
     "chromium-browser",
@@ -24,7 +24,7 @@ const NAMES: &[&str] = &[
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 ];
-/// How long anything may take that is to happen in a window.
+/// How long a test waits for something to happen in a window.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running Chromium. Killed when dropped.
@@ -33,12 +33,12 @@ pub struct Browser {
     requests: RefCell<ChildStdin>,
     answers: Receiver<Value>,
     last_id: Cell<u64>,
-    /// What pages complained of: exceptions, and what their policy forbids.
-    complaints: RefCell<Vec<String>>,
+    /// Uncaught exceptions and violations of the content security policy.
+    errors: RefCell<Vec<String>>,
     _profile: TempDir,
 }
 
-/// The command, if there is one: `CHROME` if that is set.
+/// The installed command, if any: `CHROME` if that is set.
 fn installed() -> Option<OsString> {
     let runs = |name: &OsString| {
         let version = Command::new(name).arg("--version").output();
@@ -51,12 +51,12 @@ fn installed() -> Option<OsString> {
 }
 
 impl Browser {
-    /// Starts one. Without a Chromium there is nothing to test, except where CI promised one.
+    /// Starts one, or returns `None` so that the test is skipped. In CI it must exist.
     pub fn start() -> Option<Self> {
         let Some(chrome) = installed() else {
             let missing = "there is no Chromium (nor Chrome) on the PATH, and CHROME names none";
             assert!(std::env::var_os("CI").is_none(), "{missing}");
-            // Not by a macro, whose output is kept from who runs the tests.
+            // The test runner captures the output of `eprintln!`.
             let _ = writeln!(std::io::stderr(), "skipped: {missing}");
             return None;
         };
@@ -69,7 +69,7 @@ impl Browser {
             requests,
             answers,
             last_id: Cell::new(0),
-            complaints: RefCell::default(),
+            errors: RefCell::default(),
             _profile: profile,
         })
     }
@@ -84,12 +84,12 @@ impl Browser {
         Window::open(self, attached["sessionId"].as_str().unwrap(), url)
     }
 
-    /// What pages complained of until now.
+    /// The errors of all pages so far.
     pub fn errors(&self) -> Vec<String> {
-        self.complaints.borrow().clone()
+        self.errors.borrow().clone()
     }
 
-    /// A command and its result.
+    /// Sends a command and returns its result.
     #[track_caller]
     pub fn call(&self, session: &str, method: &str, params: &Value) -> Value {
         let id = self.last_id.get() + 1;
@@ -109,20 +109,20 @@ impl Browser {
                 assert!(answer["error"].is_null(), "{method}: {answer}");
                 return answer["result"].clone();
             }
-            self.note(&answer);
+            self.record_error(&answer);
         }
     }
 
-    /// Keeps what an event says, if it is a complaint. A connection that fails is none.
-    fn note(&self, event: &Value) {
+    /// Keeps an event that reports an error. A failed connection is not one.
+    fn record_error(&self, event: &Value) {
         let (params, entry) = (&event["params"], &event["params"]["entry"]);
-        let complains = match event["method"].as_str() {
+        let is_error = match event["method"].as_str() {
             Some("Runtime.exceptionThrown") => true,
             Some("Log.entryAdded") => entry["level"] == "error" && entry["source"] != "network",
             _ => false,
         };
-        if complains {
-            self.complaints.borrow_mut().push(params.to_string());
+        if is_error {
+            self.errors.borrow_mut().push(params.to_string());
         }
     }
 }
@@ -135,7 +135,7 @@ impl Drop for Browser {
     }
 }
 
-/// The shell gives it the pipe where it wants it: commands at descriptor 3, answers at 4.
+/// Chromium reads commands from descriptor 3 and writes answers to 4; the shell connects them.
 fn command(chrome: &OsString, profile: &TempDir) -> Command {
     let mut command = Command::new("sh");
     command
@@ -159,7 +159,7 @@ fn command(chrome: &OsString, profile: &TempDir) -> Command {
     command
 }
 
-/// The messages that come out of the pipe, read by a thread of their own.
+/// Reads messages from the pipe in a thread.
 fn read_all(stdout: ChildStdout) -> Receiver<Value> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {

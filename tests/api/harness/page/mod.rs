@@ -1,4 +1,5 @@
-//! A headless browser for the messenger page.
+//! A headless browser for the messenger page, and a service that restarts.
 
 pub mod browser;
+pub mod restartable_service;
 pub mod window;

@@ -1,4 +1,4 @@
-//! A window of a browser, and what a user of the messenger does in it.
+//! A browser window, and what a user does in the messenger.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::harness::page::browser::{Browser, TIMEOUT};
 
-/// The text of the messages that are shown, oldest first.
+/// The texts of the displayed messages, oldest first.
 pub const TEXTS: &str =
     "[...document.querySelectorAll('#messages li > p')].map(p => p.textContent)";
-/// Their places in the conversation.
+/// The `seq` of each displayed message.
 pub const SEQS: &str =
     "[...document.querySelectorAll('#messages li')].map(li => Number(li.dataset.key))";
 
@@ -20,7 +20,7 @@ pub struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// Goes to a page, in a window of a desktop's size.
+    /// Opens a page in a window of desktop size.
     pub fn open(browser: &'a Browser, session: &str, url: &str) -> Self {
         let session = session.to_owned();
         let window = Self { browser, session };
@@ -46,48 +46,48 @@ impl<'a> Window<'a> {
         self.call("Emulation.setDeviceMetricsOverride", &size);
     }
 
-    /// Takes the network away, or gives it back.
-    pub fn set_network(&self, is_there: bool) {
+    /// Switches the network of the window on or off.
+    pub fn set_network(&self, online: bool) {
         self.call("Network.enable", &json!({}));
-        let any = json!({"offline": !is_there, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+        let any = json!({"offline": !online, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
         self.call("Network.emulateNetworkConditions", &any);
     }
 
-    /// The value of an expression.
+    /// The value of an expression; if it is a promise, of what it resolves to.
     #[track_caller]
-    pub fn value(&self, expression: &str) -> Value {
-        let params = json!({"expression": expression, "returnByValue": true});
+    pub fn evaluate(&self, expression: &str) -> Value {
+        let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         let result = self.call("Runtime.evaluate", &params);
         let failed = &result["exceptionDetails"];
         assert!(failed.is_null(), "{expression}: {failed}");
         result["result"]["value"].clone()
     }
 
-    /// Waits until an expression holds.
+    /// Waits until an expression is true.
     #[track_caller]
     pub fn wait_until(&self, expression: &str) {
         let deadline = Instant::now() + TIMEOUT;
-        while self.value(&format!("Boolean({expression})")) != true {
-            let seen = || self.value("document.body.innerText");
+        while self.evaluate(&format!("Boolean({expression})")) != true {
+            let seen = || self.evaluate("document.body.innerText");
             assert!(
                 Instant::now() < deadline,
-                "never {expression}; but {}",
+                "never {expression}; the page shows {}",
                 seen()
             );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Clicks where an element is, once it is there.
+    /// Waits until an element is visible and clicks it.
     #[track_caller]
     pub fn click(&self, selector: &str) {
         let element = format!("document.querySelector({})", json!(selector));
         self.wait_until(&format!("{element}?.checkVisibility()"));
-        self.value(&format!("{element}.scrollIntoView({{block: 'nearest'}})"));
+        self.evaluate(&format!("{element}.scrollIntoView({{block: 'nearest'}})"));
         let middle = format!(
             "(({{left, top, width, height}}) => [left + width / 2, top + height / 2])({element}.getBoundingClientRect())"
         );
-        let middle = self.value(&middle);
+        let middle = self.evaluate(&middle);
         for kind in ["mousePressed", "mouseReleased"] {
             let (x, y) = (&middle[0], &middle[1]);
             let params = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
@@ -95,13 +95,13 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Types where the focus is.
+    /// Types into the focused element.
     pub fn type_text(&self, text: &str) {
         self.call("Input.insertText", &json!({"text": text}));
     }
 
     /// Presses a key: `Enter`, `Escape`, `Tab`.
-    pub fn press_key(&self, key: &str) {
+    pub fn press(&self, key: &str) {
         let (code, text) = match key {
             "Enter" => (13, "\r"),
             "Escape" => (27, ""),
@@ -119,13 +119,13 @@ impl<'a> Window<'a> {
     }
 }
 
-/// The messenger in it.
+/// The messenger.
 impl Window<'_> {
     #[track_caller]
-    pub fn sign_in(&self, who: &str) {
-        self.click("#who");
-        self.type_text(who);
-        self.press_key("Enter");
+    pub fn sign_in(&self, credential: &str) {
+        self.click("#credential");
+        self.type_text(credential);
+        self.press("Enter");
         self.wait_connected();
     }
 
@@ -135,10 +135,10 @@ impl Window<'_> {
     }
 
     #[track_caller]
-    pub fn open_conversation(&self, peer: &str) {
-        self.click("#whom");
+    pub fn start_conversation(&self, peer: &str) {
+        self.click("#new-peer");
         self.type_text(peer);
-        self.press_key("Enter");
+        self.press("Enter");
         self.wait_for_text("#peer", peer);
     }
 
@@ -146,17 +146,17 @@ impl Window<'_> {
     pub fn send(&self, text: &str) {
         self.click("#text");
         self.type_text(text);
-        self.press_key("Enter");
+        self.press("Enter");
     }
 
-    /// Chooses an action for a message.
+    /// Chooses an action from a message's menu.
     #[track_caller]
     pub fn choose_action(&self, seq: u64, action: &str) {
         self.click(&format!("[data-key='{seq}'] .menu"));
-        self.click(&format!("#actions [data-do='{action}']"));
+        self.click(&format!("#actions [data-action='{action}']"));
     }
 
-    /// Waits until an element shows a text.
+    /// Waits until an element contains a text.
     #[track_caller]
     pub fn wait_for_text(&self, selector: &str, text: &str) {
         let (selector, text) = (json!(selector), json!(text));
