@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::harness::auth::secured_app::{
-    ROTATED_OUT, SECRET, SERVICE_KEY, spawn_closed_app, spawn_closed_app_with, token,
+    ROTATED_OUT, SECRET, SERVICE_KEY, spawn_secured_app, spawn_secured_app_with, token,
 };
 use crate::harness::auth::signing::{Signer, claims};
 use crate::harness::http::response::ApiResponse;
@@ -24,7 +24,7 @@ fn alike(answer: &ApiResponse) -> (u16, String, BTreeMap<String, String>) {
 
 #[tokio::test]
 async fn a_403_does_not_reveal_whether_a_resource_exists() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let message = |to: &str| json!({"from": "alice", "to": to, "body": "hi"});
     assert_eq!(app.post_as(SERVICE_KEY, &message("bob")).await.status, 201);
     let mallory = token("mallory");
@@ -40,7 +40,7 @@ async fn a_403_does_not_reveal_whether_a_resource_exists() {
 
 #[tokio::test]
 async fn from_is_optional_for_users_and_required_for_backends() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let message = json!({"to": "bob", "body": "hi"});
     assert_eq!(
         app.post_as(&token("alice"), &message).await.json(201)["from"],
@@ -53,7 +53,7 @@ async fn from_is_optional_for_users_and_required_for_backends() {
 
 #[tokio::test]
 async fn a_user_reads_only_its_own_side_of_a_conversation() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
     app.post_as(SERVICE_KEY, &message).await.json(201);
     // Alice is of this conversation, but reading as bob would mark it as read for him.
@@ -67,7 +67,7 @@ async fn a_user_reads_only_its_own_side_of_a_conversation() {
 
 #[tokio::test]
 async fn readyz_shows_only_the_status_without_a_service_key() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     assert_eq!(
         app.get("/readyz").await.json(200),
         json!({"status": "ready"})
@@ -98,7 +98,7 @@ async fn service_keys_rotate_without_downtime() {
 
 #[tokio::test]
 async fn two_credentials_in_one_request_are_refused() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let alice = format!("Bearer {}", token("alice"));
     let key = format!("Bearer {SERVICE_KEY}");
     let both = [("authorization", &*alice), ("authorization", &*key)];
@@ -110,7 +110,7 @@ async fn two_credentials_in_one_request_are_refused() {
 
 #[tokio::test]
 async fn a_token_signed_with_another_secret_is_refused() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let good = Signer::hs256(SECRET.as_bytes()).sign(&claims("alice", &json!({})));
     let path = "/conversations/alice/bob";
     assert_eq!(app.get_as(&good, path).await.status, 200);
@@ -127,7 +127,7 @@ async fn a_token_signed_with_another_secret_is_refused() {
 #[tokio::test]
 async fn the_store_holds_no_credential() {
     // So slow that no bucket is full again, and gone, before it was looked at.
-    let app = spawn_closed_app_with(&["--send-rate", "1:60", "--request-rate", "1:60"]);
+    let app = spawn_secured_app_with(&["--send-rate", "1:60", "--request-rate", "1:60"]);
     let alice = token("alice");
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
     let garbage = "a-service-key-that-nobody-ever-made";

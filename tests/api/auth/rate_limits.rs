@@ -6,7 +6,7 @@ use redis::cmd;
 use serde_json::{Value, json};
 
 use crate::harness::auth::secured_app::{
-    ROTATED_OUT, SECRET, SERVICE_KEY, spawn_closed_app_with, token,
+    ROTATED_OUT, SECRET, SERVICE_KEY, spawn_secured_app_with, token,
 };
 use crate::harness::http::response::ApiResponse;
 use crate::harness::store::redis_server::RedisServer;
@@ -35,7 +35,7 @@ fn numbers(header: &str, name: &str, letters: [&str; 2]) -> [u64; 2] {
 
 #[tokio::test]
 async fn requests_beyond_the_burst_get_429_with_retry_after() {
-    let app = spawn_closed_app_with(&["--send-rate", "1:3"]);
+    let app = spawn_secured_app_with(&["--send-rate", "1:3"]);
     let alice = token("alice");
     for left in [2, 1, 0] {
         let answer = send(&app, &alice).await;
@@ -55,7 +55,7 @@ async fn requests_beyond_the_burst_get_429_with_retry_after() {
 
 #[tokio::test]
 async fn retry_after_is_neither_too_short_nor_too_long() {
-    let app = spawn_closed_app_with(&["--send-rate", "1:1"]);
+    let app = spawn_secured_app_with(&["--send-rate", "1:1"]);
     let alice = token("alice");
     let begun = Instant::now();
     assert_eq!(send(&app, &alice).await.status, 201);
@@ -102,7 +102,7 @@ async fn users_keys_and_kinds_of_request_have_separate_limits() {
 
 #[tokio::test]
 async fn zero_disables_a_limit_and_an_open_service_has_none() {
-    let off = spawn_closed_app_with(&["--send-rate", "0", "--request-rate", "0"]);
+    let off = spawn_secured_app_with(&["--send-rate", "0", "--request-rate", "0"]);
     let open = spawn_app_with(&["--send-rate", "1:1", "--request-rate", "1:1"]);
     for _ in 0..5 {
         for answer in [
@@ -123,7 +123,7 @@ async fn zero_disables_a_limit_and_an_open_service_has_none() {
 async fn a_limit_holds_across_services() {
     let redis = RedisServer::volatile();
     let settings = ["--redis-url", &redis.url(), "--send-rate", "1:10"];
-    let [one, other] = [0, 1].map(|_| spawn_closed_app_with(&settings));
+    let [one, other] = [0, 1].map(|_| spawn_secured_app_with(&settings));
     let (begun, mut accepted) = (Instant::now(), 0);
     for _ in 0..10 {
         for app in [&one, &other] {
@@ -136,7 +136,7 @@ async fn a_limit_holds_across_services() {
 
 #[tokio::test]
 async fn rate_limiting_adds_no_round_trip_to_redis() {
-    let app = spawn_closed_app_with(&[]);
+    let app = spawn_secured_app_with(&[]);
     let calls = || {
         let mut info = cmd("INFO");
         let info: String = info.arg("commandstats").query(&mut app.redis()).unwrap();
@@ -171,7 +171,7 @@ async fn rate_limiting_adds_no_round_trip_to_redis() {
 
 #[tokio::test]
 async fn a_full_redis_still_serves_and_rate_limits_readers() {
-    let app = spawn_closed_app_with(&["--request-rate", "1:2"]);
+    let app = spawn_secured_app_with(&["--request-rate", "1:2"]);
     assert_eq!(send(&app, SERVICE_KEY).await.status, 201);
     let mut config = cmd("CONFIG");
     config.arg("SET").arg("maxmemory").arg("1");
@@ -212,7 +212,7 @@ async fn is_limited(app: &TestApp, headers: &[(&str, &str)]) -> bool {
 
 #[tokio::test]
 async fn failed_logins_are_limited_but_valid_ones_still_pass() {
-    let app = spawn_closed_app_with(&[]);
+    let app = spawn_secured_app_with(&[]);
     let begun = Instant::now();
     let refused = failures(&app, 40, &[]).await;
     let refilled = usize::try_from(begun.elapsed().as_secs()).unwrap() + 1;
@@ -222,7 +222,7 @@ async fn failed_logins_are_limited_but_valid_ones_still_pass() {
 
 #[tokio::test]
 async fn only_a_trusted_proxy_sets_the_client_address() {
-    let trusting = spawn_closed_app_with(&["--trusted-proxies", "127.0.0.0/8,::1"]);
+    let trusting = spawn_secured_app_with(&["--trusted-proxies", "127.0.0.0/8,::1"]);
     failures(&trusting, 40, &[("x-forwarded-for", "192.0.2.1")]).await;
     let cases = [
         ("another client", "x-forwarded-for", "192.0.2.2", false),
@@ -252,7 +252,7 @@ async fn only_a_trusted_proxy_sets_the_client_address() {
             "{why}"
         );
     }
-    let strangers = spawn_closed_app_with(&["--trusted-proxies", "10.0.0.0/8"]);
+    let strangers = spawn_secured_app_with(&["--trusted-proxies", "10.0.0.0/8"]);
     failures(&strangers, 40, &[]).await;
     for header in [
         ("x-forwarded-for", "192.0.2.2"),
@@ -264,7 +264,7 @@ async fn only_a_trusted_proxy_sets_the_client_address() {
 
 #[tokio::test]
 async fn a_client_cannot_spoof_its_address_through_a_trusted_proxy() {
-    let app = spawn_closed_app_with(&["--trusted-proxies", "127.0.0.1"]);
+    let app = spawn_secured_app_with(&["--trusted-proxies", "127.0.0.1"]);
     let proxy = ("x-forwarded-for", "192.0.2.1");
     for n in 0..40 {
         let made_up = format!("for=203.0.113.{n}");
@@ -276,7 +276,7 @@ async fn a_client_cannot_spoof_its_address_through_a_trusted_proxy() {
 
 #[tokio::test]
 async fn an_ipv6_network_counts_as_one_address() {
-    let app = spawn_closed_app_with(&["--trusted-proxies", "127.0.0.1"]);
+    let app = spawn_secured_app_with(&["--trusted-proxies", "127.0.0.1"]);
     for n in 0..40 {
         let address = format!("2001:db8::{n:x}");
         failures(&app, 1, &[("x-forwarded-for", &address)]).await;

@@ -34,7 +34,9 @@ async fn status(address: &str, credential: &str) -> u16 {
     let request = client()
         .get(format!("{address}{PATH}"))
         .bearer_auth(credential);
-    ApiResponse::of(request.send().await.unwrap()).await.status
+    ApiResponse::read(request.send().await.unwrap())
+        .await
+        .status
 }
 
 #[test]

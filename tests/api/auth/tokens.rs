@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::auth::invalid_credentials::{AUDIENCE, ISSUER, strict};
-use crate::harness::auth::secured_app::{SECRET, SERVICE_KEY, spawn_closed_app};
+use crate::harness::auth::secured_app::{SECRET, SERVICE_KEY, spawn_secured_app};
 use crate::harness::auth::signing::{Signer, claims, in_seconds};
 use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_with};
 
@@ -97,7 +97,7 @@ fn a_key_file_without_a_public_key_is_refused_at_start() {
 
 #[tokio::test]
 async fn clock_skew_of_thirty_seconds_is_tolerated() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let signer = Signer::hs256(SECRET.as_bytes());
     let cases = [
         ("expired just now", json!({"exp": in_seconds(-10)}), 200),
@@ -155,7 +155,7 @@ async fn audience_and_issuer_are_checked_when_they_are_set() {
 
 #[tokio::test]
 async fn a_cached_token_still_expires() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let signer = Signer::hs256(SECRET.as_bytes());
     // Past its end, which is as long as it would be remembered, and two seconds short of the leeway.
     let token = signer.sign(&claims("alice", &json!({"exp": in_seconds(-28)})));
@@ -168,7 +168,7 @@ async fn a_cached_token_still_expires() {
 
 #[tokio::test]
 async fn a_very_long_token_is_accepted() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let signer = Signer::hs256(SECRET.as_bytes());
     let long = signer.sign(&claims("alice", &json!({"roles": "x".repeat(6000)})));
     for _ in 0..2 {

@@ -26,7 +26,7 @@ async fn send(address: String, sender: usize, left: Arc<AtomicUsize>) -> Vec<u64
         };
         let message = json!({"from": from, "to": to, "body": format!("{sender}-{n}")});
         let request = client.post(format!("{address}/messages")).json(&message);
-        let message = ApiResponse::of(request.send().await.unwrap())
+        let message = ApiResponse::read(request.send().await.unwrap())
             .await
             .json(201);
         sent.push(message["seq"].as_u64().unwrap());
@@ -37,7 +37,7 @@ async fn send(address: String, sender: usize, left: Arc<AtomicUsize>) -> Vec<u64
 
 async fn read(url: String) -> Value {
     let request = client().get(url);
-    ApiResponse::of(request.send().await.unwrap())
+    ApiResponse::read(request.send().await.unwrap())
         .await
         .json(200)
 }

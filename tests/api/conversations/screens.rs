@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::http::response::ApiResponse;
-use crate::harness::{TestApp, message_path, seqs, spawn_app};
+use crate::harness::{TestApp, conversations::message_path, seqs, spawn_app};
 
 const THUMB: &str = "👍";
 
@@ -52,7 +52,7 @@ async fn edit_as_seen(app: &TestApp, seen: &ApiResponse, body: &str) -> ApiRespo
     let path = message_path(name("from"), name("to"), message["seq"].as_u64().unwrap());
     let request = app.client.patch(format!("{}{path}", app.address));
     let request = request.header("if-match", seen.header("etag"));
-    ApiResponse::of(request.json(&json!({"body": body})).send().await.unwrap()).await
+    ApiResponse::read(request.json(&json!({"body": body})).send().await.unwrap()).await
 }
 
 #[tokio::test]

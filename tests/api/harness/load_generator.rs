@@ -1,5 +1,4 @@
-//! A backend that sends under load, and does not give up.
-#![allow(dead_code)]
+//! A backend that sends continuously and retries until each message is acknowledged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,20 +10,20 @@ use tokio::time::{Instant, sleep};
 
 use crate::harness::client;
 
-/// How long one message may take until it is acknowledged.
+/// How long one message may take, retries included.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Sends numbered messages from one user to another until it is told to stop.
+/// Sends numbered messages from one user to another until it is stopped.
 pub struct LoadGenerator {
     stop: Arc<AtomicBool>,
-    /// How many were acknowledged.
+    /// The number of acknowledged messages.
     pub sent: Arc<AtomicUsize>,
     sending: JoinHandle<()>,
 }
 
 impl LoadGenerator {
-    /// Each message goes to one of these addresses, with a key, and again until it is acknowledged.
-    /// Its body is the sender and a number, from 0.
+    /// Each message has an idempotency key and goes to the addresses in turn until one acknowledges
+    /// it. Its body is the sender and a number, starting at 0.
     pub fn start(addresses: &[&str], from: &str, to: &str) -> Self {
         let (stop, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let addresses = addresses.iter().map(|a| format!("{a}/messages")).collect();
@@ -37,7 +36,7 @@ impl LoadGenerator {
         }
     }
 
-    /// Waits until it has sent so many more.
+    /// Waits until `more` messages are acknowledged.
     pub async fn wait_for_sent(&self, more: usize) {
         let goal = self.sent.load(Ordering::Relaxed) + more;
         let deadline = Instant::now() + TIMEOUT;
@@ -47,7 +46,7 @@ impl LoadGenerator {
         }
     }
 
-    /// Stops after the message under way; answers how many were sent.
+    /// Stops after the current message and returns the number of acknowledged messages.
     pub async fn finish(self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         self.sending.await.unwrap();
@@ -75,14 +74,14 @@ async fn send(
             let request = client.post(turns.next().unwrap()).json(&message);
             match request.header("idempotency-key", &body).send().await {
                 Ok(answer) if answer.status().is_success() => break,
-                // Nobody is there, or the process died over it.
+                // The process is down, or died during the request.
                 Err(_) => (),
                 Ok(answer) => assert_eq!(answer.status(), 503, "{body}"),
             }
             sleep(Duration::from_millis(50)).await;
         }
         sent.fetch_add(1, Ordering::Relaxed);
-        // It leaves the machine some air.
+        // A pause keeps the load below what the machine can take.
         sleep(Duration::from_millis(5)).await;
     }
 }

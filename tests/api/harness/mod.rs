@@ -1,7 +1,8 @@
-//! What every test starts from: a service of its own, on a Redis of its own, at a port of its own.
+//! A service for each test, on its own Redis and port, and the calls that tests make.
 
 pub mod auth;
 pub mod cli;
+pub mod conversations;
 pub mod http;
 pub mod live;
 pub mod load_generator;
@@ -27,16 +28,16 @@ use tokio::sync::oneshot;
 
 use http::response::ApiResponse;
 
-/// A service in a thread of this process. Stopped when dropped, its Redis with it.
+/// A service in a thread of this process. Stopped when dropped, together with its Redis.
 pub struct TestApp {
     /// `http://127.0.0.1:<port>`
     pub address: String,
-    /// The same of `/metrics`, if it has an address of its own.
+    /// The address of `/metrics`, if it has its own.
     pub metrics: Option<String>,
     pub client: Client,
     pub redis_url: String,
     _service: Service,
-    /// Where a private Redis has its data; last, so that it outlives the service.
+    /// The data of an embedded Redis; the last field, so that it outlives the service.
     _dir: Option<TempDir>,
 }
 
@@ -53,12 +54,12 @@ impl Drop for Service {
     }
 }
 
-/// A service with a private Redis that flushes when it likes: what most tests need.
+/// A service with an embedded Redis that flushes once a second, which is enough for most tests.
 pub fn spawn_app() -> TestApp {
     spawn_embedded("everysec")
 }
 
-/// A service with a private Redis that flushes before it acknowledges.
+/// A service with an embedded Redis that flushes before it acknowledges.
 pub fn spawn_durable_app() -> TestApp {
     spawn_embedded("always")
 }
@@ -67,12 +68,12 @@ fn spawn_embedded(fsync: &str) -> TestApp {
     spawn_app_with(&["--fsync", fsync])
 }
 
-/// A service with a private Redis, and settings of the test's own.
+/// A service with an embedded Redis and more settings.
 pub fn spawn_app_with(settings: &[&str]) -> TestApp {
     let dir = tempfile::tempdir().unwrap();
     let redis_url = format!("unix://{}/redis.sock", dir.path().display());
     let folder = dir.path().to_str().unwrap().to_owned();
-    // A test that brings its own Redis passes another URL after this one.
+    // Tests may pass `--redis-url`, which takes precedence.
     let settings = [&["--data-dir", &folder], settings].concat();
     let mut app = TestApp::start(&settings, redis_url, Some(dir));
     if let Some(at) = settings.iter().position(|s| *s == "--redis-url") {
@@ -81,17 +82,17 @@ pub fn spawn_app_with(settings: &[&str]) -> TestApp {
     app
 }
 
-/// A service on a Redis that the test keeps.
+/// A service on a Redis of the test.
 pub fn spawn_app_on(redis_url: &str) -> TestApp {
     TestApp::start(&["--redis-url", redis_url], redis_url.to_owned(), None)
 }
 
-/// Why a service does not start with these settings.
+/// The error of a service that must not start with these settings.
 pub fn refusal_to_start(settings: &[&str]) -> AppError {
     start(settings).map(|_| ()).unwrap_err()
 }
 
-/// Where a service is reached: its own address and that of its metrics.
+/// The address of the service and that of its metrics.
 type Addresses = (SocketAddr, Option<SocketAddr>);
 
 fn start(settings: &[&str]) -> Result<(Addresses, Service), AppError> {
@@ -106,7 +107,7 @@ fn start(settings: &[&str]) -> Result<(Addresses, Service), AppError> {
                     let addresses = (app.address().unwrap(), app.metrics_address());
                     built.send(Ok(addresses)).unwrap();
                     let stopped = async { drop(stopped.await) };
-                    // What a fault test did to its Redis is its own affair.
+                    // Fault tests stop the Redis before the service, which is then an error here.
                     let _ = app.run_until(stopped).await;
                 }
                 Err(error) => built.send(Err(error)).unwrap(),
@@ -138,7 +139,7 @@ impl TestApp {
         }
     }
 
-    /// A connection to Redis that passes the service by.
+    /// A direct connection to Redis.
     pub fn redis(&self) -> redis::Connection {
         store::redis_server::connect(&self.redis_url)
     }
@@ -151,32 +152,32 @@ impl TestApp {
         let request = self
             .client
             .request(method, format!("{}{path}", self.address));
-        ApiResponse::of(request.send().await.unwrap()).await
+        ApiResponse::read(request.send().await.unwrap()).await
     }
 
-    /// Asks with a JSON body.
+    /// Sends a request with a JSON body.
     pub async fn ask(&self, method: Method, path: &str, body: &Value) -> ApiResponse {
         let request = self
             .client
             .request(method, format!("{}{path}", self.address));
-        ApiResponse::of(request.json(body).send().await.unwrap()).await
+        ApiResponse::read(request.json(body).send().await.unwrap()).await
     }
 
-    /// Posts a message as it is.
+    /// Posts a message as given.
     pub async fn post(&self, message: &Value) -> ApiResponse {
         self.post_text(message.to_string()).await
     }
 
-    /// Posts anything at all as JSON to `/messages`.
+    /// Posts any body to `/messages`, declared as JSON.
     pub async fn post_text(&self, body: impl Into<reqwest::Body>) -> ApiResponse {
         let request = self.client.post(format!("{}/messages", self.address));
         let request = request
             .header("content-type", "application/json")
             .body(body);
-        ApiResponse::of(request.send().await.unwrap()).await
+        ApiResponse::read(request.send().await.unwrap()).await
     }
 
-    /// Sends a message that must be accepted, and answers it.
+    /// Sends a message that must be accepted, and returns it.
     pub async fn send(&self, from: &str, to: &str, body: &str) -> Value {
         let message = json!({"from": from, "to": to, "body": body});
         self.post(&message).await.json(201)
@@ -186,111 +187,34 @@ impl TestApp {
     pub async fn send_with_key(&self, key: &str, message: &Value) -> ApiResponse {
         let request = self.client.post(format!("{}/messages", self.address));
         let request = request.header("idempotency-key", key).json(message);
-        ApiResponse::of(request.send().await.unwrap()).await
+        ApiResponse::read(request.send().await.unwrap()).await
     }
 
-    /// What `user` reads of the conversation with `peer`, marking it as read.
+    /// Reads the conversation of `user` with `peer` and marks it as read.
     pub async fn read(&self, user: &str, peer: &str) -> Value {
         self.page(user, peer, "").await
     }
 
-    /// The same, marking nothing.
+    /// Reads without marking anything as read.
     pub async fn peek(&self, user: &str, peer: &str) -> Value {
         self.page(user, peer, "peek=true").await
     }
 
-    /// A page: `query` is what stands after the question mark.
+    /// Reads a page with a query string.
     pub async fn page(&self, user: &str, peer: &str, query: &str) -> Value {
         let path = format!("/conversations/{user}/{peer}?{query}");
         self.get(&path).await.json(200)
     }
 }
 
-/// What a user does to a conversation.
-impl TestApp {
-    /// A receipt or the like, `what` being the end of the path.
-    async fn mark(&self, method: Method, user: &str, peer: &str, what: &str, seq: u64) -> Value {
-        let path = format!("/conversations/{user}/{peer}/{what}");
-        let answer = self.ask(method, &path, &json!({"seq": seq})).await;
-        answer.json(200)
-    }
-
-    pub async fn mark_read(&self, user: &str, peer: &str, seq: u64) -> Value {
-        self.mark(Method::PUT, user, peer, "read", seq).await
-    }
-
-    pub async fn mark_delivered(&self, user: &str, peer: &str, seq: u64) -> Value {
-        self.mark(Method::PUT, user, peer, "delivered", seq).await
-    }
-
-    pub async fn mark_unread(&self, user: &str, peer: &str, seq: u64) -> Value {
-        self.mark(Method::POST, user, peer, "unread", seq).await
-    }
-
-    pub async fn clear(&self, user: &str, peer: &str) -> Value {
-        let path = format!("/conversations/{user}/{peer}");
-        self.request(Method::DELETE, &path).await.json(200)
-    }
-
-    /// Sets (`PUT`) or takes away (`DELETE`) a flag: `block` or `mute`.
-    pub async fn flag(&self, method: Method, user: &str, peer: &str, flag: &str) -> Value {
-        let path = format!("/conversations/{user}/{peer}/{flag}");
-        self.request(method, &path).await.json(200)
-    }
-
-    /// A message as `user` sees it.
-    pub async fn message(&self, user: &str, peer: &str, seq: u64) -> ApiResponse {
-        self.get(&message_path(user, peer, seq)).await
-    }
-
-    pub async fn edit(&self, user: &str, peer: &str, seq: u64, edit: &Value) -> ApiResponse {
-        let path = message_path(user, peer, seq);
-        self.ask(Method::PATCH, &path, edit).await
-    }
-
-    pub async fn delete(&self, user: &str, peer: &str, seq: u64) -> ApiResponse {
-        let path = message_path(user, peer, seq);
-        self.request(Method::DELETE, &path).await
-    }
-
-    /// Adds (`PUT`) or takes back (`DELETE`) a reaction.
-    pub async fn react(
-        &self,
-        method: Method,
-        [user, peer]: [&str; 2],
-        seq: u64,
-        emoji: &str,
-    ) -> ApiResponse {
-        let path = message_path(user, peer, seq);
-        self.request(method, &format!("{path}/reactions/{emoji}"))
-            .await
-    }
-
-    /// A page of a user's inbox: `query` is what stands after the question mark.
-    pub async fn inbox(&self, user: &str, query: &str) -> Value {
-        let path = format!("/conversations/{user}?{query}");
-        self.get(&path).await.json(200)
-    }
-
-    /// What a user's badge shows: unread messages, and conversations with some.
-    pub async fn badge(&self, user: &str) -> [u64; 2] {
-        let totals = self.get(&format!("/users/{user}/unread")).await.json(200);
-        ["total_unread_count", "unread_conversations"].map(|name| totals[name].as_u64().unwrap())
-    }
-}
-
-pub fn message_path(user: &str, peer: &str, seq: u64) -> String {
-    format!("/conversations/{user}/{peer}/messages/{seq}")
-}
-
-/// A client that keeps no connection open, so that a service need not wait for it to stop.
+/// A client without keep-alive, so that a stopping service does not wait for its connections.
 pub fn client() -> Client {
     client_builder().build().unwrap()
 }
 
-/// The same, to be told more.
+/// The builder of such a client.
 pub fn client_builder() -> ClientBuilder {
-    // The service installs it too; a test may ask before any service was started.
+    // The service installs it too, but a test may need a client before any service starts.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let close = [("connection", "close")].map(|(name, value)| {
         let name = reqwest::header::HeaderName::from_static(name);
@@ -314,7 +238,7 @@ pub fn keys(one: &str, other: &str) -> [String; 3] {
     [keys.messages(&pair), keys.unread(&pair), keys.meta(&pair)]
 }
 
-/// Waits until something holds, for as long as it may take.
+/// Polls until a condition holds; panics after the timeout.
 pub async fn eventually(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + within;
     while !holds().await {

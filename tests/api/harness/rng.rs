@@ -1,4 +1,4 @@
-//! Numbers that look drawn, and are the same for the same seed.
+//! A seeded pseudorandom number generator: a failing test can be repeated.
 
 /// splitmix64.
 pub struct Rng(u64);
@@ -15,12 +15,11 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below this one.
+    /// A number in `0..end`.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    /// One of these.
     pub fn one_of<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }

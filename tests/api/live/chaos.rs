@@ -48,7 +48,7 @@ fn user(number: usize) -> String {
 impl Client {
     async fn open(stage: &Stage, seed: u64, number: usize) -> Self {
         let mut rng = Rng::new(seed.wrapping_add(number as u64));
-        let options = ConnectOptions::of(&stage.addresses[rng.below(2)]);
+        let options = ConnectOptions::new(&stage.addresses[rng.below(2)]);
         Self {
             replica: Replica::open(options, &user(number)).await,
             rng,
@@ -130,7 +130,7 @@ async fn trouble(redis: &mut RedisServer, stage: &Stage) {
 async fn truths(app: &TestApp) -> Vec<ClientState> {
     let reading = (0..USERS).map(|number| async move {
         let user = user(number);
-        let reader = Replica::open(ConnectOptions::of(&app.address), &user);
+        let reader = Replica::open(ConnectOptions::new(&app.address), &user);
         reader.await.state
     });
     stream::iter(reading).buffered(CONCURRENCY).collect().await

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::auth::secured_app::{spawn_closed_app, token};
+use crate::harness::auth::secured_app::{spawn_secured_app, token};
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::device::{Received, TIMEOUT};
 use crate::harness::live::event_stream::EventStream;
@@ -12,7 +12,7 @@ use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on, store::lua};
 
 fn options(app: &TestApp) -> ConnectOptions {
-    ConnectOptions::of(&app.address)
+    ConnectOptions::new(&app.address)
 }
 
 /// A day of bob's: everything that can happen to a conversation.
@@ -123,7 +123,7 @@ async fn a_device_receives_events_and_resumes() {
 
 #[tokio::test]
 async fn a_replica_with_a_user_token_matches_the_service() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let mut alice = Replica::open(options(&app).bearer(&token("alice")), "alice").await;
     let hi = json!({"to": "alice", "body": "hi"});
     app.post_as(&token("bob"), &hi).await.json(201);

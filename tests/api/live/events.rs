@@ -9,7 +9,7 @@ use crate::harness::{TestApp, spawn_app};
 /// A service, and the ears of alice and bob.
 fn listen() -> (TestApp, [PubSubListener; 2]) {
     let app = spawn_app();
-    let ears = ["alice", "bob"].map(|user| PubSubListener::of(&app.redis_url, user));
+    let ears = ["alice", "bob"].map(|user| PubSubListener::subscribe(&app.redis_url, user));
     (app, ears)
 }
 

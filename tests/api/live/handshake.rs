@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with, token, token_until};
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with, token, token_until};
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::device::Device;
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
@@ -10,7 +10,7 @@ use crate::harness::{TestApp, spawn_app, spawn_app_with};
 #[tokio::test]
 async fn a_refused_handshake_names_the_invalid_field() {
     let app = spawn_app();
-    let options = || ConnectOptions::of(&app.address);
+    let options = || ConnectOptions::new(&app.address);
     options()
         .expect_refusal()
         .await
@@ -47,7 +47,7 @@ async fn pages_of_other_origins_may_not_connect() {
         ("https://app.example.com.evil.example.com", false),
         ("null", false),
     ] {
-        let options = ConnectOptions::of(&app.address)
+        let options = ConnectOptions::new(&app.address)
             .user("bob")
             .header("origin", origin);
         let events = options.request("/events", &[]).send().await.unwrap();
@@ -66,8 +66,8 @@ async fn pages_of_other_origins_may_not_connect() {
 
 #[tokio::test]
 async fn a_user_connects_only_as_itself_and_a_backend_as_anyone() {
-    let app = spawn_closed_app_with(&[]);
-    let options = || ConnectOptions::of(&app.address);
+    let app = spawn_secured_app_with(&[]);
+    let options = || ConnectOptions::new(&app.address);
     let (alice, as_bob) = (token("alice"), options().user("bob"));
     options()
         .expect_refusal()
@@ -92,7 +92,7 @@ async fn a_user_connects_only_as_itself_and_a_backend_as_anyone() {
 
 /// Connects with a ticket that must be good.
 async fn with_ticket(app: &TestApp, ticket: &str) -> Device {
-    ConnectOptions::of(&app.address)
+    ConnectOptions::new(&app.address)
         .query("ticket", ticket)
         .connect(None)
         .await
@@ -100,7 +100,7 @@ async fn with_ticket(app: &TestApp, ticket: &str) -> Device {
 
 #[tokio::test]
 async fn a_ticket_opens_one_connection_for_its_user() {
-    let app = spawn_closed_app_with(&[]);
+    let app = spawn_secured_app_with(&[]);
     let ticket = async |credential: &str, wanted: Value| {
         let headers = [("authorization", format!("Bearer {credential}"))];
         let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
@@ -110,12 +110,12 @@ async fn a_ticket_opens_one_connection_for_its_user() {
     assert_eq!(alice["expires_in"], 30);
     let alice = alice["ticket"].as_str().unwrap().to_owned();
     assert_eq!(with_ticket(&app, &alice).await.hello["user"], "alice");
-    let again = ConnectOptions::of(&app.address)
+    let again = ConnectOptions::new(&app.address)
         .query("ticket", &alice)
         .expect_refusal()
         .await;
     again.problem(401, "UNAUTHENTICATED");
-    let never = ConnectOptions::of(&app.address)
+    let never = ConnectOptions::new(&app.address)
         .query("ticket", "nonsense")
         .expect_refusal()
         .await;
@@ -124,7 +124,7 @@ async fn a_ticket_opens_one_connection_for_its_user() {
     let for_bob = ticket(SERVICE_KEY, json!({"user": "bob"})).await.json(201);
     let for_bob = for_bob["ticket"].as_str().unwrap();
     // As bob, and as nobody else.
-    let options = ConnectOptions::of(&app.address).query("ticket", for_bob);
+    let options = ConnectOptions::new(&app.address).query("ticket", for_bob);
     options
         .user("carol")
         .expect_refusal()
@@ -139,13 +139,13 @@ async fn a_ticket_opens_one_connection_for_its_user() {
 #[tokio::test]
 async fn an_expired_token_closes_the_connection_unless_refreshed() {
     // A token is good for its leeway longer, so one that ended 25 s ago is good for 5 s.
-    let app = spawn_closed_app_with(&[]);
+    let app = spawn_secured_app_with(&[]);
     let ending = token_until("alice", -25);
-    let mut left = ConnectOptions::of(&app.address)
+    let mut left = ConnectOptions::new(&app.address)
         .bearer(&ending)
         .connect(None)
         .await;
-    let mut refreshed = ConnectOptions::of(&app.address)
+    let mut refreshed = ConnectOptions::new(&app.address)
         .bearer(&ending)
         .connect(None)
         .await;
@@ -170,14 +170,14 @@ async fn connections_are_limited_per_user_and_per_process() {
     let app = spawn_app_with(&["--connections-per-user=2", "--connections=3"]);
     let first = Device::connect(&app, "alice").await;
     let second = Device::connect(&app, "alice").await;
-    let refused = ConnectOptions::of(&app.address)
+    let refused = ConnectOptions::new(&app.address)
         .user("alice")
         .expect_refusal()
         .await;
     refused.problem(429, "TOO_MANY_CONNECTIONS");
     assert_eq!(refused.header("retry-after"), "1");
     let _third = Device::connect(&app, "bob").await;
-    let refused = ConnectOptions::of(&app.address)
+    let refused = ConnectOptions::new(&app.address)
         .user("carol")
         .expect_refusal()
         .await;

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::harness::auth::secured_app::{spawn_closed_app_with, token};
+use crate::harness::auth::secured_app::{spawn_secured_app_with, token};
 use crate::harness::live::device::Device;
 use crate::harness::metrics::{wait_for_listeners, wait_for_script_runs};
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
@@ -199,7 +199,7 @@ async fn a_waiting_poll_uses_a_connection_slot_but_no_presence() {
 
 #[tokio::test]
 async fn a_user_polls_only_its_own_stream() {
-    let app = spawn_closed_app_with(&[]);
+    let app = spawn_secured_app_with(&[]);
     app.get("/events").await.problem(401, "UNAUTHENTICATED");
     let alice = token("alice");
     let own = app.get_as(&alice, "/events").await.json(200);

@@ -7,7 +7,7 @@ use redis::cmd;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with, token};
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with, token};
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::device::Device;
 use crate::harness::live::event_stream::EventStream;
@@ -96,7 +96,7 @@ async fn presence_is_published_only_to_unblocked_peers() {
 
 #[tokio::test]
 async fn strangers_and_blocked_users_see_no_presence() {
-    let app = spawn_closed_app_with(&[]);
+    let app = spawn_secured_app_with(&[]);
     let (bob, key) = (
         token("bob"),
         ("authorization", format!("Bearer {SERVICE_KEY}")),
@@ -110,7 +110,7 @@ async fn strangers_and_blocked_users_see_no_presence() {
         let path = format!("/conversations/{path}/block");
         app.call("PUT", &path, &key, None).await.json(200);
     }
-    let _device = ConnectOptions::of(&app.address)
+    let _device = ConnectOptions::new(&app.address)
         .bearer(&bob)
         .connect(None)
         .await;

@@ -6,7 +6,7 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with, token};
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with, token};
 use crate::harness::cli::service_process::ServiceProcess;
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::device::{Device, Received};
@@ -25,7 +25,7 @@ async fn users_of_a_killed_process_go_offline() {
     let mut dying = ServiceProcess::start_with(dir.path(), &[("DUOLOGUE_REDIS_URL", &redis.url())]);
     app.send("alice", "bob", "hi").await;
     let mut alice = Device::connect(&app, "alice").await;
-    let _bob = ConnectOptions::of(&dying.address)
+    let _bob = ConnectOptions::new(&dying.address)
         .user("bob")
         .connect(None)
         .await;
@@ -147,7 +147,7 @@ async fn a_long_redis_outage_takes_nobody_offline() {
     let mut alice = Device::connect(&app, "alice").await;
     let _bob = Device::connect(&app, "bob").await;
     assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
-    proxy.cut();
+    proxy.block();
     let away = async || app.get("/readyz").await.status == 503;
     eventually("Redis is away", TIMEOUT, away).await;
     age_presence(&mut redis.connect(), "bob", 60);
@@ -167,8 +167,8 @@ async fn a_long_redis_outage_takes_nobody_offline() {
 
 #[tokio::test]
 async fn a_refused_connection_leaves_no_presence() {
-    let app = spawn_closed_app_with(&["--request-rate=1:1"]);
-    let backend = ConnectOptions::of(&app.address).bearer(SERVICE_KEY);
+    let app = spawn_secured_app_with(&["--request-rate=1:1"]);
+    let backend = ConnectOptions::new(&app.address).bearer(SERVICE_KEY);
     let mut alice = backend.user("alice").connect(None).await;
     for n in 0..20 {
         let user = format!("user-{n}");
@@ -176,7 +176,7 @@ async fn a_refused_connection_leaves_no_presence() {
         app.post_as(SERVICE_KEY, &message).await.json(201);
         let token = token(&user);
         app.get_as(&token, "/events").await.json(200);
-        let options = ConnectOptions::of(&app.address).bearer(&token);
+        let options = ConnectOptions::new(&app.address).bearer(&token);
         match options.try_connect(None).await.unwrap() {
             // More than a second went by, in which it may ask again.
             Ok(_) => (),

@@ -21,7 +21,7 @@ const PROMISED: Duration = Duration::from_secs(5);
 
 /// Bob, listening.
 async fn bob(app: &TestApp) -> [Replica; 1] {
-    [Replica::open(ConnectOptions::of(&app.address), "bob").await]
+    [Replica::open(ConnectOptions::new(&app.address), "bob").await]
 }
 
 /// Everything is there exactly once that alice has sent, and bob has been told of all of it on his
@@ -106,7 +106,7 @@ async fn missed_events_arrive_within_5_s_of_redis_coming_back() {
     let mut device = Device::connect(&app, "bob").await;
     let mut stream = EventStream::open(&app, "bob", None).await;
     for _ in 0..2 {
-        proxy.cut();
+        proxy.block();
         for n in 0..10 {
             other.send("alice", "bob", &n.to_string()).await;
         }

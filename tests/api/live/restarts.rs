@@ -27,7 +27,7 @@ async fn end_under_load(signal: Signal) -> (Vec<u16>, Duration) {
     let staying = spawn_app_on(&redis.url());
     let mut replicas = Vec::new();
     for n in 0..USERS * DEVICES {
-        let options = ConnectOptions::of(&ending.address);
+        let options = ConnectOptions::new(&ending.address);
         replicas.push(Replica::open(options, &format!("user-{}", n % USERS)).await);
     }
     for replica in &mut replicas {

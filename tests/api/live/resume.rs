@@ -8,7 +8,7 @@ use crate::harness::http::raw_connection::{pipeline, post, request};
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::replica::Replica;
 use crate::harness::rng::Rng;
-use crate::harness::{TestApp, message_path, spawn_app};
+use crate::harness::{TestApp, conversations::message_path, spawn_app};
 
 const CONVERSATIONS: usize = 300;
 const MESSAGES: usize = 10_000;
@@ -105,7 +105,7 @@ async fn a_week_of_ten_thousand_messages_is_rebuilt_from_events() {
     for n in 0..20 {
         app.send(&format!("peer-{n}"), "bob", "before").await;
     }
-    let options = ConnectOptions::of(&app.address);
+    let options = ConnectOptions::new(&app.address);
     let mut returning = Replica::open(options.clone(), "bob").await;
     let mut polling = Replica::open(options.clone(), "bob").await;
     returning.disconnect();

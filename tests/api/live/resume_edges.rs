@@ -128,7 +128,7 @@ async fn an_unknown_cursor_gets_a_reset() {
 #[tokio::test]
 async fn a_user_erased_while_connected_gets_a_reset() {
     let app = spawn_app();
-    let mut replica = Replica::open(ConnectOptions::of(&app.address), "bob").await;
+    let mut replica = Replica::open(ConnectOptions::new(&app.address), "bob").await;
     for peer in ["alice", "carol"] {
         app.send(peer, "bob", "before").await;
         app.send("bob", peer, "me too").await;

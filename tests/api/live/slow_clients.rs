@@ -117,7 +117,7 @@ async fn a_client_that_answers_no_ping_is_closed() {
     let app = spawn_app_with(&["--heartbeat=1", "--connections-per-user=1"]);
     let mut silent = connect_raw(&app, "bob").await;
     wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
-    let refused = ConnectOptions::of(&app.address)
+    let refused = ConnectOptions::new(&app.address)
         .user("bob")
         .expect_refusal()
         .await;

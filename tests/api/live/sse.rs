@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with, token, token_until};
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with, token, token_until};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::device::Received;
@@ -19,7 +19,7 @@ fn text<'a>(event: &'a Value, name: &str) -> &'a str {
 }
 
 fn options(app: &TestApp, user: &str) -> ConnectOptions {
-    ConnectOptions::of(&app.address).user(user)
+    ConnectOptions::new(&app.address).user(user)
 }
 
 /// The rest of a stream that ends, and how.
@@ -143,9 +143,9 @@ async fn the_accept_header_selects_stream_or_poll() {
 
 #[tokio::test]
 async fn a_stream_states_why_it_closes() {
-    let app = spawn_closed_app_with(&[]);
+    let app = spawn_secured_app_with(&[]);
     let ended = async |credential: &str| {
-        let options = ConnectOptions::of(&app.address).bearer(credential);
+        let options = ConnectOptions::new(&app.address).bearer(credential);
         let mut stream = EventStream::try_open(&options).await.unwrap();
         rest(&mut stream).await
     };
@@ -174,9 +174,9 @@ async fn a_stream_states_why_it_closes() {
 
 #[tokio::test]
 async fn a_stream_requires_its_users_credential_and_takes_a_slot() {
-    let app = spawn_closed_app_with(&["--connections-per-user=1"]);
+    let app = spawn_secured_app_with(&["--connections-per-user=1"]);
     let open = async |options: ConnectOptions| EventStream::try_open(&options).await;
-    let options = || ConnectOptions::of(&app.address);
+    let options = || ConnectOptions::new(&app.address);
     let refused = open(options()).await.err().unwrap();
     refused.problem(401, "UNAUTHENTICATED");
     let refused = open(options().bearer(&token("alice")).user("bob")).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::auth::secured_app::{spawn_closed_app_with, token};
+use crate::harness::auth::secured_app::{spawn_secured_app_with, token};
 use crate::harness::live::device::Device;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
@@ -141,7 +141,7 @@ async fn typing_requires_the_own_user_and_another_peer() {
         let answer = bob.ask(&frame).await;
         assert_eq!(answer["problem"]["errors"][0]["pointer"], pointer);
     }
-    let app = spawn_closed_app_with(&[]);
+    let app = spawn_secured_app_with(&[]);
     let bearer = format!("Bearer {}", token("alice"));
     let bearer = [("authorization", &*bearer)];
     let forged = app.call("POST", &path("bob", "alice"), &bearer, None).await;

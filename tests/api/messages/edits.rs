@@ -4,9 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::auth::secured_app::{spawn_closed_app_with, token};
+use crate::harness::auth::secured_app::{spawn_secured_app_with, token};
 use crate::harness::http::response::ApiResponse;
-use crate::harness::{TestApp, message_path, spawn_app};
+use crate::harness::{TestApp, conversations::message_path, spawn_app};
 
 /// Edits message 1 of alice to bob on condition.
 async fn edit_if(app: &TestApp, tag: &[u8], edit: &Value) -> ApiResponse {
@@ -14,7 +14,7 @@ async fn edit_if(app: &TestApp, tag: &[u8], edit: &Value) -> ApiResponse {
     let request = app.client.patch(format!("{}{path}", app.address));
     let tag = reqwest::header::HeaderValue::from_bytes(tag).unwrap();
     let request = request.header("if-match", tag).json(edit);
-    ApiResponse::of(request.send().await.unwrap()).await
+    ApiResponse::read(request.send().await.unwrap()).await
 }
 
 /// A service where alice sent this to bob.
@@ -193,7 +193,7 @@ async fn a_conditional_edit_applies_only_to_its_version() {
 async fn until_done(request: reqwest::RequestBuilder) -> ApiResponse {
     loop {
         let again = request.try_clone().unwrap();
-        let answer = ApiResponse::of(again.send().await.unwrap()).await;
+        let answer = ApiResponse::read(again.send().await.unwrap()).await;
         match answer.status {
             200 => return answer,
             _ => drop(answer.problem(409, "MESSAGE_CHANGED")),
@@ -250,7 +250,7 @@ async fn one_of_many_conditional_edits_wins() {
         let request = app.client.patch(format!("{}{path}", app.address));
         let request = request.header("if-match", &tag);
         let request = request.json(&json!({"body": format!("{n}")}));
-        editors.spawn(async move { ApiResponse::of(request.send().await.unwrap()).await });
+        editors.spawn(async move { ApiResponse::read(request.send().await.unwrap()).await });
     }
     let answers = editors.join_all().await;
     let won: Vec<_> = answers.iter().filter(|a| a.status == 200).collect();
@@ -287,11 +287,11 @@ async fn fields_an_edit_does_not_name_survive_byte_for_byte() {
 
 #[tokio::test]
 async fn a_refused_edit_counts_against_the_rate_limit() {
-    let app = spawn_closed_app_with(&["--send-rate", "1:4"]);
+    let app = spawn_secured_app_with(&["--send-rate", "1:4"]);
     let ask = async |method: Method, path: &str, body: Value| {
         let request = app.client.request(method, format!("{}{path}", app.address));
         let request = request.bearer_auth(token("alice")).json(&body);
-        ApiResponse::of(request.send().await.unwrap()).await
+        ApiResponse::read(request.send().await.unwrap()).await
     };
     let message = json!({"to": "bob", "body": "hi"});
     let sent = ask(Method::POST, "/messages", message).await;

@@ -60,7 +60,7 @@ async fn the_same_message_in_other_json_spelling_is_a_replay() {
     let request = request.header("content-type", "application/json");
     let request = request.header("idempotency-key", "k").body(spelt);
     is_replay(
-        &ApiResponse::of(request.send().await.unwrap()).await,
+        &ApiResponse::read(request.send().await.unwrap()).await,
         &first,
     );
 }
@@ -189,7 +189,7 @@ async fn concurrent_sends_with_one_key_store_one_message() {
                 .post(format!("{}/messages", apps[n % 2].address))
                 .header("idempotency-key", format!("round {round}"))
                 .json(&message("hi"));
-            sends.spawn(async move { ApiResponse::of(request.send().await.unwrap()).await });
+            sends.spawn(async move { ApiResponse::read(request.send().await.unwrap()).await });
         }
         let answers = sends.join_all().await;
         let count = |status| answers.iter().filter(|a| a.status == status).count();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app, token};
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app, token};
 use crate::harness::spawn_app;
 
 /// Where the README's reader has his service.
@@ -31,7 +31,7 @@ fn every_curl_of_the_readme_succeeds() {
     let readme = std::fs::read_to_string(file).unwrap();
     let curls = curls(&readme);
     assert!(!curls.is_empty(), "the README shows no request");
-    let (open, closed) = (spawn_app(), spawn_closed_app());
+    let (open, closed) = (spawn_app(), spawn_secured_app());
     let token = token("alice");
     for line in curls {
         // What shows a credential is typed after the README has closed the service.

@@ -35,7 +35,7 @@ async fn a_body_of_another_type_is_a_problem() {
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
         }
-        let answer = ApiResponse::of(request.send().await.unwrap()).await;
+        let answer = ApiResponse::read(request.send().await.unwrap()).await;
         answer.problem(415, "UNSUPPORTED_MEDIA_TYPE");
         answer.invalid_field("/header/content-type");
     }

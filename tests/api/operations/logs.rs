@@ -51,7 +51,7 @@ impl Watched {
     async fn ask(&mut self, credential: &str, request: RequestBuilder) -> u16 {
         self.shown.push(credential.to_owned());
         let answer = request.bearer_auth(credential).send().await.unwrap();
-        ApiResponse::of(answer).await.status
+        ApiResponse::read(answer).await.status
     }
 
     /// Posts as a backend.

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::auth::secured_app::{
-    SERVICE_KEY, spawn_closed_app, spawn_closed_app_with, token,
+    SERVICE_KEY, spawn_secured_app, spawn_secured_app_with, token,
 };
 use crate::harness::http::raw_connection::RawConnection;
 use crate::harness::http::response::ApiResponse;
@@ -29,7 +29,7 @@ async fn preflight(app: &TestApp, origin: &str) -> ApiResponse {
 
 #[tokio::test]
 async fn pages_of_an_allowed_origin_may_call() {
-    let app = spawn_closed_app_with(&["--cors-origins", &format!("https://b.example,{ORIGIN}")]);
+    let app = spawn_secured_app_with(&["--cors-origins", &format!("https://b.example,{ORIGIN}")]);
     let answer = preflight(&app, ORIGIN).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("access-control-allow-origin"), ORIGIN);
@@ -49,7 +49,7 @@ async fn pages_of_an_allowed_origin_may_call() {
 
 #[tokio::test]
 async fn cors_headers_are_on_successes_and_on_every_error() {
-    let app = spawn_closed_app_with(&["--cors-origins", ORIGIN, "--request-rate", "1:1"]);
+    let app = spawn_secured_app_with(&["--cors-origins", ORIGIN, "--request-rate", "1:1"]);
     let asked = async |credential: &str| {
         let bearer = format!("Bearer {credential}");
         let headers = [("origin", ORIGIN), ("authorization", &bearer)];
@@ -88,8 +88,8 @@ async fn cors_headers_are_on_successes_and_on_every_error() {
 
 #[tokio::test]
 async fn pages_of_other_origins_get_no_cors_headers() {
-    let none = spawn_closed_app();
-    let one = spawn_closed_app_with(&["--cors-origins", ORIGIN]);
+    let none = spawn_secured_app();
+    let one = spawn_secured_app_with(&["--cors-origins", ORIGIN]);
     let others = [
         "https://evil.example",
         "http://app.example.com",
@@ -119,7 +119,7 @@ async fn pages_of_other_origins_get_no_cors_headers() {
 
 #[tokio::test]
 async fn metrics_on_their_own_address_need_no_key() {
-    let app = spawn_closed_app_with(&["--metrics-bind", "127.0.0.1:0"]);
+    let app = spawn_secured_app_with(&["--metrics-bind", "127.0.0.1:0"]);
     for method in [Method::GET, Method::POST] {
         app.request(method, "/metrics")
             .await
@@ -135,7 +135,7 @@ async fn metrics_on_their_own_address_need_no_key() {
         .send()
         .await
         .unwrap();
-    let metrics = ApiResponse::of(metrics).await;
+    let metrics = ApiResponse::read(metrics).await;
     assert_eq!(metrics.status, 200);
     assert!(
         metrics
@@ -171,7 +171,7 @@ async fn docs_can_be_switched_off() {
 
 #[test]
 fn slow_headers_time_out() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let begun = Instant::now();
     let (mut silent, mut slow) = (
         RawConnection::open(&app.address),
@@ -198,7 +198,7 @@ fn slow_headers_time_out() {
 
 #[tokio::test]
 async fn headers_too_large_or_too_many_are_refused() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let head = format!("GET {PATH} HTTP/1.1\r\nhost: x\r\n");
     let long = format!(
         "{head}authorization: Bearer {}\r\n\r\n",

@@ -11,7 +11,7 @@ async fn with_request_id(app: &TestApp, id: &str) -> ApiResponse {
         .client
         .get(format!("{}/healthz", app.address))
         .header("x-request-id", id);
-    ApiResponse::of(request.send().await.unwrap()).await
+    ApiResponse::read(request.send().await.unwrap()).await
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_problem_carries_the_request_id_of_its_request() {
         .client
         .get(format!("{}/nowhere", app.address))
         .header("x-request-id", "req-42");
-    let answer = ApiResponse::of(request.send().await.unwrap()).await;
+    let answer = ApiResponse::read(request.send().await.unwrap()).await;
     assert_eq!(answer.problem(404, "NOT_FOUND")["request_id"], "req-42");
 }
 

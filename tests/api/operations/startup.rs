@@ -21,14 +21,14 @@ async fn send(service: &ServiceProcess, body: &str) -> Value {
     let request = client()
         .post(format!("{}/messages", service.address))
         .json(&message);
-    ApiResponse::of(request.send().await.unwrap())
+    ApiResponse::read(request.send().await.unwrap())
         .await
         .json(201)
 }
 
 async fn peek(service: &ServiceProcess) -> Value {
     let url = format!("{}/conversations/bob/alice?peek=true", service.address);
-    ApiResponse::of(client().get(url).send().await.unwrap())
+    ApiResponse::read(client().get(url).send().await.unwrap())
         .await
         .json(200)
 }

@@ -13,7 +13,7 @@ use redis::cmd;
 use reqwest::{Certificate, Client};
 
 use crate::harness::auth::certificate_authority::CertificateAuthority;
-use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with};
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
 use crate::harness::cli::chat_process::ChatProcess;
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::store::redis_server::RedisServer;
@@ -30,7 +30,7 @@ fn trusting(authorities: &[&CertificateAuthority]) -> Client {
 fn serve(authority: &CertificateAuthority) -> TestApp {
     authority.sign("server", "127.0.0.1");
     let (cert, key) = (authority.path("server.pem"), authority.path("server.key"));
-    spawn_closed_app_with(&["--tls-cert", &cert, "--tls-key", &key])
+    spawn_secured_app_with(&["--tls-cert", &cert, "--tls-key", &key])
 }
 
 async fn is_served(client: &Client, app: &TestApp) -> bool {
@@ -60,7 +60,7 @@ async fn https_is_served_and_plain_http_is_not() {
 async fn devices_connect_over_tls() {
     let authority = CertificateAuthority::new();
     let app = serve(&authority);
-    let options = ConnectOptions::of(&app.address).client(trusting(&[&authority]));
+    let options = ConnectOptions::new(&app.address).client(trusting(&[&authority]));
     let options = options.bearer(SERVICE_KEY);
     let mut alice = options.clone().user("alice").connect(None).await;
     let mut bob = options.user("bob").connect(None).await;

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::auth::secured_app::{spawn_closed_app, token};
+use crate::harness::auth::secured_app::{spawn_secured_app, token};
 use crate::harness::page::browser::Browser;
 use crate::harness::page::window::{SEQS, Window};
 use crate::harness::source_tree::files;
@@ -77,7 +77,7 @@ async fn the_page_accepts_a_token_and_keeps_it_out_of_urls() {
     let Some(browser) = Browser::start() else {
         return;
     };
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let window = browser.open(&app.address);
     window.click("#credential");
     window.type_text("a token that is none");

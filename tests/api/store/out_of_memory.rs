@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_closed_app_with};
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, spawn_app};
 
@@ -11,7 +11,7 @@ use crate::harness::{TestApp, spawn_app};
 async fn ask(app: &TestApp, method: Method, path: &str, body: &Value) -> ApiResponse {
     let request = app.client.request(method, format!("{}{path}", app.address));
     let request = request.bearer_auth(SERVICE_KEY).json(body);
-    ApiResponse::of(request.send().await.unwrap()).await
+    ApiResponse::read(request.send().await.unwrap()).await
 }
 
 /// Every operation on the conversation of alice and bob, and whether it works on a full Redis.
@@ -63,7 +63,7 @@ fn operations() -> Vec<(Method, &'static str, Value, bool)> {
 
 #[tokio::test]
 async fn a_full_redis_serves_reads_and_refuses_writes() {
-    for app in [spawn_app(), spawn_closed_app_with(&[])] {
+    for app in [spawn_app(), spawn_secured_app_with(&[])] {
         let message = json!({"from": "alice", "to": "bob", "body": "hi"});
         for _ in 0..3 {
             let sent = ask(&app, Method::POST, "/messages", &message).await;

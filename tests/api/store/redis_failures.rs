@@ -59,7 +59,7 @@ async fn send_until(stop: Arc<AtomicBool>, address: String, sender: usize) -> Lo
             .json(&message)
             .send()
             .await;
-        let answer = ApiResponse::of(sent.unwrap()).await;
+        let answer = ApiResponse::read(sent.unwrap()).await;
         assert!(
             begun.elapsed() < PROMISED,
             "{:?} {answer:?}",

@@ -158,7 +158,7 @@ async fn expired_messages_are_dropped_by_the_next_change() {
 async fn a_private_change_publishes_dropped_messages_to_the_peer() {
     let app = spawn(&["--history-days", "30"]);
     send_at(&app, "alice", "bob", LONG_AGO, 2);
-    let mut bob = PubSubListener::of(&app.redis_url, "bob");
+    let mut bob = PubSubListener::subscribe(&app.redis_url, "bob");
     app.flag(Method::PUT, "alice", "bob", "mute").await;
     assert_eq!(stored(&app), 0);
     let events = bob.drain_events();

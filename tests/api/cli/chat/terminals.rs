@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::auth::secured_app::{spawn_closed_app, token, token_until};
+use crate::harness::auth::secured_app::{spawn_secured_app, token, token_until};
 use crate::harness::cli::chat_process::ChatProcess;
 use crate::harness::cli::service_process::ServiceProcess;
 use crate::harness::store::redis_server::RedisServer;
@@ -227,7 +227,7 @@ fn refusal(app: &TestApp, me: &str, token: &str) -> String {
 
 #[tokio::test]
 async fn a_user_without_permission_sees_the_reason() {
-    let app = spawn_closed_app();
+    let app = spawn_secured_app();
     let said = refusal(&app, "alice", "a token of mine");
     assert!(
         said.starts_with("duologue: the service answered 401: "),

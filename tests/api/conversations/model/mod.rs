@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::http::response::ApiResponse;
-use crate::harness::{TestApp, message_path, spawn_app};
+use crate::harness::{TestApp, conversations::message_path, spawn_app};
 use steps::{Deed, Page, Step, stories};
 use truth::{Truth, Who};
 

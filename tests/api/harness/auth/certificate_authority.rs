@@ -1,4 +1,4 @@
-//! An authority that signs certificates for the tests, made anew each time.
+//! A certificate authority for the tests, created anew each time.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,8 @@ pub struct CertificateAuthority {
 impl CertificateAuthority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
-        // Of its own, since OpenSSL takes whoever bears his issuer's name for self-signed.
+        // OpenSSL takes a certificate whose subject equals its issuer for self-signed, so the
+        // authority has its own name.
         params
             .distinguished_name
             .push(DnType::CommonName, "an authority of the tests");
@@ -24,22 +25,23 @@ impl CertificateAuthority {
         Self { issuer, dir }
     }
 
-    /// Its own certificate, as text.
+    /// Its own certificate as PEM.
     pub fn pem(&self) -> String {
         self.issuer.pem()
     }
 
-    /// A file of the authority's folder: `ca.pem`, or what [`CertificateAuthority::sign`] wrote.
+    /// A file in the authority's folder: `ca.pem`, or one that [`CertificateAuthority::sign`]
+    /// wrote.
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// The same as a setting.
+    /// The path of such a file, as the value of a setting.
     pub fn path(&self, name: &str) -> String {
         self.file(name).to_str().unwrap().to_owned()
     }
 
-    /// Writes a certificate for this host and its key: `<name>.pem`, `<name>.key`.
+    /// Writes a certificate for a host and its key to `<name>.pem` and `<name>.key`.
     pub fn sign(&self, name: &str, host: &str) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([host.to_owned()]).unwrap();

@@ -1,15 +1,15 @@
-//! Credentials that a service must refuse, each with its reason.
+//! Credentials that the service must refuse, each with the reason it must give.
 
 use serde_json::{Value, json};
 
 use crate::harness::auth::secured_app::{ROTATED_OUT, SERVICE_KEY};
 use crate::harness::auth::signing::{Signer, claims, in_seconds, unsigned};
 
-/// What the strict service asks of `aud` and `iss`.
+/// The `aud` and `iss` that the strict service requires.
 pub const AUDIENCE: &str = "duologue";
 pub const ISSUER: &str = "https://app.example";
 
-/// What a good token of the strict service says, with changes: null leaves a claim out.
+/// The claims of a valid token for the strict service, with changes; null removes a claim.
 pub fn strict(user: &str, changes: &Value) -> Value {
     let mut all = json!({"aud": AUDIENCE, "iss": ISSUER});
     for (name, value) in changes.as_object().unwrap() {
@@ -18,14 +18,15 @@ pub fn strict(user: &str, changes: &Value) -> Value {
     claims(user, &all)
 }
 
-/// How it is called, the header (none if empty), and a word of what is said of it.
+/// A description, the `Authorization` header (none if empty), and a part of the expected error
+/// detail.
 pub type InvalidCredential = (&'static str, String, &'static str);
 
 fn bearer(credential: &str) -> String {
     format!("Bearer {credential}")
 }
 
-/// All of them, for a service that verifies RS256.
+/// All invalid credentials for a service that verifies RS256.
 pub fn refused(signer: &Signer) -> Vec<InvalidCredential> {
     [
         malformed(signer),

@@ -1,4 +1,4 @@
-//! A web server of the smallest kind, for what the service fetches.
+//! A minimal web server that serves a JWKS.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-/// Answers every request with what it was last told to.
+/// Answers every request with the status and body set last.
 pub struct JwksServer {
     pub url: String,
     answer: Arc<Mutex<(u16, String)>>,
@@ -38,12 +38,12 @@ impl JwksServer {
         source
     }
 
-    /// From now on: a set of these keys.
+    /// Serves a JWKS of these keys from now on.
     pub fn serve(&self, keys: &[Value]) {
         self.answer(200, &json!({"keys": keys}).to_string());
     }
 
-    /// From now on: this.
+    /// Serves this status and body from now on.
     pub fn answer(&self, status: u16, body: &str) {
         *self.answer.lock().unwrap() = (status, body.to_owned());
     }

@@ -1,4 +1,5 @@
-//! Tokens of every kind, good and bad, written by hand: no library would make the bad ones.
+//! Valid and invalid tokens. They are put together by hand because no library creates the invalid
+//! ones.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,14 +9,14 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SigningKey};
 use serde_json::{Value, json};
 
-/// Too slow to make each time, and of no use elsewhere.
+/// Generating an RSA key takes too long to do in every test. This one is used nowhere else.
 const RSA: &str = include_str!("keys/rsa.pem");
 
-/// A key of the host application.
+/// A signing key of the host application.
 pub struct Signer {
     algorithm: Algorithm,
     key: EncodingKey,
-    /// Signs with RSA faster than the one above; public keys are derived from it.
+    /// Signs with RSA faster than `key`; public keys are derived from it.
     pair: Option<KeyPair>,
 }
 
@@ -28,20 +29,20 @@ impl Signer {
         }
     }
 
-    /// Always the same one.
+    /// Always the same key.
     pub fn rs256() -> Self {
         let key = EncodingKey::from_rsa_pem(RSA.as_bytes()).unwrap();
         Self::of(Algorithm::RS256, key, KeyPair::from_pem(RSA).unwrap())
     }
 
-    /// A new one each time.
+    /// A new key each time.
     pub fn es256() -> Self {
         let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let key = EncodingKey::from_ec_der(pair.serialized_der());
         Self::of(Algorithm::ES256, key, pair)
     }
 
-    /// A new one each time.
+    /// A new key each time.
     pub fn ed25519() -> Self {
         let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let key = EncodingKey::from_ed_der(pair.serialized_der());
@@ -56,22 +57,22 @@ impl Signer {
         }
     }
 
-    /// What goes into a header: `RS256`.
+    /// The `alg` of a token header, like `RS256`.
     pub fn alg(&self) -> String {
         format!("{:?}", self.algorithm)
     }
 
-    /// The public part, as a PEM file's text.
+    /// The public key as PEM.
     pub fn public_pem(&self) -> String {
         self.pair.as_ref().unwrap().public_key_pem()
     }
 
-    /// The private part, likewise.
+    /// The private key as PEM.
     pub fn private_pem(&self) -> String {
         self.pair.as_ref().unwrap().serialize_pem()
     }
 
-    /// The public part, as a member of a key set.
+    /// The public key as a member of a JWKS.
     pub fn jwk(&self, kid: &str) -> Value {
         let pem = self.public_pem();
         let pem = pem.as_bytes();
@@ -86,17 +87,17 @@ impl Signer {
         jwk
     }
 
-    /// A token of these claims.
+    /// A token with these claims.
     pub fn sign(&self, claims: &Value) -> String {
         self.sign_with(&json!({"alg": self.alg(), "typ": "JWT"}), claims)
     }
 
-    /// A token that names its key.
+    /// A token whose header names its key.
     pub fn sign_by(&self, kid: &str, claims: &Value) -> String {
         self.sign_with(&json!({"alg": self.alg(), "kid": kid}), claims)
     }
 
-    /// A token of these claims with this header, whatever it says.
+    /// A token with these claims and any header.
     pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
         let message = unsigned(header, claims);
         let signature = match &self.pair {
@@ -109,18 +110,18 @@ impl Signer {
     }
 }
 
-/// Header and claims, without a signature.
+/// Encoded header and claims, without a signature.
 pub fn unsigned(header: &Value, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}", part(header), part(claims))
 }
 
-/// Seconds since 1970, so many from now.
+/// The Unix time this many seconds from now.
 pub fn in_seconds(seconds: i64) -> i64 {
     Utc::now().timestamp() + seconds
 }
 
-/// What a good token says, with some of it changed: null leaves a claim out.
+/// The claims of a valid token, with changes; null removes a claim.
 pub fn claims(user: &str, changes: &Value) -> Value {
     let mut claims = json!({"sub": user, "iat": in_seconds(0), "exp": in_seconds(3600)});
     let claims_of = claims.as_object_mut().unwrap();

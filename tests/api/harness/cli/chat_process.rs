@@ -1,4 +1,4 @@
-//! `duologue chat` as its own process, in a pipe.
+//! `duologue chat` as a separate process with piped input and output.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};
@@ -7,25 +7,24 @@ use std::time::{Duration, Instant};
 
 use crate::harness::cli::service_process;
 
-/// How long anything awaited may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Somebody at a terminal. Gone when dropped.
+/// A running `duologue chat`. Killed when dropped.
 pub struct ChatProcess {
     child: Child,
     stdin: Option<ChildStdin>,
     coming: Receiver<String>,
-    /// What it showed so far, on both of its outputs.
+    /// The lines of stdout and stderr so far.
     pub shown: Vec<String>,
 }
 
 impl ChatProcess {
-    /// Starts it, in a place where nobody else's clock matters.
+    /// Starts it in UTC, whatever the machine's time zone.
     pub fn start(address: &str, me: &str, peer: &str) -> Self {
         Self::start_with(address, me, peer, &[])
     }
 
-    /// The same with some of the surroundings.
+    /// The same with environment variables.
     pub fn start_with(address: &str, me: &str, peer: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = service_process::command();
         command.args(["chat", "--as", me, "--with", peer, "--url", address]);
@@ -57,7 +56,7 @@ impl ChatProcess {
         writeln!(self.stdin.as_ref().unwrap(), "{line}").unwrap();
     }
 
-    /// Waits until it shows a line with this at its end, if it has not yet.
+    /// Waits until a line with this ending has been shown.
     #[track_caller]
     pub fn wait_for_line(&mut self, end: &str) {
         let deadline = Instant::now() + TIMEOUT;
@@ -70,7 +69,7 @@ impl ChatProcess {
         }
     }
 
-    /// What it showed of the conversation: who said what, without the time.
+    /// The lines of the conversation as `sender: body`, without the time.
     pub fn messages(&self) -> Vec<&str> {
         let lines = self.shown.iter().filter_map(|line| line.split_once(' '));
         lines
@@ -79,13 +78,13 @@ impl ChatProcess {
             .collect()
     }
 
-    /// Has nothing more to say, and waits for its end.
+    /// Closes its input and waits for it to exit.
     pub fn end_input(&mut self) -> ExitStatus {
         self.stdin = None;
         self.wait_for_exit()
     }
 
-    /// Waits for its end, and for what it showed until then.
+    /// Waits for it to exit and collects its remaining output.
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         let status = service_process::wait(&mut self.child, TIMEOUT);
         self.shown.extend(self.coming.iter());

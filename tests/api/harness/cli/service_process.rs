@@ -1,4 +1,4 @@
-//! The service as its own process, for what only a process can suffer.
+//! The service as a separate process, for signals, exit codes and output.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -14,11 +14,11 @@ use crate::harness::store::redis_server::signal_pid;
 pub struct ServiceProcess {
     pub address: String,
     child: Child,
-    /// Kept, so that whatever it still prints has somewhere to go.
+    /// Kept open so that later output does not fail.
     _stdout: BufReader<ChildStdout>,
 }
 
-/// The command, on a free port and with no setting of the surroundings.
+/// The command with a free port and none of the caller's `DUOLOGUE_` variables.
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_duologue"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DUOLOGUE_")) {
@@ -32,7 +32,7 @@ pub fn command() -> Command {
     command
 }
 
-/// What it says and how it ends when it is not to start.
+/// The output and exit status of a command that is expected to end.
 pub fn output(command: &mut Command) -> Output {
     let mut child = command.spawn().unwrap();
     wait(&mut child, Duration::from_secs(30));
@@ -40,17 +40,17 @@ pub fn output(command: &mut Command) -> Output {
 }
 
 impl ServiceProcess {
-    /// Starts it on a folder and waits for its banner.
+    /// Starts the service with a data folder and waits for its banner.
     pub fn start(dir: &Path) -> Self {
         Self::start_with(dir, &[])
     }
 
-    /// The same with settings of the test's own.
+    /// The same with more settings.
     pub fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Self {
         Self::launch(dir, settings, Stdio::null())
     }
 
-    /// The same, with what it logs in a file.
+    /// The same, with its log in a file.
     pub fn start_logged(dir: &Path, settings: &[(&str, &str)], log: &Path) -> Self {
         let log = std::fs::File::create(log).unwrap();
         Self::launch(dir, settings, log.into())
@@ -60,7 +60,7 @@ impl ServiceProcess {
         let mut command = command();
         command.env("DUOLOGUE_DATA_DIR", dir).stderr(stderr);
         command.envs(settings.iter().copied());
-        // A group of its own, as a shell gives one to a command.
+        // A process group of its own, as a shell creates for a command.
         let mut child = command.process_group(0).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
@@ -79,13 +79,12 @@ impl ServiceProcess {
         signal_pid(self.child.id(), signal);
     }
 
-    /// What a terminal does on Ctrl-C: the signal goes to the whole group.
+    /// Does what a terminal does on Ctrl-C: signals the whole process group.
     pub fn interrupt_group(&self) {
         let group = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process_group(group, Signal::INT).unwrap();
     }
 
-    /// Waits for its end.
     pub fn wait_for_exit(&mut self, within: Duration) -> ExitStatus {
         wait(&mut self.child, within)
     }
@@ -98,7 +97,7 @@ impl Drop for ServiceProcess {
     }
 }
 
-/// Waits for the end of a process.
+/// Waits for a process to exit; kills it after the timeout.
 pub fn wait(child: &mut Child, within: Duration) -> ExitStatus {
     let deadline = Instant::now() + within;
     loop {

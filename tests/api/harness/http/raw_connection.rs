@@ -1,4 +1,4 @@
-//! Bytes on a socket, for requests that no decent client would make.
+//! Raw bytes on a socket, for requests that no HTTP client would send.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +11,7 @@ use crate::harness::http::response::ApiResponse;
 pub struct RawConnection(BufReader<TcpStream>);
 
 impl RawConnection {
-    /// Connects to an `http://host:port`.
+    /// Connects to `http://host:port`.
     pub fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
         stream
@@ -20,17 +20,17 @@ impl RawConnection {
         Self(BufReader::new(stream))
     }
 
-    /// Writes; whether the service still listened.
+    /// Writes bytes; false if the service has closed the connection.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.0.get_mut().write_all(bytes.as_ref()).is_ok()
     }
 
-    /// Says that nothing more comes.
+    /// Closes the sending direction.
     pub fn finish(&self) {
         let _ = self.0.get_ref().shutdown(Shutdown::Write);
     }
 
-    /// Reads one answer; none if the service hung up without one.
+    /// Reads one response; `None` if the service closed the connection without one.
     pub fn answer(&mut self) -> Option<ApiResponse> {
         let status_line = line(&mut self.0)?;
         let status = status_line.split(' ').nth(1)?.parse().ok()?;
@@ -53,7 +53,7 @@ impl RawConnection {
     }
 }
 
-/// A line without its end.
+/// A line without its line break.
 fn line(reader: &mut impl BufRead) -> Option<String> {
     let mut line = String::new();
     match reader.read_line(&mut line) {
@@ -62,15 +62,15 @@ fn line(reader: &mut impl BufRead) -> Option<String> {
     }
 }
 
-/// Sends a request as it stands and reads the answer.
+/// Sends a request as it is and reads the response.
 pub fn exchange(address: &str, request: impl AsRef<[u8]>) -> ApiResponse {
     let mut connection = RawConnection::open(address);
     connection.write(request);
     connection.answer().unwrap()
 }
 
-/// Sends many requests on one connection, the next before the last is answered (RFC 9112, section
-/// 9.3.2): the cheapest way to make a lot happen.
+/// Sends many requests on one connection without waiting for responses (pipelining, RFC 9112,
+/// section 9.3.2): the cheapest way to send many messages.
 pub fn pipeline(address: &str, requests: &[Vec<u8>]) -> Vec<ApiResponse> {
     let mut connection = RawConnection::open(address);
     let mut writer = connection.0.get_ref().try_clone().unwrap();
@@ -85,7 +85,7 @@ pub fn pipeline(address: &str, requests: &[Vec<u8>]) -> Vec<ApiResponse> {
     })
 }
 
-/// A request with a body of these bytes, said to be JSON.
+/// A request with a body, declared as JSON.
 pub fn request(method: &str, path: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let head = format!(
@@ -95,7 +95,7 @@ pub fn request(method: &str, path: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A `POST /messages` with a body of these bytes.
+/// A `POST /messages` with this body.
 pub fn post(body: impl AsRef<[u8]>) -> Vec<u8> {
     request("POST", "/messages", body)
 }

@@ -1,4 +1,4 @@
-//! An answer of the service, however it was asked.
+//! A response of the service, from any client.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub struct ApiResponse {
 }
 
 impl ApiResponse {
-    pub async fn of(response: reqwest::Response) -> Self {
+    pub async fn read(response: reqwest::Response) -> Self {
         Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
@@ -19,12 +19,12 @@ impl ApiResponse {
         }
     }
 
-    /// A header's value; empty if there is none.
+    /// The value of a header; empty if it is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
-    /// The JSON of an answer that must have this status.
+    /// The JSON body; the status must be this one.
     #[track_caller]
     pub fn json(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
@@ -32,7 +32,7 @@ impl ApiResponse {
         serde_json::from_str(&self.text).unwrap()
     }
 
-    /// The problem document of an answer that must be one, whole and consistent.
+    /// The problem document; it must be complete and have this status and code.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{self:?}");
@@ -41,7 +41,7 @@ impl ApiResponse {
         problem
     }
 
-    /// The problem document, whatever it says.
+    /// The problem document, of any code.
     #[track_caller]
     pub fn any_problem(&self) -> Value {
         assert_eq!(
@@ -61,7 +61,7 @@ impl ApiResponse {
         problem
     }
 
-    /// The problem document of a refusal that blames one field.
+    /// The problem document; its first error must point at this field.
     #[track_caller]
     pub fn invalid_field(&self, pointer: &str) -> Value {
         let problem = self.any_problem();

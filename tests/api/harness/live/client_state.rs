@@ -1,4 +1,4 @@
-//! What a user can see, and how it is read with nothing but `GET`s.
+//! Everything a user can see, read by `GET` requests only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::live::connect_options::ConnectOptions;
 
-/// How long a service may be away that is asked.
+/// How long a request is retried while the service is unavailable.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
-/// What an event says of a conversation, beside its messages.
+/// The members of a conversation in events and rows, besides its messages.
 const MEMBERS: [&str; 5] = [
     "unread_count",
     "last_seq",
@@ -21,22 +21,22 @@ const MEMBERS: [&str; 5] = [
     "peer_read_seq",
     "peer_delivered_seq",
 ];
-/// What it says of the badge.
+/// The members of the unread totals.
 const TOTALS: [&str; 2] = ["total_unread_count", "unread_conversations"];
 
 /// A user's inbox and conversations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClientState {
-    /// What the badge shows.
+    /// The unread totals.
     pub totals: [u64; 2],
     /// The rows of the inbox by peer: members and the last message.
     pub rows: BTreeMap<String, Value>,
-    /// The messages of each conversation by seq; none of one that is empty.
+    /// The messages of each conversation by seq, without empty conversations.
     pub messages: BTreeMap<String, BTreeMap<u64, Value>>,
 }
 
 impl ClientState {
-    /// Compares it with what is true.
+    /// Compares the state with the expected one.
     pub fn assert_equals(&self, truth: &Self, user: &str) {
         same(&format!("rows of {user}"), &self.rows, &truth.rows);
         let of = |state: &Self| state.messages.keys().cloned().collect::<Vec<_>>();
@@ -52,14 +52,14 @@ impl ClientState {
     }
 }
 
-/// Who reads, and where.
+/// Reads as one user from one service.
 pub struct StateReader<'a> {
     pub options: &'a ConnectOptions,
     pub user: &'a str,
 }
 
 impl StateReader<'_> {
-    /// Everything, as the service answers it.
+    /// The whole state, as the service returns it.
     pub async fn all(&self) -> ClientState {
         let path = format!("/users/{}/unread", self.user);
         let mut state = ClientState {
@@ -111,12 +111,12 @@ impl StateReader<'_> {
         self.ask(|| self.options.get(path, query)).await
     }
 
-    /// Asks, and asks again while the service cannot answer.
+    /// Sends a request and repeats it while the service is unavailable.
     pub async fn ask(&self, request: impl Fn() -> RequestBuilder) -> Value {
         let deadline = Instant::now() + TIMEOUT;
         loop {
             let why = match request().send().await {
-                Ok(response) => match ApiResponse::of(response).await {
+                Ok(response) => match ApiResponse::read(response).await {
                     answer if answer.status == 200 => return answer.json(200),
                     answer if matches!(answer.status, 429 | 503) => answer.text,
                     answer => panic!("{answer:?}"),
@@ -129,7 +129,7 @@ impl StateReader<'_> {
     }
 }
 
-/// Compares entry by entry, so that of thousands only the ones that differ are shown.
+/// Compares entry by entry, to show only those that differ.
 fn same<K: Ord + Debug>(what: &str, held: &BTreeMap<K, Value>, truth: &BTreeMap<K, Value>) {
     let keys: BTreeSet<_> = held.keys().chain(truth.keys()).collect();
     let different: Vec<_> = keys
@@ -152,7 +152,7 @@ fn same<K: Ord + Debug>(what: &str, held: &BTreeMap<K, Value>, truth: &BTreeMap<
     );
 }
 
-/// A row of the inbox: the members that an event has too, and the last message.
+/// A row of the inbox: the members that events have too, and the last message.
 pub fn row(peer: &str, members: &Value, last: &Value) -> Value {
     let mut row = json!({"peer": peer, "updated_at": last["sent_at"], "last_message": last});
     for name in MEMBERS {

@@ -1,4 +1,4 @@
-//! How a client reaches a service, through which of the three doors, and as whom.
+//! How a client connects to the live API: where, as whom, and with which query and headers.
 
 use duologue::cli::chat::socket::upgrade;
 use reqwest::Client;
@@ -7,7 +7,7 @@ use url::Url;
 use crate::harness::http::response::ApiResponse;
 use crate::harness::live::device::Device;
 
-/// How a client reaches a service, and as whom.
+/// Address, query and headers of connections and requests.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     address: String,
@@ -17,8 +17,8 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// The door of a service at this `http://host:port`.
-    pub fn of(address: &str) -> Self {
+    /// Options for a service at `http://host:port`.
+    pub fn new(address: &str) -> Self {
         Self {
             address: address.to_owned(),
             client: crate::harness::client(),
@@ -27,13 +27,13 @@ impl ConnectOptions {
         }
     }
 
-    /// Through a client that trusts somebody else, say.
+    /// Uses another HTTP client, with other trusted certificates for example.
     pub fn client(mut self, client: Client) -> Self {
         self.client = client;
         self
     }
 
-    /// At another process of the same service.
+    /// Uses another address.
     pub fn at(mut self, address: &str) -> Self {
         address.clone_into(&mut self.address);
         self
@@ -58,12 +58,12 @@ impl ConnectOptions {
         self.header("authorization", &format!("Bearer {credential}"))
     }
 
-    /// The subprotocols to offer, as the header has them; `duologue.v1` unless set.
+    /// The subprotocols to offer, comma-separated; the default is `duologue.v1`.
     pub fn protocols(self, offered: &str) -> Self {
         self.header("sec-websocket-protocol", offered)
     }
 
-    /// A `GET` with the headers, and with `query` behind the path.
+    /// A `GET` with the headers and a query.
     pub fn get(&self, path: &str, query: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", self.address);
         let mut url = Url::parse(&url).unwrap();
@@ -76,14 +76,14 @@ impl ConnectOptions {
         })
     }
 
-    /// The same of one of the three doors: with the query, and `more`.
+    /// A `GET` with the headers, the configured query and `more`.
     pub fn request(&self, path: &str, more: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let own = self.query.iter().map(|(name, value)| (&**name, &**value));
         let query: Vec<_> = own.chain(more.iter().copied()).collect();
         self.get(path, &query)
     }
 
-    /// Connects; the stream starts now, or behind the cursor.
+    /// Opens a WebSocket; events start now, or after the cursor.
     pub async fn connect(&self, cursor: Option<&str>) -> Device {
         match self.try_connect(cursor).await.unwrap() {
             Ok(device) => device,
@@ -91,7 +91,7 @@ impl ConnectOptions {
         }
     }
 
-    /// Connects where it must not be let in.
+    /// Opens a WebSocket that must be refused.
     pub async fn expect_refusal(&self) -> ApiResponse {
         match self.try_connect(None).await.unwrap() {
             Ok(device) => panic!("let in: {}", device.hello),
@@ -99,7 +99,7 @@ impl ConnectOptions {
         }
     }
 
-    /// Connects, is refused, or reaches nobody.
+    /// Opens a WebSocket: connected, refused by the service, or failed.
     pub async fn try_connect(
         &self,
         cursor: Option<&str>,
@@ -115,7 +115,7 @@ impl ConnectOptions {
         }
         Ok(match upgrade(request).await? {
             Ok(upgraded) => Ok(Device::greet(upgraded).await),
-            Err(response) => Err(ApiResponse::of(response).await),
+            Err(response) => Err(ApiResponse::read(response).await),
         })
     }
 }

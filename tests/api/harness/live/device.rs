@@ -1,4 +1,4 @@
-//! Devices: WebSocket clients that listen and speak as docs/live.md has it.
+//! Devices: WebSocket clients of the protocol of docs/live.md.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,27 +15,27 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::harness::TestApp;
 use crate::harness::live::connect_options::ConnectOptions;
 
-/// How long anything awaited may take.
+/// How long anything a device waits for may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a device hears next.
+/// What a client receives.
 #[derive(Debug)]
 pub enum Received {
     Frame(Value),
-    /// Nothing, for as long as it listened.
+    /// Nothing within the time.
     Nothing,
-    /// The end: the code and the reason; 1006 if there was no word of it.
+    /// Close code and reason; 1006 without a close frame.
     Closed(u16, String),
 }
 
-/// A connected WebSocket. Gone without a word when dropped.
+/// A connected WebSocket. Dropping it sends no close frame.
 pub struct Device {
     /// The first frame.
     pub hello: Value,
-    /// The subprotocol that the service chose.
+    /// The subprotocol that the service selected.
     pub protocol: Option<String>,
     socket: WebSocketStream<Upgraded>,
-    /// Events that came while something else was awaited.
+    /// Events received while waiting for something else.
     backlog: VecDeque<Value>,
     asked: u64,
 }
@@ -47,21 +47,21 @@ impl fmt::Debug for Device {
 }
 
 impl Device {
-    /// A device of a user of a service that asks for no credential.
+    /// Connects to a service without credentials.
     pub async fn connect(app: &TestApp, user: &str) -> Self {
-        ConnectOptions::of(&app.address)
+        ConnectOptions::new(&app.address)
             .user(user)
             .connect(None)
             .await
     }
 
-    /// The same, behind a cursor.
+    /// The same, after a cursor.
     pub async fn connect_at(app: &TestApp, user: &str, cursor: &str) -> Self {
-        let options = ConnectOptions::of(&app.address).user(user);
+        let options = ConnectOptions::new(&app.address).user(user);
         options.connect(Some(cursor)).await
     }
 
-    /// Waits for the hello.
+    /// Waits for the `hello` frame.
     pub async fn greet(Upgrade { protocol, socket }: Upgrade) -> Self {
         let mut device = Self {
             hello: Value::Null,
@@ -75,7 +75,7 @@ impl Device {
         device
     }
 
-    /// What comes next, of all there is. Every other method rests on it.
+    /// The next frame, nothing within the time, or the end.
     pub async fn receive(&mut self, within: Duration) -> Received {
         if let Some(event) = self.backlog.pop_front() {
             return Received::Frame(event);
@@ -94,7 +94,7 @@ impl Device {
                         return Received::Closed(frame.code.into(), frame.reason.to_string());
                     }
                     Some(Ok(Message::Close(None))) => return Received::Closed(1005, String::new()),
-                    // A pong is queued by itself, and leaves with the next look.
+                    // The library queues a pong and sends it on the next read.
                     Some(Ok(_)) => (),
                     Some(Err(_)) | None => return Received::Closed(1006, String::new()),
                 }
@@ -104,7 +104,7 @@ impl Device {
         received.unwrap_or(Received::Nothing)
     }
 
-    /// The next frame from the socket, which must come.
+    /// The next frame from the socket; panics without one.
     async fn frame(&mut self, what: &str) -> Value {
         match self.listen(TIMEOUT).await {
             Received::Frame(frame) => frame,
@@ -120,7 +120,7 @@ impl Device {
         }
     }
 
-    /// The events up to the first one of which this holds, with it.
+    /// The events up to and including the first that satisfies `last`.
     pub async fn events_until(&mut self, mut last: impl FnMut(&Value) -> bool) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
@@ -134,7 +134,7 @@ impl Device {
         }
     }
 
-    /// Everything that comes within this time.
+    /// All events within this time.
     pub async fn events_within(&mut self, within: Duration) -> Vec<Value> {
         let deadline = Instant::now() + within;
         let mut events = Vec::new();
@@ -145,19 +145,20 @@ impl Device {
         events
     }
 
-    /// Sends anything at all; whether it still could.
+    /// Sends any WebSocket message.
     pub async fn send_raw(&mut self, message: Message) -> Result<(), Error> {
         let sending = self.socket.send(message);
         timeout(TIMEOUT, sending).await.expect("a frame leaves")
     }
 
-    /// Sends a frame with a `ref` of its own and waits for the answer; events wait meanwhile.
+    /// Sends a frame with a new `ref` and waits for the response; events received meanwhile are
+    /// kept.
     pub async fn ask(&mut self, frame: &Value) -> Value {
         let answer = self.try_request(frame).await;
         answer.unwrap_or_else(|| panic!("{self:?} got no answer to {frame}"))
     }
 
-    /// The same where the connection may end: none if it did.
+    /// The same; `None` if the connection ends.
     pub async fn try_request(&mut self, frame: &Value) -> Option<Value> {
         self.asked += 1;
         let reference = json!(format!("ask-{}", self.asked));
@@ -175,7 +176,7 @@ impl Device {
         }
     }
 
-    /// Sends a message that must be accepted, and answers it.
+    /// Sends a message that must be accepted, and returns it.
     pub async fn send(&mut self, to: &str, body: &str) -> Value {
         let answer = self
             .ask(&json!({"type": "send", "to": to, "body": body}))
@@ -184,7 +185,7 @@ impl Device {
         answer["message"].clone()
     }
 
-    /// Waits for the end, whatever comes before: the code and the reason.
+    /// Waits for the connection to close; returns code and reason.
     pub async fn wait_closed(&mut self) -> (u16, String) {
         loop {
             match self.listen(TIMEOUT).await {
@@ -195,7 +196,7 @@ impl Device {
         }
     }
 
-    /// Says goodbye and waits for the answer.
+    /// Sends a close frame and waits for the response.
     pub async fn close(mut self) {
         let _ = self.send_raw(Message::Close(None)).await;
         self.wait_closed().await;

@@ -1,4 +1,5 @@
-//! A listener to server-sent events, as docs/live.md and the HTML standard (section 9.2) have them.
+//! A client of server-sent events, as docs/live.md and the HTML standard (section 9.2) specify
+//! them.
 
 use std::time::Duration;
 
@@ -11,40 +12,40 @@ use crate::harness::http::response::ApiResponse;
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::device::{Received, TIMEOUT};
 
-/// Longer than any test; the client's own patience is for a whole answer, and this one has no end.
+/// Longer than any test: the client's default timeout covers a whole response, and this one does
+/// not end.
 const FOREVER: Duration = Duration::from_secs(3600);
 
 /// An open `GET /events`.
 pub struct EventStream {
     /// The first event.
     pub hello: Value,
-    /// The `id` of the last event: what a browser would show as `Last-Event-ID`.
+    /// The `id` of the last event, which a browser would send as `Last-Event-ID`.
     pub last_id: String,
-    /// The comments so far.
     pub comments: Vec<String>,
     response: Response,
-    /// What was read and not yet understood.
+    /// Bytes that are read but not yet parsed.
     rest: Vec<u8>,
     data: Vec<String>,
 }
 
 impl EventStream {
-    /// A listener of a user of a service that asks for no credential.
+    /// Opens a stream of a service without credentials.
     pub async fn open(app: &TestApp, user: &str, last_event_id: Option<&str>) -> Self {
-        let mut options = ConnectOptions::of(&app.address).user(user);
+        let mut options = ConnectOptions::new(&app.address).user(user);
         if let Some(id) = last_event_id {
             options = options.header("last-event-id", id);
         }
         Self::try_open(&options).await.expect("to be let in")
     }
 
-    /// The same through a door of the test's own, which may refuse.
+    /// Opens a stream that may be refused.
     pub async fn try_open(options: &ConnectOptions) -> Result<Self, ApiResponse> {
         let request = options.request("/events", &[]);
         let request = request.header("accept", "text/event-stream");
         let response = request.timeout(FOREVER).send().await.unwrap();
         if response.status() != 200 {
-            return Err(ApiResponse::of(response).await);
+            return Err(ApiResponse::read(response).await);
         }
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let mut stream = Self {
@@ -68,7 +69,7 @@ impl EventStream {
         }
     }
 
-    /// The next event, nothing, or the end.
+    /// The next event, nothing within the time, or the end of the stream.
     pub async fn receive(&mut self, within: Duration) -> Received {
         let listening = async {
             loop {
@@ -88,7 +89,7 @@ impl EventStream {
         received.unwrap_or(Received::Nothing)
     }
 
-    /// A whole line, without its end.
+    /// A complete line, without its line break.
     fn line(&mut self) -> Option<String> {
         let end = self.rest.iter().position(|b| *b == b'\n')?;
         let line: Vec<u8> = self.rest.drain(..=end).collect();
@@ -96,7 +97,7 @@ impl EventStream {
         Some(line.trim_end_matches(['\r', '\n']).to_owned())
     }
 
-    /// What a line adds; the event, if it was the last one of it.
+    /// Parses a line; returns the event if the line completes one.
     fn understand(&mut self, line: &str) -> Option<Value> {
         if line.is_empty() {
             let data = std::mem::take(&mut self.data).join("\n");

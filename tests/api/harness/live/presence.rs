@@ -1,4 +1,4 @@
-//! Who is there, as the service says.
+//! Presence as the service reports it.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 use crate::harness::live::device::Device;
 use crate::harness::{TestApp, eventually};
 
-/// How long the end of somebody's presence may take to be told: a grace of 3 s, and a second's turn.
+/// How long a change of presence may take; the service waits 3 s for a reconnect and sweeps once a
+/// second.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What the service says of a user.
+/// The presence of a user.
 pub async fn presence(app: &TestApp, user: &str) -> Value {
     let path = format!("/users/{user}/presence");
     app.get(&path).await.json(200)
 }
 
-/// Whether it says that the user is there.
 pub async fn is_online(app: &TestApp, user: &str) -> bool {
     presence(app, user).await["online"] == true
 }
 
-/// Waits until a user is there, or not.
+/// Waits until a user is online or offline.
 pub async fn wait_online(app: &TestApp, user: &str, online: bool) {
     let what = format!("{user} is online: {online}");
     eventually(&what, TIMEOUT, async || {
@@ -32,7 +32,7 @@ pub async fn wait_online(app: &TestApp, user: &str, online: bool) {
     .await;
 }
 
-/// What is said of somebody who never was there.
+/// The presence of a user who was never online.
 pub fn never_seen(user: &str) -> Value {
     json!({"user": user, "online": false, "last_seen": null})
 }
@@ -44,7 +44,7 @@ pub fn age(time: &Value) -> i64 {
     (chrono::Utc::now() - time).num_seconds()
 }
 
-/// The next change of a peer's presence that a device hears of.
+/// The next presence event of a device: the peer, and whether it is online.
 pub async fn next_presence_change(device: &mut Device) -> (String, bool) {
     let is_presence = |event: &Value| event["type"] == "presence.changed";
     let event = device.events_until(is_presence).await.pop().unwrap();
@@ -56,7 +56,7 @@ pub async fn next_presence_change(device: &mut Device) -> (String, bool) {
     (event["peer"].as_str().unwrap().to_owned(), online)
 }
 
-/// Makes what processes said of a user so much older, as if they had died that long ago.
+/// Makes the presence of a user older, as if its processes had died this many seconds ago.
 pub fn age_presence(redis: &mut Connection, user: &str, seconds: i64) {
     let names = Keys::new();
     for key in [names.presence(user), names.leases(user)] {

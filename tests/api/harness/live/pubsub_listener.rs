@@ -1,4 +1,4 @@
-//! What a user's devices would be told.
+//! The events that Redis publishes to a user's devices.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::store::lua::{keys_of_user, open_stream};
 use crate::harness::store::redis_server::connect;
 
-/// Listens to the channel of one user.
+/// Subscribes to the channel of one user.
 pub struct PubSubListener {
     channel: String,
     subscription: Connection,
@@ -16,7 +16,7 @@ pub struct PubSubListener {
 }
 
 impl PubSubListener {
-    pub fn of(redis_url: &str, user: &str) -> Self {
+    pub fn subscribe(redis_url: &str, user: &str) -> Self {
         let [.., channel] = keys_of_user(user);
         let mut subscription = connect(redis_url);
         open_stream(&mut subscription, user);
@@ -32,8 +32,8 @@ impl PubSubListener {
         }
     }
 
-    /// Everything since the last call, in order. What was answered was published before, so an
-    /// event of the test's own marks the end.
+    /// All events since the last call, in order. A request that has been answered has been
+    /// published, so an event published by the test marks the end.
     pub fn drain_events(&mut self) -> Vec<Value> {
         let end = json!({"type": "end of the test"});
         let mut publish = cmd("PUBLISH");

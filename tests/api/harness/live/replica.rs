@@ -1,5 +1,5 @@
-//! A client that keeps everything its user can see, by doing what docs/live.md tells clients to do
-//! and nothing else. What it then holds must be what the service answers when it is asked.
+//! A client that keeps a copy of everything its user can see. It does only what docs/live.md tells
+//! clients to do, and its copy must equal what the service returns.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,31 +17,31 @@ use crate::harness::live::device::{Device, Received};
 /// A client of one user.
 pub struct Replica {
     pub user: String,
-    /// Behind the last event that was processed.
+    /// The cursor of the last processed event.
     pub cursor: String,
     pub state: ClientState,
-    /// How many events of each type were processed.
+    /// Processed events by type.
     pub event_counts: BTreeMap<String, usize>,
-    /// How many events came that had come before.
+    /// The number of events that were received again.
     pub repeated: usize,
-    /// How its connections ended, by code.
+    /// Closed connections by close code.
     pub close_counts: BTreeMap<u16, usize>,
-    /// Where it listens; none while it is away.
+    /// The connection; `None` while disconnected.
     pub device: Option<Device>,
     options: ConnectOptions,
-    /// The cursors of the events that were processed.
+    /// The cursors of processed events.
     processed: BTreeSet<String>,
 }
 
 impl Replica {
-    /// Connects, then reads everything.
+    /// Connects, then reads the whole state.
     pub async fn open(options: ConnectOptions, user: &str) -> Self {
         let options = options.user(user);
         let deadline = Instant::now() + TIMEOUT;
         let device = loop {
             match options.try_connect(None).await {
                 Ok(Ok(device)) => break device,
-                // A busy machine was too slow to ask.
+                // A connection may time out on a busy machine.
                 Err(error) => assert!(Instant::now() < deadline, "{error}"),
                 Ok(Err(answer)) => panic!("not let in: {answer:?}"),
             }
@@ -62,17 +62,18 @@ impl Replica {
         replica
     }
 
-    /// Goes away without a word.
+    /// Drops the connection without a close frame.
     pub fn disconnect(&mut self) {
         self.device = None;
     }
 
-    /// Goes to another process when it connects next, and asks there from now on.
+    /// Uses another process for requests and for the next connection.
     pub fn switch_to(&mut self, address: &str) {
         self.options = self.options.clone().at(address);
     }
 
-    /// Listens for this long, and comes back with the cursor as often as it is let go.
+    /// Processes events for this long and reconnects with the cursor whenever the connection
+    /// closes.
     pub async fn follow(&mut self, within: Duration) {
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
@@ -92,7 +93,7 @@ impl Replica {
         }
     }
 
-    /// Listens until the stream holds nothing more.
+    /// Processes events until the stream has no more.
     pub async fn catch_up(&mut self) {
         let deadline = Instant::now() + TIMEOUT;
         loop {
@@ -109,7 +110,7 @@ impl Replica {
         }
     }
 
-    /// Says something until it is acknowledged, and comes back as often as it takes.
+    /// Sends a frame until it is acknowledged, and reconnects as often as needed.
     pub async fn send_until_acked(&mut self, frame: &Value) -> Value {
         let deadline = Instant::now() + TIMEOUT;
         loop {
@@ -129,7 +130,7 @@ impl Replica {
         }
     }
 
-    /// Listens while something else is done.
+    /// Processes events of several replicas while a future runs.
     pub async fn follow_while<T>(replicas: &mut [Self], other: impl Future<Output = T>) -> T {
         let done = Cell::new(false);
         let following = replicas.iter_mut().map(|replica| async {
@@ -145,7 +146,7 @@ impl Replica {
         join(other, join_all(following)).await.0
     }
 
-    /// Connects with the cursor; after a short pause, if that was of no avail.
+    /// Connects with the cursor; pauses if that fails.
     async fn reconnect(&mut self) {
         match self.options.try_connect(Some(&self.cursor)).await {
             Ok(Ok(device)) => self.device = Some(device),
@@ -157,7 +158,7 @@ impl Replica {
         }
     }
 
-    /// Does what an event asks for, wherever it was heard.
+    /// Applies an event of any transport.
     pub async fn process(&mut self, event: &Value) {
         let (kind, cursor) = (text(event, "type"), text(event, "cursor"));
         let kept = !matches!(&*kind, "typing" | "presence.changed");
@@ -177,7 +178,7 @@ impl Replica {
         self.cursor = cursor;
     }
 
-    /// Puts an event into its conversation.
+    /// Applies an event to its conversation.
     async fn apply(&mut self, kind: &str, event: &Value) {
         let peer = text(event, "peer");
         self.state.totals = totals(event);
@@ -195,7 +196,7 @@ impl Replica {
                 let row = row(&peer, event, &last);
                 self.state.rows.insert(peer, row);
             }
-            // Cleared, so it left the inbox.
+            // A cleared conversation leaves the inbox.
             None => {
                 self.state.messages.remove(&peer);
                 self.state.rows.remove(&peer);
@@ -203,8 +204,8 @@ impl Replica {
         }
     }
 
-    /// Whether there are messages before that of an event which it does not hold: of a conversation
-    /// that is not in its inbox, because the user was erased, say.
+    /// Whether messages before that of the event are missing: for example of a conversation that
+    /// left the inbox because the user was erased.
     fn is_behind(&self, peer: &str, event: &Value) -> bool {
         let held = self
             .state
@@ -215,7 +216,7 @@ impl Replica {
         seq.is_some_and(|seq| seq > held.copied().unwrap_or_default() + 1)
     }
 
-    /// Compares what it holds with what the service answers.
+    /// Compares the copy with what the service returns.
     pub async fn assert_matches_service(&self) {
         let truth = self.reader().all().await;
         self.state.assert_equals(&truth, &self.user);

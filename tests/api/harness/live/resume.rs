@@ -1,4 +1,4 @@
-//! What is told to whoever comes back, through each of the three doors.
+//! What a resuming client receives, by WebSocket, event stream and polling.
 
 use serde_json::{Value, json};
 
@@ -7,20 +7,20 @@ use crate::harness::http::raw_connection::{pipeline, post};
 use crate::harness::live::device::Device;
 use crate::harness::live::event_stream::EventStream;
 
-/// One page of a poll.
+/// Polls one page of events after a cursor.
 pub async fn page(app: &TestApp, user: &str, after: &str, limit: usize) -> Value {
     let path = format!("/events?user={user}&after={after}&limit={limit}");
     app.get(&path).await.json(200)
 }
 
-/// Where the stream of a user is; from now on it is kept.
+/// The current cursor of a user. From now on the user has a journal.
 pub async fn place(app: &TestApp, user: &str) -> String {
     let page = app.get(&format!("/events?user={user}")).await.json(200);
     assert_eq!(page["events"], json!([]), "it starts now");
     page["next_cursor"].as_str().unwrap().to_owned()
 }
 
-/// Behind an event.
+/// The cursor of an event.
 pub fn cursor(event: &Value) -> String {
     event["cursor"].as_str().unwrap().to_owned()
 }
@@ -37,8 +37,7 @@ pub fn bodies(events: &[Value]) -> Vec<&str> {
     bodies.map(Option::unwrap_or_default).collect()
 }
 
-/// What polls with these limits, over and over, find behind a cursor: each goes on where the one
-/// before ended.
+/// All events after a cursor, polled page by page with these limits in turn.
 pub async fn polled(app: &TestApp, user: &str, after: &str, limits: &[usize]) -> Vec<Value> {
     let (mut events, mut after) = (Vec::new(), after.to_owned());
     for limit in limits.iter().cycle() {
@@ -55,7 +54,7 @@ pub async fn polled(app: &TestApp, user: &str, after: &str, limits: &[usize]) ->
     unreachable!("limits is empty")
 }
 
-/// What is told behind a cursor, which must be the same through each door.
+/// All events after a cursor, which must be the same on each of the three transports.
 pub async fn resumed(app: &TestApp, user: &str, after: &str) -> Vec<Value> {
     let events = polled(app, user, after, &[200]).await;
     let mut device = Device::connect_at(app, user, after).await;
@@ -68,7 +67,7 @@ pub async fn resumed(app: &TestApp, user: &str, after: &str) -> Vec<Value> {
         assert_eq!(&stream.next().await, event);
         assert_eq!(stream.last_id, cursor(event));
     }
-    // Nothing stands between the last of them and what comes next.
+    // The next event follows the last one without a gap.
     app.send("resumed", user, "next").await;
     for next in [device.next().await, stream.next().await] {
         assert_eq!(next["message"]["body"], "next");
@@ -78,7 +77,7 @@ pub async fn resumed(app: &TestApp, user: &str, after: &str) -> Vec<Value> {
     events
 }
 
-/// Sends so many messages at once, the body of each its number.
+/// Sends numbered messages, pipelined; the body is the number.
 pub fn fill(app: &TestApp, from: &str, to: &str, numbers: std::ops::Range<usize>) {
     let message =
         |n: usize| post(json!({"from": from, "to": to, "body": n.to_string()}).to_string());

@@ -74,7 +74,7 @@ impl Browser {
         })
     }
 
-    /// Opens a page in a window with cookies and storage of its own.
+    /// Opens a page in a window with its own cookies and storage.
     pub fn open(&self, url: &str) -> Window<'_> {
         let context = self.call("", "Target.createBrowserContext", &json!({}));
         let blank = json!({"url": "about:blank", "browserContextId": context["browserContextId"]});

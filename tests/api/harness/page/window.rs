@@ -13,7 +13,7 @@ pub const TEXTS: &str =
 pub const SEQS: &str =
     "[...document.querySelectorAll('#messages li')].map(li => Number(li.dataset.key))";
 
-/// A window with cookies and storage of its own.
+/// A window with its own cookies and storage.
 pub struct Window<'a> {
     browser: &'a Browser,
     session: String,

@@ -1,5 +1,4 @@
-//! What stands between a service and its Redis, and fails when it is told to.
-#![allow(dead_code)]
+//! A proxy between a service and its Redis that fails on demand.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -13,138 +12,138 @@ use tempfile::TempDir;
 
 use crate::harness::store::redis_server::RedisServer;
 
-/// A unix socket behind which there is a Redis.
+/// A unix socket that forwards to a Redis.
 pub struct RedisProxy {
     dir: TempDir,
-    wires: Arc<Wires>,
+    connections: Arc<Connections>,
 }
 
-/// The connections through it.
+/// The connections of a proxy.
 #[derive(Default)]
-struct Wires {
-    /// Whether nobody gets through.
-    cut: AtomicBool,
-    ended: AtomicBool,
-    open: Mutex<Vec<Arc<Wire>>>,
+struct Connections {
+    /// Whether all connections are refused.
+    blocked: AtomicBool,
+    stopped: AtomicBool,
+    open: Mutex<Vec<Arc<Connection>>>,
 }
 
-struct Wire {
-    near: UnixStream,
-    far: UnixStream,
-    /// Whether it was used to subscribe.
-    listens: AtomicBool,
-    /// Whether what Redis says on it gets lost.
-    deaf: AtomicBool,
+struct Connection {
+    client: UnixStream,
+    redis: UnixStream,
+    /// Whether the client has subscribed on it.
+    subscribed: AtomicBool,
+    /// Whether data from Redis is dropped.
+    silenced: AtomicBool,
 }
 
 impl RedisProxy {
     pub fn to(redis: &RedisServer) -> Self {
-        let (dir, wires) = (tempfile::tempdir().unwrap(), Arc::<Wires>::default());
-        let listener = UnixListener::bind(dir.path().join("relay.sock")).unwrap();
-        let (target, accepted) = (redis.socket(), wires.clone());
+        let (dir, connections) = (tempfile::tempdir().unwrap(), Arc::<Connections>::default());
+        let listener = UnixListener::bind(dir.path().join("proxy.sock")).unwrap();
+        let (target, accepted) = (redis.socket(), connections.clone());
         spawn(move || {
-            for near in listener.incoming() {
-                if accepted.ended.load(Ordering::Relaxed) {
+            for client in listener.incoming() {
+                if accepted.stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                accepted.connect(near.unwrap(), &target);
+                accepted.connect(client.unwrap(), &target);
             }
         });
-        Self { dir, wires }
+        Self { dir, connections }
     }
 
     fn socket(&self) -> PathBuf {
-        self.dir.path().join("relay.sock")
+        self.dir.path().join("proxy.sock")
     }
 
     pub fn url(&self) -> String {
         format!("unix://{}", self.socket().display())
     }
 
-    /// Ends every connection and lets none through.
-    pub fn cut(&self) {
-        self.wires.cut.store(true, Ordering::Relaxed);
-        self.wires.end();
+    /// Closes every connection and refuses new ones.
+    pub fn block(&self) {
+        self.connections.blocked.store(true, Ordering::Relaxed);
+        self.connections.close();
     }
 
-    /// Lets connections through again.
+    /// Accepts connections again.
     pub fn unblock(&self) {
-        self.wires.cut.store(false, Ordering::Relaxed);
+        self.connections.blocked.store(false, Ordering::Relaxed);
     }
 
-    /// From now on what Redis says gets lost on the connections that are open and listen; those
-    /// that are opened afterwards are as good as new. Answers how many were not deaf before.
+    /// Drops everything Redis sends on the subscribed connections that are open now; later
+    /// connections work. Returns how many connections this is new for.
     pub fn drop_pubsub(&self) -> usize {
-        let open = self.wires.open.lock().unwrap();
-        let listening = open.iter().filter(|w| w.listens.load(Ordering::Relaxed));
-        listening
-            .filter(|wire| !wire.deaf.swap(true, Ordering::Relaxed))
+        let open = self.connections.open.lock().unwrap();
+        let subscribed = open.iter().filter(|c| c.subscribed.load(Ordering::Relaxed));
+        subscribed
+            .filter(|connection| !connection.silenced.swap(true, Ordering::Relaxed))
             .count()
     }
 }
 
 impl Drop for RedisProxy {
     fn drop(&mut self) {
-        self.wires.ended.store(true, Ordering::Relaxed);
-        self.wires.end();
-        // Wakes whoever accepts.
+        self.connections.stopped.store(true, Ordering::Relaxed);
+        self.connections.close();
+        // Wakes the accepting thread.
         let _ = UnixStream::connect(self.socket());
     }
 }
 
-impl Wires {
-    fn connect(&self, near: UnixStream, target: &Path) {
-        // Dropped, and so closed, if nobody is to get through or Redis is not there.
-        if self.cut.load(Ordering::Relaxed) {
+impl Connections {
+    fn connect(&self, client: UnixStream, target: &Path) {
+        // Returning drops the connection, which closes it.
+        if self.blocked.load(Ordering::Relaxed) {
             return;
         }
-        let Ok(far) = UnixStream::connect(target) else {
+        let Ok(redis) = UnixStream::connect(target) else {
             return;
         };
-        let wire = Arc::new(Wire {
-            near,
-            far,
-            listens: AtomicBool::new(false),
-            deaf: AtomicBool::new(false),
+        let connection = Arc::new(Connection {
+            client,
+            redis,
+            subscribed: AtomicBool::new(false),
+            silenced: AtomicBool::new(false),
         });
-        self.open.lock().unwrap().push(wire.clone());
-        let there = wire.clone();
+        self.open.lock().unwrap().push(connection.clone());
+        let requests = connection.clone();
         spawn(move || {
-            there.carry(&there.near, &there.far, |wire, bytes| {
+            requests.forward(&requests.client, &requests.redis, |connection, bytes| {
                 if bytes.windows(9).any(|word| word == b"SUBSCRIBE") {
-                    wire.listens.store(true, Ordering::Relaxed);
+                    connection.subscribed.store(true, Ordering::Relaxed);
                 }
                 true
             });
         });
         spawn(move || {
-            wire.carry(&wire.far, &wire.near, |wire, _| {
-                !wire.deaf.load(Ordering::Relaxed)
+            connection.forward(&connection.redis, &connection.client, |connection, _| {
+                !connection.silenced.load(Ordering::Relaxed)
             });
         });
     }
 
-    fn end(&self) {
-        for wire in self.open.lock().unwrap().drain(..) {
-            wire.end();
+    fn close(&self) {
+        for connection in self.open.lock().unwrap().drain(..) {
+            connection.close();
         }
     }
 }
 
-impl Wire {
-    /// Carries bytes one way, those that `pass`.
-    fn carry(&self, mut from: &UnixStream, mut to: &UnixStream, pass: fn(&Self, &[u8]) -> bool) {
+impl Connection {
+    /// Forwards bytes in one direction if `allow` permits it.
+    fn forward(&self, mut from: &UnixStream, mut to: &UnixStream, allow: fn(&Self, &[u8]) -> bool) {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = from.read(&mut bytes) {
-            if pass(self, &bytes[..read]) && to.write_all(&bytes[..read]).is_err() {
+            if allow(self, &bytes[..read]) && to.write_all(&bytes[..read]).is_err() {
                 break;
             }
         }
-        self.end();
+        self.close();
     }
 
-    fn end(&self) {
-        let _ = self.near.shutdown(Shutdown::Both);
-        let _ = self.far.shutdown(Shutdown::Both);
+    fn close(&self) {
+        let _ = self.client.shutdown(Shutdown::Both);
+        let _ = self.redis.shutdown(Shutdown::Both);
     }
 }

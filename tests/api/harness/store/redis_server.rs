@@ -1,4 +1,4 @@
-//! A Redis beside the service, which a test starts, kills and starts again.
+//! A `redis-server` that a test starts, kills and restarts.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// A `redis-server` on a unix socket in a folder of its own. Killed when dropped.
+/// A `redis-server` on a unix socket in its own folder. Killed when dropped.
 pub struct RedisServer {
     child: Child,
     options: Vec<String>,
@@ -15,12 +15,12 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one that keeps nothing on disk.
+    /// Starts a server without persistence.
     pub fn volatile() -> Self {
         Self::start(&["--save", "", "--appendonly", "no"])
     }
 
-    /// Starts one that has on disk what it acknowledged.
+    /// Starts a server that flushes every write to disk before it acknowledges.
     pub fn durable() -> Self {
         Self::start(&[
             "--save",
@@ -61,13 +61,13 @@ impl RedisServer {
         signal_pid(self.child.id(), signal);
     }
 
-    /// SIGKILL, and gone when this returns.
+    /// Sends SIGKILL and waits for the end.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Starts a killed one again on its data, and waits until it has read them.
+    /// Starts a killed server on its data again and waits until it is ready.
     pub fn restart(&mut self) {
         self.child = spawn(&self.dir, &self.options);
         self.wait();
@@ -89,7 +89,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // One that was stopped with SIGSTOP dies of SIGKILL too.
+        // SIGKILL also ends a process stopped by SIGSTOP.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -112,7 +112,7 @@ pub fn connect(url: &str) -> redis::Connection {
     redis::Client::open(url).unwrap().get_connection().unwrap()
 }
 
-/// The process id that a Redis gives as its own.
+/// The process id from `INFO`.
 pub fn pid_of(url: &str) -> u32 {
     let info = redis::cmd("INFO")
         .arg("server")
@@ -125,7 +125,7 @@ pub fn signal_pid(pid: u32, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-/// Whether a process runs; one that ended and was not collected by its parent does not.
+/// Whether a process is running; a zombie is not.
 pub fn runs(pid: u32) -> bool {
     let stat = Command::new("ps")
         .args(["-o", "stat=", "-p", &pid.to_string()])

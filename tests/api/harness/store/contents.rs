@@ -1,0 +1,46 @@
+//! What Redis holds, for tests that compare or search it.
+
+use std::collections::BTreeMap;
+
+use crate::harness::TestApp;
+
+impl TestApp {
+    /// All values of lists and hashes in Redis, for searching; `DUMP` would compress them.
+    pub fn texts(&self) -> String {
+        let mut redis = self.redis();
+        let mut all = Vec::<String>::new();
+        for key in self.contents().into_keys() {
+            let kind: String = redis::cmd("TYPE").arg(&key).query(&mut redis).unwrap();
+            let mut command = match kind.as_str() {
+                "list" => redis::cmd("LRANGE"),
+                "hash" => redis::cmd("HGETALL"),
+                _ => continue,
+            };
+            command.arg(&key);
+            let range: &[i32] = if kind == "list" { &[0, -1] } else { &[] };
+            all.extend(command.arg(range).query::<Vec<String>>(&mut redis).unwrap());
+        }
+        all.concat()
+    }
+
+    /// Deletes everything that users created.
+    pub fn forget_everything(&self) {
+        let mut redis = self.redis();
+        let keys: Vec<String> = redis::cmd("KEYS").arg("dm:{*").query(&mut redis).unwrap();
+        if !keys.is_empty() {
+            redis::cmd("DEL").arg(keys).exec(&mut redis).unwrap();
+        }
+    }
+
+    /// Every key and its value except rate-limit counters, for comparison.
+    pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut redis = self.redis();
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();
+        let keys = keys.into_iter().filter(|key| !key.contains(":rate:"));
+        keys.map(|key| {
+            let dump = redis::cmd("DUMP").arg(&key).query(&mut redis).unwrap();
+            (key, dump)
+        })
+        .collect()
+    }
+}
