@@ -1,4 +1,4 @@
-//! Credentials beside the matrix of `access`: what they open, and what a refusal gives away.
+//! What credentials permit and what refusals reveal, besides the matrix of `permissions`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::harness::auth::signing::{Signer, claims};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::spawn_app_with;
 
-/// An answer without what is its own: the request's id and the time.
+/// A response without its request id and time, for comparison.
 fn alike(answer: &ApiResponse) -> (u16, String, BTreeMap<String, String>) {
     let id = answer.header("x-request-id");
     let headers = answer.headers.keys().map(|name| {
@@ -56,7 +56,7 @@ async fn a_user_reads_only_its_own_side_of_a_conversation() {
     let app = spawn_secured_app();
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
     app.post_as(SERVICE_KEY, &message).await.json(201);
-    // Alice is of this conversation, but reading as bob would mark it as read for him.
+    // Alice takes part in this conversation, but reading as bob would mark it as read for him.
     let as_bob = app
         .get_as(&token("alice"), "/conversations/bob/alice")
         .await;
@@ -126,7 +126,7 @@ async fn a_token_signed_with_another_secret_is_refused() {
 
 #[tokio::test]
 async fn the_store_holds_no_credential() {
-    // So slow that no bucket is full again, and gone, before it was looked at.
+    // Slow limits, so that no rate-limit key expires before it is searched.
     let app = spawn_secured_app_with(&["--send-rate", "1:60", "--request-rate", "1:60"]);
     let alice = token("alice");
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});

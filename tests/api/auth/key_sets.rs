@@ -1,4 +1,4 @@
-//! Key sets: which of their keys verify, and how they are followed while keys rotate.
+//! Key sets (JWKS): which keys verify tokens, and how rotated keys are picked up.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::harness::auth::signing::{Signer, claims};
 use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_with};
 
 const PATH: &str = "/conversations/alice/bob";
-/// The set is read again a second after a key was missed.
+/// More than the service needs to notice an unknown key id and fetch the set again.
 const SOON: Duration = Duration::from_secs(10);
 
 fn alice() -> Value {
@@ -23,7 +23,7 @@ async fn accepts(app: &TestApp, signer: &Signer, kid: &str) -> bool {
     answer.status == 200
 }
 
-/// A service that follows a source. What it refuses is not limited: each asks for itself.
+/// A service that verifies tokens by the JWKS at this URL.
 fn spawn_following(source: &str) -> TestApp {
     spawn_app_with(&["--jwks", source, "--service-keys", SERVICE_KEY])
 }
@@ -111,7 +111,7 @@ async fn keys_rotate_without_a_restart() {
     })
     .await;
     assert!(accepts(&app, &old, "old").await, "the old one still counts");
-    // The same token all along, which by now is remembered.
+    // The same token throughout, which is cached by now.
     let token = old.sign_by("old", &alice());
     assert_eq!(app.get_as(&token, PATH).await.status, 200);
     source.serve(&[new.jwk("new")]);
@@ -137,7 +137,7 @@ async fn a_broken_jwks_url_keeps_the_last_good_key_set() {
     ];
     for (status, body) in broken {
         source.answer(status, body);
-        // A missing key makes the set be read again within a second or so.
+        // An unknown key makes the service fetch the set again within about a second.
         assert!(!accepts(&app, &new, "new").await);
         tokio::time::sleep(Duration::from_millis(1100)).await;
         assert!(accepts(&app, &old, "old").await, "{status} {body}");

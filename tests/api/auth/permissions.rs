@@ -1,7 +1,7 @@
-//! Who may do what: every operation of the contract, asked by every kind of caller.
+//! Permissions: every operation of openapi.yaml, called by every kind of caller.
 //!
-//! What is expected is derived from what the contract declares. An operation that is added later
-//! is asked too; it only has to be said here who acts in it.
+//! Expectations come from what the document declares. A new operation is tested too; it only needs
+//! an entry that says where it names the acting user.
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -12,19 +12,18 @@ use crate::harness::auth::signing::Signer;
 use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
-/// In which an operation says who acts.
+/// Where a request names the acting user.
 enum Actor {
-    /// In the path, as `{user}`.
+    /// In the path as `{user}`.
     Path,
-    /// In this member of the body.
     Body(&'static str),
-    /// In the query, as `user`.
+    /// In the query as `user`.
     Query,
-    /// It does not.
+    /// The request names no acting user.
     Nobody,
 }
 
-/// Who acts, by operation.
+/// Where each operation names the acting user.
 const ACTORS: &[(&str, Actor)] = &[
     ("send_message", Actor::Body("from")),
     ("import_messages", Actor::Nobody),
@@ -59,7 +58,7 @@ const ACTORS: &[(&str, Actor)] = &[
     ("read_openapi_json", Actor::Nobody),
 ];
 
-/// An operation of the contract, as a request in which alice acts.
+/// An operation as a request in which alice is the acting user.
 struct Operation {
     id: String,
     method: String,
@@ -68,7 +67,7 @@ struct Operation {
     media_type: &'static str,
     actor: &'static Actor,
     success: u16,
-    /// Whether it declares that it asks for nothing, for a user's token, for a service key.
+    /// Whether the operation declares that it accepts no credential, a user token, a service key.
     open: bool,
     users: bool,
     backends: bool,
@@ -95,9 +94,9 @@ impl Operation {
         let security = operation["security"].as_array();
         let security = security.unwrap_or_else(|| panic!("{id} does not say who may call it"));
         let declares = |name: &str| security.iter().any(|s| s.get(name).is_some());
-        // What is made is answered with 201, what was there already with 200.
+        // Created resources are answered with 201, existing ones with 200.
         let mut statuses = operation["responses"].as_object().unwrap().keys();
-        // Who asks for a WebSocket without one is let in, and then told so.
+        // A `GET /ws` that is no WebSocket handshake passes authorization and then fails.
         let success = statuses
             .rfind(|s| s.starts_with('2'))
             .map_or("426", String::as_str);
@@ -126,7 +125,7 @@ impl Operation {
         }
     }
 
-    /// Asks, from an address of the caller's own, so that failing is not limited.
+    /// Sends the request from its own address, so that failures are not rate limited.
     async fn ask(&self, app: &TestApp, authorization: Option<&str>, from: &str) -> ApiResponse {
         let mut headers = vec![("x-forwarded-for", from), ("content-type", self.media_type)];
         headers.extend(authorization.map(|value| ("authorization", value)));
@@ -134,8 +133,8 @@ impl Operation {
             .await
     }
 
-    /// Makes the store one in which the operation succeeds: with a message from alice to bob, but
-    /// for an import, which goes where nothing was sent.
+    /// Prepares Redis so that the operation succeeds: with a message from alice to bob, except for
+    /// an import, which needs an empty conversation.
     async fn prepare(&self, app: &TestApp) {
         app.forget_everything();
         if self.id != "import_messages" {
@@ -144,7 +143,7 @@ impl Operation {
         }
     }
 
-    /// What another user than alice is answered.
+    /// The status that a user other than alice must get.
     fn status_for_others(&self) -> u16 {
         match self.actor {
             Actor::Nobody => self.status_if(self.users, 403),
@@ -171,7 +170,7 @@ fn media_type(operation: &Value) -> &'static str {
     }
 }
 
-/// The first example of a request's body, in which alice acts.
+/// The first example of a request body, in which alice is the acting user.
 fn example(operation: &Value, actor: &Actor) -> Option<Value> {
     let content = &operation.get("requestBody")?["content"][media_type(operation)];
     let first = content["examples"]
@@ -184,7 +183,7 @@ fn example(operation: &Value, actor: &Actor) -> Option<Value> {
     Some(body)
 }
 
-/// A service that verifies with a public key and asks for audience and issuer, and its signer.
+/// A service that verifies tokens by public key and requires audience and issuer, and its signer.
 fn spawn_strict_app() -> (TestApp, Signer, TempDir) {
     let (signer, dir) = (Signer::rs256(), tempfile::tempdir().unwrap());
     let pem = dir.path().join("key.pem");
@@ -226,7 +225,7 @@ async fn every_operation_refuses_every_bad_credential() {
     assert_eq!(app.contents(), before);
 }
 
-/// A refusal names what is wrong, in the body and in the challenge, and repeats nothing of it.
+/// A refusal gives the reason in the body and in the challenge and does not repeat the credential.
 #[track_caller]
 fn says_what_is_wrong(answer: &ApiResponse, header: Option<&str>, said: &str) {
     let detail = answer.problem(401, "UNAUTHENTICATED")["detail"].to_string();

@@ -1,4 +1,4 @@
-//! Rates: how much a caller may ask for, told in headers that are true, and held across processes.
+//! Rate limits: enforced per caller across processes, and reported in accurate headers.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ async fn send(app: &TestApp, credential: &str) -> ApiResponse {
     app.post_as(credential, &message()).await
 }
 
-/// The numbers of a header of the form `"name";a=1;b=2`.
+/// The numbers in a header of the form `"name";a=1;b=2`.
 fn numbers(header: &str, name: &str, letters: [&str; 2]) -> [u64; 2] {
     let rest = header.strip_prefix(&format!("\"{name}\";")).unwrap();
     let (one, other) = rest.split_once(';').unwrap();
@@ -64,7 +64,7 @@ async fn retry_after_is_neither_too_short_nor_too_long() {
     let told = Instant::now();
     tokio::time::sleep_until((begun + Duration::from_millis(500)).into()).await;
     let early = send(&app, &alice).await.status;
-    // On a machine that stalls, "half a second" may be a whole one.
+    // On a stalling machine half a second may become a whole one.
     assert!(early == 429 || begun.elapsed() > Duration::from_millis(950));
     tokio::time::sleep_until((told + Duration::from_secs(wait)).into()).await;
     assert_eq!(send(&app, &alice).await.status, 201);
@@ -83,7 +83,7 @@ async fn users_keys_and_kinds_of_request_have_separate_limits() {
         "--request-rate",
         "1:1",
     ]);
-    // Each has one of each, whatever the others did.
+    // Each has its own limit, whatever the others use.
     let bob = json!({"to": "alice", "body": "hi"});
     for (who, to_send) in [
         (token("alice"), message()),
@@ -147,7 +147,7 @@ async fn rate_limiting_adds_no_round_trip_to_redis() {
         };
         (count("cmdstat_evalsha:"), count("cmdstat_eval:"))
     };
-    // Beside the work, the service looks for users who left without a word.
+    // A background sweep runs scripts too and must not be counted.
     let searches = async || {
         let metrics = app.get_as(SERVICE_KEY, "/metrics").await.text;
         let name = "duologue_script_duration_seconds_count{script=\"find_lapsed\"} ";
@@ -160,7 +160,7 @@ async fn rate_limiting_adds_no_round_trip_to_redis() {
             return (calls.0 - before, calls.1);
         }
     };
-    // Not even the first call of each has to send the text.
+    // Even the first call of each script needs no `EVAL`: scripts are loaded at startup.
     let before = calls().await;
     for _ in 0..3 {
         assert_eq!(send(&app, SERVICE_KEY).await.status, 201);
@@ -187,7 +187,7 @@ async fn a_full_redis_still_serves_and_rate_limits_readers() {
     third.problem(429, "RATE_LIMITED");
 }
 
-/// How many of this many bad credentials an address, as it says, may show.
+/// How many of these attempts with a bad credential get a 401 before the address is limited.
 async fn failures(app: &TestApp, attempts: usize, headers: &[(&str, &str)]) -> usize {
     let all = [headers, &[("authorization", "Bearer nonsense")]].concat();
     let mut refused = 0;
@@ -205,7 +205,7 @@ async fn failures(app: &TestApp, attempts: usize, headers: &[(&str, &str)]) -> u
     refused
 }
 
-/// Whether this address has failed too often. Asks five times, since a token comes back each second.
+/// Whether this address is limited. Asks five times, since an attempt is refilled each second.
 async fn is_limited(app: &TestApp, headers: &[(&str, &str)]) -> bool {
     failures(app, 5, headers).await < 5
 }

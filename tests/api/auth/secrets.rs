@@ -1,5 +1,4 @@
-//! Secrets: without one nobody is served but this machine; where they stand, and that they are told
-//! to nobody.
+//! Secrets: required for public addresses, read from settings or files, and never printed.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use crate::harness::{client, refusal_to_start, spawn_app_with};
 
 const PATH: &str = "/conversations/alice/bob";
 
-/// What the binary says on standard output.
+/// Standard output of the binary.
 fn said(settings: &[(&str, &str)], args: &[&str]) -> String {
     let mut command = command();
     let output = output(command.envs(settings.iter().copied()).args(args));
@@ -22,7 +21,7 @@ fn said(settings: &[(&str, &str)], args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// What the binary says on standard error when it does not start.
+/// Standard error of the binary when it refuses to start.
 fn refusal(settings: &[(&str, &str)]) -> String {
     let mut command = command();
     let output = output(command.envs(settings.iter().copied()));
@@ -109,7 +108,7 @@ async fn secrets_can_be_read_from_files() {
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    // As editors and `echo` write them, and a key a line.
+    // With a final line break, as editors and `echo` write it, and one key per line.
     let secret = file("secret", &format!("{SECRET}\n"));
     let keys = file("keys", &format!("{SERVICE_KEY}\n{ROTATED_OUT}\n"));
     let app = spawn_app_with(&["--jwt-secret-file", &secret, "--service-keys-file", &keys]);
@@ -182,7 +181,6 @@ fn a_rejected_secret_is_not_echoed() {
         ("DUOLOGUE_JWT_SECRET", ""),
         ("DUOLOGUE_SEND_RATE", "20"),
         ("DUOLOGUE_REQUEST_RATE", "0:10"),
-        // The former name of the one above.
         ("DUOLOGUE_READ_RATE", "100:300"),
         ("DUOLOGUE_CORS_ORIGINS", "*"),
         ("DUOLOGUE_CORS_ORIGINS", "https://app.example.com/"),
@@ -222,7 +220,7 @@ fn help_and_debug_output_show_no_secret() {
     }
 }
 
-/// The median of how long one call takes.
+/// The median duration of a call.
 fn median(keys: &ServiceKeys, shown: &str) -> Duration {
     let mut times: Vec<_> = (0..5000)
         .map(|_| {
@@ -241,12 +239,12 @@ fn service_keys_are_compared_in_constant_time() {
     let others: Vec<_> = (0..3).map(|_| generate_key().unwrap()).collect();
     let keys: ServiceKeys = format!("{right},{}", others.join(",")).parse().unwrap();
     assert!(keys.find(&right).is_some());
-    // The last character carries only four bits of the key, but all of it is compared.
+    // The last character carries only four bits of the key, but the whole string is compared.
     let almost = format!("{}!", &right[..right.len() - 1]);
     let nothing = "#".repeat(right.len());
     assert!(keys.find(&almost).is_none() && keys.find(&nothing).is_none());
-    // What is compared are digests, of which an attacker cannot choose a prefix; this would notice
-    // if it were the keys, one by one or character by character, on a machine that is not idle too.
+    // The service compares digests, of which an attacker cannot choose a prefix. Comparing keys one
+    // by one or character by character would fail this test, even on a busy machine.
     let mut ratios: Vec<_> = (0..9)
         .map(|_| median(&keys, &almost).as_secs_f64() / median(&keys, &nothing).as_secs_f64())
         .collect();

@@ -1,5 +1,4 @@
-//! User tokens: every algorithm, what a key file may hold, times at their edges, and what is
-//! remembered of a verified one.
+//! User tokens: algorithms, key files, expiry at the limits, and the cache of verified tokens.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_with};
 
 const PATH: &str = "/conversations/alice/bob";
 
-/// A file of this text.
+/// A file with this text.
 fn file(dir: &TempDir, text: &str) -> String {
     let path = dir.path().join("key.pem");
     std::fs::write(&path, text).unwrap();
@@ -157,7 +156,7 @@ async fn audience_and_issuer_are_checked_when_they_are_set() {
 async fn a_cached_token_still_expires() {
     let app = spawn_secured_app();
     let signer = Signer::hs256(SECRET.as_bytes());
-    // Past its end, which is as long as it would be remembered, and two seconds short of the leeway.
+    // Past its expiry, as long as it would be cached, and two seconds before the leeway ends.
     let token = signer.sign(&claims("alice", &json!({"exp": in_seconds(-28)})));
     assert_eq!(status(&app, &token).await, 200);
     eventually("it is over", Duration::from_secs(5), async || {

@@ -1,4 +1,4 @@
-//! Many senders and racing readers of one conversation, through two services on one Redis.
+//! Many concurrent senders and readers of one conversation, through two services on one Redis.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ const READERS: usize = 4;
 async fn send(address: String, sender: usize, left: Arc<AtomicUsize>) -> Vec<u64> {
     let (client, mut sent) = (client(), Vec::new());
     for n in 0..EACH {
-        // Every third message goes the other way: the reader's own are never unread to him.
+        // Every third message goes the other way: a reader's own messages are never unread for the
+        // reader.
         let (from, to) = if n % 3 == 0 {
             ("bob", "alice")
         } else {
@@ -42,7 +43,7 @@ async fn read(url: String) -> Value {
         .json(200)
 }
 
-/// Reads until all is sent, and once more; answers what it was told as unread.
+/// Reads until everything is sent and once more; returns the messages reported as unread.
 async fn read_on(address: String, left: Arc<AtomicUsize>) -> Vec<u64> {
     let (mut told, mut done) = (Vec::new(), false);
     while !done {

@@ -1,4 +1,4 @@
-//! A user takes everything away, or leaves.
+//! Exporting and erasing everything of a user.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ async fn an_erased_user_leaves_tombstones_and_no_inbox() {
     let inbox = app.get("/conversations/alice").await.json(200);
     assert_eq!(inbox["conversations"], json!([]));
     assert_eq!(inbox["total_unread_count"], 0);
-    // What she wrote no longer counts, what others wrote to her stays theirs.
+    // The erased user's messages no longer count; messages of others stay.
     assert_eq!(
         app.get("/users/bob/unread").await.json(200)["total_unread_count"],
         0
@@ -95,7 +95,7 @@ async fn an_interrupted_erasure_resumes_and_repeats_nothing() {
     for peer in ["bob", "carol"] {
         app.send("alice", peer, "secret").await;
     }
-    // As if the process had died after the first conversation.
+    // Simulates a process that died after the first conversation.
     erase(&app, "alice").await;
     app.send("alice", "dave", "back again").await;
     let again = erase(&app, "alice").await;

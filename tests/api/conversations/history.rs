@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestApp, seqs, spawn_app, store::lua};
 
-/// Sends so many messages from alice to bob.
+/// Sends this many messages from alice to bob.
 async fn converse(app: &TestApp, count: usize) {
     for n in 1..=count {
         app.send("alice", "bob", &format!("message {n}")).await;

@@ -20,7 +20,7 @@ async fn row(app: &TestApp, user: &str, peer: &str) -> Value {
     rows.iter().find(|row| row["peer"] == peer).unwrap().clone()
 }
 
-/// Gives a user conversations with peer-1 to peer-`count`, the last one latest.
+/// Creates conversations of a user with peer-1 to peer-`count`, in this order.
 pub fn acquaint(app: &TestApp, user: &str, count: usize) {
     let mut redis = app.redis();
     for n in 1..=count {
@@ -81,7 +81,7 @@ async fn only_new_messages_reorder_the_inbox() {
     app.send("bob", "alice", "hi yourself").await;
     let order = ["alice", "dave", "carol"];
     assert_eq!(peers(&app.inbox("bob", "").await), order);
-    // The peer reads, receives, reacts and edits; bob does this and that.
+    // None of these is a new message.
     app.read("carol", "bob").await;
     app.edit("carol", "bob", 1, &json!({"body": "hello"})).await;
     app.react(Method::PUT, ["carol", "bob"], 1, "👍").await;
@@ -203,7 +203,7 @@ async fn a_cleared_conversation_returns_with_its_next_message() {
         .await
         .problem(404, "MESSAGE_NOT_FOUND");
     assert_eq!(app.message("alice", "bob", 1).await.status, 200);
-    // Touching it does not bring it back; a message does, alone.
+    // Marks and flags do not bring it back; only a message does.
     app.flag(Method::PUT, "bob", "alice", "mute").await;
     app.mark_unread("bob", "alice", 1).await;
     app.react(Method::PUT, ["alice", "bob"], 1, "👍").await;

@@ -25,7 +25,7 @@ fn numbers<const N: usize>(state: &Value, names: [&str; N]) -> [u64; N] {
 async fn read_marks_only_move_forward_and_stop_at_the_last_seq() {
     let app = spawn_app();
     converse(&app).await;
-    // Of alice's: 1 2 4 5 7 8 10.
+    // Messages of alice: 1 2 4 5 7 8 10.
     let cases = [
         ("nothing", 0, 0, 7),
         ("the first", 1, 1, 6),
@@ -67,7 +67,7 @@ async fn read_marks_count_exactly_at_both_ends_of_a_long_history() {
     }
     app.delete("alice", "bob", 500).await.json(200);
     app.delete("alice", "bob", 3500).await.json(200);
-    // 2,398 of alice's stand, in blocks of 600 at 1, 1001, 2001 and 3001.
+    // 2,398 messages of alice are not deleted, in blocks of 600 at 1, 1001, 2001 and 3001.
     let cases = [
         (1, 2397),
         (500, 1899),

@@ -1,5 +1,5 @@
-//! Two people and an app: its two screens, the inbox and the conversation, drawn and kept true by
-//! these calls alone.
+//! The two screens of an app, inbox and conversation, drawn and updated by the documented calls
+//! alone.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::harness::{TestApp, conversations::message_path, seqs, spawn_app};
 
 const THUMB: &str = "👍";
 
-/// The inbox as a phone shows it: for each conversation who, what was said last, and the badge.
+/// The inbox screen: peer, last message and unread badge of each conversation.
 async fn inbox_screen(app: &TestApp, user: &str) -> Vec<String> {
     let inbox = app.inbox(user, "").await;
     let line = |row: &Value| {
@@ -33,7 +33,7 @@ async fn inbox_screen(app: &TestApp, user: &str) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// The ticks beside a message of one's own: sent, delivered, read.
+/// The delivery status of an own message: sent, delivered, read.
 async fn ticks(app: &TestApp, user: &str, peer: &str, seq: u64) -> &'static str {
     let inbox = app.inbox(user, "").await;
     let rows = inbox["conversations"].as_array().unwrap();
@@ -45,7 +45,7 @@ async fn ticks(app: &TestApp, user: &str, peer: &str, seq: u64) -> &'static str 
     }
 }
 
-/// Edits a message as it was seen, and as nothing else.
+/// Edits a message only if it is still the version that was seen.
 async fn edit_as_seen(app: &TestApp, seen: &ApiResponse, body: &str) -> ApiResponse {
     let message = seen.json(200);
     let name = |member: &str| message[member].as_str().unwrap();
@@ -59,8 +59,7 @@ async fn edit_as_seen(app: &TestApp, seen: &ApiResponse, body: &str) -> ApiRespo
 async fn the_documented_calls_suffice_for_an_apps_two_screens() {
     let app = spawn_app();
 
-    // Alice writes to bob, whose train is in a tunnel: her app does not know whether it arrived,
-    // and sends it again with the same key.
+    // Alice's app gets no response to a send and repeats it with the same key.
     let question = json!({"from": "alice", "to": "bob", "body": "Lunch at one?"});
     let first = app.send_with_key("tap-1", &question).await;
     let again = app.send_with_key("tap-1", &question).await;
@@ -69,7 +68,7 @@ async fn the_documented_calls_suffice_for_an_apps_two_screens() {
     assert_eq!(again.header("idempotent-replayed"), "true");
     app.send("carol", "bob", "Did you see the game?").await;
 
-    // Bob's phone wakes: a badge from one number, and an inbox with the latest on top.
+    // Bob's app starts: one request for the badge, one for the inbox, latest first.
     assert_eq!(app.badge("bob").await, [2, 2]);
     let screen = inbox_screen(&app, "bob").await;
     assert_eq!(
@@ -83,7 +82,8 @@ async fn the_documented_calls_suffice_for_an_apps_two_screens() {
     app.mark_delivered("bob", "alice", 1).await;
     assert_eq!(ticks(&app, "alice", "bob", 1).await, "delivered");
 
-    // He opens the conversation: what is new is told, the badge shrinks, and alice sees two ticks.
+    // Bob opens the conversation: he gets the unread messages, his badge shrinks, and alice sees
+    // two ticks.
     let opened = app.read("bob", "alice").await;
     assert_eq!(opened["history"], json!([first.json(201)]));
     assert_eq!(
@@ -93,15 +93,14 @@ async fn the_documented_calls_suffice_for_an_apps_two_screens() {
     assert_eq!(app.badge("bob").await, [1, 1]);
     assert_eq!(ticks(&app, "alice", "bob", 1).await, "read");
 
-    // He reacts and replies; the reply names what it answers.
+    // Bob reacts and replies; the reply names its message.
     let thumbed = app.react(Method::PUT, ["bob", "alice"], 1, THUMB).await;
     assert_eq!(thumbed.json(200)["reactions"], json!({THUMB: ["bob"]}));
     let reply = json!({"from": "bob", "to": "alice", "body": "Two?", "reply_to": 1});
     assert_eq!(app.post(&reply).await.json(201)["reply_to"], 1);
     assert_eq!(inbox_screen(&app, "alice").await, ["bob: Two? (1)"]);
 
-    // Alice agrees, and corrects her question. Her tablet still shows the old text, and cannot
-    // overwrite what her phone wrote.
+    // Alice edits her question. Her tablet still shows the old text and cannot overwrite the edit.
     app.mark_read("alice", "bob", 2).await;
     let on_the_tablet = app.message("alice", "bob", 1).await;
     let on_the_phone = edit_as_seen(&app, &on_the_tablet, "Lunch at two?").await;
@@ -112,7 +111,7 @@ async fn the_documented_calls_suffice_for_an_apps_two_screens() {
     let too_late = edit_as_seen(&app, &on_the_tablet, "Lunch at three?").await;
     too_late.problem(412, "PRECONDITION_FAILED");
 
-    // She says something she regrets before it is read: it is gone for both, and counts no more.
+    // Alice deletes an unread message: it is deleted for both and no longer counts.
     app.send("alice", "bob", "Carol is not invited.").await;
     assert_eq!(app.badge("bob").await, [2, 2]);
     assert_eq!(app.delete("alice", "bob", 3).await.json(200)["body"], "");
@@ -123,7 +122,7 @@ async fn the_documented_calls_suffice_for_an_apps_two_screens() {
         ["alice: (deleted)", "carol: Did you see the game? (1)"]
     );
 
-    // Bob leaves carol's message for later, mutes her, and finally blocks her.
+    // Bob marks carol's message as unread, mutes her, and finally blocks her.
     app.read("bob", "carol").await;
     app.mark_unread("bob", "carol", 1).await;
     app.flag(Method::PUT, "bob", "carol", "mute").await;
@@ -138,13 +137,13 @@ async fn the_documented_calls_suffice_for_an_apps_two_screens() {
         ["carol: Hello?? (2) [muted] [blocked]", "alice: (deleted)"]
     );
 
-    // He clears the conversation with her: it leaves his inbox, and stays in hers.
+    // Bob clears the conversation with carol: it leaves his inbox and stays in hers.
     app.clear("bob", "carol").await;
     assert_eq!(inbox_screen(&app, "bob").await, ["alice: (deleted)"]);
     assert_eq!(app.badge("bob").await, [0, 0]);
     assert_eq!(inbox_screen(&app, "carol").await, ["bob: Hello??"]);
 
-    // Both scroll up: to each the same story, to its first message.
+    // Both scroll up and see the same messages, to the first one.
     for (user, peer) in [("alice", "bob"), ("bob", "alice")] {
         let page = app.page(user, peer, "around=2&limit=3&peek=true").await;
         assert_eq!(seqs(&page["history"]), [3, 2, 1]);

@@ -1,5 +1,5 @@
-//! Everything at once: two processes, 200 clients that connect, drop and resume at random, and a
-//! Redis that is killed three times.
+//! Two processes, 200 clients that connect, drop and resume at random, and a Redis that is killed
+//! three times.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,20 +20,19 @@ use crate::harness::{TestApp, spawn_app_on};
 
 const CLIENTS: usize = 200;
 const USERS: usize = 60;
-/// Clients that open, read or catch up at once.
+/// How many clients connect, read or catch up at the same time.
 const CONCURRENCY: usize = 20;
 const KILLS: usize = 3;
-/// Messages between two deaths of Redis, at least.
+/// The least number of messages between two kills of Redis.
 const BETWEEN: usize = 100;
 
-/// What all clients share.
 struct Stage {
     addresses: [String; 2],
     over: AtomicBool,
     sent: AtomicUsize,
 }
 
-/// A client, and what it was told that it sent: the message by its id.
+/// A client and its acknowledged messages by id.
 struct Client {
     replica: Replica,
     rng: Rng,
@@ -57,7 +56,7 @@ impl Client {
         }
     }
 
-    /// One of a few others with whom it talks.
+    /// A random one of its few peers.
     fn peer(&mut self) -> String {
         let steps = [1, 2, 7, USERS - 1, USERS - 2, USERS - 7];
         user(self.number + *self.rng.one_of(&steps))
@@ -105,7 +104,7 @@ impl Client {
     }
 }
 
-/// Kills Redis, again and again, while messages are sent.
+/// Kills and restarts Redis while messages are sent.
 async fn trouble(redis: &mut RedisServer, stage: &Stage) {
     for kill in 0..=KILLS {
         let goal = stage.sent.load(Ordering::Relaxed) + BETWEEN;
@@ -126,7 +125,7 @@ async fn trouble(redis: &mut RedisServer, stage: &Stage) {
     stage.over.store(true, Ordering::Relaxed);
 }
 
-/// What each user sees, as the service answers it.
+/// The state of each user as the service returns it.
 async fn truths(app: &TestApp) -> Vec<ClientState> {
     let reading = (0..USERS).map(|number| async move {
         let user = user(number);
@@ -160,7 +159,7 @@ async fn every_client_converges_under_random_failures() {
     let mut found = BTreeMap::new();
     for (number, truth) in truths.iter().enumerate() {
         for message in truth.messages.values().flat_map(BTreeMap::values) {
-            // Both have it; counted with its sender.
+            // Both users have the message; it is counted for the sender.
             if message["from"] == user(number) {
                 let id = message["id"].as_str().unwrap().to_owned();
                 assert!(found.insert(id, message.clone()).is_none(), "{message}");

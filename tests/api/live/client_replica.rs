@@ -1,4 +1,4 @@
-//! Clients that do what docs/live.md tells them to hold what the service answers when it is asked.
+//! Clients that follow docs/live.md hold exactly what the service returns.
 
 use reqwest::Method;
 use serde_json::json;
@@ -15,7 +15,7 @@ fn options(app: &TestApp) -> ConnectOptions {
     ConnectOptions::new(&app.address)
 }
 
-/// A day of bob's: everything that can happen to a conversation.
+/// Everything that can happen to a conversation, from bob's side.
 async fn day(app: &TestApp) {
     for peer in ["alice", "carol", "dave", "erin"] {
         for body in ["one", "two", "three"] {
@@ -62,7 +62,7 @@ async fn a_reconnecting_replica_matches_the_service() {
     bob.catch_up().await;
     bob.assert_matches_service().await;
     assert_eq!(bob.event_counts["message.created"], 24, "event by event");
-    // More than the journal holds is told by conversation.
+    // More events than the journal holds arrive as `conversation.changed`.
     bob.disconnect();
     for n in 1..=550 {
         let peer = format!("peer-{}", n % 7);
@@ -71,7 +71,7 @@ async fn a_reconnecting_replica_matches_the_service() {
     bob.catch_up().await;
     bob.assert_matches_service().await;
     assert_eq!(bob.event_counts["message.created"], 24);
-    // One that was never there reads everything.
+    // A new client reads everything.
     lua::fill(&mut app.redis(), "zoe", "bob", 30);
     let late = Replica::open(options(&app), "bob").await;
     late.assert_matches_service().await;
@@ -108,7 +108,7 @@ async fn a_device_receives_events_and_resumes() {
     let sent = app.send("alice", "bob", "hi again").await;
     let mut bob = EventStream::open(&app, "bob", Some(&id)).await;
     assert_eq!(bob.next().await["message"], sent);
-    // What it told so far is enough for a mirror.
+    // The events so far suffice for a replica.
     let mut replica = Replica::open(options(&app), "bob").await;
     replica.disconnect();
     app.send("alice", "bob", "and again").await;

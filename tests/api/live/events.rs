@@ -1,4 +1,4 @@
-//! What each change tells the devices of the two users: names, payloads, and a chain without gaps.
+//! The events that each change publishes: names, payloads, and an unbroken `prev` chain.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,20 +6,20 @@ use serde_json::{Value, json};
 use crate::harness::live::pubsub_listener::PubSubListener;
 use crate::harness::{TestApp, spawn_app};
 
-/// A service, and the ears of alice and bob.
+/// A service, and subscriptions to the events of alice and bob.
 fn listen() -> (TestApp, [PubSubListener; 2]) {
     let app = spawn_app();
     let ears = ["alice", "bob"].map(|user| PubSubListener::subscribe(&app.redis_url, user));
     (app, ears)
 }
 
-/// What both heard since the last call.
+/// The events of both since the last call.
 fn both(ears: &mut [PubSubListener; 2]) -> [Vec<Value>; 2] {
     let [alice, bob] = ears;
     [alice.drain_events(), bob.drain_events()]
 }
 
-/// An event that must be the only one, of this kind, and about this peer.
+/// The only event, which must have this type and peer.
 #[track_caller]
 fn only(events: &[Value], kind: &str, peer: &str) -> Value {
     assert_eq!(events.len(), 1, "{events:?}");
@@ -31,13 +31,13 @@ fn only(events: &[Value], kind: &str, peer: &str) -> Value {
     events[0].clone()
 }
 
-/// The counts of an event: unread here, in all, and in how many conversations.
+/// The counts of an event: unread here, in total, and conversations with unread messages.
 fn counts(event: &Value) -> [u64; 3] {
     let names = ["unread_count", "total_unread_count", "unread_conversations"];
     names.map(|name| event[name].as_u64().unwrap())
 }
 
-/// The positions of an event: last, read, read by the peer, delivered to the peer.
+/// The seqs of an event: last, read, read by the peer, delivered to the peer.
 fn positions(event: &Value) -> [u64; 4] {
     let names = [
         "last_seq",
@@ -98,7 +98,7 @@ async fn receipt_events_reach_both_users() {
     assert_eq!((positions(&alice), counts(&alice)), ([3, 0, 2, 3], [0; 3]));
     assert_eq!((positions(&bob), counts(&bob)), ([3, 2, 0, 0], [1; 3]));
     assert!(alice.get("message").is_none());
-    // The read that resets is a receipt too.
+    // A read that resets the count is a receipt too.
     app.read("bob", "alice").await;
     let [alice, bob] = both(&mut ears);
     let alice = only(&alice, "conversation.read", "bob");
@@ -227,7 +227,7 @@ async fn refused_requests_and_no_ops_publish_no_event() {
         ),
         (app.delete("bob", "alice", 1).await, 403),
         (app.react(Method::PUT, users, 2, "👍").await, 404),
-        // And what is so already.
+        // Repeated changes publish nothing either.
         (app.send_with_key("k", &hi).await, 200),
         (app.react(Method::PUT, users, 1, "👍").await, 200),
         (app.react(Method::DELETE, users, 1, "🎉").await, 200),
@@ -245,7 +245,7 @@ async fn refused_requests_and_no_ops_publish_no_event() {
     app.read("bob", "carol").await;
     app.clear("bob", "carol").await;
     let none: [Vec<Value>; 2] = [vec![], vec![]];
-    // Alice's own block is hers: her peek told nothing either.
+    // Alice's block is private, and her peek published nothing either.
     assert_eq!(both(&mut ears), none);
     app.delete("alice", "bob", 1).await.json(200);
     both(&mut ears);

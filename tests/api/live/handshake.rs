@@ -1,4 +1,4 @@
-//! Who may listen, and how many: handshakes, origins, tickets, tokens, limits.
+//! Handshakes: authorization, origins, tickets, token expiry and connection limits.
 
 use serde_json::{Value, json};
 
@@ -90,7 +90,7 @@ async fn a_user_connects_only_as_itself_and_a_backend_as_anyone() {
     garbage.problem(401, "UNAUTHENTICATED");
 }
 
-/// Connects with a ticket that must be good.
+/// Connects with a valid ticket.
 async fn with_ticket(app: &TestApp, ticket: &str) -> Device {
     ConnectOptions::new(&app.address)
         .query("ticket", ticket)
@@ -123,7 +123,7 @@ async fn a_ticket_opens_one_connection_for_its_user() {
 
     let for_bob = ticket(SERVICE_KEY, json!({"user": "bob"})).await.json(201);
     let for_bob = for_bob["ticket"].as_str().unwrap();
-    // As bob, and as nobody else.
+    // Only as bob.
     let options = ConnectOptions::new(&app.address).query("ticket", for_bob);
     options
         .user("carol")
@@ -138,7 +138,7 @@ async fn a_ticket_opens_one_connection_for_its_user() {
 
 #[tokio::test]
 async fn an_expired_token_closes_the_connection_unless_refreshed() {
-    // A token is good for its leeway longer, so one that ended 25 s ago is good for 5 s.
+    // The leeway is 30 s, so a token that expired 25 s ago is valid for another 5 s.
     let app = spawn_secured_app_with(&[]);
     let ending = token_until("alice", -25);
     let mut left = ConnectOptions::new(&app.address)

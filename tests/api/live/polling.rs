@@ -1,4 +1,4 @@
-//! Polls: the stream of a user piece by piece, for backends and scripts.
+//! Polling: the events of a user page by page, for backends and scripts.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -49,7 +49,7 @@ async fn a_poll_without_a_cursor_starts_at_the_present() {
         last,
         json!({"events": [], "next_cursor": third["next_cursor"]})
     );
-    // Where 50 are asked for unless told otherwise.
+    // The default limit is 50.
     for n in 0..51 {
         app.send("alice", "bob", &n.to_string()).await;
     }
@@ -66,8 +66,9 @@ async fn a_waiting_poll_returns_as_soon_as_an_event_arrives() {
     ] {
         let begun = Instant::now();
         let sent = async {
-            // What is there already is answered without waiting, so one must be seen to wait; and
-            // without a cursor the stream starts when it is opened, after a place was taken.
+            // Existing events are returned without waiting, so the poll must wait before the send;
+            // without a cursor the stream starts when it opens, which is after it is counted as a
+            // connection.
             if body == "one" {
                 wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
                 wait_for_script_runs(&app, "open_stream", 2, Duration::from_secs(10)).await;
@@ -91,7 +92,7 @@ async fn a_poll_waits_no_longer_than_requested() {
     let query = format!("user=bob&wait=2&after={place}");
     let begun = Instant::now();
     let (page, ()) = tokio::join!(poll(&app, &query), async {
-        // Neither is kept, so neither ends the wait.
+        // Neither event is kept in the journal, so neither ends the wait.
         wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
         let typing = app.request(Method::POST, "/conversations/alice/bob/typing");
         assert_eq!(typing.await.status, 204);
@@ -206,7 +207,7 @@ async fn a_user_polls_only_its_own_stream() {
     assert_eq!(own["events"], json!([]));
     let other = app.get_as(&alice, "/events?user=bob").await;
     other.problem(403, "FORBIDDEN");
-    // Nor does the cursor of another one help.
+    // The cursor of another user gives no access either.
     let path = format!("/events?after={}", next_cursor(&own));
     let told = app.get_as(&token("bob"), &path).await.json(200);
     assert_eq!(told["events"][0]["type"], "reset");

@@ -1,4 +1,4 @@
-//! Who is there, and who is told so.
+//! Presence: who is online, and who is told.
 
 use std::time::Duration;
 
@@ -49,11 +49,11 @@ async fn peers_are_told_of_first_connect_and_last_disconnect() {
     wait_online(&other, "bob", true).await;
     first.close().await;
     second.close().await;
-    // Long enough for the end of the connections to this process to be said.
+    // Long enough for the end of the connections to this process to be published.
     let quiet = alice.events_within(Duration::from_secs(6)).await;
     assert_eq!(quiet, [] as [Value; 0], "one is left elsewhere");
     assert!(is_online(&one, "bob").await);
-    // Who comes back at once never left.
+    // A user who reconnects at once stays online.
     elsewhere.close().await;
     let back = Device::connect(&one, "bob").await;
     let quiet = alice.events_within(Duration::from_secs(6)).await;
@@ -88,7 +88,7 @@ async fn presence_is_published_only_to_unblocked_peers() {
         assert_eq!(next_presence_change(ear).await, ("bob".into(), false));
     }
     for ear in &mut ears[..2] {
-        // All are told in one go; by now these would have been.
+        // All peers are told in one step; these would have been told by now.
         let received = ear.events_within(Duration::from_millis(300)).await;
         assert_eq!(received, [] as [Value; 0]);
     }

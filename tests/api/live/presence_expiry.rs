@@ -1,4 +1,4 @@
-//! How it ends that somebody is there, and how it does not.
+//! How presence ends, and what does not end it.
 
 use std::time::Duration;
 
@@ -33,10 +33,10 @@ async fn users_of_a_killed_process_go_offline() {
     dying.signal(Signal::KILL);
     dying.wait_for_exit(Duration::from_secs(10));
     assert!(is_online(&app, "bob").await, "nobody can know yet");
-    // A word holds for 40 s. To wait them out teaches nothing, so the words are made 40 s older;
-    // what is left of the 60 s is the search for them.
+    // A presence expires after 40 s. Instead of waiting, the test makes it 40 s older; what remains
+    // of the 60 s is the sweep.
     age_presence(&mut redis.connect(), "bob", 40);
-    // The search goes through everybody in 16 s.
+    // The sweep visits every partition within 16 s.
     let Received::Frame(event) = alice.receive(Duration::from_secs(20)).await else {
         panic!("nobody noticed");
     };
@@ -69,7 +69,7 @@ async fn a_stopping_process_announces_its_users_as_offline() {
 async fn an_erased_user_leaves_no_presence() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
-    // One with a conversation, one without, one who is still there.
+    // One user with a conversation, one without, one who is still online.
     for user in ["bob", "hermit", "stayer"] {
         app.send("alice", "stayer", "hi").await;
         let device = Device::connect(&app, user).await;
@@ -101,7 +101,7 @@ async fn a_device_outlives_its_journal_and_its_users_erasure() {
     let mut bob = Device::connect(&app, "bob").await;
     app.send("alice", "bob", "one").await;
     assert_eq!(bob.next().await["message"]["body"], "one");
-    // By hand: found when the presence is renewed, within 13 s.
+    // Deleting the journal by hand is noticed when the presence is renewed, within 13 s.
     let [_, _, journal, _] = keys_of_user("bob");
     redis::cmd("DEL")
         .arg(journal)
@@ -130,7 +130,7 @@ async fn a_device_outlives_its_journal_and_its_users_erasure() {
     .await;
 }
 
-/// What a device hears before a message that marks the end.
+/// The events of a device before a message that marks the end.
 async fn until_marked(app: &TestApp, device: &mut Device) -> Vec<Value> {
     let message = json!({"from": "alice", "to": "carol", "body": "the end"});
     app.post_as(SERVICE_KEY, &message).await.json(201);
@@ -152,7 +152,7 @@ async fn a_long_redis_outage_takes_nobody_offline() {
     eventually("Redis is away", TIMEOUT, away).await;
     age_presence(&mut redis.connect(), "bob", 60);
     proxy.unblock();
-    // Sooner than everybody's turn comes, which may take 13 s.
+    // Sooner than the regular renewal, which may take 13 s.
     let there = async || {
         let answer = app.get("/users/bob/presence").await;
         answer.status == 200 && answer.json(200)["online"] == true
@@ -178,7 +178,7 @@ async fn a_refused_connection_leaves_no_presence() {
         app.get_as(&token, "/events").await.json(200);
         let options = ConnectOptions::new(&app.address).bearer(&token);
         match options.try_connect(None).await.unwrap() {
-            // More than a second went by, in which it may ask again.
+            // More than a second has passed, so the service may try again.
             Ok(_) => (),
             Err(refused) => {
                 refused.problem(429, "RATE_LIMITED");

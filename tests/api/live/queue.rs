@@ -1,4 +1,4 @@
-//! What may wait for a connection, and what becomes of one that does not take it.
+//! The queue of a connection: its limits, and what happens when it is full.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -8,14 +8,14 @@ use duologue::protocol::{CloseReason, Notification};
 use duologue::realtime::Queue;
 use serde_json::json;
 
-/// An event of so many bytes.
+/// An event of this many bytes.
 fn event(bytes: usize) -> Notification {
     let empty = json!({"type": "x", "body": ""}).to_string().len();
     let text = json!({"type": "x", "body": "b".repeat(bytes - empty)});
     Notification::Event(Arc::new(Event::parse(text.to_string()).unwrap()))
 }
 
-/// Everything that waits.
+/// Everything in the queue.
 fn taken(queue: &Queue) -> Vec<Notification> {
     let mut cx = Context::from_waker(Waker::noop());
     let mut taken = Vec::new();
@@ -33,7 +33,7 @@ fn a_full_queue_closes_the_connection() {
             queue.push(event(bytes));
         }
         assert_eq!(taken(&queue).len(), fit, "of {bytes} bytes");
-        // What was taken makes room again.
+        // Taking events makes room for others.
         for _ in 0..=fit {
             queue.push(event(bytes));
         }

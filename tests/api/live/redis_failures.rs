@@ -1,5 +1,5 @@
-//! Live delivery while Redis fails: connections stay, and their clients end up with every message
-//! exactly once, without doing anything for it.
+//! Live delivery while Redis fails: connections stay open, and clients receive every message
+//! exactly once without doing anything.
 
 use std::time::{Duration, Instant};
 
@@ -16,16 +16,16 @@ use crate::harness::store::redis_proxy::RedisProxy;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app_on, spawn_app_with};
 
-/// How long after Redis is back everything that was missed may take to arrive.
+/// How long missed events may take to arrive after Redis is back.
 const PROMISED: Duration = Duration::from_secs(5);
 
-/// Bob, listening.
+/// A device of bob.
 async fn bob(app: &TestApp) -> [Replica; 1] {
     [Replica::open(ConnectOptions::new(&app.address), "bob").await]
 }
 
-/// Everything is there exactly once that alice has sent, and bob has been told of all of it on his
-/// one connection.
+/// Checks that every message of alice is stored once and that bob's one connection received all of
+/// them.
 async fn assert_all_there(mut bob: Replica, sent: usize) {
     bob.catch_up().await;
     bob.assert_matches_service().await;
@@ -86,7 +86,7 @@ async fn repeatedly_killed_subscriptions_lose_no_message() {
     assert_all_there(bob, sent).await;
 }
 
-/// Waits until something is heard of which this holds, which is soon enough.
+/// Waits for an event that satisfies a condition, within the allowed time.
 async fn hears(what: &str, since: Instant, mut last: impl AsyncFnMut() -> Received) -> Value {
     match last().await {
         Received::Frame(event) => {
@@ -125,7 +125,7 @@ async fn missed_events_arrive_within_5_s_of_redis_coming_back() {
     let polled = app.get(&format!("/events?user=bob&after={begin}")).await;
     let polled = polled.json(200);
     assert_eq!(polled["events"].as_array().unwrap().len(), 20);
-    // And it is heard again, not only read.
+    // The events arrive by subscription again, and not only by reading the journal.
     let begun = Instant::now();
     other.send("alice", "bob", "live").await;
     hears("live", begun, async || device.receive(PROMISED).await).await;
@@ -143,7 +143,7 @@ async fn a_silent_subscription_is_detected_and_replaced() {
         other.send("alice", "bob", &n.to_string()).await;
         let event = hears("told", begun, async || device.receive(PROMISED).await).await;
         assert_eq!(event["last_seq"], n + 1);
-        // It listens again; before that nothing new can be made deaf.
+        // The service has subscribed again; before that there is no new subscription to silence.
         let again = async || {
             other.send("carol", "bob", "again").await;
             matches!(
@@ -159,7 +159,7 @@ async fn a_silent_subscription_is_detected_and_replaced() {
 async fn a_hanging_redis_closes_no_connection() {
     let redis = RedisServer::volatile();
     let url = redis.url();
-    // With a heartbeat shorter than what a frame may take.
+    // The heartbeat is shorter than the timeout of a frame.
     let hasty = spawn_app_with(&["--redis-url", &url, "--heartbeat=1"]);
     let mut alice = Device::connect(&hasty, "alice").await;
     let app = spawn_app_on(&url);
@@ -203,7 +203,7 @@ fn assert_unavailable(answer: &Value) {
     assert!(["UNAVAILABLE", "OUTCOME_UNKNOWN"].contains(&code), "{code}");
 }
 
-/// Says it again until it is acknowledged, and finds that it was done once.
+/// Repeats the send until it is acknowledged; it was stored once.
 async fn succeeds_once(app: &TestApp, alice: &mut Device, bob: &mut Device, send: &Value) {
     let mut message = Value::Null;
     let acknowledged = async || {

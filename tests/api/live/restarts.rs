@@ -1,4 +1,4 @@
-//! Processes that stop or die under load, with many connections: what their clients end up with.
+//! Processes that stop or are killed under load with many connections.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,11 @@ use crate::harness::store::redis_server::RedisServer;
 
 const USERS: usize = 30;
 const DEVICES: usize = 3;
-/// How long a process may take that stops with some connections.
+/// How long a process with connections may take to stop.
 const STOP: Duration = Duration::from_secs(10);
 
-/// A process ends under load with a signal while everybody is connected to it, and they all come
-/// back to another one; answers how their connections ended, and how long it took the process.
+/// Ends a process by a signal under load; its clients reconnect to another process. Returns the
+/// close codes, and how long the process took to exit.
 async fn end_under_load(signal: Signal) -> (Vec<u16>, Duration) {
     let (redis, dir) = (RedisServer::volatile(), TempDir::new().unwrap());
     let settings = [("DUOLOGUE_REDIS_URL", &*redis.url())];
@@ -31,7 +31,7 @@ async fn end_under_load(signal: Signal) -> (Vec<u16>, Duration) {
         replicas.push(Replica::open(options, &format!("user-{}", n % USERS)).await);
     }
     for replica in &mut replicas {
-        // Where it goes when it is let go.
+        // The process it reconnects to.
         replica.switch_to(&staying.address);
     }
     let senders: Vec<_> = (0..4)

@@ -1,4 +1,4 @@
-//! A week away: whoever comes back has everything again, from the events and the `GET`s they call
+//! A client that was away for a week is complete again after the events and the `GET`s they ask
 //! for.
 
 use reqwest::Method;
@@ -12,14 +12,14 @@ use crate::harness::{TestApp, conversations::message_path, spawn_app};
 
 const CONVERSATIONS: usize = 300;
 const MESSAGES: usize = 10_000;
-/// Connections that make the week.
+/// Connections that create the load of a week.
 const HANDS: usize = 4;
 
 fn say(from: &str, to: &str, body: &str) -> Vec<u8> {
     post(json!({"from": from, "to": to, "body": body}).to_string())
 }
 
-/// What one hand does in the week: each of its conversations in order, all of them mixed up.
+/// The requests of one connection: each conversation in order, interleaved.
 fn week(hand: usize) -> Vec<Vec<u8>> {
     let (mut requests, mut rng) = (Vec::new(), Rng::new(hand as u64));
     let mut said = vec![0_u64; CONVERSATIONS];
@@ -28,7 +28,7 @@ fn week(hand: usize) -> Vec<Vec<u8>> {
         let peer = format!("peer-{conversation}");
         said[conversation] += 1;
         let seq = said[conversation];
-        // Every fifth message is bob's, from a device elsewhere.
+        // Every fifth message is from bob, by another device.
         let (from, to) = if seq.is_multiple_of(5) {
             ("bob", &*peer)
         } else {
@@ -59,7 +59,7 @@ fn week(hand: usize) -> Vec<Vec<u8>> {
     requests
 }
 
-/// How the week ends for some: cleared, blocked, erased.
+/// Clears, blocks and erases some peers at the end.
 async fn endings(app: &TestApp) {
     for n in 0..10 {
         let peer = |of: usize| format!("peer-{}", n * 20 + of);
@@ -75,7 +75,7 @@ async fn endings(app: &TestApp) {
     }
 }
 
-/// Reads the stream by polling, from where the mirror is to its end.
+/// Polls from the cursor of the replica to the end of the stream.
 async fn poll_all(replica: &mut Replica, options: &ConnectOptions, limit: &str) -> usize {
     let mut polls = 0;
     loop {
@@ -118,7 +118,7 @@ async fn a_week_of_ten_thousand_messages_is_rebuilt_from_events() {
                 let requests = week(hand);
                 for (answer, asked) in pipeline(address, &requests).iter().zip(&requests) {
                     let asked = String::from_utf8_lossy(asked);
-                    // Who says something out of place, like reading what is deleted, is told so.
+                    // An impossible command, like editing a deleted message, is refused.
                     let sent = !asked.starts_with("POST /messages") || answer.status == 201;
                     assert!(sent && answer.status < 500, "{asked}: {answer:?}");
                 }
@@ -145,7 +145,7 @@ async fn a_week_of_ten_thousand_messages_is_rebuilt_from_events() {
     assert!(polls > CONVERSATIONS / 7, "{polls}");
     assert_eq!(returning.state, polling.state);
 
-    // And then it goes on as if it had never been away.
+    // Later events arrive as usual.
     app.send("peer-7", "bob", "welcome back").await;
     app.send("peer-300", "bob", "hello, stranger").await;
     returning.catch_up().await;

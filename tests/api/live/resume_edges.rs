@@ -1,5 +1,4 @@
-//! Resuming at the edges: where the journal begins, where it is cut into pages, and where there is
-//! none.
+//! Edge cases of resuming: the start of the journal, page boundaries, and no journal.
 
 use std::time::{Duration, Instant};
 
@@ -16,17 +15,17 @@ use crate::harness::live::replica::Replica;
 use crate::harness::live::resume::{bodies, cursor, fill, kinds, page, place, polled, resumed};
 use crate::harness::{TestApp, spawn_app};
 
-/// Events that are kept, and entries at which a journal is cut back to that.
+/// The number of events kept, and the length at which a journal is trimmed to it.
 const JOURNAL: usize = 512;
 const HELD: usize = 576;
-/// Another stream than any of today.
+/// An epoch that no stream of this store has.
 const ELSEWHERE: &str = "1000000000000000-1000000000000000";
 
 #[tokio::test]
 async fn resuming_is_exact_within_the_journal() {
     let app = spawn_app();
     let begin = place(&app, "bob").await;
-    // With the place where it began, one entry short of being cut back.
+    // With its start entry, the journal is one entry short of being trimmed.
     fill(&app, "alice", "bob", 0..HELD - 2);
     let all = polled(&app, "bob", &begin, &[1, 2, 3, 7, 50, 199, 200]).await;
     let expected: Vec<_> = (0..HELD - 2).map(|n| n.to_string()).collect();
@@ -35,8 +34,8 @@ async fn resuming_is_exact_within_the_journal() {
     for (event, next) in all.iter().zip(&all[1..]) {
         assert_eq!(event["cursor"], next["prev"]);
     }
-    // One more, and only the last ones are kept. Who has seen all before them misses nothing: the
-    // place itself is dropped, and known all the same, as the first event's `prev`.
+    // One more event trims the journal. A client that has seen everything before the kept events
+    // misses nothing: its own entry is dropped but still known as the `prev` of the first event.
     fill(&app, "alice", "bob", HELD - 2..HELD - 1);
     let dropped = HELD - 1 - JOURNAL;
     let seen = cursor(&all[dropped - 1]);
@@ -47,7 +46,7 @@ async fn resuming_is_exact_within_the_journal() {
     assert_eq!(kinds(&coarse), ["conversation.changed"]);
     assert_eq!(coarse[0]["cursor"], exact[JOURNAL - 1]["cursor"]);
     assert_eq!(coarse[0]["unread_count"], HELD - 1);
-    // The same through each door.
+    // The same on each transport.
     let exact = resumed(&app, "bob", &seen).await;
     assert_eq!(exact.len(), JOURNAL);
     let coarse = resumed(&app, "bob", &begin).await;
@@ -120,7 +119,7 @@ async fn an_unknown_cursor_gets_a_reset() {
         ];
         assert_eq!(members, expected);
     }
-    // A user of whom nothing is known yet, too.
+    // A user without any data gets a reset too.
     let told = resumed(&app, "dave", ELSEWHERE).await;
     assert_eq!(kinds(&told), ["reset"]);
 }
@@ -137,7 +136,7 @@ async fn a_user_erased_while_connected_gets_a_reset() {
     let before = replica.cursor.clone();
     let erased = app.request(Method::DELETE, "/users/bob").await.json(200);
     assert_eq!(erased["done"], true);
-    // Whoever stayed is told at once.
+    // A connected client is told at once.
     let begun = Instant::now();
     while !replica.event_counts.contains_key("reset") {
         replica.follow(Duration::from_millis(100)).await;
@@ -145,7 +144,7 @@ async fn a_user_erased_while_connected_gets_a_reset() {
     }
     replica.assert_matches_service().await;
     assert_eq!(replica.state, ClientState::default());
-    // And goes on with the next stream, without coming back.
+    // It continues with the next stream without reconnecting.
     app.send("alice", "bob", "after").await;
     while replica.state.rows.is_empty() {
         replica.follow(Duration::from_millis(100)).await;
@@ -187,7 +186,7 @@ async fn an_expired_journal_is_replaced_by_conversation_changed() {
         (&told[0]["peer"], &told[0]["last_seq"]),
         (&json!("carol"), &json!(2))
     );
-    // Who was connected all the while has heard what came then, from nobody's journal.
+    // A client that stayed connected has received the lost events although no journal has them.
     let live = device.next().await;
     assert_eq!(
         (&live["peer"], &live["prev"]),
@@ -213,13 +212,13 @@ async fn a_store_that_lost_its_last_writes_causes_a_reset() {
     }
     app.send("carol", "bob", "lost").await;
     let lost = cursor(&polled(&app, "bob", &kept, &[200]).await[0]);
-    // As after a failover to a replica that had not heard of it.
+    // Simulates a failover to a replica that missed the writes.
     for key in &of_bob {
         copy(format!("{key}:kept"), key.clone());
     }
     let told = polled(&app, "bob", &lost, &[200]).await;
     assert_eq!(kinds(&told), ["reset"]);
-    // The clock has gone past it by the time of the next message, and still it is known.
+    // The clock is past the cursor by the next message; the cursor is still recognized as unknown.
     app.send("alice", "bob", "new").await;
     assert_eq!(kinds(&polled(&app, "bob", &lost, &[200]).await), ["reset"]);
     let exact = polled(&app, "bob", &kept, &[200]).await;

@@ -1,4 +1,4 @@
-//! A session, played without a socket: what happens to it, and what it does.
+//! The live session as a state machine, tested without a socket.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use duologue::protocol::{Cursor, Event, EventPage, StreamState};
 use duologue::realtime::{CommandResult, Input, Output, ServerMessage, Session};
 use serde_json::{Value, json};
 
-/// A time at which nothing ends.
+/// A time at which nothing expires.
 const NOON: i64 = 1_768_564_800;
 
-/// What a session does, in short: events by their number.
+/// The outputs of a session, with events as numbers.
 #[derive(Debug, PartialEq)]
 enum Does {
     Hello(Value),
@@ -38,7 +38,7 @@ fn user(id: &str) -> UserId {
     UserId::try_from(id.to_owned()).unwrap()
 }
 
-/// A kept event behind another one.
+/// A journaled event after another.
 fn event(prev: u64, offset: u64) -> Event {
     let text = json!({"type": "message.created", "cursor": format!("7-{offset}"), "prev": format!("7-{prev}")});
     Event::parse(text.to_string()).unwrap()
@@ -61,7 +61,7 @@ fn text(frame: &Value) -> Input {
 }
 
 impl Play {
-    /// A session of alice's, whose stream is at 100, resumed from a number.
+    /// A session of alice, whose stream is at 100, resumed after an offset.
     fn resumed(resume: Option<u64>) -> Self {
         let state = StreamState {
             cursor: Cursor::new(7, 100),
@@ -76,7 +76,7 @@ impl Play {
         Self { session, out }
     }
 
-    /// A session that is up to date, its hello behind it.
+    /// A session that has sent `hello` and is up to date.
     fn live() -> Self {
         let mut play = Self::resumed(None);
         assert!(matches!(play.done()[..], [Does::Hello(_)]));
@@ -130,7 +130,7 @@ fn a_session_begins_with_its_cursor() {
             "unread_conversations": 2, "heartbeat_s": 25})
     };
     assert_eq!(Play::resumed(None).done(), [Does::Hello(hello("7-100"))]);
-    // The place of the client and not the newest one: it has not been told what is between.
+    // The client's cursor and not the newest one: it has not received the events in between.
     let resumed = Play::resumed(Some(90)).done();
     assert_eq!(resumed, [Does::Hello(hello("7-90")), Does::Reads(90)]);
 }
@@ -318,7 +318,7 @@ fn a_client_silent_for_two_heartbeats_is_closed() {
     assert_eq!(play.happens(Input::Sign), []);
     assert_eq!(play.happens(beat()), [Does::Pings]);
     assert_eq!(play.happens(beat()), [Does::Leaves(CloseReason::Silent)]);
-    // Who waits for the service is not heard, and not to blame.
+    // A client that waits for the service is not read, and not timed out.
     let mut play = Play::live();
     let read = json!({"type": "read", "ref": "r", "peer": "bob", "seq": 3});
     assert_eq!(play.happens(text(&read)), [Does::Marks]);
@@ -328,7 +328,7 @@ fn a_client_silent_for_two_heartbeats_is_closed() {
     play.happens(Input::Executed(None, Ok(CommandResult::Told)));
     assert_eq!(play.happens(beat()), [Does::Pings]);
     assert_eq!(play.happens(beat()), [Does::Leaves(CloseReason::Silent)]);
-    // Whoever only listens cannot give any.
+    // A client that only listens cannot answer.
     let mut play = Play::live();
     play.session = play.session.one_way();
     for _ in 0..3 {

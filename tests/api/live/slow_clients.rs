@@ -1,5 +1,4 @@
-//! Clients that do not do their part: they read too slowly or not at all, or are gone without a
-//! word.
+//! Clients that read too slowly, do not read at all, or disappear without closing.
 
 use std::time::Duration;
 
@@ -18,12 +17,12 @@ use crate::harness::live::device::Device;
 use crate::harness::metrics::{metric, wait_for_listeners};
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
-/// Large messages: more of them than any buffer on the way takes, yet not more than the journal.
+/// Large messages: more than any buffer on the way holds, but no more than the journal.
 const LARGE: usize = 400;
-/// Messages that wait at once, about half of what may.
+/// Messages queued at once, about half of the limit.
 const SOME: usize = 20;
 
-/// Opens a WebSocket on a connection that takes little at once, and reads nothing but the head.
+/// Opens a WebSocket with a small receive buffer and reads only the response head.
 async fn connect_raw(app: &TestApp, user: &str) -> TcpStream {
     let address = app.address.trim_start_matches("http://").parse().unwrap();
     let socket = TcpSocket::new_v4().unwrap();
@@ -42,7 +41,7 @@ async fn connect_raw(app: &TestApp, user: &str) -> TcpStream {
     stream
 }
 
-/// Sends large messages to bob, some at a time, each lot once `heard` has taken the one before.
+/// Sends large messages to bob in batches, each after `received` has the one before.
 async fn send_large(app: &TestApp, mut received: impl AsyncFnMut()) {
     let body = "語".repeat(8_000);
     let message = post(json!({"from": "alice", "to": "bob", "body": body}).to_string());
@@ -65,7 +64,7 @@ async fn a_slow_client_is_closed_and_loses_nothing() {
         }
     })
     .await;
-    // It reads on: what was on the way, and then why there is no more.
+    // It reads on: the events in flight, then the reason for the close.
     let mut slow = WebSocketStream::from_raw_socket(slow, Role::Client, None).await;
     let (mut place, mut told) = (Value::Null, 0);
     let end = loop {
@@ -84,11 +83,11 @@ async fn a_slow_client_is_closed_and_loses_nothing() {
         }
     };
     assert_eq!((u16::from(end.code), &*end.reason), (4408, "slow_consumer"));
-    // Buffers of the system hold up to some 4 MiB, the service a bit more than one; 9 were sent.
+    // System buffers hold up to about 4 MiB and the service a bit more than 1 MiB; 9 MiB were sent.
     assert!(told < LARGE * 3 / 4, "{told} were kept for it");
     let cut = metric(&app, "duologue_slow_consumers_total").await;
     assert!((cut - 1.0).abs() < 0.1, "the other one was not cut: {cut}");
-    // Now it reads faster, and gets the rest.
+    // It reads faster now and gets the rest.
     let mut back = Device::connect_at(&app, "bob", place.as_str().unwrap()).await;
     for _ in told..LARGE {
         let event = back.next().await;
@@ -126,7 +125,7 @@ async fn a_client_that_answers_no_ping_is_closed() {
     let mut received = Vec::new();
     let end = silent.read_to_end(&mut received);
     let waiting = async {
-        // Whoever answers is kept, for longer than that.
+        // A client that answers stays connected for longer than that.
         let events = lively.events_within(Duration::from_secs(5)).await;
         assert_eq!(events, [] as [Value; 0]);
     };

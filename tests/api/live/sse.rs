@@ -1,4 +1,4 @@
-//! Event streams (SSE): what a browser's `EventSource` gets.
+//! Server-sent events, as a browser's `EventSource` receives them.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn options(app: &TestApp, user: &str) -> ConnectOptions {
     ConnectOptions::new(&app.address).user(user)
 }
 
-/// The rest of a stream that ends, and how.
+/// The remaining events of a stream that ends.
 async fn rest(stream: &mut EventStream) -> Vec<Value> {
     let mut events = Vec::new();
     loop {
@@ -52,7 +52,7 @@ async fn a_stream_begins_with_hello_and_uses_cursors_as_event_ids() {
         assert_eq!(stream.last_id, text(&event, "cursor"));
         prev = event["cursor"].clone();
     }
-    // What is not kept has no number of its own, and says where it came.
+    // An event outside the journal has the cursor of the event before it.
     app.request(Method::POST, "/conversations/alice/bob/typing")
         .await;
     let typing = stream.next().await;
@@ -74,7 +74,7 @@ async fn a_comment_comes_every_heartbeat() {
         assert!(matches!(received, Received::Nothing), "{received:?}");
         assert!(tokio::time::Instant::now() < deadline, "no heartbeat");
     }
-    // Which does not end the stream of whoever cannot answer.
+    // A stream cannot answer pings and must not be closed for that.
     app.send("alice", "bob", "still there").await;
     assert_eq!(stream.next().await["message"]["body"], "still there");
 }
@@ -107,7 +107,7 @@ async fn last_event_id_takes_precedence_over_the_query() {
         next(Some(&cursors[1]), Some(&begin)).await.unwrap(),
         "three"
     );
-    // A browser that has none yet sends no header (HTML Living Standard, section 9.2.3).
+    // A browser without a last event id sends no header (HTML Living Standard, section 9.2.3).
     for id in ["", "yesterday"] {
         let refused = next(Some(id), Some(&begin)).await.unwrap_err();
         assert_eq!(refused.status, 400);
@@ -150,7 +150,7 @@ async fn a_stream_states_why_it_closes() {
         rest(&mut stream).await
     };
     let token_end = json!({"type": "close", "reason": "token_expired"});
-    // A token is good for its leeway of 30 s longer.
+    // The leeway is 30 s.
     assert_eq!(ended(&token_until("alice", -25)).await, [token_end]);
 
     let redis = RedisServer::volatile();

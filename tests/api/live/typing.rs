@@ -1,4 +1,4 @@
-//! Typing: told to the peer, now and then, and kept nowhere.
+//! Typing: published to the peer at most once a second, and never stored.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use crate::harness::live::device::Device;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
 
-/// Says over HTTP that a user is typing.
+/// Reports over HTTP that a user is typing.
 async fn types(app: &TestApp, user: &str, peer: &str) {
     let path = format!("/conversations/{user}/{peer}/typing");
     assert_eq!(app.request(Method::POST, &path).await.status, 204);
 }
 
-/// What a device hears before the message that marks the end.
+/// The events of a device before the message that marks the end.
 async fn until_message(device: &mut Device) -> Vec<Value> {
     let mut received = device
         .events_until(|event| event["message"]["body"] == "the end")
@@ -92,7 +92,7 @@ async fn typing_reaches_no_stranger_and_no_blocking_peer() {
     app.flag(Method::PUT, "bob", "alice", "block").await;
     let mut alice = Device::connect(&app, "alice").await;
     let mut bob = Device::connect(&app, "bob").await;
-    // The answer is the same, so that nobody learns of the block.
+    // The response is the same, so that nobody learns of the block.
     types(&app, "alice", "bob").await;
     types(&app, "stranger", "bob").await;
     let frame = json!({"type": "typing", "peer": "bob"});
@@ -100,7 +100,7 @@ async fn typing_reaches_no_stranger_and_no_blocking_peer() {
     types(&app, "bob", "alice").await;
     app.send("carol", "bob", "the end").await;
     assert_eq!(until_message(&mut bob).await, [] as [Value; 0]);
-    // The one who blocks may still be seen to type.
+    // The blocking user's own typing is still published.
     let received = alice.events_until(|event| event["type"] == "typing").await;
     assert_eq!(received.last().unwrap()["peer"], "bob");
     assert!(

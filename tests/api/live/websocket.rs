@@ -1,4 +1,4 @@
-//! WebSockets: what devices hear and say.
+//! The WebSocket protocol: events, commands and errors.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::harness::metrics::wait_for_script_runs;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on, spawn_app_with};
 
-/// The kind of an event and its peer.
+/// Type and peer of an event.
 fn short(event: &Value) -> (&str, &str) {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     (text("type"), text("peer"))
 }
 
-/// Waits until so many users were announced to whom they have a conversation with, so that none of
-/// it comes between what a test does.
+/// Waits until the presence of this many users has been published, so that no presence event
+/// arrives later.
 async fn announced(app: &TestApp, users: u32) {
     wait_for_script_runs(app, "scan_conversations", users, Duration::from_secs(10)).await;
 }
@@ -85,7 +85,7 @@ async fn every_change_of_a_conversation_is_published() {
         {
             assert_eq!(event["prev"], prev, "{event}");
             prev = event["cursor"].clone();
-            // Muting is bob's own affair.
+            // Only bob is told that he muted.
             if event["type"] != "conversation.changed" {
                 kinds.push(event["type"].as_str().unwrap().to_owned());
             }
@@ -252,7 +252,7 @@ async fn oversized_and_binary_frames_close_the_connection() {
         let _ = device.send_raw(message).await;
         assert_eq!(device.wait_closed().await.0, code);
     }
-    // The largest message that HTTP takes, in one frame.
+    // The largest message that HTTP accepts, in one frame.
     let mut device = Device::connect(&app, "alice").await;
     let body = "x".repeat(8_000);
     assert_eq!(device.send("bob", &body).await["body"], json!(body));
@@ -263,7 +263,7 @@ async fn a_client_gets_heartbeats_and_its_own_pings_back() {
     let app = spawn_app_with(&["--heartbeat=1"]);
     let mut device = Device::connect(&app, "alice").await;
     assert_eq!(device.hello["heartbeat_s"], 1);
-    // It answers pings by itself, and so is still there after several heartbeats.
+    // The client answers pings and stays connected for several heartbeats.
     assert!(
         device
             .events_within(Duration::from_secs(4))
@@ -293,7 +293,7 @@ async fn a_stopping_process_closes_with_1012_and_loses_nothing() {
         .await;
 }
 
-/// A part of a message: the first of a text, or one that goes on.
+/// A fragment of a text message: the first, or a continuation.
 fn part(first: bool, text: &str, last: bool) -> Message {
     let kind = if first { Data::Text } else { Data::Continue };
     Message::Frame(Frame::message(text.to_owned(), OpCode::Data(kind), last))
@@ -311,7 +311,7 @@ async fn fragmented_messages_with_interleaved_pings_are_accepted() {
     device.send_raw(part(false, two, false)).await.unwrap();
     device.send_raw(part(false, three, true)).await.unwrap();
     assert_eq!(device.next().await["ref"], "whole");
-    // Parts that do not fit together, or are too many.
+    // Fragments out of sequence, or too large in total.
     let (out_of_turn, endless) = (1002, 1009);
     let large = "x".repeat(40_000);
     let cases = [

@@ -115,7 +115,7 @@ async fn a_body_that_imitates_a_tombstone_is_a_normal_message() {
     let page = app.peek("bob", "alice").await;
     assert_eq!(page["unread_count"], sent);
     assert_eq!(page["unread"].as_array().unwrap().len(), sent);
-    // Counted anew, from the messages themselves.
+    // The count must equal one made from the messages.
     let state = app.mark_read("bob", "alice", 1).await;
     assert_eq!(state["unread_count"], sent - 1);
     app.read("bob", "alice").await;

@@ -8,7 +8,7 @@ use crate::harness::auth::secured_app::{spawn_secured_app_with, token};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, conversations::message_path, spawn_app};
 
-/// Edits message 1 of alice to bob on condition.
+/// Edits message 1 of alice to bob conditionally.
 async fn edit_if(app: &TestApp, tag: &[u8], edit: &Value) -> ApiResponse {
     let path = message_path("alice", "bob", 1);
     let request = app.client.patch(format!("{}{path}", app.address));
@@ -17,7 +17,7 @@ async fn edit_if(app: &TestApp, tag: &[u8], edit: &Value) -> ApiResponse {
     ApiResponse::read(request.send().await.unwrap()).await
 }
 
-/// A service where alice sent this to bob.
+/// A service in which alice has sent this message to bob.
 pub async fn with_message(message: Value) -> (TestApp, Value) {
     let app = spawn_app();
     let mut whole = json!({"from": "alice", "to": "bob", "body": "hi"});
@@ -99,7 +99,7 @@ async fn only_the_author_edits_and_deletes_existing_messages() {
         let reacted = app.react(Method::PUT, users, seq, "👍").await;
         reacted.problem(404, missing);
     }
-    // What one has cleared is not there for one any more.
+    // A cleared message no longer exists for the user who cleared it.
     app.clear("alice", "bob").await;
     for answer in [
         app.edit("alice", "bob", 1, &edit).await,
@@ -181,7 +181,7 @@ async fn a_conditional_edit_applies_only_to_its_version() {
         let refused = edit_if(&app, stale, &edit("three")).await;
         refused.problem(412, "PRECONDITION_FAILED");
     }
-    // A reaction is a new version too.
+    // A reaction creates a new version too.
     app.react(Method::PUT, ["bob", "alice"], 1, "👍").await;
     let refused = edit_if(&app, next.as_bytes(), &edit("three")).await;
     refused.problem(412, "PRECONDITION_FAILED");
@@ -189,7 +189,7 @@ async fn a_conditional_edit_applies_only_to_its_version() {
     assert_eq!(edited.json(200)["reactions"], json!({"👍": ["bob"]}));
 }
 
-/// Sends a request again as long as it is told that somebody else was faster.
+/// Repeats a request as long as it conflicts with a concurrent change.
 async fn until_done(request: reqwest::RequestBuilder) -> ApiResponse {
     loop {
         let again = request.try_clone().unwrap();

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a message that is sent again and again is sent once.
+//! `Idempotency-Key`: a repeated send stores one message.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn message(body: &str) -> Value {
     json!({"from": "alice", "to": "bob", "body": body})
 }
 
-/// An answer that must be the one given before.
+/// Checks that a response is a replay of the first.
 #[track_caller]
 fn is_replay(answer: &ApiResponse, first: &ApiResponse) {
     assert_eq!((answer.status, &answer.text), (200, &first.text));
@@ -23,7 +23,7 @@ fn is_replay(answer: &ApiResponse, first: &ApiResponse) {
     assert_eq!(answer.header("location"), first.header("location"));
 }
 
-/// How many keys the store remembers.
+/// The number of stored idempotency keys.
 fn remembered(app: &TestApp) -> usize {
     let keys: Vec<String> = app.redis().keys("*:retry:*").unwrap();
     keys.len()
@@ -104,7 +104,7 @@ async fn a_key_is_scoped_to_its_sender_and_conversation() {
         let sent = app.send_with_key("k", &message).await.json(201);
         assert_eq!(sent["seq"], seq, "{from} to {to}");
     }
-    // Neither is a key another that contains it, or its sender's name.
+    // Keys that contain each other or the sender's name are different keys.
     for key in ["K", "k k", "k:k", "bob:k", "*", "k|1"] {
         app.send_with_key(key, &message("hi")).await.json(201);
     }
@@ -217,12 +217,12 @@ async fn a_key_is_remembered_across_restarts_of_redis_and_service() {
 const CLIENTS: usize = 1000;
 const SENDERS: usize = 10;
 
-/// Sends one message with a key until it is answered, with less patience than it may take.
+/// Sends one message with a key until it is answered; the timeout is often too short.
 async fn send_until_acked(client: reqwest::Client, addresses: [String; 2], number: usize) -> Value {
     let from = format!("sender-{}", number % SENDERS);
     let message = json!({"from": from, "to": "bob", "body": format!("{number}")});
     for attempt in 1.. {
-        // Between nothing and a third of a second, different each time.
+        // Between zero and a third of a second, different each time.
         let within = Duration::from_millis((number * 7919 + attempt * 104729) as u64 % 300 + 1);
         let sent = client
             .post(format!("{}/messages", addresses[attempt % 2]))
@@ -252,7 +252,7 @@ async fn a_thousand_retrying_clients_send_each_message_once() {
     for number in 0..CLIENTS {
         clients.spawn(send_until_acked(client.clone(), addresses.clone(), number));
     }
-    // In the middle of it Redis dies, and comes back.
+    // Redis is killed and restarted meanwhile.
     let mut answered: Vec<Value> = Vec::new();
     while answered.len() < CLIENTS / 4 {
         answered.push(clients.join_next().await.unwrap().unwrap());

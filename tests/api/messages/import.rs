@@ -1,4 +1,4 @@
-//! Messages from elsewhere.
+//! Importing messages from another system.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ async fn imported_messages_keep_their_order_and_count_as_read() {
         .map(|c| &c["peer"])
         .collect();
     assert_eq!(peers, ["carol", "bob"], "by when they were sent");
-    // And then life goes on.
+    // New messages follow.
     app.send("bob", "alice", "here").await;
     assert_eq!(app.read("alice", "bob").await["unread_count"], 1);
 }
@@ -56,7 +56,7 @@ async fn an_interrupted_import_can_be_resent_in_other_batches() {
     let app = spawn_app();
     let all = lines(1000);
     assert_eq!(import(&app, &all[..400]).await.json(200)["imported"], 400);
-    // From the beginning, in other portions, and twice.
+    // From the beginning, in other batches, and twice.
     for (cut, imported) in [(0..250, 0), (250..700, 300), (0..1000, 300), (0..1000, 0)] {
         let done = import(&app, &all[cut.clone()]).await.json(200);
         assert_eq!(done["imported"], imported, "{cut:?}");
@@ -109,7 +109,7 @@ async fn nothing_is_imported_into_a_conversation_in_use() {
     import(&app, &[line("alice", "bob", "older", 1)])
         .await
         .problem(409, "IMPORT_CONFLICT");
-    // Neither what would have to stand between what was imported before.
+    // Messages older than already imported ones are refused too.
     import(
         &app,
         &[

@@ -1,4 +1,4 @@
-//! Bodies that are no message: each is answered with a problem document, and nothing is stored.
+//! Bodies that are not valid messages: each gets a problem document, and nothing is stored.
 
 use std::time::{Duration, Instant};
 
@@ -133,7 +133,7 @@ async fn a_slow_body_times_out_with_a_problem() {
     let begun = Instant::now();
     connection.write(format!("{HEAD}content-length: 500\r\n\r\n"));
     let mut drops = r#"{"from":"alice","to":"bob","body":"#.chars().cycle();
-    // One byte every half second would take four minutes.
+    // At one byte every half second the body would take four minutes.
     while begun.elapsed() < Duration::from_millis(10_500) {
         connection.write(drops.next().unwrap().to_string());
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -154,7 +154,7 @@ async fn a_truncated_body_stores_nothing() {
         let mut connection = RawConnection::open(&app.address);
         connection.write(format!("{HEAD}{framing}{whole}"));
         connection.finish();
-        // Whoever hung up need not be answered; if it is, then with a problem.
+        // A client that hung up needs no response; if there is one, it is a problem document.
         if let Some(answer) = connection.answer() {
             answer.problem(400, "MALFORMED_JSON");
         }
@@ -162,7 +162,7 @@ async fn a_truncated_body_stores_nothing() {
     is_unharmed(&app).await;
 }
 
-/// Bodies that nobody wrote: bytes, JSON of any shape, and messages with something broken.
+/// Random bytes, random JSON, and messages with something broken.
 fn garbage() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         Just("from"),
@@ -199,7 +199,7 @@ fn garbage() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200),
         json.clone().prop_map(String::into_bytes),
-        // Refused for the unknown field, whatever else it holds.
+        // Refused at least for the unknown field.
         json.prop_map(|value| format!(
             r#"{{"from":"alice","to":"bob","body":"x","metadata":{value},"zz":1}}"#
         )

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestApp, seqs, spawn_app};
 
-/// A message from alice to bob with some members changed.
+/// A message from alice to bob with changed members.
 fn message(changes: &Value) -> Value {
     let mut message = json!({"from": "alice", "to": "bob", "body": "Hi"});
     for (name, value) in changes.as_object().unwrap() {
@@ -113,7 +113,7 @@ async fn user_ids_may_hold_every_allowed_character() {
     for id in ["A", "a", "0", ".", "..", "-", "_~@", "a@b.example", &long] {
         let sent = app.send(id, "peer", "hi").await;
         assert_eq!(sent["from"], id);
-        // A path of one or two dots is resolved away by clients before it is sent.
+        // HTTP clients resolve a path segment of one or two dots before they send it.
         if !id.starts_with('.') {
             assert_eq!(app.read("peer", id).await["unread"], json!([sent]), "{id}");
         }
@@ -336,7 +336,7 @@ async fn invalid_attachments_are_refused_and_named() {
     each_is_refused(&cases).await;
 }
 
-/// Sends messages with changes for which they are to be refused: reason, field, changes.
+/// Sends messages that must be refused: reason, field, changed members.
 async fn each_is_refused(cases: &[(&str, &str, Value)]) {
     let app = spawn_app();
     for (reason, pointer, changes) in cases {

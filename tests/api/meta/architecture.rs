@@ -1,4 +1,5 @@
-//! The order of the house: what the comments and tables promise of the source is so.
+//! Architecture rules: module layers, and tables in comments and documents that must match the
+//! source.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +18,7 @@ fn code(source: &str) -> String {
 #[test]
 fn only_store_uses_redis_and_only_http_uses_actix() {
     for (name, source) in files("src", "rs") {
-        // The program is started by actix' macro, and its log leaves out what actix says.
+        // `main` uses the macro of actix, and the log filter names one of its crates.
         let code = code(&source).replace("actix_web::main", "");
         let code = code.replace("actix_server=warn", "");
         let may_redis = name.starts_with("src/store/") || name.starts_with("src/embedded_redis/");
@@ -39,7 +40,7 @@ fn only_store_uses_redis_and_only_http_uses_actix() {
     }
 }
 
-/// The layers, each with those it may know.
+/// The layers, each with the modules it may use.
 const LAYERS: &[(&str, &[&str])] = &[
     (
         "src/app.rs",
@@ -111,7 +112,7 @@ fn every_module_has_a_doc_comment() {
     }
 }
 
-/// The rows of a Markdown table: the first cell of each, without its backquotes.
+/// The first cell of each row of a Markdown table, without backquotes.
 fn rows(text: &str) -> BTreeSet<String> {
     let rows = text
         .lines()
@@ -143,11 +144,11 @@ fn every_key_is_in_the_table_of_keys() {
             .filter(|key| !key.contains('{'))
             .map(|key| format!("dm:{key}")),
     );
-    // A partition's own key has no name behind it.
+    // The key of a partition ends without a name.
     if source.contains("}:leases\"") {
         used.insert("dm:{u}:leases".to_owned());
     }
-    // Of a retry key the pair is only the beginning.
+    // A retry key goes on after the pair.
     let documented: BTreeSet<_> = documented
         .iter()
         .map(|key| match key.split_once("<pair>") {
@@ -167,7 +168,7 @@ fn every_key_is_in_the_table_of_keys() {
     }
 }
 
-/// The settings as the source declares them.
+/// The environment variables that the source declares.
 fn variables() -> BTreeSet<String> {
     let source: String = files("src/config", "rs").into_values().collect();
     let variables = source
@@ -200,7 +201,7 @@ fn every_test_named_in_security_md_exists() {
         let source = source.unwrap_or_else(|| panic!("there is no {module}"));
         assert!(source.contains(&format!("fn {name}()")), "{module}::{name}");
     }
-    // Each row of "cannot" names one.
+    // Each row of a "cannot" table names a test.
     let rows = page.lines().filter(|line| line.starts_with("| "));
     for row in rows.filter(|row| !row.starts_with("| cannot")) {
         assert!(row.contains("::"), "nothing shows it: {row}");

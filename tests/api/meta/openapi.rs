@@ -1,4 +1,4 @@
-//! The contract: it is committed as it is generated, complete, and true.
+//! openapi.yaml is generated from the code, complete, and matches the responses.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn contract() -> Value {
     serde_json::to_value(openapi()).unwrap()
 }
 
-/// Every operation: its method, its path, itself.
+/// Method, path and definition of every operation.
 fn operations() -> Vec<(String, String, Value)> {
     let contract = contract();
     let paths = contract["paths"].as_object().unwrap();
@@ -152,7 +152,7 @@ fn sources(folder: &str) -> String {
     files(folder, "rs").into_values().collect()
 }
 
-/// Whether a method of the store changes nothing that a client must know of; a charge is none.
+/// Whether a method of the store changes no data; a charge against a rate limit does not count.
 fn only_reads(method: &str) -> bool {
     let source = std::fs::read_to_string(script(method)).unwrap_or_default();
     method == "charge_rate" || source.starts_with("#!lua flags=no-writes")
@@ -163,7 +163,7 @@ fn store_calls(operation: &str) -> Vec<String> {
     let http = sources("src/http");
     let handler = http.split(&format!("pub async fn {operation}(")).nth(1);
     let handler = handler.unwrap_or_else(|| panic!("no handler {operation}"));
-    // However the formatter breaks the calls.
+    // Without white space, since the formatter may break lines within a call.
     let body = handler.split("\n}\n").next().unwrap();
     let body: String = body.split_whitespace().collect();
     let calls = body.split("store.").skip(1);
@@ -178,7 +178,8 @@ fn operation_handler_store_and_script_share_one_name() {
     for (_, _, op) in operations() {
         let id = op["operationId"].as_str().unwrap();
         let calls = store_calls(id);
-        // Several operations may be one in the store, but none passes by a script of its own name.
+        // Several operations may share a store method, but an operation with a script of its own
+        // name must use that one.
         if script(id).exists() {
             assert_eq!(calls, [id]);
         }
@@ -192,7 +193,7 @@ fn operation_handler_store_and_script_share_one_name() {
     }
 }
 
-/// The names of the members that a schema declares, and of those it requires.
+/// The property names that a schema declares, and those it requires.
 fn declared(schema: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
     let properties = schema["properties"].as_object().into_iter().flatten();
     let required = schema["required"].as_array().into_iter().flatten();
@@ -210,7 +211,7 @@ fn declared(schema: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
     names
 }
 
-/// The names of the members of some objects, and of those the schema declares.
+/// Compares the members of several objects with the properties of a schema.
 fn compare_all(schema: &str, objects: &[&Value]) {
     let schema = &contract()["components"]["schemas"][schema];
     let names = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! What the README tells people to type works as it is written.
+//! The commands in the README work as written.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::process::Command;
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app, token};
 use crate::harness::spawn_app;
 
-/// Where the README's reader has his service.
+/// The address of the service in the README.
 const ADDRESS: &str = "http://127.0.0.1:8080";
 
-/// The commands of the `sh` blocks that ask the service something, lines that go on joined.
+/// The `curl` commands of the `sh` blocks, with continued lines joined.
 fn curls(readme: &str) -> Vec<String> {
     let blocks = readme
         .split("```sh\n")
@@ -34,7 +34,7 @@ fn every_curl_of_the_readme_succeeds() {
     let (open, closed) = (spawn_app(), spawn_secured_app());
     let token = token("alice");
     for line in curls {
-        // What shows a credential is typed after the README has closed the service.
+        // Commands with a credential follow after the README has configured secrets.
         let app = if line.contains("Authorization") {
             &closed
         } else {

@@ -1,4 +1,4 @@
-//! What the headers of the scripts promise.
+//! The headers of the Lua scripts are complete and true.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn indices(text: &str) -> Vec<String> {
     found
 }
 
-/// The events that a script says it changes a conversation with.
+/// The events that a script's header says it publishes.
 fn changes(source: &str) -> impl Iterator<Item = &str> {
     let lines = header(source).into_iter();
     let words = lines.filter_map(|line| line.strip_prefix("-- Changes  "));
@@ -71,7 +71,7 @@ fn scripts_begin_with_what_they_do_and_return() {
             "HSET", "HDEL", "HINCRBY", "LPUSH", "LSET", "RPOP", "LTRIM", "'SET'", "ZADD", "ZREM",
             "DEL'", "PUBLISH",
         ];
-        // What changes a conversation has its version written behind it, if nothing else.
+        // A script that changes a conversation writes at least its version, in code added after it.
         let only_reads =
             changes(&source).next().is_none() && !writes.iter().any(|write| source.contains(write));
         assert_eq!(
@@ -82,10 +82,10 @@ fn scripts_begin_with_what_they_do_and_return() {
     }
 }
 
-/// The keys of a conversation, in their order.
+/// The keys of a conversation in their order.
 const CONVERSATION: [&str; 4] = ["messages", "unread", "meta", "retry"];
 
-/// How many of the indices are keys.
+/// The number of indices that are keys.
 fn keys_of(bound: &[String]) -> usize {
     let keys = bound.iter().take_while(|index| index.starts_with("KEYS["));
     keys.count()
@@ -128,7 +128,7 @@ fn scripts_name_and_explain_every_key_and_argument() {
         };
         let keys = keys_of(&bound);
         assert_eq!(bound[keys..], dense("ARGV"), "{name}");
-        // Of a conversation's keys those that are not needed may be left out.
+        // A script may leave out keys of the conversation that it does not need.
         if bound[..keys] != dense("KEYS") {
             for (index, local) in bound.iter().zip(&names).take(keys) {
                 let place = CONVERSATION.iter().position(|key| key == local);

@@ -1,4 +1,4 @@
-//! What is no request at all: each is answered with a problem document, and nothing is stored.
+//! Requests that are invalid as such: each gets a problem document, and nothing is stored.
 
 use reqwest::Method;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::harness::http::raw_connection::{RawConnection, exchange, post};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, spawn_app};
 
-/// A service that is still empty and at work.
+/// Checks that the service has stored nothing and still works.
 pub async fn is_unharmed(app: &TestApp) {
     let size: u64 = redis::cmd("DBSIZE").query(&mut app.redis()).unwrap();
     assert_eq!(size, 1, "the number of partitions and nothing else");
@@ -211,7 +211,7 @@ async fn a_path_with_invalid_ids_is_a_problem() {
         ),
     ];
     for (reason, path, pointer) in cases {
-        // Written by hand, because a client tidies such paths up.
+        // Sent as raw bytes, because an HTTP client normalizes such paths.
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         let answer = exchange(&app.address, request);
         assert_eq!(answer.status, 400, "{reason}: {answer:?}");
@@ -267,7 +267,8 @@ async fn input_that_is_not_http_closes_the_connection() {
         ("headers too large", 431, &large),
     ];
     for (reason, status, request) in cases {
-        // Refused below routing, where there is no request yet: a status without a document.
+        // Refused before routing, where there is no request yet: a status without a problem
+        // document.
         let answer = exchange(&app.address, request);
         assert_eq!(answer.status, status, "{reason}");
         assert_eq!(answer.header("connection"), "close", "{reason}");

@@ -1,4 +1,4 @@
-//! What nobody may find in a log or in the metrics: tokens, keys, secrets, and what people write.
+//! Tokens, keys, secrets and message bodies never reach the log or the metrics.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::harness::http::response::ApiResponse;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{client, eventually, keys};
 
-/// Stands in everything people write, and in the passwords.
+/// Part of every message body and password.
 const MARK: &str = "hunter2";
 
-/// A service whose log is kept, and everything it was asked with.
+/// A service with its log, and all credentials used on it.
 struct Watched {
     service: ServiceProcess,
     log: PathBuf,
@@ -47,14 +47,13 @@ impl Watched {
         client().get(format!("{}{path}", self.service.address))
     }
 
-    /// Asks with a credential, and remembers that nobody may find it anywhere.
+    /// Sends a request with a credential and records the credential as secret.
     async fn ask(&mut self, credential: &str, request: RequestBuilder) -> u16 {
         self.shown.push(credential.to_owned());
         let answer = request.bearer_auth(credential).send().await.unwrap();
         ApiResponse::read(answer).await.status
     }
 
-    /// Posts as a backend.
     async fn post(&mut self, body: impl Into<reqwest::Body>) -> u16 {
         let request = client().post(format!("{}/messages", self.service.address));
         let request = request
@@ -63,7 +62,7 @@ impl Watched {
         self.ask(SERVICE_KEY, request).await
     }
 
-    /// No part of anything secret stands in a text.
+    /// Checks that a text contains no part of a secret.
     fn holds_nothing_secret(&self, text: &str) {
         assert!(!text.contains(MARK), "{MARK} in {text}");
         let secrets = [SECRET, SERVICE_KEY].map(str::to_owned);
@@ -97,7 +96,7 @@ async fn show_credentials(watched: &mut Watched) {
     for (credential, status) in credentials {
         let request = watched.get("/conversations/alice/bob");
         assert_eq!(watched.ask(&credential, request).await, status);
-        // Where tokens do not belong, and end up nevertheless.
+        // Places where tokens do not belong but end up by mistake.
         let paths = [
             "/nowhere/",
             "/docs/",
@@ -139,13 +138,13 @@ fn config(redis: &RedisServer, name: &str, value: &str) {
     config.exec(&mut redis.connect()).unwrap();
 }
 
-/// Every way in which Redis fails, each while a message is sent.
+/// Makes Redis fail in every way while a message is sent.
 async fn break_redis(watched: &mut Watched, redis: &mut RedisServer) {
     let text = message().to_string();
     config(redis, "maxmemory", "1");
     assert_eq!(watched.post(text.clone()).await, 507);
     config(redis, "maxmemory", "0");
-    // A key of another type, on which the script fails midway.
+    // A key of another type makes the script fail midway.
     let [messages, ..] = keys("dave", "erin");
     let mut set = cmd("SET");
     set.arg(&messages)
@@ -157,7 +156,7 @@ async fn break_redis(watched: &mut Watched, redis: &mut RedisServer) {
     redis.kill();
     assert_eq!(watched.post(text.clone()).await, 503);
     redis.restart();
-    // It asks for another password from the next connection on.
+    // New connections need another password from now on.
     let mut open = redis.connect();
     config(redis, "requirepass", "another");
     let mut kill = cmd("CLIENT");

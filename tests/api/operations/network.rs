@@ -1,4 +1,4 @@
-//! What the network sees: browsers' questions, what is switched off, and those who dawdle.
+//! CORS, endpoints that can be disabled, and limits on slow or large requests.
 
 use std::time::{Duration, Instant};
 

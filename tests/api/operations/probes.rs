@@ -1,4 +1,4 @@
-//! Probes, metrics, request ids and the contract as it is served.
+//! Probes, metrics, request ids, and the OpenAPI document as it is served.
 
 use reqwest::Method;
 

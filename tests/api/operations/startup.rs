@@ -1,4 +1,4 @@
-//! How the service starts, is refused to start, and ends, as a process.
+//! Starting, refusing to start, and stopping, as a process.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
@@ -37,7 +37,7 @@ fn redis_url(dir: &Path) -> String {
     format!("unix://{}/redis.sock", dir.display())
 }
 
-/// What it says on stderr when it refuses to start.
+/// Standard error of a service that refuses to start.
 fn refusal(settings: &[(&str, &str)]) -> String {
     let mut command = command();
     command.envs(settings.iter().copied());
@@ -101,7 +101,7 @@ async fn killing_the_service_ends_its_redis_and_keeps_messages() {
         send(&service, "hi").await;
         service.signal(Signal::KILL);
         service.wait_for_exit(Duration::from_secs(5));
-        // The next start does not wait for it; the last one is looked after here.
+        // The next start does not wait for the old Redis; the last one is waited for here.
         if round == 2 {
             eventually("no orphan is left", Duration::from_secs(5), async || {
                 !runs(redis)
@@ -267,7 +267,7 @@ fn a_store_with_another_partition_count_is_refused() {
     assert!(error.contains("128 partitions, not 256"), "{error}");
 }
 
-/// Speaks just enough to be asked for its version: no old Redis can be had for a test.
+/// A fake Redis that answers only what the version check asks, since tests have no old Redis.
 fn old_redis(listener: &UnixListener) {
     for stream in listener.incoming() {
         let Ok(mut stream) = stream else { return };

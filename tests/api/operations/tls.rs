@@ -1,4 +1,4 @@
-//! TLS: HTTPS with a certificate that may change, and `rediss://` with authorities of one's own.
+//! TLS: HTTPS with a certificate that is reloaded, and `rediss://` with private authorities.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, client_builder, eventually, keys, refusal_to_start, spawn_app_with};
 
-/// A client that trusts these authorities and no other.
+/// A client that trusts only these authorities.
 fn trusting(authorities: &[&CertificateAuthority]) -> Client {
     let roots = authorities
         .iter()
@@ -66,7 +66,7 @@ async fn devices_connect_over_tls() {
     let mut bob = options.user("bob").connect(None).await;
     let sent = alice.send("bob", "hi").await;
     assert_eq!(bob.next().await["message"], sent);
-    // The program does so too, and trusts whom the machine trusts.
+    // The chat command uses the trusted certificates of the machine.
     let (trusted, known) = (authority.path("ca.pem"), ("DUOLOGUE_TOKEN", SERVICE_KEY));
     let trusting = [("SSL_CERT_FILE", &*trusted), known];
     let mut carol = ChatProcess::start_with(&app.address, "carol", "bob", &trusting);
@@ -83,7 +83,7 @@ async fn certificates_reload_and_a_broken_one_is_ignored() {
     let app = serve(&old);
     new.sign("server", "127.0.0.1");
     let (knows_old, knows_new) = (trusting(&[&old]), trusting(&[&new]));
-    // First the certificate alone, as when one file of two is written: it does not fit the key.
+    // First the certificate alone, as while files are being replaced: it does not match the key.
     std::fs::copy(new.file("server.pem"), old.file("server.pem")).unwrap();
     tokio::time::sleep(Duration::from_millis(2200)).await;
     assert!(is_served(&knows_old, &app).await);
@@ -93,7 +93,7 @@ async fn certificates_reload_and_a_broken_one_is_ignored() {
         is_served(&knows_new, &app).await
     })
     .await;
-    // Another client, since a session that is resumed shows no certificate.
+    // A new client, since a resumed TLS session shows no certificate.
     assert!(!is_served(&trusting(&[&old]), &app).await);
 }
 
@@ -116,11 +116,11 @@ fn a_mismatched_certificate_and_key_are_refused_at_start() {
     }
 }
 
-/// A Redis that speaks TLS only to those who show a certificate of its authority.
+/// A Redis that requires TLS with a client certificate of its authority.
 fn redis_of(authority: &CertificateAuthority) -> (RedisServer, u16) {
     authority.sign("redis", "localhost");
     authority.sign("client", "duologue");
-    // Redis takes no port 0, so it is given one that was free a moment ago.
+    // Redis accepts no port 0, so it gets one that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
@@ -194,7 +194,7 @@ async fn a_redis_whose_certificate_is_not_trusted_is_not_used() {
         ),
     ];
     for (why, url, settings, expected) in cases {
-        // The store alone: a whole service waits for a Redis to appear.
+        // Tests the store alone, because a service would keep waiting for Redis.
         let settings = [&["duologue"][..], &settings.concat()].concat();
         let certificates = Config::read(settings).unwrap().network.redis_certificates();
         let metrics = Arc::new(Metrics::new());

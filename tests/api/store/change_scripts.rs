@@ -1,5 +1,5 @@
-//! The scripts that change a conversation, and those that list, called directly: refusals write
-//! nothing, what changes nothing writes nothing, and a full Redis still reads.
+//! The scripts that change a conversation, called directly: refusals and repetitions write nothing,
+//! and a full Redis can still be read.
 
 use redis::{Commands, Connection, RedisResult, Value};
 
@@ -10,7 +10,7 @@ use crate::store::scripts::{change, contents, read, refused_with, send, set_full
 
 const TIME: &str = "2026-01-31T12:02:00.000Z";
 
-/// A conversation of a and b: three messages of a, then one of b.
+/// A conversation with three messages of a, then one of b.
 fn conversation() -> (RedisServer, Connection) {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
@@ -20,7 +20,7 @@ fn conversation() -> (RedisServer, Connection) {
     (server, redis)
 }
 
-/// The totals of a user: unread messages, and conversations with some.
+/// The unread totals of a user: messages, and conversations that have any.
 fn totals(redis: &mut Connection, user: &str) -> (u64, u64) {
     let [_, conversations, ..] = keys_of_user(user);
     let mut count = redis::cmd("EVAL");

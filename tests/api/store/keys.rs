@@ -1,4 +1,4 @@
-//! Where keys live on a cluster, asked of a cluster node itself.
+//! The slots of keys on a cluster, computed by a cluster node.
 
 use std::collections::HashSet;
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use crate::harness::store::redis_server::RedisServer;
 
 const SLOTS: u16 = 16384;
 
-/// A node of a cluster that serves nothing. It wants a port for its peers, whom it has not.
+/// A cluster node without slots and peers. It needs a port for the cluster bus nevertheless.
 fn node() -> RedisServer {
     let free = || {
         TcpListener::bind("127.0.0.1:0")
@@ -95,7 +95,7 @@ fn a_conversation_has_one_slot_and_conversations_spread() {
 
 #[test]
 fn key_names_never_change() {
-    // They are the storage format: another name for old data is data lost.
+    // Key names are part of the storage format: renaming one loses stored data.
     let names = ["messages", "unread", "meta"].map(|kind| format!("dm:{{26}}:{kind}:alice:bob"));
     assert_eq!(keys("alice", "bob"), names);
     assert_eq!(keys("bob", "alice"), names);

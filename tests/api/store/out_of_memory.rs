@@ -1,4 +1,4 @@
-//! A Redis that is full, with and without rates: who reads is served, who writes is told.
+//! A full Redis, with and without rate limits: reads are served, writes are refused.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,14 +7,13 @@ use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, spawn_app};
 
-/// Asks as a backend.
 async fn ask(app: &TestApp, method: Method, path: &str, body: &Value) -> ApiResponse {
     let request = app.client.request(method, format!("{}{path}", app.address));
     let request = request.bearer_auth(SERVICE_KEY).json(body);
     ApiResponse::read(request.send().await.unwrap()).await
 }
 
-/// Every operation on the conversation of alice and bob, and whether it works on a full Redis.
+/// The operations on the conversation of alice and bob, and whether each works on a full Redis.
 fn operations() -> Vec<(Method, &'static str, Value, bool)> {
     let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
     let (patch, delete) = (Method::PATCH, Method::DELETE);

@@ -1,4 +1,4 @@
-//! The truth under failure: Redis killed, stopped, full, forgetful and emptied under the service.
+//! Redis killed, stopped, full, restarted empty and without scripts, while the service runs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::harness::{
     TestApp, client, eventually, seqs, spawn_app, spawn_app_on, spawn_durable_app,
 };
 
-/// What a client is promised, whatever happens to Redis.
+/// The longest time a client waits for a response, whatever happens to Redis.
 const PROMISED: Duration = Duration::from_millis(2500);
 const SENDERS: usize = 8;
 
-/// What became of each message that was sent under load, by its body.
+/// The response to each message sent under load, by body.
 type Log = HashMap<String, ApiResponse>;
 
-/// Sends from many clients at once until it is told to stop.
+/// Sends from many clients at once until it is stopped.
 struct Load {
     stop: Arc<AtomicBool>,
     senders: tokio::task::JoinSet<Log>,
@@ -82,8 +82,8 @@ async fn history(app: &TestApp) -> Vec<Value> {
     found
 }
 
-/// Every 201 is there, as it was answered, once; what is there besides is of unknown outcome; and
-/// what was refused is not there.
+/// Every message answered with 201 is stored once and unchanged; others that are stored had an
+/// unknown outcome; refused ones are not stored.
 async fn assert_truth(app: &TestApp, log: &Log) {
     let history = history(app).await;
     let unread = app.peek("bob", "alice").await["unread_count"]
@@ -177,7 +177,7 @@ async fn every_201_survives_killing_an_external_redis() {
     assert!(unknown <= SENDERS, "only what was under way: {unknown}");
 }
 
-/// Asks in every way, and each time within what is promised.
+/// Sends each kind of request and checks that each is answered in time.
 async fn all_unavailable(app: &TestApp) {
     let begun = Instant::now();
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
@@ -227,7 +227,7 @@ async fn a_hanging_redis_is_reported_in_time() {
     assert_eq!(seqs(&page["history"]), (1..=last).rev().collect::<Vec<_>>());
 }
 
-/// Keeps Redis busy for three seconds, of which it says so after a twentieth.
+/// Keeps Redis busy for three seconds; it reports `BUSY` after 50 ms.
 fn occupy(redis: &RedisServer) -> std::thread::JoinHandle<()> {
     let mut redis = redis.connect();
     let mut config = cmd("CONFIG");
@@ -255,10 +255,10 @@ async fn a_busy_redis_is_reported_in_time_and_stores_nothing() {
     assert_eq!(app.read("bob", "alice").await["unread_count"], 2);
 }
 
-/// What else happens to a full Redis.
+/// What may happen to a full Redis besides.
 type Meanwhile = fn(&mut redis::Connection);
 
-/// Lets Redis have no byte more than it has.
+/// Sets `maxmemory` to a value that is already used up.
 fn fill_up(redis: &mut redis::Connection) {
     cmd("CONFIG")
         .arg("SET")

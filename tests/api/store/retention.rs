@@ -1,4 +1,4 @@
-//! `--history-limit` and `--history-days`: what is old is dropped, from the oldest end alone.
+//! `--history-limit` and `--history-days` drop the oldest messages.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn spawn(settings: &[&str]) -> TestApp {
     spawn_app_with(&[&["--fsync", "everysec"], settings].concat())
 }
 
-/// Stores messages as if they had been sent at this time, passing the service by.
+/// Stores messages with this time directly in Redis.
 fn send_at(app: &TestApp, from: &str, to: &str, sent_at: &str, count: usize) {
     let mut redis = app.redis();
     for _ in 0..count {
@@ -103,7 +103,7 @@ async fn unread_never_exceeds_the_messages_left() {
         app.send("alice", "bob", "hi").await;
         assert_eq!(unread("bob", "alice").await, n.min(4));
     }
-    // Bob's own push alice's out, and the other way round.
+    // Messages of one user push out those of the other.
     for n in 1..=4 {
         app.send("bob", "alice", "hi").await;
         assert_eq!(unread("bob", "alice").await, 4 - n);
@@ -191,7 +191,7 @@ async fn a_fully_expired_conversation_continues() {
 
 #[tokio::test]
 async fn a_lowered_limit_is_reached_in_steps() {
-    // Some at a time, so that no send waits for a long conversation to be cut.
+    // In steps, so that no send waits for a long conversation to be trimmed.
     let app = spawn(&["--history-limit", "10"]);
     send_at(&app, "alice", "bob", LONG_AGO, 50);
     let mut lengths = Vec::new();

@@ -1,4 +1,4 @@
-//! Each script called directly: what its header promises, and nothing else.
+//! Scripts called directly do exactly what their headers say.
 
 use redis::{Commands, Connection, RedisError, RedisResult, Value, cmd};
 
@@ -6,7 +6,7 @@ use crate::harness::keys;
 use crate::harness::store::lua::{Conversation, draft, source};
 use crate::harness::store::redis_server::RedisServer;
 
-/// A script that is called as it stands, by its name, with keys and arguments.
+/// Calls a script by name with keys and arguments.
 fn call<T: redis::FromRedisValue>(
     redis: &mut Connection,
     script: &str,
@@ -18,7 +18,7 @@ fn call<T: redis::FromRedisValue>(
     eval.query(redis)
 }
 
-/// A script that changes the conversation of a and b, with the arguments of its own.
+/// Calls a script that changes the conversation of a and b, with its own arguments.
 pub fn change<T: redis::FromRedisValue>(
     redis: &mut Connection,
     script: &str,
@@ -27,7 +27,7 @@ pub fn change<T: redis::FromRedisValue>(
     Conversation::of("a", "b").eval(script, args).query(redis)
 }
 
-/// Sends and answers the place.
+/// Sends a message and returns its seq.
 pub fn send(redis: &mut Connection, from: &str, to: &str, reply_to: &str) -> RedisResult<u64> {
     let args = [from, to, &draft(from, to, "hi"), reply_to, "", "60"];
     let (seq, replayed, message): (u64, u8, String) = change(redis, "send_message", &args)?;
@@ -42,7 +42,7 @@ pub fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> Red
     change(redis, "read_conversation", &args)
 }
 
-/// Everything in Redis, as it would be written to disk.
+/// All keys in Redis with their serialized values.
 pub fn contents(redis: &mut Connection) -> Vec<(String, Vec<u8>)> {
     let mut keys: Vec<String> = redis.keys("*").unwrap();
     keys.sort();
@@ -118,7 +118,7 @@ fn send_message_refuses_replies_to_nothing_and_writes_nothing() {
     for _ in 0..3 {
         send(&mut redis, "a", "b", "").unwrap();
     }
-    // As if the oldest message had been trimmed.
+    // Simulates that the oldest message was trimmed.
     let _: () = redis.ltrim(&messages, 0, 1).unwrap();
     let before = contents(&mut redis);
     for seq in ["0", "1", "4", "9007199254740991"] {
@@ -153,7 +153,7 @@ fn read_conversation_resets_even_when_redis_is_full() {
     assert_eq!((page.0.len(), page.1, page.2.len()), (2, 1, 1));
     assert_eq!(redis.hexists(&unread, "b"), Ok(false));
     assert_eq!(redis.hget(&meta, "read:b"), Ok(2));
-    // Nothing to reset, but something to note: how far was read.
+    // There is nothing to reset, but the read mark still moves.
     set_full(&mut redis, false);
     send(&mut redis, "b", "a", "").unwrap();
     set_full(&mut redis, true);
@@ -266,7 +266,7 @@ fn check_ready_returns_the_partitions_and_cannot_write() {
 
 #[test]
 fn read_conversation_returns_six_fields() {
-    // The reply's form is what the store relies on: six members, numbers as numbers.
+    // The store relies on the form of this reply: six fields, with numbers as numbers.
     let server = RedisServer::volatile();
     let mut redis = server.connect();
     let args = ["b", "a", "50", "", "", "", "0", "500", "10000"];

@@ -1,4 +1,4 @@
-//! One end of a conversation that is played what happens, and tells in words what it does.
+//! A chat session that is fed events, with its effects written as text.
 
 use duologue::cli::chat::event::{ClientEvent, Effect};
 use duologue::cli::chat::frame::Frame;
@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 pub const NOTHING: [&str; 0] = [];
 
-/// An end of the conversation of alice with bob, and what it did as words.
+/// The session of alice in a conversation with bob.
 pub struct Played {
     pub session: Session,
-    /// What it said last of each type, to be answered.
+    /// The last frame sent of each type, to be answered.
     pub said: Vec<Value>,
 }
 
 impl Played {
-    /// One that has seen nothing but a greeting.
+    /// A session that has only received `hello`.
     pub fn greeted() -> Self {
         let mut played = Self {
             session: Session::new("alice", "bob"),
@@ -33,7 +33,7 @@ impl Played {
         played
     }
 
-    /// One that has seen an empty conversation, and told so.
+    /// A session that has loaded an empty conversation.
     pub fn begun() -> Self {
         let mut played = Self::greeted();
         assert_eq!(played.page(&[], 0, None), ["say delivered 0", "say read 0"]);
@@ -74,7 +74,7 @@ impl Played {
         self.take(ClientEvent::Lost(code, "for a reason".to_owned()))
     }
 
-    /// Answers what was said last with this.
+    /// Answers the last sent frame.
     pub fn is_answered(&mut self, kind: &str, members: &Value) -> Vec<String> {
         let mut answer = members.clone();
         answer["type"] = json!(kind);
@@ -112,7 +112,7 @@ impl Played {
     }
 }
 
-/// A line without its time, which differs from place to place.
+/// A line without its time, which depends on the time zone.
 fn undated(line: &str) -> &str {
     if line.starts_with("2019-") {
         &line["2019-01-31 12:00 ".len()..]
@@ -132,7 +132,7 @@ pub fn message(seq: u64, from: &str, body: &str) -> Value {
     })
 }
 
-/// An event about bob, with members of one's own.
+/// An event about bob with these members.
 pub fn event(kind: &str, cursor: &str, members: &Value) -> Value {
     let mut event = json!({
         "type": kind, "cursor": cursor, "prev": "", "peer": "bob", "unread_count": 0,

@@ -1,4 +1,4 @@
-//! What a chat does because of what happens, without a service.
+//! The chat session as a state machine, tested without a service.
 
 use duologue::cli::chat::ChatError;
 use duologue::cli::chat::event::ClientEvent;
@@ -17,7 +17,7 @@ fn typed_lines_are_sent_in_order_and_shown_once_stored() {
         "not before the first is stored"
     );
     assert_eq!(alice.types("  "), NOTHING, "nothing to say");
-    // The event may come before the answer, or after it.
+    // The event may arrive before the acknowledgement or after it.
     let one = message(1, "alice", "one");
     assert_eq!(alice.hears(created("1-1", &one)), ["alice: one"]);
     let answer = json!({"message": one});
@@ -41,7 +41,7 @@ fn unacknowledged_messages_are_resent_with_their_key() {
     assert_eq!(alice.loses(None), ["connect at 1-0 after 2"]);
     assert_eq!(alice.hears(hello("1-0")), ["back", r#"say send "one""#]);
     assert_eq!(alice.said.last(), Some(&first));
-    // A service that is busy is asked again; one that refuses is not.
+    // A busy service is retried; a refusal is not.
     let busy = json!({"problem": {"status": 503, "detail": "busy"}});
     assert_eq!(alice.is_answered("error", &busy), NOTHING);
     assert_eq!(alice.take(ClientEvent::Second), NOTHING);
@@ -64,7 +64,7 @@ fn each_message_is_shown_once_in_order_and_marked_read() {
         NOTHING,
         "an event may come twice"
     );
-    // Two was never told: that is looked up, and three waits.
+    // Message 2 is missing: it is fetched, and message 3 waits.
     assert_eq!(alice.hears(created("1-3", &three)), ["read after 1"]);
     let page = alice.page(&[two, three.clone()], 3, None);
     assert_eq!(page, ["bob: no 2", "bob: no 3"], "a receipt is under way");
@@ -91,7 +91,7 @@ fn missed_messages_are_fetched_page_by_page() {
     alice.hears(json!({"type": "ack", "ref": "read"}));
     let changed = event("conversation.changed", "1-9", &json!({"last_seq": 4}));
     assert_eq!(alice.hears(changed), ["read after 1"]);
-    // While it is read, the next one comes.
+    // The next message arrives during the fetch.
     let five = message(5, "bob", "five");
     assert_eq!(alice.hears(created("1-10", &five)), ["read after 1"]);
     let [two, four] = [(2, "two"), (4, "four")].map(|(seq, body)| message(seq, "bob", body));
@@ -100,7 +100,7 @@ fn missed_messages_are_fetched_page_by_page() {
         page,
         ["bob: two", "read after 2", "say delivered 2", "say read 2"]
     );
-    // The connection breaks before it is read; three is not there any more.
+    // The connection breaks before the page arrives; message 3 is gone afterwards.
     assert_eq!(
         alice.loses(None),
         ["reconnecting…", "connect at 1-10 after 1"]
@@ -114,7 +114,7 @@ fn missed_messages_are_fetched_page_by_page() {
         alice.page(&[four, five], 5, None),
         ["bob: four", "bob: five"]
     );
-    // A store that was replaced has less.
+    // A replaced store has fewer messages.
     let reset = json!({"type": "reset", "cursor": "2-0"});
     assert_eq!(alice.hears(reset), ["read after 5"]);
     assert_eq!(alice.page(&[], 1, None), NOTHING);
@@ -168,7 +168,7 @@ fn it_exits_with_a_list_of_undelivered_lines() {
         format!("end: {}", ChatError::Unsent(1)),
     ];
     assert_eq!(alice.take(ClientEvent::Second)[..2], end);
-    // As long as it goes on, it is waited for.
+    // While messages are acknowledged, the session waits for the rest.
     let mut alice = Played::begun();
     alice.types("one");
     alice.types("two");
@@ -179,7 +179,7 @@ fn it_exits_with_a_list_of_undelivered_lines() {
         let acts = alice.is_answered("ack", &answer);
         assert_eq!(acts.contains(&"end".to_owned()), body == "two");
     }
-    // Nor is it waited for longer than somebody wants.
+    // A second `Finished` ends it at once.
     let mut alice = Played::begun();
     alice.types("one");
     alice.take(ClientEvent::Finished);
@@ -199,7 +199,7 @@ fn a_silent_service_is_disconnected() {
     assert_eq!(seconds(&mut alice, 50), NOTHING);
     let left = ["reconnecting…", "connect at 1-0 after 1"];
     assert_eq!(seconds(&mut alice, 1), left);
-    // So is one that does not answer.
+    // A service that does not respond is disconnected too.
     assert_eq!(alice.hears(hello("1-0")), ["back"]);
     alice.types("one");
     assert_eq!(seconds(&mut alice, 15), NOTHING);
@@ -218,7 +218,7 @@ fn a_refused_connection_shows_the_reason() {
         let end = format!("end: the service answered {status}: because");
         assert_eq!(alice.take(problem(status)), [end]);
     }
-    // Once it was let in, it waits for a busy service.
+    // After a first successful connection it retries a busy service.
     let mut alice = Played::begun();
     alice.loses(None);
     assert_eq!(alice.take(problem(503)), ["connect at 1-0 after 2"]);

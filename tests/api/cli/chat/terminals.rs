@@ -1,4 +1,4 @@
-//! `duologue chat`: two terminals, and what happens between them.
+//! `duologue chat`: two terminals that talk to each other.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::harness::cli::service_process::ServiceProcess;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on};
 
-/// Alice and bob, each talking to the other.
+/// Alice and bob, each chatting with the other.
 fn both(address: &str) -> [ChatProcess; 2] {
     [("alice", "bob"), ("bob", "alice")].map(|(me, peer)| ChatProcess::start(address, me, peer))
 }
 
-/// Lines of somebody, numbered.
+/// Numbered lines of a sender.
 fn lines(who: &str, numbers: std::ops::RangeInclusive<usize>) -> Vec<String> {
     numbers.map(|n| format!("{who}: no {n}")).collect()
 }
@@ -42,7 +42,7 @@ async fn two_users_chat_after_seeing_their_history() {
         chat.wait_for_line("alice: no 50");
         chat.wait_for_line("bob: no 50");
     }
-    // Both show the same, in the same order, and everything once.
+    // Both show the same lines in the same order, each once.
     assert_eq!(alice.messages(), bob.messages());
     for who in ["alice", "bob"] {
         let of = |line: &&&str| line.starts_with(who);
@@ -80,14 +80,14 @@ async fn ticks_show_the_delivery_status_of_the_last_line() {
     alice.wait_for_line("  alice edited: hello!");
     app.delete("alice", "bob", 1).await.json(200);
     alice.wait_for_line("  alice deleted: “hello!”");
-    // And when one comes back to it.
+    // A new start shows the status as well.
     app.send("alice", "bob", "again").await;
     app.mark_delivered("bob", "alice", 2).await;
     let mut again = ChatProcess::start(&app.address, "alice", "bob");
     again.wait_for_line("✓✓ delivered 2");
 }
 
-/// A service at an address that stays, on data that stay.
+/// A service that keeps its address and data across restarts.
 fn serve(dir: &tempfile::TempDir, redis: &RedisServer, address: Option<&str>) -> ServiceProcess {
     let url = redis.url();
     let bind = address.map_or("127.0.0.1:0", |address| {
@@ -97,8 +97,8 @@ fn serve(dir: &tempfile::TempDir, redis: &RedisServer, address: Option<&str>) ->
     ServiceProcess::start_with(dir.path(), &settings)
 }
 
-/// Both type, three times with an interruption while lines are under way and more are typed; what
-/// both then show is whole.
+/// Both type with three interruptions while lines are in flight; afterwards both show every line
+/// once.
 fn talk_through(chats: &mut [ChatProcess; 2], mut interrupt: impl FnMut(usize, &mut dyn FnMut())) {
     let types = |chats: &mut [ChatProcess; 2], n: usize| {
         for chat in chats {
@@ -217,7 +217,7 @@ async fn refused_messages_are_reported() {
     alice.wait_for_line("duologue: 2 of the lines that were typed did not get through");
 }
 
-/// How a chat ends that should not begin, and that it says nothing else.
+/// Starts a chat that must fail, and returns its only line of output.
 fn refusal(app: &TestApp, me: &str, token: &str) -> String {
     let mut chat = ChatProcess::start_with(&app.address, me, "bob", &[("DUOLOGUE_TOKEN", token)]);
     assert_eq!(chat.wait_for_exit().code(), Some(1), "{:?}", chat.shown);
@@ -244,7 +244,7 @@ async fn a_user_without_permission_sees_the_reason() {
     let mut nowhere = ChatProcess::start("http://127.0.0.1:1", "alice", "bob");
     assert_eq!(nowhere.wait_for_exit().code(), Some(1));
     nowhere.wait_for_line("Connection refused (os error 111)");
-    // And who may, until the token ends; it is good for 30 seconds longer than it says.
+    // A valid token works until it expires; the leeway is 30 seconds.
     let short = token_until("alice", -24);
     let mut alice =
         ChatProcess::start_with(&app.address, "alice", "bob", &[("DUOLOGUE_TOKEN", &short)]);

@@ -1,5 +1,5 @@
-//! Random stories of three users, told to the service and to a model that says in a hundred lines
-//! what conversations and inboxes are. A difference is shrunk to the shortest story that shows it.
+//! Property test: random sequences of actions of three users are applied to the service and to a
+//! model of a hundred lines. A difference is shrunk to the shortest sequence that shows it.
 
 mod steps;
 mod truth;
@@ -13,16 +13,16 @@ use crate::harness::{TestApp, conversations::message_path, spawn_app};
 use steps::{Deed, Page, Step, stories};
 use truth::{Truth, Who};
 
-/// Steps between two looks at everything.
+/// Steps between two comparisons of the whole state.
 const LOOK: usize = 6;
 
-/// A story being told to the service and to the model at once.
+/// A sequence of steps, applied to the service and to the model.
 struct Story<'a> {
     app: &'a TestApp,
     truth: Truth,
 }
 
-/// The refusal that an answer must be, by status and code.
+/// Checks that a response is a refusal with this status and code.
 type Refusal = (u16, &'static str);
 
 impl Story<'_> {
@@ -178,7 +178,7 @@ impl Story<'_> {
         assert_eq!(&answer.json(200), message);
     }
 
-    /// The message that something is done to; `None` if it is to be refused, as it then was.
+    /// The message that a step changes; `None` if the step must be refused, and was.
     fn found(
         &mut self,
         who: Who,
@@ -203,7 +203,7 @@ impl Story<'_> {
         self.truth.message(who, seq)
     }
 
-    /// Everything that every user can see is as the model has it.
+    /// Compares everything that each user can see with the model.
     async fn agrees(&mut self) {
         for user in 0..3 {
             let name = self.truth.names[user].clone();
@@ -238,7 +238,7 @@ fn the_service_agrees_with_the_model() {
     };
     let told = TestRunner::new(config).run(&stories(), |steps| {
         let number = told_before.replace(told_before.get() + 1);
-        // Names that sort differently from story to story, and contain each other.
+        // The names sort differently from case to case, and some contain others.
         let names = ["u", "u.", "U"].map(|name| format!("{name}{number}"));
         let truth = Truth::of(names);
         let mut story = Story { app: &app, truth };

@@ -1,8 +1,8 @@
-//! What users do in a story.
+//! The steps of the property test.
 
 use proptest::prelude::*;
 
-/// One thing that a user does in a conversation. Users are numbers; a story has names for them.
+/// An action of a user in a conversation. Users are numbers; each case names them.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub user: usize,

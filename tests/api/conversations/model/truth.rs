@@ -1,4 +1,5 @@
-//! What conversations and inboxes are, by definition: no counters, everything counted anew.
+//! The model: conversations and inboxes by definition, without counters; everything is counted each
+//! time.
 
 use std::collections::HashMap;
 
@@ -6,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::steps::Page;
 
-/// A user, and the other one of the conversation.
+/// A user and the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Who {
     pub user: usize,
@@ -26,11 +27,11 @@ impl Who {
     }
 }
 
-/// What one user did to a conversation.
+/// The state of one user in a conversation.
 #[derive(Clone, Copy, Default)]
 pub struct Side {
     read: u64,
-    /// The furthest that the peer was told of reading.
+    /// The read mark that the peer has been told.
     seen: u64,
     delivered: u64,
     floor: u64,
@@ -44,7 +45,7 @@ pub struct Truth {
     sides: HashMap<Who, Side>,
     /// The messages of each pair, oldest first.
     messages: HashMap<(usize, usize), Vec<Value>>,
-    /// The pairs in the order of their last messages, latest last.
+    /// The pairs in the order of their last messages, oldest first.
     order: Vec<(usize, usize)>,
 }
 
@@ -72,7 +73,7 @@ impl Truth {
         self.all(who).len() as u64
     }
 
-    /// The message of this place, if the user may see it.
+    /// The message with this seq, if the user may see it.
     pub fn message(&mut self, who: Who, seq: u64) -> Option<&mut Value> {
         if seq <= self.look(who).floor {
             return None;
@@ -120,7 +121,7 @@ impl Truth {
         self.side(who).floor = last;
     }
 
-    /// The peer's messages after the last read that still stand, newest first.
+    /// The peer's messages after the read mark, without deleted ones, newest first.
     fn unread(&self, who: Who) -> Vec<Value> {
         let (peer, read) = (&self.names[who.peer], self.look(who).read);
         let all = self.all(who).iter().rev().filter(|message| {
@@ -129,7 +130,7 @@ impl Truth {
         all.cloned().collect()
     }
 
-    /// A conversation as it is read.
+    /// A conversation as `GET` returns it.
     pub fn page(&self, who: Who, page: Page, limit: u64) -> Value {
         let (floor, size) = (self.look(who).floor, usize::try_from(limit).unwrap());
         let shown = self.all(who).iter().filter(|message| seq(message) > floor);
@@ -148,7 +149,7 @@ impl Truth {
                 some
             }
             Page::Around(place) => {
-                // As many on each side; of an even number one more before.
+                // As many on each side; with an even limit, one more before.
                 let within = |message: &&&Value| {
                     let at = seq(message) + limit / 2;
                     (place..place + limit).contains(&at)
@@ -171,7 +172,7 @@ impl Truth {
         })
     }
 
-    /// A conversation as a row of the inbox shows it.
+    /// A conversation as a row of the inbox.
     pub fn state(&self, who: Who) -> Value {
         let (side, other) = (self.look(who), self.look(who.other()));
         let last = self.all(who).last();
@@ -186,7 +187,7 @@ impl Truth {
         })
     }
 
-    /// A user's inbox, all of it.
+    /// The whole inbox of a user.
     pub fn inbox(&self, user: usize) -> Value {
         let latest_first = self.order.iter().rev();
         let mine = latest_first.filter_map(|&(one, other)| match user {
@@ -211,7 +212,7 @@ fn seq(message: &Value) -> u64 {
     message["seq"].as_u64().unwrap()
 }
 
-/// Sets who reacted to a message with an emoji; nobody leaves no trace.
+/// Sets who reacted with an emoji; removes the emoji if nobody did.
 pub fn set_reaction(message: &mut Value, emoji: &str, users: &[Value]) {
     let message = message.as_object_mut().unwrap();
     let reactions = message.entry("reactions").or_insert(json!({}));
