@@ -1,4 +1,5 @@
 //! The messenger page at `/`.
 
+mod client;
 mod messenger;
 mod serving;
