@@ -2,13 +2,13 @@
 .PHONY: help run test check bench audit fuzz lint-openapi
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# rustup writes it to the profile, which a shell that is already open has not read.
+# Where rustup installs cargo. A shell that was open before has not read the updated profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-help: ## List these targets
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## Build and run the service; installs a Redis server if there is none
+run: ## Build and run the service; installs a Redis server if none is found
 	@.ci/install rust cc $(if $(DUOLOGUE_REDIS_URL),,redis)
 	cargo run --release --locked
 
@@ -16,30 +16,30 @@ test: ## Run the tests
 	@.ci/install rust cc redis curl
 	cargo test --locked
 
-check: ## What CI runs: format, lints, tests
+check: ## Check format and lints and run the tests, as CI does
 	@.ci/install rust cc
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	$(MAKE) test
 
-bench: ## Measure throughput and cost per request
+bench: ## Measure throughput, latency and CPU per request
 	@.ci/install rust cc redis redis-benchmark wrk
 	cargo bench --locked --bench throughput
 
-audit: ## Check the dependencies: licences, bans, sources, known vulnerabilities (cargo-deny)
+audit: ## Check licences, sources and known vulnerabilities of the dependencies (cargo-deny)
 	@.ci/install rust cc
 	@command -v cargo-deny >/dev/null || nice cargo install cargo-deny --locked
 	cargo deny --locked check licenses bans sources
 	@if cargo deny --log-level off fetch db 2>/dev/null; then \
 		cargo deny --locked --offline check advisories; \
 	else \
-		echo "duologue: not checked for known vulnerabilities: their database cannot be reached" >&2; \
+		echo "duologue: known vulnerabilities were not checked: the advisory database is unreachable" >&2; \
 	fi
 
-fuzz: ## Look for answers that are not as openapi.yaml says (schemathesis)
+fuzz: ## Test the service against openapi.yaml with generated requests (schemathesis)
 	.ci/fuzz
 
-lint-openapi: ## Check openapi.yaml by the recommended rules of Redocly and Spectral
+lint-openapi: ## Lint openapi.yaml with the recommended rules of Redocly and Spectral
 	@.ci/install node
 	@test -d $(TARGET)/lint/node_modules || npm install --silent --no-save --no-audit --no-fund \
 		--prefix $(TARGET)/lint @redocly/cli@2 @stoplight/spectral-cli@6

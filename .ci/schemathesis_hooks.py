@@ -1,7 +1,7 @@
-"""The rules between two fields or a field and who calls, which JSON Schema has no words for.
+"""Filters generated requests by rules that JSON Schema cannot express.
 
-A request that breaks one is refused with 400 although each of its fields fits its schema. Such
-requests are not made here; the project's own tests hold those rules.
+The rules concern two fields, or a field and the caller. The service refuses a request that breaks
+one with 400, although each field matches its schema. The project's own tests check these rules.
 """
 
 import json
@@ -22,10 +22,10 @@ def keeps_the_rules(case):
     return not (
         len([where for where in wheres if where is not None]) > 1
         or (path and path.get("user") == path.get("peer"))
-        # A backend, which is who calls here, has to say for whom it sends, listens, or wants a ticket.
+        # The caller has a service key, so it must name the user that it acts for.
         or (body.get("to") and body.get("from") in (None, body.get("to")))
         or (case.path == "/events" and (query.get("user") is None or "ticket" in query))
-        # Made without a look at the pattern.
+        # Generated although it does not match the pattern.
         or (case.headers or {}).get("Last-Event-ID") == "0"
         or (case.path == "/tickets" and body.get("user") is None)
         or (body.get("body") == "" and not body.get("attachments"))
@@ -34,10 +34,10 @@ def keeps_the_rules(case):
 
 @schemathesis.hook
 def map_query(_context, query):
-    # One that was made up is none, and a key is shown already.
+    # A generated ticket is never valid, and the service key authenticates already.
     if isinstance(query, dict):
         query.pop("ticket", None)
-        # Nobody is there to send what would be waited for.
+        # No other client sends the event that this would wait for.
         if query.get("wait") in range(1, 31):
             query["wait"] = 0
     return query

@@ -44,7 +44,7 @@ impl FromStr for Limit {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "a rate is PER_SECOND:BURST, each 1 to 1000000, or 0 for no limit";
+        const FORM: &str = "expected RATE:BURST, each from 1 to 1000000, or 0 for no limit";
         if text == "0" {
             return Ok(Self(None));
         }

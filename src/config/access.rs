@@ -1,4 +1,4 @@
-//! Settings of who may speak, and how much.
+//! Settings of access: credentials and rate limits.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use clap::Args;
 use crate::auth::{Authenticator, Jwks, JwksSource, PublicKey, Rules, Secret, ServiceKeys, Tokens};
 use crate::rate::Limit;
 
-/// Who may speak, and how much.
+/// Credentials that are accepted, and rate limits.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Who may speak")]
+#[command(next_help_heading = "Access and rate limits")]
 pub struct Access {
-    /// The secret that user tokens are signed with (HS256): at least 32 bytes
+    /// Shared secret that verifies user tokens (HS256), at least 32 bytes
     #[arg(
         long,
         env = "DUOLOGUE_JWT_SECRET",
@@ -23,27 +23,27 @@ pub struct Access {
     )]
     pub jwt_secret: Option<Secret>,
 
-    /// A file that holds the secret
+    /// File with that secret, instead of --jwt-secret
     #[arg(long, env = "DUOLOGUE_JWT_SECRET_FILE", value_name = "FILE")]
     pub jwt_secret_file: Option<PathBuf>,
 
-    /// A PEM file of the public key that verifies user tokens (RS256, ES256 or `EdDSA`, by its kind)
+    /// PEM file with the public key that verifies user tokens (RS256, ES256 or EdDSA)
     #[arg(long, env = "DUOLOGUE_JWT_PUBLIC_KEY", value_name = "FILE")]
     pub jwt_public_key: Option<PathBuf>,
 
-    /// A file or https URL of a set of such keys (RFC 7517); followed without a restart
+    /// Key set (RFC 7517) that verifies user tokens: a file or https URL, reloaded at runtime
     #[arg(long, env = "DUOLOGUE_JWKS", value_name = "FILE|URL")]
     pub jwks: Option<JwksSource>,
 
-    /// What the `aud` of a user token must be; not checked unless set
+    /// Required aud claim of user tokens; not checked if unset
     #[arg(long, env = "DUOLOGUE_JWT_AUDIENCE", value_name = "NAME")]
     pub jwt_audience: Option<String>,
 
-    /// What the `iss` of a user token must be; not checked unless set
+    /// Required iss claim of user tokens; not checked if unset
     #[arg(long, env = "DUOLOGUE_JWT_ISSUER", value_name = "NAME")]
     pub jwt_issuer: Option<String>,
 
-    /// Keys of backends, which may act for any user: comma-separated, each at least 32 characters
+    /// Service keys, which may act for any user: comma-separated, 32 characters or more each
     #[arg(
         long,
         env = "DUOLOGUE_SERVICE_KEYS",
@@ -52,11 +52,11 @@ pub struct Access {
     )]
     pub service_keys: Option<ServiceKeys>,
 
-    /// A file that holds the keys
+    /// File with service keys, one per line, instead of --service-keys
     #[arg(long, env = "DUOLOGUE_SERVICE_KEYS_FILE", value_name = "FILE")]
     pub service_keys_file: Option<PathBuf>,
 
-    /// Send limit per user and per key, as messages per second : burst. 0 disables it
+    /// Send limit per user and per key (messages per second : burst). 0 disables it
     #[arg(
         long,
         env = "DUOLOGUE_SEND_RATE",
@@ -65,7 +65,7 @@ pub struct Access {
     )]
     pub send_rate: Limit,
 
-    /// Limit of all other requests, per user and per key: reads, receipts, blocks, typing, tickets. 0 disables it
+    /// Limit of all other requests per user and per key (requests per second : burst)
     #[arg(
         long,
         env = "DUOLOGUE_REQUEST_RATE",
@@ -74,11 +74,11 @@ pub struct Access {
     )]
     pub request_rate: Limit,
 
-    /// The former name of `request_rate`. It is refused, so that nobody runs with a limit ignored.
+    // The former name of `request_rate`. It is refused, because ignoring it would lift a limit.
     #[arg(long, hide = true, env = FORMER_REQUEST_RATE, value_parser = refuse_former_request_rate)]
     read_rate: Option<Limit>,
 
-    /// How often an address may fail to show a credential: so many a second, so many at once; 0 for any
+    /// Limit of failed authentications per client address (failures per second : burst)
     #[arg(
         long,
         env = "DUOLOGUE_FAILURE_RATE",
@@ -88,18 +88,17 @@ pub struct Access {
     pub failure_rate: Limit,
 }
 
-/// What `DUOLOGUE_REQUEST_RATE` was called before it covered more than reads.
+/// The former name of `DUOLOGUE_REQUEST_RATE`, from when it covered reads only.
 const FORMER_REQUEST_RATE: &str = "DUOLOGUE_READ_RATE";
 
 fn refuse_former_request_rate(_: &str) -> Result<Limit, &'static str> {
     Err("this setting is now called --request-rate (DUOLOGUE_REQUEST_RATE)")
 }
 
-/// What is wrong with the settings of who may speak.
+/// Why the settings of access are refused.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum AccessError {
-    #[error("{variable}: the file {file} cannot be read: {why}")]
+    #[error("{variable}: cannot read {file}: {why}")]
     File {
         variable: &'static str,
         file: PathBuf,
@@ -107,12 +106,12 @@ pub enum AccessError {
     },
     #[error("{variable}: {why}")]
     Value { variable: &'static str, why: String },
-    #[error("{0} and {1} are both set; set one of them")]
+    #[error("{0} and {1} are both set; set only one of them")]
     Both(&'static str, &'static str),
 }
 
 impl Access {
-    /// What user tokens are asked for beside a signature.
+    /// The claims that a user token must have.
     pub fn rules(&self) -> Rules {
         Rules {
             audience: self.jwt_audience.clone(),
@@ -120,7 +119,7 @@ impl Access {
         }
     }
 
-    /// The secret, wherever it stands.
+    /// The shared secret, from the setting itself or from its file.
     pub fn secret(&self) -> Result<Option<Secret>, AccessError> {
         let variables = ("DUOLOGUE_JWT_SECRET", "DUOLOGUE_JWT_SECRET_FILE");
         value_or_file(
@@ -130,8 +129,8 @@ impl Access {
         )
     }
 
-    /// Everything that is needed to tell who calls. A set of keys comes along by itself too, since
-    /// somebody has to follow its source.
+    /// The authenticator for these settings. A key set is returned beside it, for the worker that
+    /// reloads it.
     pub async fn authenticator(&self) -> Result<(Authenticator, Option<Arc<Jwks>>), AccessError> {
         let variables = ("DUOLOGUE_SERVICE_KEYS", "DUOLOGUE_SERVICE_KEYS_FILE");
         let keys = value_or_file(
@@ -154,8 +153,8 @@ impl Access {
                 let tokens = Some(Tokens::with_jwks(jwks.clone(), &rules));
                 return Ok((Authenticator { tokens, keys }, Some(jwks)));
             }
-            // One kind of key, so that one algorithm: a service that verified several could be
-            // talked into the wrong one.
+            // Only one kind of key is accepted. A service that verified several algorithms could be
+            // tricked into checking an HMAC with a public key.
             (Some(_), Some(_), _) => {
                 return Err(AccessError::Both(
                     "DUOLOGUE_JWT_SECRET",
@@ -181,14 +180,14 @@ fn public_key(file: &Path) -> Result<PublicKey, AccessError> {
     let pem = read(file, variable)?;
     PublicKey::from_pem(pem.as_bytes()).ok_or_else(|| {
         let why = format!(
-            "{} is not a PEM file of an RSA, P-256 or Ed25519 public key",
+            "{} is not a PEM file with an RSA, P-256 or Ed25519 public key",
             file.display()
         );
         AccessError::Value { variable, why }
     })
 }
 
-/// A secret that stands in the environment or in a file, but not in both.
+/// A secret that is given directly or in a file; giving both is refused.
 fn value_or_file<T>(
     value: Option<&T>,
     file: Option<&Path>,

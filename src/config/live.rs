@@ -1,14 +1,14 @@
-//! Settings of live delivery.
+//! Settings of live connections.
 
 use std::num::NonZeroU32;
 
 use clap::{ArgAction, Args};
 
-/// How many may listen, and what a connection is.
+/// Limits of live connections (WebSocket, event stream, waiting poll).
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Live")]
+#[command(next_help_heading = "Live connections")]
 pub struct Live {
-    /// Connections that listen, of each user to this process
+    /// Maximum of live connections per user on this process
     #[arg(
         long,
         env = "DUOLOGUE_CONNECTIONS_PER_USER",
@@ -17,7 +17,7 @@ pub struct Live {
     )]
     pub connections_per_user: NonZeroU32,
 
-    /// Connections that listen, of all users to this process
+    /// Maximum of live connections on this process
     #[arg(
         long,
         env = "DUOLOGUE_CONNECTIONS",
@@ -26,11 +26,11 @@ pub struct Live {
     )]
     pub connections: NonZeroU32,
 
-    /// Seconds between two signs of life of a connection that listens
+    /// Interval of WebSocket pings and SSE keep-alive comments, in seconds (1 to 120)
     #[arg(long, env = "DUOLOGUE_HEARTBEAT", value_name = "SECONDS", default_value = "25", value_parser = clap::value_parser!(u8).range(1..=120))]
     pub heartbeat: u8,
 
-    /// Whether a device that acknowledges a message sets the delivered receipt that its sender sees
+    /// Record delivered receipts; if false, they are accepted and ignored
     #[arg(long, env = "DUOLOGUE_DELIVERED", value_name = "true|false", default_value = "true", action = ArgAction::Set)]
     pub delivered: bool,
 }

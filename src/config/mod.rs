@@ -24,28 +24,29 @@ pub use network::Network;
 
 /// One-to-one messaging for the backends of mobile apps: one binary, one Redis.
 ///
-/// Without a Redis of your own it starts a private one and keeps its data in a folder.
+/// Without --redis-url it starts a private Redis, whose data are in --data-dir.
+/// Every option can also be set by its environment variable; the option takes precedence.
 #[derive(Clone, Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Config {
-    /// The address to serve on
+    /// Address to listen on
     #[arg(long, env = "DUOLOGUE_BIND", value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     pub bind: SocketAddr,
 
-    /// Where the private Redis keeps its data
+    /// Directory of the private Redis: its data, log and socket
     #[arg(
         long,
         env = "DUOLOGUE_DATA_DIR",
-        value_name = "FOLDER",
+        value_name = "DIR",
         default_value = "./data"
     )]
     pub data_dir: PathBuf,
 
-    /// A Redis of your own, 7.0 or later, instead of a private one: redis://, rediss:// or unix://
+    /// Redis to use instead of a private one, 7.0 or later: redis://, rediss:// or unix://
     #[arg(long, env = "DUOLOGUE_REDIS_URL", value_name = "URL", value_parser = redis_url, hide_env_values = true)]
     pub redis_url: Option<String>,
 
-    /// When the private Redis flushes to disk: before a message is acknowledged, or every second
+    /// When the private Redis flushes its append-only file to disk
     #[arg(
         long,
         env = "DUOLOGUE_FSYNC",
@@ -54,15 +55,15 @@ pub struct Config {
     )]
     pub fsync: Fsync,
 
-    /// What to log: error, warn, info, debug, or per module as `RUST_LOG` does; debug logs every request
+    /// Log level (error, warn, info, debug) or RUST_LOG directives; debug logs every request
     #[arg(long, env = "DUOLOGUE_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     pub log: String,
 
-    /// Worker threads; as many as there are cores unless set
+    /// Number of worker threads [default: one per CPU core]
     #[arg(long, env = "DUOLOGUE_WORKERS", value_name = "NUMBER")]
     pub workers: Option<NonZeroUsize>,
 
-    /// Messages that are kept of each conversation; older ones are dropped; 0 keeps all
+    /// Messages kept per conversation; older ones are deleted. 0 keeps all
     #[arg(
         long,
         env = "DUOLOGUE_HISTORY_LIMIT",
@@ -71,64 +72,60 @@ pub struct Config {
     )]
     pub history_limit: u64,
 
-    /// Days for which messages are kept; 0 keeps them for ever
+    /// Days that messages are kept; older ones are deleted. 0 keeps them forever
     #[arg(long, env = "DUOLOGUE_HISTORY_DAYS", value_name = "DAYS", default_value = "0", value_parser = clap::value_parser!(u32).range(..=36500))]
     pub history_days: u32,
 
-    /// Who may speak, and how much.
     #[command(flatten)]
     pub access: Access,
 
-    /// How the service is reached.
     #[command(flatten)]
     pub network: Network,
 
-    /// Who may listen.
     #[command(flatten)]
     pub live: Live,
 
-    /// What to do instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What the binary does beside serving.
+/// What the binary does instead of serving.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Make a user's token, for trying things out; signed with `DUOLOGUE_JWT_SECRET`
+    /// Print a user token signed with DUOLOGUE_JWT_SECRET, for trying the API
     Token {
-        /// The user
+        /// User id, the sub claim of the token
         #[arg(long, value_name = "USER", value_parser = user)]
         sub: UserId,
-        /// How long it is good for: 90s, 15m, 1h, 30d
+        /// Lifetime: 90s, 15m, 1h, 30d
         #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
         ttl: Duration,
     },
-    /// Make a service key, for `DUOLOGUE_SERVICE_KEYS`
+    /// Print a new random key, for DUOLOGUE_SERVICE_KEYS or DUOLOGUE_JWT_SECRET
     Key,
-    /// Send a file of messages from elsewhere to a running service; run it again if it breaks off
+    /// Import a file of messages into a running service; safe to run again
     Import {
-        /// The file: a line a message, as `POST /messages/batch` takes them, oldest first
+        /// NDJSON file, oldest message first; each line is a message of POST /messages/batch
         file: PathBuf,
-        /// The service
+        /// URL of the service
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
         url: Url,
-        /// A service key, if the service asks for one
+        /// Service key, if the service requires one
         #[arg(long, value_name = "KEY", env = "DUOLOGUE_KEY", hide_env_values = true)]
         key: Option<String>,
     },
-    /// Talk to somebody, in the terminal; Ctrl-D ends it
+    /// Chat with a user in the terminal; Ctrl-D ends it
     Chat {
-        /// Who talks
+        /// Your user id
         #[arg(long = "as", value_name = "USER", value_parser = user)]
         me: UserId,
-        /// To whom
+        /// User id of the peer
         #[arg(long = "with", value_name = "USER", value_parser = user)]
         peer: UserId,
-        /// The service
+        /// URL of the service
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
         url: Url,
-        /// The user's token, or a service key, if the service asks for one
+        /// Your user token, or a service key, if the service requires one
         #[arg(
             long,
             value_name = "TOKEN",
@@ -142,14 +139,14 @@ pub enum Command {
 /// When the private Redis flushes its append-only file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fsync {
-    /// Before a write is acknowledged; a 201 is on disk.
+    /// Before a write is acknowledged: a 201 is on disk.
     Always,
-    /// Once a second; faster, and a crash may lose acknowledged messages.
+    /// Once a second: faster, but a crash can lose acknowledged messages.
     Everysec,
 }
 
 impl Fsync {
-    /// The word Redis has for it.
+    /// The value of `appendfsync`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Fsync::Always => "always",
@@ -159,8 +156,8 @@ impl Fsync {
 }
 
 impl Config {
-    /// Reads flags and environment. What is wrong is told with the name of the variable, since
-    /// that is what most people set.
+    /// Reads flags and environment. An error names the variable too, since that is what most people
+    /// set.
     pub fn read<I, T>(args: I) -> Result<Self, clap::Error>
     where
         I: IntoIterator<Item = T>,
@@ -172,7 +169,6 @@ impl Config {
             .map_err(name_variable)
     }
 
-    /// How long messages are kept.
     pub fn retention(&self) -> Retention {
         Retention {
             messages: self.history_limit,
@@ -180,7 +176,6 @@ impl Config {
         }
     }
 
-    /// Worker threads.
     pub fn workers(&self) -> usize {
         let cores = std::thread::available_parallelism();
         self.workers.or(cores.ok()).map_or(1, NonZeroUsize::get)
@@ -202,12 +197,14 @@ fn name_variable(mut error: clap::Error) -> clap::Error {
     let arg = command
         .get_arguments()
         .find(|arg| arg.get_long() == Some(&flag));
-    // A value that is hidden in the help may hold a password, and this ends up in logs.
+    // A value that --help hides may hold a password, and this message ends up in logs.
     if arg.is_some_and(clap::Arg::is_hide_env_values_set) {
         let hidden = ContextValue::String("(not shown)".to_owned());
         error.insert(ContextKind::InvalidValue, hidden);
     }
-    if let Some(variable) = arg.and_then(|arg| arg.get_env()) {
+    // A former name is hidden, and its error names the one to set.
+    let shown = arg.filter(|arg| !arg.is_hide_set());
+    if let Some(variable) = shown.and_then(|arg| arg.get_env()) {
         let tip = format!("set it with {} or --{flag}", variable.display());
         error.insert(
             ContextKind::Suggested,
@@ -220,8 +217,10 @@ fn name_variable(mut error: clap::Error) -> clap::Error {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let mut found = text
         .to_socket_addrs()
-        .map_err(|e| format!("not a host:port: {e}"))?;
-    found.next().ok_or_else(|| "no such host".to_owned())
+        .map_err(|e| format!("expected HOST:PORT: {e}"))?;
+    found
+        .next()
+        .ok_or_else(|| "the host has no address".to_owned())
 }
 
 fn user(text: &str) -> Result<UserId, &'static str> {

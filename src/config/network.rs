@@ -1,4 +1,4 @@
-//! Settings of how the service is reached beyond a plain port.
+//! Settings of the network: TLS, proxies, CORS, and what is served beside the API.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -11,11 +11,11 @@ use url::Url;
 use super::{AccessError, address};
 use crate::store::{ClientTlsConfig, TlsCertificates};
 
-/// How the service is reached, beyond a plain port.
+/// TLS, proxies, CORS, and what is served beside the API.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "On the network")]
+#[command(next_help_heading = "Network")]
 pub struct Network {
-    /// A PEM file with the certificate chain to serve HTTPS with; read again when it changes
+    /// PEM file with the certificate chain for HTTPS; reloaded when it changes
     #[arg(
         long,
         env = "DUOLOGUE_TLS_CERT",
@@ -24,7 +24,7 @@ pub struct Network {
     )]
     pub tls_cert: Option<PathBuf>,
 
-    /// A PEM file with the certificate's private key
+    /// PEM file with the private key of that certificate; reloaded when it changes
     #[arg(
         long,
         env = "DUOLOGUE_TLS_KEY",
@@ -33,31 +33,31 @@ pub struct Network {
     )]
     pub tls_key: Option<PathBuf>,
 
-    /// Origins whose pages may call from a browser, comma-separated: https://app.example.com
+    /// Origins whose pages may call the API, comma-separated: https://app.example.com
     #[arg(long, env = "DUOLOGUE_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
 
-    /// Addresses or networks of proxies whose word on a client's address is taken, comma-separated
+    /// Proxies (IP or CIDR, comma-separated) whose Forwarded or X-Forwarded-For is trusted
     #[arg(long, env = "DUOLOGUE_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// Another address for /metrics, and only for it, without a key
+    /// Separate address that serves /metrics, and nothing else, without authentication
     #[arg(long, env = "DUOLOGUE_METRICS_BIND", value_name = "HOST:PORT", value_parser = address)]
     pub metrics_bind: Option<SocketAddr>,
 
-    /// Whether to serve /docs and /openapi.*
+    /// Serve Swagger UI at /docs, and /openapi.yaml and /openapi.json
     #[arg(long, env = "DUOLOGUE_DOCS", value_name = "true|false", default_value = "true", action = ArgAction::Set)]
     pub docs: bool,
 
-    /// Whether to serve the messenger at /
+    /// Serve the web messenger at /
     #[arg(long, env = "DUOLOGUE_PAGE", value_name = "true|false", default_value = "true", action = ArgAction::Set)]
     pub page: bool,
 
-    /// For rediss://: a PEM file with the authority that signed Redis' certificate
+    /// PEM file with the CA certificate that verifies a rediss:// server
     #[arg(long, env = "DUOLOGUE_REDIS_CA", value_name = "FILE")]
     pub redis_ca: Option<PathBuf>,
 
-    /// For rediss://: a PEM file with a certificate to show to Redis
+    /// PEM file with the client certificate for a rediss:// server
     #[arg(
         long,
         env = "DUOLOGUE_REDIS_CERT",
@@ -66,7 +66,7 @@ pub struct Network {
     )]
     pub redis_cert: Option<PathBuf>,
 
-    /// For rediss://: a PEM file with that certificate's private key
+    /// PEM file with the private key of that client certificate
     #[arg(
         long,
         env = "DUOLOGUE_REDIS_KEY",
@@ -77,7 +77,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// What to trust and show on `rediss://`; `None` for the system's defaults.
+    /// The certificates for `rediss://`; `None` for the system's authorities and no client certificate.
     pub fn redis_certificates(&self) -> Result<Option<TlsCertificates>, AccessError> {
         let read = |file: &Option<PathBuf>, variable| match file {
             None => Ok(None),
@@ -111,7 +111,7 @@ impl Network {
 fn origin(text: &str) -> Result<String, &'static str> {
     match Url::parse(text).map(|url| url.origin().ascii_serialization()) {
         Ok(origin) if origin == text && origin != "null" => Ok(origin),
-        _ => Err("an origin is a scheme, a host and perhaps a port: https://app.example.com"),
+        _ => Err("expected scheme://host or scheme://host:port, such as https://app.example.com"),
     }
 }
 
@@ -119,5 +119,5 @@ fn network(text: &str) -> Result<IpNet, &'static str> {
     let single = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse::<IpNet>()
         .or_else(|_| single())
-        .map_err(|_| "not an address or network: 10.0.0.0/8, ::1")
+        .map_err(|_| "expected an IP address or a CIDR network, such as 10.0.0.0/8 or ::1")
 }
