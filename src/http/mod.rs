@@ -107,7 +107,6 @@ impl Http {
             delivered: self.delivered,
         });
         let hub = Data::from(self.hub);
-        let docs = endpoints::docs::Docs::new();
         let allowed = routes::Allowed::new(routes);
         let proxies = Data::new(middleware::client_ip::TrustedProxies(self.trusted_proxies));
         let counted = metrics.clone();
@@ -124,7 +123,6 @@ impl Http {
                 .app_data(proxies.clone())
                 .app_data(doors.clone())
                 .app_data(hub.clone())
-                .app_data(docs.clone())
                 .wrap(Condition::new(
                     !self.cors_origins.is_empty(),
                     cors(&self.cors_origins),

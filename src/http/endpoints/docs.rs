@@ -1,18 +1,20 @@
 //! The contract: `openapi.yaml` and Swagger UI, served from the binary.
 
+use std::sync::LazyLock;
+
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, get};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::http::routes;
 
-/// The contract, rendered once.
-#[derive(Clone)]
-pub struct Docs {
-    yaml: Bytes,
-    json: Bytes,
-}
+/// Rendered at the first request, because most processes are never asked for it.
+static JSON: LazyLock<Bytes> = LazyLock::new(|| {
+    let json = routes::openapi().to_pretty_json().unwrap_or_default();
+    json.into()
+});
+static YAML: LazyLock<Bytes> = LazyLock::new(|| openapi_yaml().into());
 
 /// The contract as YAML: what `openapi.yaml` at the top of the project must hold.
 ///
@@ -25,17 +27,6 @@ pub fn openapi_yaml() -> String {
         .expect("the contract is plain data")
 }
 
-impl Docs {
-    /// Renders the contract.
-    pub fn new() -> Data<Self> {
-        let json = routes::openapi().to_pretty_json().unwrap_or_default();
-        Data::new(Self {
-            yaml: openapi_yaml().into(),
-            json: json.into(),
-        })
-    }
-}
-
 /// The contract as YAML
 ///
 /// This document, as it is committed: for generators of clients and for people. Anybody may ask.
@@ -44,11 +35,11 @@ impl Docs {
         example = json!({"openapi": "3.1.0"}))
 ))]
 #[get("/openapi.yaml")]
-pub async fn read_openapi_yaml(docs: Data<Docs>) -> HttpResponse {
+pub async fn read_openapi_yaml() -> HttpResponse {
     // RFC 9512.
     HttpResponse::Ok()
         .content_type("application/yaml")
-        .body(docs.yaml.clone())
+        .body(YAML.clone())
 }
 
 /// The contract as JSON
@@ -58,10 +49,10 @@ pub async fn read_openapi_yaml(docs: Data<Docs>) -> HttpResponse {
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"}))
 ))]
 #[get("/openapi.json")]
-pub async fn read_openapi_json(docs: Data<Docs>) -> HttpResponse {
+pub async fn read_openapi_json() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
-        .body(docs.json.clone())
+        .body(JSON.clone())
 }
 
 /// The address people type. Swagger UI's own files are found relative to the one with a slash.

@@ -13,7 +13,7 @@ pub mod source_tree;
 pub mod store;
 
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -207,9 +207,11 @@ impl TestApp {
     }
 }
 
-/// A client without keep-alive, so that a stopping service does not wait for its connections.
+/// A client without keep-alive, so that a stopping service does not wait for its connections. All
+/// tests share one, because building it loads the certificates of the machine.
 pub fn client() -> Client {
-    client_builder().build().unwrap()
+    static CLIENT: LazyLock<Client> = LazyLock::new(|| client_builder().build().unwrap());
+    CLIENT.clone()
 }
 
 /// The builder of such a client.
