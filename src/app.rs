@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::auth::{Authenticator, Jwks};
@@ -16,11 +16,13 @@ use crate::config::{AccessError, Config};
 use crate::embedded_redis::{RedisProcess, StartError};
 use crate::error::Error;
 use crate::http;
-use crate::http::{Certificate, Http, Policies, Routes, ServeError, Server, TlsError};
+use crate::http::{Http, Policies, Routes, ServeError, Server, ServerHandle};
 use crate::metrics::Metrics;
 use crate::realtime::{Hub, Limits};
 use crate::store::{Health, Store};
+use crate::tls::{Certificate, TlsError};
 use crate::worker;
+use crate::worker::{Background, Workers};
 
 /// How long a Redis of the user's own may take to appear at start. It is usually started beside
 /// the service, by the same hand.
@@ -163,47 +165,42 @@ impl App {
         )
     }
 
-    /// Serves until `stop`, then finishes what was begun, then stops the private Redis.
-    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
-        let limits = limits(&self.config.live);
-        let (hub, changes, going) = Hub::new(&self.store, limits, self.metrics.clone());
-        let mut followers = self.followers();
-        followers.push(tokio::spawn(going));
-        let (present, store) = (hub.clone(), self.store.clone());
-        followers.push(tokio::spawn(async move {
-            worker::presence::keep(&present, &store, changes).await;
-        }));
-        let (servers, mut redis) = self.serve(hub.clone())?;
-        let handles: Vec<_> = servers.iter().map(Server::handle).collect();
-        let serving: Vec<_> = servers.into_iter().map(tokio::spawn).collect();
-        let died = async {
-            match &mut redis {
-                Some(redis) => redis.died().await,
-                None => pending().await,
-            }
-        };
+    /// Serves until `stop`, a failure of the private Redis or of a server, then shuts down.
+    pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+        let mut running = self.start()?;
         let outcome = tokio::select! {
             () = stop => Ok(()),
-            log = died => Err(AppError::RedisDied(log)),
+            failure = running.failed() => Err(failure),
         };
-        hub.close().await;
-        for handle in handles {
-            handle.stop(true).await;
-        }
-        for follower in followers {
-            follower.abort();
-        }
-        if let Some(redis) = redis {
-            redis.stop().await;
-        }
-        outcome?;
-        for served in serving {
-            served.await.map_err(io::Error::other)??;
-        }
-        Ok(())
+        running.shut_down().await;
+        outcome
     }
 
-    /// The servers, and the private Redis, which is to outlive them.
+    /// Starts the servers, then the workers.
+    fn start(self) -> Result<Running, AppError> {
+        let limits = limits(&self.config.live);
+        let (hub, listener, presence_changes) = Hub::new(&self.store, limits, self.metrics.clone());
+        let background = Background {
+            store: self.store.clone(),
+            hub: hub.clone(),
+            listener,
+            presence_changes,
+            retention: self.config.retention().is_limited(),
+            jwks: self.jwks.clone(),
+            certificate: self.certificate.clone(),
+        };
+        let metrics = self.metrics.clone();
+        let (servers, redis) = self.serve(hub.clone())?;
+        Ok(Running {
+            hub,
+            handles: servers.iter().map(Server::handle).collect(),
+            servers: servers.into_iter().collect(),
+            workers: worker::start(background, metrics),
+            redis,
+        })
+    }
+
+    /// The servers, and the private Redis, which outlives them.
     fn serve(self, hub: Arc<Hub>) -> Result<(Vec<Server>, Option<RedisProcess>), AppError> {
         let Config {
             access,
@@ -234,22 +231,52 @@ impl App {
         }
         Ok((servers, self.redis))
     }
+}
 
-    /// What goes on beside serving: following files and URLs that may change, dropping old messages.
-    fn followers(&self) -> Vec<JoinHandle<()>> {
-        let jwks = self.jwks.clone().map(|jwks| tokio::spawn(jwks.follow()));
-        let certificate = self
-            .certificate
-            .clone()
-            .map(|cert| tokio::spawn(cert.follow()));
-        let sweep = self.config.retention().is_limited();
-        let sweep =
-            sweep.then(|| tokio::spawn(worker::retention::sweep_periodically(self.store.clone())));
-        jwks.into_iter().chain(certificate).chain(sweep).collect()
+/// A service that serves.
+struct Running {
+    hub: Arc<Hub>,
+    servers: JoinSet<io::Result<()>>,
+    handles: Vec<ServerHandle>,
+    workers: Workers,
+    redis: Option<RedisProcess>,
+}
+
+impl Running {
+    /// Waits for a failure that ends the service.
+    async fn failed(&mut self) -> AppError {
+        let redis_died = async {
+            match &mut self.redis {
+                Some(redis) => redis.died().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            log = redis_died => AppError::RedisDied(log),
+            Some(ended) = self.servers.join_next() => {
+                let ended = ended.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
+                AppError::Stopped(ended.err().unwrap_or_else(|| io::Error::other("it ended")))
+            }
+        }
+    }
+
+    /// Stops in this order: `/readyz` answers 503 and live connections close with 1012; servers
+    /// finish the requests in progress; workers finish their steps, so that the store knows who
+    /// went offline; last the private Redis.
+    async fn shut_down(mut self) {
+        self.hub.close().await;
+        for handle in self.handles {
+            handle.stop(true).await;
+        }
+        while self.servers.join_next().await.is_some() {}
+        self.workers.stop().await;
+        if let Some(redis) = self.redis {
+            redis.stop().await;
+        }
     }
 }
 
-/// How many may listen.
+/// The limits of live connections.
 fn limits(live: &config::Live) -> Limits {
     let number = |of: NonZeroU32| usize::try_from(of.get()).unwrap_or(usize::MAX);
     Limits {

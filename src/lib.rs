@@ -16,4 +16,5 @@ pub mod protocol;
 pub mod rate;
 pub mod realtime;
 pub mod store;
+pub mod tls;
 pub mod worker;

@@ -79,7 +79,7 @@ async fn run(config: Config) -> Outcome {
     };
     let app = App::build(config).await?;
     println!("{}", app.banner());
-    app.run_until(stop).await?;
+    app.run_until_stopped(stop).await?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub struct Metrics {
     request_seconds: HistogramVec,
     script_seconds: HistogramVec,
     errors: IntCounterVec,
+    worker_failures: IntCounterVec,
     /// Messages accepted.
     pub messages_sent: IntCounter,
     /// HTTP connections that are open now.
@@ -74,6 +75,11 @@ impl Metrics {
             "script",
         );
         let errors = counters("duologue_errors_total", "Requests that failed.", &["code"]);
+        let worker_failures = counters(
+            "duologue_worker_failures_total",
+            "Background workers that panicked or ended unexpectedly and were started again.",
+            &["worker"],
+        );
         let messages_sent = counter("duologue_messages_sent_total", "Messages accepted.");
         let connections = gauge(Opts::new(
             "duologue_http_connections",
@@ -107,6 +113,7 @@ impl Metrics {
             request_seconds,
             script_seconds,
             errors,
+            worker_failures,
             messages_sent,
             connections,
             live_connections,
@@ -129,6 +136,11 @@ impl Metrics {
     /// Counts a failed request by its code.
     pub fn error(&self, code: &str) {
         self.errors.with_label_values(&[code]).inc();
+    }
+
+    /// The failures of one background worker.
+    pub fn worker_failures(&self, worker: &str) -> IntCounter {
+        self.worker_failures.with_label_values(&[worker])
     }
 
     /// The latencies of one script.

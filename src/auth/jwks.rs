@@ -1,11 +1,11 @@
-//! A set of public keys (RFC 7517), from a file or an https URL, that follows its source.
+//! A set of public keys (RFC 7517), read from a file or an https URL and refreshed from it.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
@@ -13,26 +13,22 @@ use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use url::Url;
 
 use super::PublicKey;
 
-/// How often the source is read again.
-const PERIOD: Duration = Duration::from_secs(60);
-/// How soon at the earliest, when a token names a key that is not in the set.
-const MIN_PERIOD: Duration = Duration::from_secs(1);
-/// How long a source may take.
+/// Time limit for fetching a set from a URL.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest set that is read, in bytes.
+/// Size limit of a set, in bytes.
 const MAX_SIZE: usize = 1 << 20;
 
-/// Where a set comes from.
+/// The source of a key set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JwksSource {
     /// A file.
     File(PathBuf),
-    /// An https URL. Plain http is accepted on the loopback address only, where nobody listens in.
+    /// An https URL. Plain http is accepted for loopback addresses only.
     Url(Url),
 }
 
@@ -52,7 +48,7 @@ impl FromStr for JwksSource {
     }
 }
 
-/// For logs: of a URL only where it leads, since what else it holds may be a password.
+/// For logs: only the origin of a URL, since the rest may contain credentials.
 impl fmt::Display for JwksSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -70,22 +66,20 @@ pub enum JwksError {
     File(#[from] std::io::Error),
     #[error("the key set cannot be fetched: {0}")]
     Fetch(#[from] reqwest::Error),
-    #[error("the source of the key set did not answer in time")]
-    Late,
+    #[error("the key set could not be fetched within 10 s")]
+    Timeout,
     #[error("the key set is larger than 1 MiB")]
-    Large,
+    TooLarge,
     #[error("this is not a key set (RFC 7517): {0}")]
     Form(#[from] serde_json::Error),
-    #[error(
-        "the key set has no key that can be used: it needs a `kid`, and to be RSA, P-256 or Ed25519"
-    )]
+    #[error("the key set has no usable key: one with a `kid` that is RSA, P-256 or Ed25519")]
     Empty,
 }
 
 /// A set of public keys by `kid`.
 pub struct Jwks {
     source: JwksSource,
-    keys: RwLock<HashMap<String, PublicKey>>,
+    current: RwLock<KeySet>,
     generation: AtomicU64,
     missed: Notify,
 }
@@ -93,55 +87,54 @@ pub struct Jwks {
 impl Jwks {
     /// Reads the set for the first time.
     pub async fn open(source: JwksSource) -> Result<Arc<Self>, JwksError> {
-        let keys = RwLock::new(parse(&source.read().await?)?);
+        let current = RwLock::new(KeySet::parse(source.read().await?)?);
         Ok(Arc::new(Self {
             source,
-            keys,
+            current,
             generation: AtomicU64::new(0),
             missed: Notify::new(),
         }))
     }
 
-    /// The key of this name. One that is missing makes the set be read again soon.
+    /// The key with this `kid`. An unknown one completes [`Jwks::unknown_key`].
     pub fn find(&self, kid: &str) -> Option<PublicKey> {
-        let key = self
-            .keys
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(kid)
-            .cloned();
+        let key = self.current().keys.get(kid).cloned();
         if key.is_none() {
             self.missed.notify_one();
         }
         key
     }
 
-    /// Counts the sets there were. What was verified with an older one has to be verified again.
+    /// Increases with every new set. A token that was verified with an older generation has to be
+    /// verified again.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Follows the source for ever. A source that fails leaves the last good set in place.
-    pub async fn follow(self: Arc<Self>) {
-        let mut last = String::new();
-        loop {
-            sleep(MIN_PERIOD).await;
-            // Either way it is time: an elapsed period is no error.
-            let _ = timeout(PERIOD, self.missed.notified()).await;
-            let read = match self.source.read().await {
-                Ok(text) if text == last => continue,
-                Ok(text) => parse(&text).map(|keys| (keys, text)),
-                Err(e) => Err(e),
-            };
-            match read {
-                Ok((keys, text)) => {
-                    *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
-                    self.generation.fetch_add(1, Ordering::Release);
-                    last = text;
-                }
-                Err(e) => tracing::warn!("{e}; the keys read before stay in use ({})", self.source),
-            }
+    /// Waits until a token names a key that the set does not contain.
+    pub async fn unknown_key(&self) {
+        self.missed.notified().await;
+    }
+
+    /// Reads the source again. An error leaves the previous set in use.
+    pub async fn refresh(&self) -> Result<(), JwksError> {
+        let text = self.source.read().await?;
+        if text == self.current().text {
+            return Ok(());
         }
+        let set = KeySet::parse(text)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = set;
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Where the set comes from.
+    pub fn source(&self) -> &JwksSource {
+        &self.source
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, KeySet> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,10 +144,10 @@ impl JwksSource {
             JwksSource::File(path) => tokio::fs::read_to_string(path).await?,
             JwksSource::Url(url) => timeout(TIMEOUT, fetch(url))
                 .await
-                .map_err(|_| JwksError::Late)??,
+                .map_err(|_| JwksError::Timeout)??,
         };
         if text.len() > MAX_SIZE {
-            Err(JwksError::Large)
+            Err(JwksError::TooLarge)
         } else {
             Ok(text)
         }
@@ -165,7 +158,7 @@ async fn fetch(url: &Url) -> Result<String, JwksError> {
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
-    // The error would repeat the URL, see [`JwksSource`]'s Display.
+    // An error would contain the URL, and that may contain credentials.
     let sent = client.get(url.clone()).send().await;
     let mut response = sent
         .and_then(reqwest::Response::error_for_status)
@@ -178,34 +171,39 @@ async fn fetch(url: &Url) -> Result<String, JwksError> {
     {
         text.extend_from_slice(&chunk);
         if text.len() > MAX_SIZE {
-            return Err(JwksError::Large);
+            return Err(JwksError::TooLarge);
         }
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// A set whose keys are looked at one by one: one of a kind that is not known here spoils no other
-/// (RFC 7517 section 5).
-#[derive(Deserialize)]
+/// A parsed set, with the text it was parsed from.
 struct KeySet {
-    keys: Vec<Value>,
+    text: String,
+    keys: HashMap<String, PublicKey>,
 }
 
-fn parse(text: &str) -> Result<HashMap<String, PublicKey>, JwksError> {
-    let set: KeySet = serde_json::from_str(text)?;
-    let keys = set
-        .keys
-        .into_iter()
-        .filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-    let keys = keys.filter_map(|key| Some((key.common.key_id.clone()?, usable(&key)?)));
-    match keys.collect::<HashMap<_, _>>() {
-        keys if keys.is_empty() => Err(JwksError::Empty),
-        keys => Ok(keys),
+impl KeySet {
+    /// Ignores keys of unknown kinds (RFC 7517 section 5), so each key is parsed on its own.
+    fn parse(text: String) -> Result<Self, JwksError> {
+        #[derive(Deserialize)]
+        struct Document {
+            keys: Vec<Value>,
+        }
+        let document: Document = serde_json::from_str(&text)?;
+        let keys = document.keys.into_iter();
+        let keys = keys.filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
+        let keys = keys.filter_map(|key| Some((key.common.key_id.clone()?, usable(&key)?)));
+        let keys: HashMap<_, _> = keys.collect();
+        if keys.is_empty() {
+            return Err(JwksError::Empty);
+        }
+        Ok(Self { text, keys })
     }
 }
 
-/// A key whose kind implies one of our algorithms, and which is not meant for something else: for
-/// another algorithm or for encrypting (RFC 7517 sections 4.2 and 4.4).
+/// The public key, if its kind is supported and it is not reserved for encryption or for another
+/// algorithm (RFC 7517 sections 4.2 and 4.4).
 fn usable(key: &Jwk) -> Option<PublicKey> {
     let algorithm = PublicKey::algorithm(&key.algorithm)?;
     let (purpose, meant) = (&key.common.public_key_use, key.common.key_algorithm);

@@ -13,7 +13,6 @@ mod middleware;
 mod path;
 mod problem;
 mod routes;
-mod tls;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -32,16 +31,16 @@ use ipnet::IpNet;
 #[cfg(target_os = "linux")]
 use rustix::net::sockopt;
 
-pub use actix_web::dev::Server;
+pub use actix_web::dev::{Server, ServerHandle};
 pub use endpoints::docs::openapi_yaml;
 pub use middleware::authenticate::Policies;
 pub use routes::{Routes, openapi};
-pub use tls::{Certificate, TlsError};
 
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
 use crate::realtime::Hub;
 use crate::store::Store;
+use crate::tls::{Certificate, TlsError};
 
 /// How long a client may take for its headers. A body has [`extract`]'s patience.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,256 +1,120 @@
-//! Who is connected to this process.
+//! Dispatches events from Redis to the connections of this process, and closes these at the end.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use uuid::Uuid;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 
-use super::queue::Queue;
-use super::registry::{Change, Connection, ConnectionGuard};
-use crate::error::{Code, Error};
+use super::registry::{ConnectionGuard, Limits, PresenceChange, Registry};
+use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::model::UserId;
 use crate::protocol::{CloseReason, Event, Notification};
-use crate::store::{PubSub, PubSubMessage, Store};
+use crate::store::{PubSub, PubSubListener, PubSubMessage, Store};
 
-/// Over how long the connections of a process that stops are closed, at most, so that their
-/// clients do not all come back in the same moment.
-const SPREAD: Duration = Duration::from_secs(3);
-/// Connections that are closed in a millisecond, when there are few.
-const CLOSED_A_MS: usize = 2;
-/// How long a process that stops waits for its connections to end.
-const DRAIN: Duration = Duration::from_secs(5);
-/// How long it then waits until the store knows who left.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// The connections of a stopping process are closed over at most this time, so that their clients
+/// do not all reconnect at the same moment.
+const CLOSE_SPREAD: Duration = Duration::from_secs(3);
+/// Connections closed per millisecond, unless [`CLOSE_SPREAD`] requires more.
+const CLOSED_PER_MS: usize = 2;
+/// How long a stopping process waits for its connections to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many connections there may be, and how often each gives a sign of life.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections of one user.
-    pub per_user: usize,
-    /// Connections of this process.
-    pub total: usize,
-    /// Seconds between two heartbeats.
-    pub heartbeat_s: u8,
-}
-
-/// Everybody who is connected to this process.
+/// The live side of one process.
 pub struct Hub {
-    limits: Limits,
-    pub(super) live: PubSub,
-    pub(super) metrics: Arc<Metrics>,
-    /// The name of this process among those that serve the same store.
-    pub(crate) process: String,
-    stopping: AtomicBool,
-    pub(super) changes: mpsc::UnboundedSender<Change>,
-    /// A `std::sync::Mutex`, because nobody waits while holding it.
-    members: Mutex<Registry>,
-}
-
-#[derive(Default)]
-pub(super) struct Registry {
-    /// The connections of each user; of nobody who has none.
-    pub(super) users: HashMap<UserId, Vec<Arc<Connection>>>,
-    /// Connections now.
-    pub(super) count: usize,
-    /// Connections so far; gives each its turn in the heartbeat.
-    ever: usize,
-}
-
-impl Registry {
-    /// Whether a connection shows that the user is there.
-    pub(super) fn count_as_online(&self, user: &UserId) -> bool {
-        let of_user = self.users.get(user.as_str());
-        of_user.is_some_and(|of_user| of_user.iter().any(|member| member.counts_as_online()))
-    }
+    registry: Arc<Registry>,
+    pubsub: PubSub,
+    metrics: Arc<Metrics>,
 }
 
 impl Hub {
-    /// A hub; the changes of presence that it sees; and what keeps it going, to be run until the
-    /// process ends.
+    /// A hub, and what its background workers consume: the pub/sub connection whose messages go to
+    /// [`Hub::dispatch`], and the presence changes.
     pub fn new(
         store: &Store,
         limits: Limits,
         metrics: Arc<Metrics>,
     ) -> (
         Arc<Self>,
-        mpsc::UnboundedReceiver<Change>,
-        impl Future<Output = ()> + Send + use<>,
+        PubSubListener,
+        mpsc::UnboundedReceiver<PresenceChange>,
     ) {
-        let (changes, made) = mpsc::unbounded_channel();
-        let mut listening = None;
-        let hub = Arc::new_cyclic(|hub: &std::sync::Weak<Self>| {
-            let hub = hub.clone();
-            let (live, listener) = store.live(move |heard| {
-                if let Some(hub) = hub.upgrade() {
-                    hub.dispatch(heard);
-                }
-            });
-            listening = Some(listener);
-            Self {
-                limits,
-                live,
-                metrics,
-                process: Uuid::now_v7().to_string(),
-                stopping: AtomicBool::new(false),
-                changes,
-                members: Mutex::default(),
-            }
+        let (pubsub, listener) = store.pubsub();
+        let (registry, changes) = Registry::new(limits, pubsub.clone(), metrics.clone());
+        let hub = Arc::new(Self {
+            registry: Arc::new(registry),
+            pubsub,
+            metrics,
         });
-        let kept = hub.clone();
-        let going = async move {
-            let listening = async {
-                if let Some(listener) = listening {
-                    listener.await;
-                }
-            };
-            tokio::join!(listening, kept.heartbeat());
-        };
-        (hub, made, going)
+        (hub, listener, changes)
     }
 
-    /// Gives a connection of a user a place. What happens after this returned is in its queue.
-    pub async fn join(self: &Arc<Self>, user: &UserId) -> Result<ConnectionGuard, Error> {
-        let seat = self.register(user)?;
-        self.live.listen(user).await?;
-        Ok(seat)
+    /// Registers a connection of a user. Its queue receives every event published after this
+    /// returns.
+    pub async fn join(&self, user: &UserId) -> Result<ConnectionGuard, Error> {
+        let guard = self.registry.register(user)?;
+        self.pubsub.listen(user).await?;
+        Ok(guard)
     }
 
-    fn register(self: &Arc<Self>, user: &UserId) -> Result<ConnectionGuard, Error> {
-        let mut members = self.lock();
-        if self.is_stopping() || members.count >= self.limits.total {
-            return Err(Code::Busy.into());
-        }
-        let turn = members.ever;
-        let of_user = members.users.entry(user.clone()).or_default();
-        if of_user.len() >= self.limits.per_user {
-            return Err(Code::TooManyConnections.into());
-        }
-        let member = Arc::new(Connection {
-            queue: Queue::default(),
-            shows: AtomicBool::new(false),
-            turn: turn % usize::from(self.limits.heartbeat_s),
-            until: AtomicI64::new(i64::MAX),
-        });
-        of_user.push(member.clone());
-        (members.count, members.ever) = (members.count + 1, turn.wrapping_add(1));
-        self.metrics.live_connections.inc();
-        Ok(ConnectionGuard {
-            hub: self.clone(),
-            user: user.clone(),
-            member,
-        })
+    /// The connections of this process.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
-    /// Seconds between two heartbeats.
+    /// Seconds between two heartbeats of a connection.
     pub fn heartbeat_s(&self) -> u8 {
-        self.limits.heartbeat_s
+        self.registry.limits().heartbeat_s
     }
 
-    /// Whether the process is about to end, and takes no connections any more.
+    /// Whether the process is stopping and accepts no more connections.
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.registry.is_closed()
     }
 
-    /// Passes on what was heard.
-    fn dispatch(&self, heard: PubSubMessage) {
-        match heard {
-            PubSubMessage::Event { user, text } => {
-                let members = self.lock();
-                let Some(of_user) = members.users.get(user.as_str()) else {
-                    return;
-                };
-                match Event::parse(text) {
-                    Ok(event) => {
-                        let event = Arc::new(event);
-                        for member in of_user {
-                            member.queue.push(Notification::Event(event.clone()));
-                        }
-                        self.metrics.events_delivered.inc_by(of_user.len() as u64);
-                    }
-                    Err(error) => tracing::error!(%error, "what was published is no event"),
+    /// Queues what arrived from Redis for the connections it concerns.
+    pub fn dispatch(&self, message: PubSubMessage) {
+        match message {
+            PubSubMessage::Event { user, text } => match Event::parse(text) {
+                Ok(event) => {
+                    let event = Notification::Event(Arc::new(event));
+                    let count = self.registry.notify(&user, &event);
+                    self.metrics.events_delivered.inc_by(count as u64);
                 }
-            }
+                Err(error) => tracing::error!(%error, "a published message is not an event"),
+            },
             PubSubMessage::Gap => {
-                self.each(|member| member.queue.push(Notification::Gap));
-                let _ = self.changes.send(Change::Back);
+                self.registry.notify_all(&Notification::Gap);
+                self.registry.report(PresenceChange::RenewAll);
             }
         }
     }
 
-    /// Tells the connections of a user that anything may have been missed.
-    pub(crate) fn gap(&self, user: &UserId) {
-        for member in self.lock().users.get(user.as_str()).into_iter().flatten() {
-            member.queue.push(Notification::Gap);
-        }
+    /// One tick of the heartbeat, to be called every second with the number of the tick and the
+    /// time in seconds since 1970. One timer serves all connections.
+    pub fn heartbeat(&self, tick: usize, now: i64) {
+        let slot = tick % usize::from(self.heartbeat_s());
+        self.registry.notify_heartbeat(slot, now);
     }
 
-    fn each(&self, tell: impl Fn(&Connection)) {
-        for member in self.lock().users.values().flatten() {
-            tell(member);
-        }
-    }
-
-    /// Gives every connection its heartbeat in its turn, and when its token ends. One timer for all.
-    async fn heartbeat(&self) {
-        let mut second = interval(Duration::from_secs(1));
-        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for turn in (0..usize::from(self.limits.heartbeat_s)).cycle() {
-            second.tick().await;
-            let now = Utc::now().timestamp();
-            self.each(|member| {
-                if member.turn == turn || member.until.load(Ordering::Relaxed) <= now {
-                    member.queue.push(Notification::Heartbeat);
-                }
-            });
-        }
-    }
-
-    /// Users who are shown to be there by a connection to this process, of those that `which` picks.
-    pub(crate) fn shown(&self, which: impl Fn(&UserId) -> bool) -> Vec<UserId> {
-        let members = self.lock();
-        let users = members.users.keys();
-        let shown = users.filter(|user| which(user) && members.count_as_online(user));
-        shown.cloned().collect()
-    }
-
-    /// Whether a connection to this process shows that the user is there.
-    pub(crate) fn is_shown(&self, user: &UserId) -> bool {
-        self.lock().count_as_online(user)
-    }
-
-    /// Takes no more connections and asks those there are to leave, a few at a time; waits for
-    /// them, but not for ever.
+    /// Refuses new connections, asks the open ones to close, a few at a time, and waits a bounded
+    /// time until they have.
     pub async fn close(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        let everybody: Vec<_> = self.lock().users.values().flatten().cloned().collect();
-        let millis = (everybody.len() / CLOSED_A_MS)
-            .min(SPREAD.as_millis() as usize)
+        self.registry.close();
+        let open = self.registry.connections();
+        let millis = (open.len() / CLOSED_PER_MS)
+            .min(CLOSE_SPREAD.as_millis() as usize)
             .max(1);
-        for some in everybody.chunks(everybody.len().div_ceil(millis).max(1)) {
-            for member in some {
-                member.queue.push(Notification::Leave(CloseReason::Restart));
+        for some in open.chunks(open.len().div_ceil(millis).max(1)) {
+            for connection in some {
+                connection.notify(Notification::Leave(CloseReason::Restart));
             }
             sleep(Duration::from_millis(1)).await;
         }
-        drop(everybody);
-        let deadline = Instant::now() + DRAIN;
-        while self.lock().count > 0 && Instant::now() < deadline {
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        while self.registry.count() > 0 && Instant::now() < deadline {
             sleep(Duration::from_millis(10)).await;
         }
-        let (done, said) = oneshot::channel();
-        let _ = self.changes.send(Change::Stops(done));
-        // Who is still there then is found to have left by another process, later.
-        let _ = timeout(GOODBYE, said).await;
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Registry> {
-        // Nothing that can panic happens under the lock.
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,21 +1,21 @@
-//! Live delivery without sockets: who is connected, what waits for them, and what a connection does
-//! next.
+//! Live delivery without sockets: who is connected, what waits for each connection, and what a
+//! connection does next.
 //!
-//! An event reaches a device so: the store's one listening connection hears it and gives it to the
-//! [`Hub`], which puts it into the `Queue` of every connection of the user; the
-//! connection's door in [`crate::http`] takes it out, asks its [`Session`] what to do with it, and
-//! writes what that answers. A session that finds a gap reads the journal instead. So the doors
-//! (WebSocket, event stream) only read and write, and a session is tested by playing it inputs.
+//! Redis delivers an event over the process's one pub/sub connection. The [`Hub`] puts it into the
+//! [`Queue`] of each of the user's connections, which it finds in the [`Registry`]. The adapter of
+//! the transport in [`crate::http`] takes it out of the queue, passes it to the connection's
+//! [`Session`], and writes what the session answers. A session that detects a gap reads the journal
+//! instead. Adapters therefore only read and write, and tests drive a session with plain inputs.
 //!
-//! Deliberately absent: sockets, actix, Redis; a timer or a task for each connection; a buffer for
-//! what comes while a session reads the journal, since the journal has it.
+//! Deliberately absent: sockets, actix, Redis commands; a timer or a task per connection; a buffer
+//! for events that arrive while a session reads the journal, since the journal contains them.
 
 mod hub;
 mod queue;
 mod registry;
 mod session;
 
-pub use hub::{Hub, Limits};
+pub use hub::Hub;
 pub use queue::Queue;
-pub use registry::{Change, ConnectionGuard};
+pub use registry::{ConnectionGuard, Limits, PresenceChange, Registry};
 pub use session::{CommandResult, Input, Output, ServerMessage, Session};

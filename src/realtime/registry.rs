@@ -1,82 +1,260 @@
-//! The place of a connection among the others.
+//! The live connections of this process: who is connected, with how many connections, and who
+//! counts as online.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
-use super::hub::Hub;
 use super::queue::Queue;
+use crate::error::{Code, Error};
+use crate::metrics::Metrics;
 use crate::model::UserId;
 use crate::protocol::Notification;
+use crate::store::PubSub;
 
-/// What changed at this process.
-pub enum Change {
-    /// The first connection of a user.
-    Came(UserId),
-    /// The end of the last one.
-    Went(UserId),
-    /// The store may have been away, for longer than its leases.
-    Back,
-    /// The process stops, and has no connections any more; it waits until that is said of everybody.
-    Stops(oneshot::Sender<()>),
+/// Limits of the live connections of this process.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections per user.
+    pub per_user: usize,
+    /// Connections in total.
+    pub total: usize,
+    /// Seconds between two heartbeats of a connection.
+    pub heartbeat_s: u8,
 }
 
-/// A connection.
+/// A change that the store's record of who is online has to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PresenceChange {
+    /// The user has a first connection that counts as online.
+    Online(UserId),
+    /// The user has no such connection any more.
+    Offline(UserId),
+    /// The store may have been unreachable for longer than a presence lasts without renewal.
+    RenewAll,
+}
+
+/// One live connection.
 pub(super) struct Connection {
-    /// What waits for it.
-    pub(super) queue: Queue,
-    /// Whether it shows that the user is there; a poll does not, nor one that is not let in yet.
-    pub(super) shows: AtomicBool,
-    /// In which second of a heartbeat its turn is.
-    pub(super) turn: usize,
-    /// When its token ends, in seconds since 1970.
-    pub(super) until: AtomicI64,
-}
-
-/// The place of a connection among the others; given up when dropped.
-pub struct ConnectionGuard {
-    pub(super) hub: Arc<Hub>,
-    pub(super) user: UserId,
-    pub(super) member: Arc<Connection>,
+    queue: Queue,
+    /// False for long polls, and until the handshake is complete.
+    counts_as_online: AtomicBool,
+    /// The second of the heartbeat interval in which this connection gets its heartbeat.
+    heartbeat_slot: usize,
+    /// When its token expires, in seconds since 1970.
+    expires_at: AtomicI64,
 }
 
 impl Connection {
-    /// See the field.
-    pub(super) fn counts_as_online(&self) -> bool {
-        self.shows.load(Ordering::Relaxed)
+    /// Queues a notification.
+    pub(super) fn notify(&self, notification: Notification) {
+        self.queue.push(notification);
+    }
+
+    fn counts_as_online(&self) -> bool {
+        self.counts_as_online.load(Ordering::Relaxed)
     }
 }
 
-impl ConnectionGuard {
-    /// Shows from now on that the user is there.
-    pub fn count_as_online(&self) {
-        let members = self.hub.lock();
-        let came = !members.count_as_online(&self.user);
-        self.member.shows.store(true, Ordering::Relaxed);
-        if came {
-            let _ = self.hub.changes.send(Change::Came(self.user.clone()));
+/// The live connections of this process.
+pub struct Registry {
+    limits: Limits,
+    pubsub: PubSub,
+    metrics: Arc<Metrics>,
+    changes: mpsc::UnboundedSender<PresenceChange>,
+    closed: AtomicBool,
+    /// A `std::sync::Mutex`, because nothing awaits while holding it.
+    connections: Mutex<Connections>,
+}
+
+#[derive(Default)]
+struct Connections {
+    /// Users without a connection have no entry.
+    by_user: HashMap<UserId, Vec<Arc<Connection>>>,
+    count: usize,
+    /// Spreads heartbeats evenly over the interval.
+    next_heartbeat_slot: usize,
+}
+
+impl Connections {
+    fn is_online(&self, user: &UserId) -> bool {
+        let of_user = self.by_user.get(user.as_str());
+        of_user.is_some_and(|connections| connections.iter().any(|c| c.counts_as_online()))
+    }
+}
+
+impl Registry {
+    /// An empty registry, and the presence changes it will report.
+    pub(super) fn new(
+        limits: Limits,
+        pubsub: PubSub,
+        metrics: Arc<Metrics>,
+    ) -> (Self, mpsc::UnboundedReceiver<PresenceChange>) {
+        let (changes, reported) = mpsc::unbounded_channel();
+        let registry = Self {
+            limits,
+            pubsub,
+            metrics,
+            changes,
+            closed: AtomicBool::new(false),
+            connections: Mutex::default(),
+        };
+        (registry, reported)
+    }
+
+    /// Registers a connection of a user until the guard is dropped.
+    pub(super) fn register(self: &Arc<Self>, user: &UserId) -> Result<ConnectionGuard, Error> {
+        let mut connections = self.lock();
+        if self.is_closed() || connections.count >= self.limits.total {
+            return Err(Code::Busy.into());
+        }
+        let heartbeat_slot = connections.next_heartbeat_slot;
+        let of_user = connections.by_user.entry(user.clone()).or_default();
+        if of_user.len() >= self.limits.per_user {
+            return Err(Code::TooManyConnections.into());
+        }
+        let connection = Arc::new(Connection {
+            queue: Queue::default(),
+            counts_as_online: AtomicBool::new(false),
+            heartbeat_slot,
+            expires_at: AtomicI64::new(i64::MAX),
+        });
+        of_user.push(connection.clone());
+        connections.count += 1;
+        connections.next_heartbeat_slot =
+            (heartbeat_slot + 1) % usize::from(self.limits.heartbeat_s);
+        self.metrics.live_connections.inc();
+        Ok(ConnectionGuard {
+            registry: self.clone(),
+            user: user.clone(),
+            connection,
+        })
+    }
+
+    /// The limits this registry enforces.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Refuses every further connection.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether further connections are refused.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The number of connections.
+    pub(super) fn count(&self) -> usize {
+        self.lock().count
+    }
+
+    /// All connections.
+    pub(super) fn connections(&self) -> Vec<Arc<Connection>> {
+        self.lock().by_user.values().flatten().cloned().collect()
+    }
+
+    /// Notifies every connection of a user; returns how many there are.
+    pub(super) fn notify(&self, user: &str, notification: &Notification) -> usize {
+        let connections = self.lock();
+        let of_user = connections.by_user.get(user).map_or(&[][..], Vec::as_slice);
+        for connection in of_user {
+            connection.notify(notification.clone());
+        }
+        of_user.len()
+    }
+
+    /// Notifies every connection.
+    pub(super) fn notify_all(&self, notification: &Notification) {
+        for connection in self.lock().by_user.values().flatten() {
+            connection.notify(notification.clone());
         }
     }
 
-    /// Takes out what waits for this connection.
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notification> {
-        self.member.queue.poll(cx)
+    /// Sends a heartbeat to the connections of this slot, and to those whose token has expired.
+    pub(super) fn notify_heartbeat(&self, slot: usize, now: i64) {
+        for connection in self.lock().by_user.values().flatten() {
+            let expired = connection.expires_at.load(Ordering::Relaxed) <= now;
+            if expired || connection.heartbeat_slot == slot {
+                connection.notify(Notification::Heartbeat);
+            }
+        }
     }
 
-    /// Waits for what comes next for this connection.
+    /// Tells the connections of a user that they may have missed events.
+    pub fn notify_gap(&self, user: &UserId) {
+        self.notify(user.as_str(), &Notification::Gap);
+    }
+
+    /// The online users that `filter` selects.
+    pub fn online_users(&self, filter: impl Fn(&UserId) -> bool) -> Vec<UserId> {
+        let connections = self.lock();
+        let users = connections.by_user.keys();
+        let online = users.filter(|user| filter(user) && connections.is_online(user));
+        online.cloned().collect()
+    }
+
+    /// Whether the user has a connection that counts as online.
+    pub fn is_online(&self, user: &UserId) -> bool {
+        self.lock().is_online(user)
+    }
+
+    pub(super) fn report(&self, change: PresenceChange) {
+        // Nobody receives it once the presence worker has stopped.
+        let _ = self.changes.send(change);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        // Nothing that can panic runs under the lock.
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A registered connection. Dropping it unregisters the connection.
+pub struct ConnectionGuard {
+    registry: Arc<Registry>,
+    user: UserId,
+    connection: Arc<Connection>,
+}
+
+impl ConnectionGuard {
+    /// Counts the user as online while this connection lasts.
+    pub fn count_as_online(&self) {
+        let connections = self.registry.lock();
+        let is_first = !connections.is_online(&self.user);
+        let counts = &self.connection.counts_as_online;
+        counts.store(true, Ordering::Relaxed);
+        if is_first {
+            let online = PresenceChange::Online(self.user.clone());
+            self.registry.report(online);
+        }
+    }
+
+    /// Takes the oldest notification from the queue.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notification> {
+        self.connection.queue.poll(cx)
+    }
+
+    /// Waits for the next notification.
     pub async fn next(&self) -> Notification {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// Has the end of the connection's token looked at then.
+    /// Sets when the connection's token expires. A heartbeat follows within a second of that time.
     pub fn until(&self, until: Option<i64>) {
-        let until = until.unwrap_or(i64::MAX);
-        self.member.until.store(until, Ordering::Relaxed);
+        let expires_at = until.unwrap_or(i64::MAX);
+        let stored = &self.connection.expires_at;
+        stored.store(expires_at, Ordering::Relaxed);
     }
 
-    /// Whose connection it is.
+    /// The connected user.
     pub fn user(&self) -> &UserId {
         &self.user
     }
@@ -84,21 +262,21 @@ impl ConnectionGuard {
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        let hub = &self.hub;
-        let mut members = hub.lock();
-        members.count -= 1;
-        hub.metrics.live_connections.dec();
-        let Some(of_user) = members.users.get_mut(self.user.as_str()) else {
+        let registry = &self.registry;
+        let mut connections = registry.lock();
+        connections.count -= 1;
+        registry.metrics.live_connections.dec();
+        let Some(of_user) = connections.by_user.get_mut(self.user.as_str()) else {
             return;
         };
-        of_user.retain(|member| !Arc::ptr_eq(member, &self.member));
+        of_user.retain(|connection| !Arc::ptr_eq(connection, &self.connection));
         if of_user.is_empty() {
-            members.users.remove(self.user.as_str());
-            // Under the lock, so that whoever comes now makes a later wish.
-            hub.live.leave(&self.user);
+            connections.by_user.remove(self.user.as_str());
+            // Under the lock, so that a later connection of the user subscribes after this.
+            registry.pubsub.leave(&self.user);
         }
-        if self.member.counts_as_online() && !members.count_as_online(&self.user) {
-            let _ = hub.changes.send(Change::Went(self.user.clone()));
+        if self.connection.counts_as_online() && !connections.is_online(&self.user) {
+            registry.report(PresenceChange::Offline(self.user.clone()));
         }
     }
 }

@@ -80,18 +80,15 @@ impl PubSub {
 }
 
 impl Store {
-    /// A handle for listening, and what drives it until it is dropped.
-    pub fn live<F>(&self, heard: F) -> (PubSub, impl Future<Output = ()> + Send + use<F>)
-    where
-        F: Fn(PubSubMessage) + Send + Sync + 'static,
-    {
+    /// A handle to subscribe with, and the listener that serves it while it runs.
+    pub fn pubsub(&self) -> (PubSub, PubSubListener) {
         let (wishes, made) = mpsc::unbounded_channel();
         let listener = PubSubListener {
             store: self.clone(),
-            heard: Arc::new(heard),
             made,
             wanted: HashSet::new(),
             waiting: Vec::new(),
+            was_connected: false,
             own: self.keys.live(&format!("process~{}", Uuid::now_v7())),
             own_word: Arc::new(Notify::new()),
         };
@@ -99,19 +96,20 @@ impl Store {
             store: self.clone(),
             wishes,
         };
-        (live, listener.run())
+        (live, listener)
     }
 }
 
-/// Drives the connection.
-struct PubSubListener {
+/// The pub/sub connection of this process.
+pub struct PubSubListener {
     store: Store,
-    heard: MessageHandler,
     made: mpsc::UnboundedReceiver<SubscriptionRequest>,
     /// The channels to listen to.
     wanted: HashSet<String>,
     /// Who waits for a subscription to be confirmed.
     waiting: Vec<oneshot::Sender<()>>,
+    /// Whether events may have been missed before the next connection.
+    was_connected: bool,
     /// The channel on which this process hears itself. No user: an id holds no `process~`-UUID of
     /// another process but by malice, which would hear nothing but empty words.
     own: String,
@@ -119,26 +117,33 @@ struct PubSubListener {
 }
 
 impl PubSubListener {
-    async fn run(mut self) {
-        let mut first = true;
+    /// Connects, subscribes and passes on messages, for ever. Dropping the future loses no
+    /// subscription: the next run restores them.
+    pub async fn run(&mut self, handler: impl Fn(PubSubMessage) + Send + Sync + 'static) {
+        let handler: MessageHandler = Arc::new(handler);
         loop {
             let broken = Arc::new(Notify::new());
-            if let Ok(mut connection) = self.connect(broken.clone()).await {
-                if !first {
-                    tracing::warn!("listening to Redis again");
-                    (self.heard)(PubSubMessage::Gap);
+            let connecting = self.connect(handler.clone(), broken.clone());
+            if let Ok(mut connection) = connecting.await {
+                if self.was_connected {
+                    tracing::warn!("the pub/sub connection to Redis is open again");
+                    handler(PubSubMessage::Gap);
                 }
-                first = false;
+                self.was_connected = true;
                 let error = self.serve(&mut connection, &broken).await.err();
-                tracing::warn!(?error, "the connection that listens to Redis broke");
+                tracing::warn!(?error, "the pub/sub connection to Redis broke");
             }
             sleep(RETRY_DELAY).await;
         }
     }
 
     /// Connects, and subscribes to all that is wanted.
-    async fn connect(&mut self, broken: Arc<Notify>) -> RedisResult<MultiplexedConnection> {
-        let (heard, own, own_word) = (self.heard.clone(), self.own.clone(), self.own_word.clone());
+    async fn connect(
+        &mut self,
+        handler: MessageHandler,
+        broken: Arc<Notify>,
+    ) -> RedisResult<MultiplexedConnection> {
+        let (own, own_word) = (self.own.clone(), self.own_word.clone());
         let on_push = move |push: PushInfo| {
             match push.kind {
                 PushKind::Message => match words(push.data) {
@@ -146,7 +151,7 @@ impl PubSubListener {
                     Some((channel, text)) => {
                         if let Some((_, user)) = channel.split_once(":live:") {
                             let user = user.to_owned();
-                            heard(PubSubMessage::Event { user, text });
+                            handler(PubSubMessage::Event { user, text });
                         }
                     }
                     None => (),

@@ -33,11 +33,12 @@ use redis::{
 pub use change::ConversationRequest;
 pub use health::{Durability, Health};
 pub use keys::{Keys, PARTITIONS};
-pub use live::{PubSub, PubSubMessage};
+pub use live::{PubSub, PubSubListener, PubSubMessage};
 pub use messages::Sent;
 pub use presence::Renewed;
 pub use rates::RateLimited;
 pub use redis::{ClientTlsConfig, TlsCertificates};
+pub use retention::Trimmed;
 pub use script::{PARTS, SCRIPTS};
 
 use crate::error::{Code, Error};

@@ -12,28 +12,34 @@ use crate::model::{Pair, UserId};
 /// Messages that one call drops, at most.
 const STEP: u64 = 200;
 
+/// The outcome of one call of [`Store::trim_conversation`].
+pub struct Trimmed {
+    /// How many messages were dropped.
+    pub dropped: u64,
+    /// Whether another call may drop more.
+    pub more: bool,
+}
+
 impl Store {
-    /// Drops what is older than it may be from one conversation.
-    pub async fn trim_conversation(&self, first: &UserId, second: &UserId) -> Result<u64, Error> {
+    /// Drops the oldest expired messages of one conversation, at most 200.
+    pub async fn trim_conversation(
+        &self,
+        first: &UserId,
+        second: &UserId,
+    ) -> Result<Trimmed, Error> {
         let act = ConversationRequest {
             user: first,
             peer: second,
             charge: None,
         };
         let (keep, since) = (self.retention.messages.to_string(), self.retention.since());
-        let step = STEP.to_string();
-        let mut dropped = 0;
-        loop {
-            let args = [keep.as_str(), &since, &step];
-            let some = self
-                .change::<u64>(&TRIM_CONVERSATION, act, None, &args)
-                .await?
-                .value;
-            dropped += some;
-            if some < STEP {
-                return Ok(dropped);
-            }
-        }
+        let args = [keep.as_str(), &since, &STEP.to_string()];
+        let trimmed = self.change::<u64>(&TRIM_CONVERSATION, act, None, &args);
+        let dropped = trimmed.await?.value;
+        Ok(Trimmed {
+            dropped,
+            more: dropped == STEP,
+        })
     }
 
     /// One step of a scan over all conversations: the pairs found, and the cursor to go on from (0

@@ -1,4 +1,63 @@
-//! Everything that runs in the background.
+//! Everything that runs in the background, in one list. A worker is a loop of steps that ends
+//! after the step in progress when it is told to stop; [`Workers`] starts, watches and stops them.
+//!
+//! A new worker is a file of this module, which implements [`Worker`], and a line in [`start`].
 
+mod certificate;
+mod heartbeat;
+mod key_set;
 pub mod presence;
+mod pubsub;
 pub mod retention;
+mod supervisor;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+pub use supervisor::{Worker, Workers};
+
+use crate::auth::Jwks;
+use crate::metrics::Metrics;
+use crate::realtime::{Hub, PresenceChange};
+use crate::store::{PubSubListener, Store};
+use crate::tls::Certificate;
+
+/// What the workers work on.
+pub struct Background {
+    /// The store.
+    pub store: Store,
+    /// The live connections.
+    pub hub: Arc<Hub>,
+    /// The connection whose messages go to the hub.
+    pub listener: PubSubListener,
+    /// The presence changes that the hub reports.
+    pub presence_changes: mpsc::UnboundedReceiver<PresenceChange>,
+    /// Whether messages expire.
+    pub retention: bool,
+    /// The key set of user tokens, if one is configured.
+    pub jwks: Option<Arc<Jwks>>,
+    /// The certificate of HTTPS, if one is configured.
+    pub certificate: Option<Arc<Certificate>>,
+}
+
+/// Starts every worker. They stop in this order: those that others depend on come last.
+pub fn start(background: Background, metrics: Arc<Metrics>) -> Workers {
+    let Background { store, hub, .. } = background;
+    let mut workers = Workers::new(metrics);
+    if background.retention {
+        workers.start(retention::Retention::new(store.clone()));
+    }
+    if let Some(jwks) = background.jwks {
+        workers.start(key_set::KeySet(jwks));
+    }
+    if let Some(certificate) = background.certificate {
+        workers.start(certificate::CertificateFiles(certificate));
+    }
+    workers.start(heartbeat::Heartbeat::new(hub.clone()));
+    let registry = hub.registry().clone();
+    let changes = background.presence_changes;
+    workers.start(presence::Presence::new(store, registry, changes));
+    workers.start(pubsub::PubSub::new(hub, background.listener));
+    workers
+}

@@ -1,125 +1,229 @@
-//! Who is there, kept true in the store for the users who are connected to this process.
+//! Keeps the store's record of who is online in step with the connections of this process.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use super::Worker;
 use crate::error::Error;
 use crate::model::UserId;
-use crate::realtime::{Change, Hub};
+use crate::realtime::{PresenceChange, Registry};
 use crate::store::{PARTITIONS, Store};
 
-/// Seconds in which each user's presence is renewed once: a third of the lease of the store.
-const ROUND_S: u64 = 13;
-/// Partitions that are searched in a second for users of a process that died: all of them in 16 s.
-const SEARCHED: u16 = 16;
-/// For how long somebody whose last connection ended may come back without anybody being told.
+/// Seconds in which every user's presence is renewed once: a third of the time it lasts.
+const RENEWAL_S: u64 = 13;
+/// Partitions searched for expired presences per second: all of them in 16 s.
+const PARTITIONS_PER_S: u16 = 16;
+/// A user whose last connection ended may reconnect within this time without any announcement.
 const GRACE: Duration = Duration::from_secs(3);
-/// Calls under way at once.
+/// Store operations in progress at once.
 const CONCURRENCY: usize = 64;
 
-/// One thing to be done in the store.
-enum Task {
-    /// A user is there, still or again.
+/// One operation on the store.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Record that a user is online.
     Renew(UserId),
-    /// A user is not connected to this process any more.
-    Leave(UserId),
-    /// A process may have died that said users of this partition were there.
-    Search(u16),
+    /// Record that a user is not connected to this process any more.
+    Remove(UserId),
+    /// Remove the expired presences of a partition, which a process that died left behind.
+    Expire(u16),
 }
 
-/// Keeps presence until it is dropped. What fails is tried again in the next round.
-pub async fn keep(hub: &Hub, store: &Store, mut changes: mpsc::UnboundedReceiver<Change>) {
-    let mut todo = VecDeque::new();
-    let mut leaving = VecDeque::<(Instant, UserId)>::new();
-    let mut under_way = FuturesUnordered::new();
-    let mut second = interval(Duration::from_secs(1));
-    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut ticks, mut search) = (0u64, 0);
-    let mut waits: Option<oneshot::Sender<()>> = None;
-    loop {
-        while under_way.len() < CONCURRENCY
-            && let Some(task) = todo.pop_front()
-        {
-            under_way.push(perform(hub, store, task));
+/// The worker.
+pub(super) struct Presence {
+    steps: PresenceSteps,
+    schedule: Schedule,
+    changes: mpsc::UnboundedReceiver<PresenceChange>,
+}
+
+impl Presence {
+    pub(super) fn new(
+        store: Store,
+        registry: Arc<Registry>,
+        changes: mpsc::UnboundedReceiver<PresenceChange>,
+    ) -> Self {
+        Self {
+            steps: PresenceSteps::new(store, registry),
+            schedule: Schedule::default(),
+            changes,
         }
-        if under_way.is_empty()
-            && let Some(waiting) = waits.take()
-        {
-            // Whoever waited may have given up.
-            let _ = waiting.send(());
-        }
-        tokio::select! {
-            Some(change) = changes.recv() => match change {
-                Change::Came(user) => todo.push_back(Task::Renew(user)),
-                Change::Went(user) => leaving.push_back((Instant::now() + GRACE, user)),
-                // Before anybody finds that they have lapsed.
-                Change::Back => for user in hub.shown(|_| true) {
-                    todo.push_front(Task::Renew(user));
+    }
+}
+
+impl Worker for Presence {
+    const NAME: &'static str = "presence";
+
+    /// Failed steps are retried in the next round of renewals, or by the search for expired
+    /// presences.
+    async fn run(&mut self, stop: &CancellationToken) {
+        let (schedule, steps) = (&mut self.schedule, &self.steps);
+        let mut in_progress = FuturesUnordered::new();
+        let mut second = interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stopping = false;
+        loop {
+            while in_progress.len() < CONCURRENCY
+                && let Some(task) = schedule.next()
+            {
+                in_progress.push(steps.perform(task));
+            }
+            if stopping && in_progress.is_empty() {
+                return;
+            }
+            tokio::select! {
+                Some(change) = self.changes.recv(), if !stopping => {
+                    schedule.apply(change, &steps.registry, Instant::now());
+                }
+                Some(result) = in_progress.next() => if let Err(error) = result {
+                    tracing::debug!(%error, "a presence was not updated");
                 },
-                Change::Stops(done) => {
-                    todo.extend(leaving.drain(..).map(|(_, user)| Task::Leave(user)));
-                    waits = Some(done);
+                _ = second.tick(), if !stopping => {
+                    schedule.tick(&steps.registry, Instant::now());
                 }
-            },
-            Some(done) = under_way.next() => {
-                if let Err(error) = done {
-                    tracing::debug!(%error, "presence was not kept");
-                }
-            }
-            _ = second.tick(), if !hub.is_stopping() => {
-                ticks += 1;
-                let turn = ticks % ROUND_S;
-                todo.extend(hub.shown(|user| hash(user) % ROUND_S == turn).into_iter().map(Task::Renew));
-                todo.extend((search..search + SEARCHED).map(Task::Search));
-                search = (search + SEARCHED) % PARTITIONS;
-                while leaving.front().is_some_and(|(when, _)| *when <= Instant::now()) {
-                    todo.extend(leaving.pop_front().map(|(_, user)| Task::Leave(user)));
+                () = stop.cancelled(), if !stopping => {
+                    while let Ok(change) = self.changes.try_recv() {
+                        schedule.apply(change, &steps.registry, Instant::now());
+                    }
+                    schedule.finish();
+                    stopping = true;
                 }
             }
         }
     }
 }
 
-async fn perform(hub: &Hub, store: &Store, task: Task) -> Result<(), Error> {
-    match task {
-        Task::Renew(user) => {
-            let renewed = store.renew_presence(&user, &hub.process).await?;
-            if !renewed.kept {
-                // Somebody took it away by hand, or a failover did.
-                store.open_stream(&user, None).await?;
-                hub.gap(&user);
-            }
-            if renewed.came {
-                let presence = store.read_presence(&user, None, None).await?;
-                store.announce_presence(&presence.value).await?;
-            }
-        }
-        // Whoever came back in the meantime never left.
-        Task::Leave(user) if hub.is_shown(&user) => (),
-        Task::Leave(user) => leave(store, &user, Some(&hub.process)).await?,
-        Task::Search(partition) => {
-            let lapsed = store.find_lapsed(usize::from(partition)).await?;
-            for user in lapsed.into_iter().filter(|user| !hub.is_shown(user)) {
-                leave(store, &user, None).await?;
+/// What to do next, and when.
+#[derive(Default)]
+struct Schedule {
+    due: VecDeque<Task>,
+    /// Users whose last connection ended, with the end of their grace period.
+    leaving: VecDeque<(Instant, UserId)>,
+    ticks: u64,
+    next_partition: u16,
+}
+
+impl Schedule {
+    fn apply(&mut self, change: PresenceChange, registry: &Registry, now: Instant) {
+        match change {
+            PresenceChange::Online(user) => self.due.push_back(Task::Renew(user)),
+            PresenceChange::Offline(user) => self.leaving.push_back((now + GRACE, user)),
+            // In front, before another process finds these presences expired.
+            PresenceChange::RenewAll => {
+                for user in registry.online_users(|_| true) {
+                    self.due.push_front(Task::Renew(user));
+                }
             }
         }
     }
-    Ok(())
-}
 
-async fn leave(store: &Store, user: &UserId, process: Option<&str>) -> Result<(), Error> {
-    match store.leave_presence(user, process).await? {
-        Some(presence) => store.announce_presence(&presence).await,
-        None => Ok(()),
+    /// Once a second: this second's share of the renewals and of the partitions, and the users
+    /// whose grace period has ended.
+    fn tick(&mut self, registry: &Registry, now: Instant) {
+        self.ticks += 1;
+        let share = self.ticks % RENEWAL_S;
+        let renewed = registry.online_users(|user| hash(user) % RENEWAL_S == share);
+        self.due.extend(renewed.into_iter().map(Task::Renew));
+        let first = self.next_partition;
+        let partitions = first..first + PARTITIONS_PER_S;
+        self.due.extend(partitions.map(Task::Expire));
+        self.next_partition = (first + PARTITIONS_PER_S) % PARTITIONS;
+        while self.leaving.front().is_some_and(|(end, _)| *end <= now) {
+            self.remove_next_leaving();
+        }
+    }
+
+    /// Leaves only removals to do, without a grace period.
+    fn finish(&mut self) {
+        self.due.retain(|task| matches!(task, Task::Remove(_)));
+        while !self.leaving.is_empty() {
+            self.remove_next_leaving();
+        }
+    }
+
+    fn remove_next_leaving(&mut self) {
+        let next = self.leaving.pop_front();
+        self.due.extend(next.map(|(_, user)| Task::Remove(user)));
+    }
+
+    fn next(&mut self) -> Option<Task> {
+        self.due.pop_front()
     }
 }
 
-/// Spreads users over a round.
+/// The store operations of one process.
+pub struct PresenceSteps {
+    store: Store,
+    registry: Arc<Registry>,
+    /// Distinguishes the processes that serve the same store.
+    process: String,
+}
+
+impl PresenceSteps {
+    /// Steps under a fresh process name.
+    pub fn new(store: Store, registry: Arc<Registry>) -> Self {
+        Self {
+            store,
+            registry,
+            process: Uuid::now_v7().to_string(),
+        }
+    }
+
+    /// Performs one task.
+    pub async fn perform(&self, task: Task) -> Result<(), Error> {
+        match task {
+            Task::Renew(user) => self.renew(&user).await,
+            // A user who reconnected in the meantime stays online.
+            Task::Remove(user) if self.registry.is_online(&user) => Ok(()),
+            Task::Remove(user) => self.remove(&user, Some(&self.process)).await,
+            Task::Expire(partition) => self.expire(partition).await,
+        }
+    }
+
+    async fn renew(&self, user: &UserId) -> Result<(), Error> {
+        let Self {
+            store, registry, ..
+        } = self;
+        let renewed = store.renew_presence(user, &self.process).await?;
+        if !renewed.kept {
+            // The journal is gone: deleted by hand, or lost in a failover.
+            store.open_stream(user, None).await?;
+            registry.notify_gap(user);
+        }
+        if renewed.came {
+            let presence = store.read_presence(user, None, None).await?;
+            store.announce_presence(&presence.value).await?;
+        }
+        Ok(())
+    }
+
+    async fn expire(&self, partition: u16) -> Result<(), Error> {
+        let expired = self.store.find_lapsed(usize::from(partition)).await?;
+        for user in expired {
+            if !self.registry.is_online(&user) {
+                self.remove(&user, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Without a process only expired entries are removed.
+    async fn remove(&self, user: &UserId, process: Option<&str>) -> Result<(), Error> {
+        match self.store.leave_presence(user, process).await? {
+            Some(presence) => self.store.announce_presence(&presence).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Spreads users over the seconds of a round.
 fn hash(user: &UserId) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(user)
 }

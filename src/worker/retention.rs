@@ -1,44 +1,77 @@
-//! Drops messages that are older than they may be, also where nobody writes any more.
+//! Drops expired messages, also from conversations in which nobody writes any more.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
+use super::Worker;
 use crate::error::Error;
+use crate::model::UserId;
 use crate::store::Store;
 
-/// How often all conversations are looked at.
+/// Interval between two sweeps.
 const PERIOD: Duration = Duration::from_secs(3600);
-/// How long after the start the first sweep begins, so that it does not compete with starting up.
+/// Delay of the first sweep, so that it does not compete with the start of the service.
 const DELAY: Duration = Duration::from_secs(60);
-/// Pause between two conversations, so that requests go first.
-const CONVERSATION_PAUSE: Duration = Duration::from_millis(5);
+/// Pause between two steps, so that requests go first.
+const STEP_PAUSE: Duration = Duration::from_millis(5);
 
-/// Sweeps all conversations periodically, for ever. Several processes may do so at once.
-pub async fn sweep_periodically(store: Store) {
-    sleep(DELAY).await;
-    loop {
-        match sweep(&store).await {
-            Ok(0) => {}
-            Ok(dropped) => tracing::info!(dropped, "retention: dropped expired messages"),
-            Err(error) => tracing::warn!("retention: the sweep was interrupted: {error}"),
-        }
-        sleep(PERIOD).await;
+/// Sweeps all conversations every hour. Several processes may do so at once.
+pub(super) struct Retention {
+    store: Store,
+}
+
+impl Retention {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store }
     }
 }
 
-/// Sweeps all conversations once and returns how many messages were dropped.
-pub async fn sweep(store: &Store) -> Result<u64, Error> {
+impl Worker for Retention {
+    const NAME: &'static str = "retention";
+
+    async fn run(&mut self, stop: &CancellationToken) {
+        let mut pause = DELAY;
+        while stop.run_until_cancelled(sleep(pause)).await.is_some() {
+            match sweep(&self.store, stop).await {
+                Ok(0) => {}
+                Ok(dropped) => tracing::info!(dropped, "retention: dropped expired messages"),
+                Err(error) => tracing::warn!("retention: the sweep was interrupted: {error}"),
+            }
+            pause = PERIOD;
+        }
+    }
+}
+
+/// Drops the expired messages of all conversations and returns how many there were. Ends after the
+/// step in progress if it is stopped.
+pub async fn sweep(store: &Store, stop: &CancellationToken) -> Result<u64, Error> {
     let (mut dropped, mut cursor) = (0, 0);
     loop {
         let (next, pairs) = store.scan_pairs(cursor).await?;
         for (first, second) in pairs {
-            dropped += store.trim_conversation(&first, &second).await?;
-            sleep(CONVERSATION_PAUSE).await;
+            dropped += sweep_conversation(store, stop, [&first, &second]).await?;
         }
         cursor = next;
-        if cursor == 0 {
+        if cursor == 0 || stop.is_cancelled() {
             return Ok(dropped);
         }
     }
+}
+
+async fn sweep_conversation(
+    store: &Store,
+    stop: &CancellationToken,
+    [first, second]: [&UserId; 2],
+) -> Result<u64, Error> {
+    let mut dropped = 0;
+    let mut more = true;
+    while more && !stop.is_cancelled() {
+        let step = store.trim_conversation(first, second).await?;
+        dropped += step.dropped;
+        more = step.more;
+        stop.run_until_cancelled(sleep(STEP_PAUSE)).await;
+    }
+    Ok(dropped)
 }

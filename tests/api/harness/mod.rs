@@ -108,7 +108,7 @@ fn start(settings: &[&str]) -> Result<(Addresses, Service), AppError> {
                     built.send(Ok(addresses)).unwrap();
                     let stopped = async { drop(stopped.await) };
                     // Fault tests stop the Redis before the service, which is then an error here.
-                    let _ = app.run_until(stopped).await;
+                    let _ = app.run_until_stopped(stopped).await;
                 }
                 Err(error) => built.send(Err(error)).unwrap(),
             }

@@ -1,7 +1,13 @@
 //! How presence ends, and what does not end it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use duologue::metrics::Metrics;
+use duologue::model::{Retention, UserId};
+use duologue::realtime::{Hub, Limits};
+use duologue::store::{PARTITIONS, Store};
+use duologue::worker::presence::{PresenceSteps, Task};
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -13,6 +19,7 @@ use crate::harness::live::device::{Device, Received};
 use crate::harness::live::presence::{
     TIMEOUT, age, age_presence, is_online, never_seen, next_presence_change, presence, wait_online,
 };
+use crate::harness::load_generator::LoadGenerator;
 use crate::harness::store::lua::keys_of_user;
 use crate::harness::store::redis_proxy::RedisProxy;
 use crate::harness::store::redis_server::RedisServer;
@@ -63,6 +70,76 @@ async fn a_stopping_process_announces_its_users_as_offline() {
         next_presence_change(&mut alice).await,
         ("bob".into(), false)
     );
+}
+
+#[tokio::test]
+async fn a_process_that_stops_under_load_drains_every_worker() {
+    const USERS: usize = 150;
+    let (redis, dir) = (RedisServer::volatile(), tempfile::tempdir().unwrap());
+    let staying = spawn_app_on(&redis.url());
+    let (url, log) = (redis.url(), dir.path().join("log"));
+    // With retention, so that every worker runs but those of files that change.
+    let settings = [
+        ("DUOLOGUE_REDIS_URL", &*url),
+        ("DUOLOGUE_HISTORY_DAYS", "1"),
+    ];
+    let mut stopping = ServiceProcess::start_logged(dir.path(), &settings, &log);
+    let mut connections = Vec::new();
+    for n in 0..USERS {
+        let options = ConnectOptions::new(&stopping.address).user(&format!("user-{n}"));
+        connections.push(options.connect(None).await);
+    }
+    let online = async || {
+        let mut online = 0;
+        for n in (0..USERS).step_by(10) {
+            online += usize::from(is_online(&staying, &format!("user-{n}")).await);
+        }
+        online
+    };
+    let all = async || online().await == USERS / 10;
+    eventually("all are online", TIMEOUT, all).await;
+    let sender = LoadGenerator::start(&[&stopping.address, &staying.address], "sender", "user-1");
+    sender.wait_for_sent(20).await;
+    stopping.signal(Signal::TERM);
+    let stopped = tokio::task::spawn_blocking(move || {
+        stopping.wait_for_exit(Duration::from_secs(20)).success()
+    });
+    for connection in &mut connections {
+        assert_eq!(connection.wait_closed().await.0, 1012);
+    }
+    drop(connections);
+    assert!(stopped.await.unwrap(), "it exits with 0");
+    assert_eq!(online().await, 0, "the process said so before it ended");
+    sender.finish().await;
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(!log.contains("did not stop"), "{log}");
+}
+
+#[tokio::test]
+async fn one_step_removes_the_expired_presences_of_a_partition() {
+    let app = spawn_app();
+    let metrics = Arc::new(Metrics::new());
+    let store = Store::new(&app.redis_url, None, Retention::default(), metrics.clone()).unwrap();
+    let limits = Limits {
+        per_user: 1,
+        total: 1,
+        heartbeat_s: 25,
+    };
+    let (hub, ..) = Hub::new(&store, limits, metrics);
+    let steps = PresenceSteps::new(store, hub.registry().clone());
+    let bob = UserId::try_from("bob".to_owned()).unwrap();
+    steps.perform(Task::Renew(bob)).await.unwrap();
+    assert!(is_online(&app, "bob").await);
+    let search = async || {
+        for partition in 0..PARTITIONS {
+            steps.perform(Task::Expire(partition)).await.unwrap();
+        }
+    };
+    search().await;
+    assert!(is_online(&app, "bob").await, "it has not expired");
+    age_presence(&mut app.redis(), "bob", 40);
+    search().await;
+    assert!(presence(&app, "bob").await["last_seen"].is_string());
 }
 
 #[tokio::test]

@@ -54,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "model",
             "realtime",
             "store",
+            "tls",
             "worker",
         ],
     ),
@@ -61,9 +62,15 @@ const LAYERS: &[(&str, &[&str])] = &[
         "src/http/",
         &[
             "auth", "error", "http", "metrics", "model", "protocol", "rate", "realtime", "store",
+            "tls",
         ],
     ),
-    ("src/worker/", &["error", "model", "realtime", "store"]),
+    (
+        "src/worker/",
+        &[
+            "auth", "error", "metrics", "model", "realtime", "store", "tls",
+        ],
+    ),
     (
         "src/realtime/",
         &["error", "metrics", "model", "protocol", "store"],
@@ -80,6 +87,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/metrics.rs", &["error"]),
     ("src/error.rs", &["rate"]),
     ("src/rate.rs", &[]),
+    ("src/tls.rs", &[]),
     ("src/cli/", &["cli", "model"]),
     ("src/main.rs", &[]),
     ("src/lib.rs", &[]),

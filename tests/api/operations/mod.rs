@@ -6,3 +6,4 @@ mod network;
 mod probes;
 mod startup;
 mod tls;
+mod workers;
