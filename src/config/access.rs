@@ -92,7 +92,7 @@ pub struct Access {
 const FORMER_REQUEST_RATE: &str = "DUOLOGUE_READ_RATE";
 
 fn refuse_former_request_rate(_: &str) -> Result<Limit, &'static str> {
-    Err("this setting is now called --request-rate (DUOLOGUE_REQUEST_RATE)")
+    Err("DUOLOGUE_READ_RATE is now called DUOLOGUE_REQUEST_RATE (--request-rate)")
 }
 
 /// Why the settings of access are refused.
