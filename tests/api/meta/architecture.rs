@@ -176,28 +176,6 @@ fn every_key_is_in_the_table_of_keys() {
     }
 }
 
-/// The environment variables that the source declares.
-fn variables() -> BTreeSet<String> {
-    let source: String = files("src/config", "rs").into_values().collect();
-    let variables = source
-        .split("env = \"")
-        .skip(1)
-        .map(|rest| rest.split('"').next().unwrap().to_owned());
-    variables.collect()
-}
-
-#[test]
-fn every_setting_is_in_the_readme_and_no_other() {
-    assert!(variables().contains("DUOLOGUE_BIND"));
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `--"));
-    let settings = rows.filter_map(|row| row.split('`').nth(2));
-    let mut settings: Vec<_> = settings.map(str::to_owned).collect();
-    settings.sort();
-    let variables: Vec<_> = variables().into_iter().collect();
-    assert_eq!(settings, variables, "each once");
-}
-
 #[test]
 fn every_test_named_in_security_md_exists() {
     let page = std::fs::read_to_string(root().join("docs/security.md")).unwrap();

@@ -1,6 +1,7 @@
-//! The repository itself: architecture, script headers, OpenAPI document, README.
+//! The repository itself: architecture, script headers, OpenAPI document, README and docs.
 
 mod architecture;
+mod docs;
 mod openapi;
 mod readme;
 mod script_headers;

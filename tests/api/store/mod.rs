@@ -3,6 +3,7 @@
 mod change_scripts;
 mod keys;
 mod out_of_memory;
+mod permissions;
 mod redis_failures;
 mod retention;
 mod scripts;

@@ -1,0 +1,92 @@
+//! The README and the pages in `docs` agree with the source.
+
+use std::collections::BTreeSet;
+
+use duologue::error::Code;
+use duologue::metrics::Metrics;
+
+use crate::harness::source_tree::{files, root};
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The first cells of the table rows that begin with this, with the rest of the row.
+fn rows<'a>(page: &'a str, beginning: &str) -> Vec<(&'a str, &'a str)> {
+    let rows = page.lines().filter(|line| line.starts_with(beginning));
+    rows.map(|row| row.strip_prefix("| `").unwrap().split_once('`').unwrap())
+        .collect()
+}
+
+#[test]
+fn the_readme_has_at_most_150_lines() {
+    assert!(read("README.md").lines().count() <= 150);
+}
+
+/// The environment variables that the source declares.
+fn variables() -> BTreeSet<String> {
+    let source: String = files("src/config", "rs").into_values().collect();
+    let variables = source.split("env = \"").skip(1);
+    variables
+        .map(|rest| rest.split('"').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_setting_is_in_configuration_md_and_no_other() {
+    assert!(variables().contains("DUOLOGUE_BIND"));
+    let page = read("docs/configuration.md");
+    let rows = rows(&page, "| `--").into_iter();
+    let mut settings: Vec<_> = rows
+        .map(|(_, row)| row.split('`').nth(1).unwrap().to_owned())
+        .collect();
+    settings.sort();
+    let variables: Vec<_> = variables().into_iter().collect();
+    assert_eq!(settings, variables, "each once");
+}
+
+#[test]
+fn every_error_is_in_errors_md_with_its_status() {
+    let page = read("docs/errors.md");
+    let documented: Vec<_> = rows(&page, "| `")
+        .into_iter()
+        .map(|(code, row)| (code, row.split('|').nth(1).unwrap().trim().to_owned()))
+        .collect();
+    let codes = Code::ALL.iter();
+    let codes: Vec<_> = codes
+        .map(|code| (code.word(), code.status().to_string()))
+        .collect();
+    assert_eq!(
+        documented, codes,
+        "in the order of the table in src/error.rs"
+    );
+}
+
+#[test]
+fn every_metric_is_in_operations_md_with_its_type() {
+    let page = read("docs/operations.md");
+    let documented: BTreeSet<_> = rows(&page, "| `duologue_")
+        .into_iter()
+        .map(|(name, row)| {
+            (
+                name.to_owned(),
+                row.split('|').nth(1).unwrap().trim().to_owned(),
+            )
+        })
+        .collect();
+    let metrics = Metrics::new();
+    // Families with labels appear once they have a value.
+    metrics.request("GET", "/", "200", 0.0);
+    metrics.error("INTERNAL");
+    metrics.script_seconds("send_message").observe(0.0);
+    let rendered = metrics.render();
+    let types = rendered
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "));
+    let own = types.filter(|line| line.starts_with("duologue_"));
+    let rendered: BTreeSet<_> = own
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+        .collect();
+    assert_eq!(documented, rendered);
+}

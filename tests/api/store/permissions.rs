@@ -1,0 +1,140 @@
+//! The Redis user of `docs/operations.md`: what it may do is what the service needs.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::harness::TestApp;
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::event_stream::EventStream;
+use crate::harness::source_tree::{files, root};
+use crate::harness::store::redis_server::RedisServer;
+
+/// The words of the `ACL SETUSER` command in `docs/operations.md`.
+fn acl_setuser() -> Vec<String> {
+    let page = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let command = page.split("\nACL ").nth(1).expect("an ACL command");
+    let command = command.split("```").next().unwrap();
+    command.split_whitespace().map(str::to_owned).collect()
+}
+
+fn spawn_with_documented_user(redis: &RedisServer) -> TestApp {
+    let mut connection = redis.connect();
+    let mut acl = |words: &[&str]| {
+        let done = redis::cmd("ACL")
+            .arg(words)
+            .query::<String>(&mut connection);
+        assert_eq!(done.unwrap(), "OK", "{words:?}");
+    };
+    acl(&acl_setuser().iter().map(String::as_str).collect::<Vec<_>>());
+    let url = format!("{}?user=duologue&pass=password", redis.url());
+    // Requests with a credential are charged to a rate limit; a history limit drops messages.
+    let mut app = spawn_secured_app_with(&["--redis-url", &url, "--history-limit", "3"]);
+    let credential = HeaderValue::from_str(&format!("Bearer {SERVICE_KEY}")).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, credential)]);
+    let client = reqwest::Client::builder().default_headers(headers);
+    app.client = client.build().unwrap();
+    app
+}
+
+/// Uses every part of the service that calls Redis.
+async fn use_everything(app: &TestApp) {
+    let options = ConnectOptions::new(&app.address);
+    let options = options.user("bob").bearer(SERVICE_KEY);
+    let mut events = EventStream::try_open(&options).await.unwrap();
+    app.send("alice", "bob", "first").await;
+    assert_eq!(events.next().await["type"], "message.created");
+    let message = json!({"from": "alice", "to": "bob", "body": "once"});
+    for status in [201, 200] {
+        assert_eq!(app.send_with_key("key", &message).await.status, status);
+    }
+    app.edit("alice", "bob", 1, &json!({"body": "edited"}))
+        .await
+        .json(200);
+    app.react(Method::PUT, ["bob", "alice"], 1, "👍")
+        .await
+        .json(200);
+    app.mark_delivered("bob", "alice", 2).await;
+    app.mark_read("bob", "alice", 2).await;
+    app.mark_unread("bob", "alice", 1).await;
+    for body in ["third", "fourth", "fifth"] {
+        app.send("alice", "bob", body).await;
+    }
+    app.read("bob", "alice").await;
+    app.delete("alice", "bob", 5).await.json(200);
+    app.flag(Method::PUT, "bob", "alice", "block").await;
+    let typing = "/conversations/alice/bob/typing";
+    assert_eq!(app.request(Method::POST, typing).await.status, 204);
+    let ticket = app
+        .ask(Method::POST, "/tickets", &json!({"user": "bob"}))
+        .await;
+    let ticket = ticket.json(201)["ticket"].as_str().unwrap().to_owned();
+    let imported = r#"{"from":"carol","to":"bob","body":"old","sent_at":"2019-01-31T12:00:00Z"}"#;
+    let import = app.client.post(format!("{}/messages/batch", app.address));
+    let import = import
+        .header("content-type", "application/x-ndjson")
+        .body(imported);
+    assert_eq!(import.send().await.unwrap().status(), 200);
+    for path in [
+        "/conversations/bob",
+        "/users/bob/unread",
+        "/users/bob/presence",
+        "/users/bob/export",
+        "/conversations/bob/alice/messages/4",
+        "/readyz",
+        &format!("/events?ticket={ticket}"),
+        "/events?user=bob&after=0-0",
+    ] {
+        assert_eq!(app.get(path).await.status, 200, "{path}");
+    }
+    app.clear("alice", "bob").await;
+    drop(events);
+    assert_eq!(app.request(Method::DELETE, "/users/bob").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_service_works_with_the_documented_redis_user() {
+    let redis = RedisServer::volatile();
+    let app = spawn_with_documented_user(&redis);
+    use_everything(&app).await;
+    // Two heartbeats of the subscriptions.
+    sleep(Duration::from_secs(4)).await;
+    let mut connection = redis.connect();
+    let denied = redis::cmd("ACL")
+        .arg("LOG")
+        .query::<redis::Value>(&mut connection);
+    assert_eq!(denied.unwrap(), redis::Value::Array(Vec::new()));
+}
+
+/// The commands that the service sends itself. redis-rs and deadpool send the first three.
+const OUTSIDE_SCRIPTS: &[&str] = &[
+    "hello",
+    "ping",
+    "unwatch",
+    "info",
+    "config|get",
+    "scan",
+    "script|load",
+    "eval",
+    "evalsha",
+    "subscribe",
+    "unsubscribe",
+];
+
+#[test]
+fn the_documented_redis_user_may_do_nothing_else() {
+    let mut needed: BTreeSet<String> = OUTSIDE_SCRIPTS.iter().map(|c| (*c).to_owned()).collect();
+    for source in files("lua", "lua").into_values() {
+        let calls = source.split("call('").skip(1);
+        needed.extend(calls.map(|call| call.split('\'').next().unwrap().to_lowercase()));
+    }
+    let words = acl_setuser();
+    let permitted = words.iter().filter_map(|word| word.strip_prefix('+'));
+    let permitted: BTreeSet<_> = permitted.map(str::to_owned).collect();
+    assert_eq!(permitted, needed);
+}
