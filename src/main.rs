@@ -8,7 +8,7 @@ use std::time::Duration;
 use duologue::app::App;
 use duologue::auth::{TokenRequest, generate_key};
 use duologue::cli::chat;
-use duologue::cli::client::Service;
+use duologue::cli::client::ApiClient;
 use duologue::cli::import;
 use duologue::config::{Command, Config};
 use duologue::model::UserId;
@@ -96,19 +96,16 @@ fn print_token(config: &Config, sub: UserId, ttl: Duration) -> Outcome {
 
 /// `duologue import`.
 async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
-    let service = Service::new(url, key, import::TIMEOUT)?;
-    let done = import::import(file, &service).await?;
+    let client = ApiClient::new(url, key, import::TIMEOUT)?;
+    let done = import::import(file, &client).await?;
     println!("{} imported, {} skipped", done.imported, done.skipped);
     Ok(())
 }
 
 /// `duologue chat`.
 async fn chat([me, peer]: [&UserId; 2], url: Url, token: Option<String>) -> Outcome {
-    if me == peer {
-        return Err("a conversation is with somebody else".into());
-    }
-    let service = Service::new(url, token, chat::socket::TIMEOUT)?;
-    Ok(chat::chat(service, me.as_str(), peer.as_str()).await?)
+    let client = ApiClient::new(url, token, chat::socket::TIMEOUT)?;
+    Ok(chat::chat(client, me.as_str(), peer.as_str()).await?)
 }
 
 /// `duologue key`.

@@ -1,34 +1,38 @@
-//! The service as its own tools reach it: `duologue import` and `duologue chat`.
+//! HTTP client that the command-line tools share.
 
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder};
 use url::Url;
 
-/// A service, and what it asks for.
+/// Sends requests to one service with one credential.
 #[derive(Clone, Debug)]
-pub struct Service {
-    client: Client,
-    url: Url,
+pub struct ApiClient {
+    http: Client,
+    base_url: Url,
     credential: Option<String>,
 }
 
-impl Service {
-    /// The service at this URL, which may take this long for a whole answer.
-    pub fn new(url: Url, credential: Option<String>, patience: Duration) -> reqwest::Result<Self> {
-        // One that was installed before is as good.
+impl ApiClient {
+    /// `timeout` limits a whole exchange, from connecting to the last byte of the response.
+    pub fn new(
+        base_url: Url,
+        credential: Option<String>,
+        timeout: Duration,
+    ) -> reqwest::Result<Self> {
+        // Fails only if a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
-            client: Client::builder().timeout(patience).build()?,
-            url,
+            http: Client::builder().timeout(timeout).build()?,
+            base_url,
             credential,
         })
     }
 
-    /// A request with the credential, to a path below the URL.
+    /// An authorized request; `path` is relative to the base URL and starts with `/`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}{path}", self.url.as_str().trim_end_matches('/'));
-        let request = self.client.request(method, url);
+        let url = format!("{}{path}", self.base_url.as_str().trim_end_matches('/'));
+        let request = self.http.request(method, url);
         match &self.credential {
             Some(credential) => request.bearer_auth(credential),
             None => request,

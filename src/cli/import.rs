@@ -1,4 +1,4 @@
-//! `duologue import FILE`: sends a file of messages to a service, batch by batch.
+//! `duologue import FILE`: uploads a file of messages to a service in batches.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,116 +8,123 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Method, StatusCode};
 
-use super::client::Service;
+use super::client::ApiClient;
 use crate::model::Import;
 
-/// Lines of a batch, at most.
+/// Maximum number of lines in a batch.
 const BATCH_LINES: usize = 5_000;
-/// Bytes of a batch, about. The service takes twice as much.
+/// A batch ends with the line that reaches this size. The service accepts twice as much.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// How long the service may take for a batch.
+/// Limit for uploading one batch and receiving the response.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a batch is sent again whose outcome is not known. The service recognizes it.
+/// How often a batch is sent before the import gives up. Repeating a batch is safe: the service
+/// skips messages that it already has.
 const ATTEMPTS: u32 = 10;
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Why an import broke off. What was sent before stays; the same command goes on from there.
+/// Why an import stops. Batches sent before stay imported; running the same command again resumes.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum ImportError {
     #[error("{0}: {1}")]
     File(String, io::Error),
-    #[error("the service cannot be reached: {0}")]
+    #[error("cannot reach the service: {0}")]
     Unreachable(#[from] reqwest::Error),
-    #[error("line {line} and following: the service answered {status}: {answer}")]
-    Refused {
-        line: u64,
+    #[error("batch starting at line {first_line}: the service answered {status}: {body}")]
+    Rejected {
+        first_line: u64,
         status: StatusCode,
-        answer: String,
+        body: String,
     },
 }
 
-/// Sends a file and shows how far it is.
-pub async fn import(file: &Path, service: &Service) -> Result<Import, ImportError> {
-    let unreadable = |e| ImportError::File(file.display().to_string(), e);
-    let opened = File::open(file).map_err(unreadable)?;
-    let size = opened.metadata().map_err(unreadable)?.len();
-    let mut lines = BufReader::new(opened);
-    let bar = ProgressBar::new(size);
-    // The template is a constant, so it cannot be wrong.
+/// Uploads a file and displays a progress bar. Returns how many messages were imported and skipped.
+pub async fn import(path: &Path, client: &ApiClient) -> Result<Import, ImportError> {
+    let file_error = |e| ImportError::File(path.display().to_string(), e);
+    let file = File::open(path).map_err(file_error)?;
+    let progress = progress_bar(file.metadata().map_err(file_error)?.len());
+    let mut reader = BufReader::new(file);
+    let (mut total, mut first_line) = (Import::default(), 1);
+    loop {
+        let (batch, line_count) = read_batch(&mut reader).map_err(file_error)?;
+        if line_count == 0 {
+            progress.finish();
+            return Ok(total);
+        }
+        progress.inc(batch.len() as u64);
+        let result = send_batch(client, batch, first_line).await?;
+        total.imported += result.imported;
+        total.skipped += result.skipped;
+        first_line += line_count;
+        progress.set_message(format!(
+            "{} imported, {} skipped",
+            total.imported, total.skipped
+        ));
+    }
+}
+
+fn progress_bar(file_size: u64) -> ProgressBar {
+    let bar = ProgressBar::new(file_size);
+    // The template is a constant and valid; the default style would do as well.
     if let Ok(style) =
         ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {msg} {eta} left")
     {
         bar.set_style(style);
     }
-    let (mut done, mut line) = (Import::default(), 1);
-    loop {
-        let (batch, count) = batch(&mut lines).map_err(unreadable)?;
-        if count == 0 {
-            bar.finish();
-            return Ok(done);
-        }
-        bar.inc(batch.len() as u64);
-        let some = send(service, batch, line).await?;
-        done.imported += some.imported;
-        done.skipped += some.skipped;
-        line += count;
-        bar.set_message(format!(
-            "{} imported, {} skipped",
-            done.imported, done.skipped
-        ));
-    }
+    bar
 }
 
-/// The next lines, and how many they are.
-fn batch(lines: &mut impl BufRead) -> io::Result<(Vec<u8>, u64)> {
-    let (mut batch, mut count) = (Vec::new(), 0);
-    while count < BATCH_LINES && batch.len() < BATCH_BYTES {
-        // A line longer than a batch would not be taken, so it is not read to its end either.
-        let read = lines
+/// Reads the next lines; returns them with their number, which is 0 at the end of the file.
+fn read_batch(reader: &mut impl BufRead) -> io::Result<(Vec<u8>, u64)> {
+    let (mut batch, mut line_count) = (Vec::new(), 0);
+    while line_count < BATCH_LINES && batch.len() < BATCH_BYTES {
+        // Limits memory: the service rejects a line of this length anyway.
+        let read = reader
             .by_ref()
             .take(BATCH_BYTES as u64)
             .read_until(b'\n', &mut batch)?;
         if read == 0 {
             break;
         }
-        count += 1;
+        line_count += 1;
     }
-    Ok((batch, count as u64))
+    Ok((batch, line_count as u64))
 }
 
-/// Sends a batch until its outcome is known.
-async fn send(service: &Service, batch: Vec<u8>, line: u64) -> Result<Import, ImportError> {
-    let mut attempt = 0;
+/// Sends a batch, and again while the outcome is unknown or the service is unavailable.
+async fn send_batch(
+    client: &ApiClient,
+    batch: Vec<u8>,
+    first_line: u64,
+) -> Result<Import, ImportError> {
+    let mut attempt = 1;
     loop {
-        attempt += 1;
-        let outcome = send_once(service, batch.clone()).await;
-        let pause = match &outcome {
-            Ok((status, _))
-                if status.is_server_error() && *status != StatusCode::INSUFFICIENT_STORAGE =>
-            {
-                true
-            }
-            Ok(_) => false,
-            Err(_) => true,
-        };
-        if pause && attempt < ATTEMPTS {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        let outcome = send_once(client, batch.clone()).await;
+        if is_retryable(&outcome) && attempt < ATTEMPTS {
+            attempt += 1;
+            tokio::time::sleep(RETRY_DELAY).await;
             continue;
         }
-        let (status, answer) = outcome?;
-        return match serde_json::from_str(&answer) {
+        let (status, body) = outcome?;
+        return match serde_json::from_str(&body) {
             Ok(import) if status.is_success() => Ok(import),
-            _ => Err(ImportError::Refused {
-                line,
+            _ => Err(ImportError::Rejected {
+                first_line,
                 status,
-                answer,
+                body,
             }),
         };
     }
 }
 
-async fn send_once(service: &Service, batch: Vec<u8>) -> reqwest::Result<(StatusCode, String)> {
-    let response = service
+/// Waiting does not help against 507: the service's Redis is out of memory.
+fn is_retryable(outcome: &reqwest::Result<(StatusCode, String)>) -> bool {
+    outcome.as_ref().map_or(true, |(status, _)| {
+        status.is_server_error() && *status != StatusCode::INSUFFICIENT_STORAGE
+    })
+}
+
+async fn send_once(client: &ApiClient, batch: Vec<u8>) -> reqwest::Result<(StatusCode, String)> {
+    let response = client
         .request(Method::POST, "/messages/batch")
         .header("content-type", "application/x-ndjson")
         .body(batch)

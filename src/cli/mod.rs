@@ -1,4 +1,4 @@
-//! The command-line tools beside the server: `duologue chat` and `duologue import`.
+//! Command-line clients of a running service: `duologue chat` and `duologue import`.
 
 pub mod chat;
 pub mod client;

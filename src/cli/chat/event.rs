@@ -1,66 +1,57 @@
-//! What happens to a conversation, and what is to be done because of it.
+//! Inputs and outputs of the state machine in [`session`](super::session).
 
 use serde_json::Value;
 
 use super::ChatError;
 use super::frame::{Frame, Page, Problem};
-use super::render::DeliveryStatus;
-use super::transcript::Line;
+use super::status::ChatStatus;
+use super::transcript::TranscriptLine;
 
-/// What happens.
+/// Input: something that happened.
 #[derive(Debug)]
 pub enum ClientEvent {
-    /// A line was typed.
-    Typed(String),
-    /// Nothing more will be typed. The second time, nothing more is to be waited for either.
-    Finished,
-    /// The service said something; first of all, on each connection, hello.
-    Said(Box<Frame>),
-    /// The service gave a sign of life.
-    Sign,
-    /// The page that was asked for.
-    Page(Page),
-    /// The connection broke, or none came about: the close code, if there was one, and why.
-    Lost(Option<u16>, String),
-    /// The service answered with a problem.
-    Refused(Problem),
-    /// A second has passed.
-    Second,
+    LineEntered(String),
+    /// End of input, Ctrl-C or SIGTERM. The first lets pending requests finish, the second exits
+    /// at once.
+    Quit,
+    /// The first message of each connection is `hello`.
+    MessageReceived(Box<Frame>),
+    /// A WebSocket ping or pong: the connection is alive.
+    Heartbeat,
+    /// Answers [`Effect::LoadHistory`].
+    HistoryLoaded(Page),
+    /// The connection was lost or could not be established.
+    Disconnected {
+        /// WebSocket close code, if the service sent one.
+        code: Option<u16>,
+        reason: String,
+    },
+    /// The service answered an HTTP request or the WebSocket handshake with an error.
+    Rejected(Problem),
+    /// One second has passed.
+    Tick,
 }
 
-/// What is to be done.
+/// Output: something to do.
 #[derive(Debug)]
 pub enum Effect {
-    /// Let go of the connection, pause, and connect behind the cursor.
+    /// Drop the connection, wait for the backoff, and connect.
     Connect {
-        /// Where the stream goes on.
+        /// Resume the event stream after this event.
         cursor: Option<String>,
-        /// How many attempts failed; without any there is no pause.
+        /// Consecutive failures; without any there is no backoff.
         failures: u32,
     },
-    /// Read a page: the newest, or what comes after a message.
-    Read(Option<u64>),
-    /// Say something to the service.
-    Say(Value),
-    /// Show something of the conversation.
-    Show(Vec<Line>),
-    /// Tell something else.
-    Note(String),
-    /// Show how things stand.
-    Status(Status),
-    /// It is over.
-    End(Result<(), ChatError>),
-}
-
-/// How things stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Whether there is a connection.
-    pub online: bool,
-    /// How many lines wait to be stored.
-    pub waiting: usize,
-    /// One's last message, and how far it is.
-    pub tick: Option<(u64, DeliveryStatus)>,
-    /// Whether the peer is typing.
-    pub typing: bool,
+    /// Load the messages after this `seq`, or the newest ones.
+    LoadHistory {
+        after: Option<u64>,
+    },
+    /// Send a client message over the WebSocket.
+    Send(Value),
+    /// Print lines of the conversation.
+    Print(Vec<TranscriptLine>),
+    /// Print a notice that is not part of the conversation.
+    PrintNotice(String),
+    ShowStatus(ChatStatus),
+    Exit(Result<(), ChatError>),
 }

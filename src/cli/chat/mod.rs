@@ -1,28 +1,28 @@
-//! `duologue chat`: one end of a conversation, in a terminal.
+//! `duologue chat`: a terminal client for one conversation.
 //!
-//! What happens is decided in [`session`], which does nothing itself and is tested by playing
-//! happenings into it; this module waits for them and does what comes out.
+//! [`session`] decides everything and does no I/O, so tests play events into it; this module
+//! waits for events and carries out the effects.
 //!
-//! | module | what it is |
+//! | module | content |
 //! |---|---|
 //! | [`session`] | the state machine; [`event`] has its inputs and outputs |
-//! | [`transcript`] | what was shown: each message once, in order |
-//! | [`outbox`], [`pending_request`] | what was said and is not answered yet |
-//! | [`link`] | how good the connection is |
-//! | [`frame`] | what goes over it |
-//! | [`render`] | what is shown, as text |
-//! | [`socket`], [`terminal`] | the only ones that wait for the world |
+//! | `transcript` | displayed messages: each once, in order |
+//! | `outgoing` | messages and receipts to be acknowledged |
+//! | `connection_state` | liveness of the connection, number of failures |
+//! | `frame` | what travels over the connection |
+//! | [`render`], `status` | what the user sees |
+//! | [`socket`], `terminal` | network and terminal I/O |
 
+mod connection_state;
 pub mod event;
 pub mod frame;
-pub mod link;
-pub mod outbox;
-pub mod pending_request;
+mod outgoing;
 pub mod render;
 pub mod session;
 pub mod socket;
-pub mod terminal;
-pub mod transcript;
+mod status;
+mod terminal;
+mod transcript;
 
 use std::future::pending;
 use std::io;
@@ -32,162 +32,158 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-use crate::cli::client::Service;
+use crate::cli::client::ApiClient;
 use event::{ClientEvent, Effect};
 use frame::Problem;
-use session::Session;
-use socket::Socket;
+use session::ChatSession;
+use socket::ChatSocket;
 use terminal::Terminal;
 
-/// The longest pause between two attempts to connect.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// The first pause, at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+const MAX_BACKOFF: Duration = Duration::from_secs(15);
 
-/// Why a conversation broke off.
+/// Why a chat ends other than by the user's wish.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum ChatError {
-    #[error("the service cannot be reached: {0}")]
+    #[error("--as and --with must be different users")]
+    SameUser,
+    #[error("cannot reach the service: {0}")]
     Unreachable(String),
-    #[error("the service answered {}: {}", .0.status, render::safe(&.0.detail))]
-    Refused(Problem),
-    #[error("the token has expired; come back with a fresh one")]
-    Expired,
-    #[error("{0} of the lines that were typed did not get through")]
+    #[error("the service answered {}: {}", .0.status, render::sanitize(&.0.detail))]
+    Rejected(Problem),
+    #[error("the token has expired; start again with a new one")]
+    TokenExpired,
+    #[error("messages not sent: {0}")]
     Unsent(usize),
-    #[error("the terminal: {0}")]
+    #[error("terminal: {0}")]
     Terminal(#[from] io::Error),
 }
 
-/// Talks until nothing more is typed.
-pub async fn chat(service: Service, me: &str, peer: &str) -> Result<(), ChatError> {
-    let mut clock = interval(Duration::from_secs(1));
-    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut chat = Chat {
-        users: [me.to_owned(), peer.to_owned()],
-        service,
-        terminal: Terminal::open(me, peer)?,
+/// Runs the chat until the user ends the input.
+pub async fn chat(client: ApiClient, user: &str, peer: &str) -> Result<(), ChatError> {
+    if user == peer {
+        return Err(ChatError::SameUser);
+    }
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut runner = ChatRunner {
+        client,
+        user: user.to_owned(),
+        peer: peer.to_owned(),
+        terminal: Terminal::open(user, peer)?,
         socket: None,
-        errand: Box::pin(pending()),
+        request: Box::pin(pending()),
         interrupt: signal(SignalKind::interrupt())?,
         terminate: signal(SignalKind::terminate())?,
-        clock,
+        ticks,
     };
-    let outcome = chat.run(Session::new(me, peer)).await;
-    chat.terminal.close();
-    if let Some(socket) = chat.socket {
+    let result = runner.run(ChatSession::new(user, peer)).await;
+    runner.terminal.close();
+    if let Some(socket) = runner.socket {
         socket.close().await;
     }
-    outcome
+    result
 }
 
-/// Something that is asked of the service: a connection, if that was asked, and what happened.
-type Errand = Pin<Box<dyn Future<Output = (Option<Socket>, ClientEvent)>>>;
+/// A connection attempt or an HTTP request: the new connection, if any, and the event to report.
+type ServiceRequest = Pin<Box<dyn Future<Output = (Option<ChatSocket>, ClientEvent)>>>;
 
-/// A session in the world.
-struct Chat {
-    users: [String; 2],
-    service: Service,
+/// Performs the I/O of a session.
+struct ChatRunner {
+    client: ApiClient,
+    user: String,
+    peer: String,
     terminal: Terminal,
-    socket: Option<Socket>,
-    errand: Errand,
+    socket: Option<ChatSocket>,
+    /// Pending forever if there is none. A new request replaces and thereby cancels it.
+    request: ServiceRequest,
     interrupt: Signal,
     terminate: Signal,
-    clock: Interval,
+    ticks: Interval,
 }
 
-impl Chat {
-    async fn run(&mut self, mut session: Session) -> Result<(), ChatError> {
-        let mut acts = session.begin();
+impl ChatRunner {
+    async fn run(&mut self, mut session: ChatSession) -> Result<(), ChatError> {
+        let mut effects = session.start();
         loop {
-            let mut broken = None;
-            for act in acts {
-                match act {
-                    Effect::End(end) => return end,
-                    Effect::Say(frame) => {
+            let mut send_failure = None;
+            for effect in effects {
+                match effect {
+                    Effect::Exit(result) => return result,
+                    Effect::Send(message) => {
                         if let Some(socket) = &mut self.socket {
-                            broken = socket.say(&frame).await.err().or(broken);
+                            send_failure = socket.send(&message).await.err().or(send_failure);
                         }
                     }
-                    other => self.perform(other)?,
+                    Effect::Connect { cursor, failures } => {
+                        self.socket = None;
+                        self.request = self.connect(cursor, failures);
+                    }
+                    Effect::LoadHistory { after } => self.request = self.load_history(after),
+                    Effect::Print(lines) => self.terminal.print(&lines)?,
+                    Effect::PrintNotice(notice) => self.terminal.print_notice(&notice)?,
+                    Effect::ShowStatus(status) => self.terminal.show_status(status)?,
                 }
             }
-            let happened = match broken {
-                Some(lost) => lost,
-                None => self.wait().await,
+            let event = match send_failure {
+                Some(disconnected) => disconnected,
+                None => self.next_event().await,
             };
-            acts = session.take(happened);
+            effects = session.handle(event);
         }
     }
 
-    /// Does what takes no time.
-    fn perform(&mut self, act: Effect) -> io::Result<()> {
-        match act {
-            Effect::Connect { cursor, failures } => {
-                self.socket = None;
-                self.errand = self.connect(cursor, failures);
-            }
-            Effect::Read(after) => self.errand = self.read(after),
-            Effect::Show(lines) => self.terminal.show(&lines)?,
-            Effect::Note(note) => self.terminal.note(&note)?,
-            Effect::Status(status) => self.terminal.status(status)?,
-            Effect::Say(_) | Effect::End(_) => (),
-        }
-        Ok(())
-    }
-
-    /// What happens next.
-    async fn wait(&mut self) -> ClientEvent {
-        let heard = async {
+    async fn next_event(&mut self) -> ClientEvent {
+        let received = async {
             match &mut self.socket {
-                Some(socket) => socket.hear().await,
+                Some(socket) => socket.receive().await,
                 None => pending().await,
             }
         };
         tokio::select! {
-            happened = heard => happened,
-            happened = self.terminal.typed() => happened,
-            _ = self.interrupt.recv() => ClientEvent::Finished,
-            _ = self.terminate.recv() => ClientEvent::Finished,
-            _ = self.clock.tick() => ClientEvent::Second,
-            (socket, happened) = &mut self.errand => {
-                self.errand = Box::pin(pending());
+            event = received => event,
+            event = self.terminal.read_line() => event,
+            _ = self.interrupt.recv() => ClientEvent::Quit,
+            _ = self.terminate.recv() => ClientEvent::Quit,
+            _ = self.ticks.tick() => ClientEvent::Tick,
+            (socket, event) = &mut self.request => {
+                self.request = Box::pin(pending());
                 self.socket = socket.or(self.socket.take());
-                happened
+                event
             }
         }
     }
 
-    fn connect(&self, cursor: Option<String>, failures: u32) -> Errand {
-        let (service, user) = (self.service.clone(), self.users[0].clone());
+    fn connect(&self, cursor: Option<String>, failures: u32) -> ServiceRequest {
+        let (client, user) = (self.client.clone(), self.user.clone());
         Box::pin(async move {
-            sleep(pause(failures)).await;
-            match Socket::open(&service, &user, cursor.as_deref()).await {
+            sleep(backoff(failures)).await;
+            match ChatSocket::connect(&client, &user, cursor.as_deref()).await {
                 Ok((socket, hello)) => (Some(socket), hello),
-                Err(happened) => (None, happened),
+                Err(failure) => (None, failure),
             }
         })
     }
 
-    fn read(&self, after: Option<u64>) -> Errand {
-        let (service, users) = (self.service.clone(), self.users.clone());
+    fn load_history(&self, after: Option<u64>) -> ServiceRequest {
+        let client = self.client.clone();
+        let (user, peer) = (self.user.clone(), self.peer.clone());
         Box::pin(async move {
-            let page = socket::read(&service, users.each_ref().map(String::as_str), after);
-            (None, page.await)
+            let event = socket::load_history(&client, &user, &peer, after).await;
+            (None, event)
         })
     }
 }
 
-/// How long to wait after so many failures: twice as long each time, and half of it by chance, so
-/// that those who were let go together do not come back together.
-fn pause(failures: u32) -> Duration {
+/// Exponential backoff. Half of it is random, so that clients that lost their connections together
+/// do not reconnect together.
+fn backoff(failures: u32) -> Duration {
     let Some(doublings) = failures.checked_sub(1) else {
         return Duration::ZERO;
     };
-    let pause = FIRST_PAUSE
+    let backoff = FIRST_BACKOFF
         .saturating_mul(1 << doublings.min(16))
-        .min(LONGEST_PAUSE);
-    let chance = getrandom::u32().unwrap_or_default();
-    pause / 2 + (pause / 2).mul_f64(f64::from(chance) / f64::from(u32::MAX))
+        .min(MAX_BACKOFF);
+    let random = getrandom::u32().unwrap_or_default();
+    backoff / 2 + (backoff / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }

@@ -1,142 +1,115 @@
-//! What is shown, as text.
+//! Lines of the conversation as text.
 
 use chrono::{DateTime, Local, Utc};
 
-use super::frame::{Message, Receipts};
-use super::transcript::Line;
+use super::frame::Message;
+use super::transcript::TranscriptLine;
 
-/// How much of a message says which one is meant.
-const QUOTED: usize = 40;
+/// Maximum number of characters in a quote.
+const QUOTE_CHARS: usize = 40;
 
-/// How far one's last message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DeliveryStatus {
-    /// It is stored.
-    Sent,
-    /// A device of the peer has it.
-    Delivered,
-    /// The peer has read it.
-    Read,
-}
-
-impl DeliveryStatus {
-    /// That of a message, when the peer is so far.
-    pub fn of(seq: u64, receipts: Receipts) -> Self {
-        if receipts.peer_read_seq >= seq {
-            DeliveryStatus::Read
-        } else if receipts.peer_delivered_seq >= seq {
-            DeliveryStatus::Delivered
-        } else {
-            DeliveryStatus::Sent
-        }
-    }
-
-    /// The sign for it. The last two are told apart by colour, where there is one.
-    pub const fn sign(self) -> &'static str {
-        match self {
-            DeliveryStatus::Sent => "✓",
-            DeliveryStatus::Delivered | DeliveryStatus::Read => "✓✓",
-        }
-    }
-
-    /// The word for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            DeliveryStatus::Sent => "sent",
-            DeliveryStatus::Delivered => "delivered",
-            DeliveryStatus::Read => "read",
-        }
-    }
-}
-
-/// Whose line it is.
+/// Decides the colour of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
-    /// One's own.
-    Mine,
-    /// The peer's.
-    Theirs,
-    /// What is said about others.
-    Aside,
+pub enum LineStyle {
+    /// A message of the user.
+    Own,
+    /// A message of the peer.
+    Peer,
+    /// A change to an earlier message, or a remark.
+    Info,
 }
 
-/// A line to show: whose it is, who and when, and what.
-pub fn line(line: &Line, me: &str) -> (Tone, String, String) {
+/// A line as text. In a terminal only the head (time and author) is coloured.
+#[derive(Debug)]
+pub struct RenderedLine {
+    pub style: LineStyle,
+    pub head: String,
+    pub text: String,
+}
+
+/// Renders a line for the user `me`.
+pub fn render(line: &TranscriptLine, me: &str) -> RenderedLine {
     match line {
-        Line::Message(message) => {
-            let tone = if message.from == me {
-                Tone::Mine
+        TranscriptLine::Message(message) => RenderedLine {
+            style: if message.from == me {
+                LineStyle::Own
             } else {
-                Tone::Theirs
-            };
-            let head = format!("{} {}:", time(message.sent_at), message.from);
-            (tone, head, text(message))
+                LineStyle::Peer
+            },
+            head: format!("{} {}:", local_time(message.sent_at), message.from),
+            text: content(message),
+        },
+        TranscriptLine::Edited(message) => {
+            info(&format!("{} edited:", message.from), content(message))
         }
-        Line::Edited(message) => aside(&format!("{} edited:", message.from), text(message)),
-        Line::Deleted(message) => aside(
+        TranscriptLine::Deleted(message) => info(
             &format!("{} deleted:", message.from),
-            quoted(&text(message)),
+            quote(&content(message)),
         ),
-        Line::Reacted(message) => aside(
-            &format!("reactions to {}:", quoted(&text(message))),
+        TranscriptLine::Reacted(message) => info(
+            &format!("reactions to {}:", quote(&content(message))),
             reactions(message),
         ),
-        Line::Omitted(count) => aside(
+        TranscriptLine::Omitted(count) => info(
             &format!("{count} older unread messages are not shown"),
             String::new(),
         ),
     }
 }
 
-fn aside(head: &str, rest: String) -> (Tone, String, String) {
-    (Tone::Aside, format!("  {head}"), rest)
+fn info(head: &str, text: String) -> RenderedLine {
+    RenderedLine {
+        style: LineStyle::Info,
+        head: format!("  {head}"),
+        text,
+    }
 }
 
 fn reactions(message: &Message) -> String {
-    let each = message.reactions.iter();
-    let each: Vec<_> = each
+    let reactions = message.reactions.iter();
+    let reactions: Vec<_> = reactions
         .map(|(emoji, users)| format!("{emoji} {}", users.join(", ")))
         .collect();
-    safe(&each.join("  "))
+    sanitize(&reactions.join("  "))
 }
 
-/// The hour, and the day unless it is today.
-fn time(sent_at: DateTime<Utc>) -> String {
+/// Hour and minute in local time, with the date unless it is today.
+fn local_time(sent_at: DateTime<Utc>) -> String {
     let (sent_at, today) = (sent_at.with_timezone(&Local), Local::now().date_naive());
-    let form = if sent_at.date_naive() == today {
+    let format = if sent_at.date_naive() == today {
         "%H:%M"
     } else {
         "%Y-%m-%d %H:%M"
     };
-    sent_at.format(form).to_string()
+    sent_at.format(format).to_string()
 }
 
-/// A message's text with its files, each further line set in.
-fn text(message: &Message) -> String {
+/// Body and attachments; every line but the first is indented.
+fn content(message: &Message) -> String {
     if message.deleted_at.is_some() {
         return "(deleted)".to_owned();
     }
-    let files = message
+    let attachments = message
         .attachments
         .iter()
-        .map(|file| format!("[{}]", file.url));
+        .map(|attachment| format!("[{}]", attachment.url));
     let body = Some(message.body.clone()).filter(|body| !body.is_empty());
-    let parts: Vec<_> = body.into_iter().chain(files).collect();
-    safe(&parts.join(" ")).replace('\n', "\n      ")
+    let parts: Vec<_> = body.into_iter().chain(attachments).collect();
+    sanitize(&parts.join(" ")).replace('\n', "\n      ")
 }
 
-/// The beginning of a text, which says which one is meant.
-pub fn quoted(text: &str) -> String {
-    let mut quoted: String = text.chars().take(QUOTED).collect();
-    if quoted.len() < text.len() {
-        quoted.push('…');
+/// The beginning of a text in quotation marks, on one line.
+pub fn quote(text: &str) -> String {
+    let mut beginning: String = text.chars().take(QUOTE_CHARS).collect();
+    if beginning.len() < text.len() {
+        beginning.push('…');
     }
-    format!("“{}”", safe(&quoted).replace('\n', " "))
+    format!("“{}”", sanitize(&beginning).replace('\n', " "))
 }
 
-/// Text that does nothing to a terminal but appear.
-pub fn safe(text: &str) -> String {
-    let harmless = |c: char| {
+/// Replaces control characters, so that a text of others cannot send commands to the terminal.
+pub fn sanitize(text: &str) -> String {
+    let replace = |c: char| {
         if c == '\n' || !c.is_control() {
             c
         } else {
@@ -146,6 +119,6 @@ pub fn safe(text: &str) -> String {
     text.replace("\r\n", "\n")
         .replace('\t', "    ")
         .chars()
-        .map(harmless)
+        .map(replace)
         .collect()
 }

@@ -1,301 +1,313 @@
-//! One end of a conversation as a state machine: what happens goes in, what is to be done comes
-//! out. It knows no socket, no terminal and no clock; seconds are told to it.
+//! One user's end of a conversation, as a state machine without I/O: [`ClientEvent`]s go in,
+//! [`Effect`]s come out. Time is an input too: [`ClientEvent::Tick`] once a second.
 
 use super::ChatError;
-use super::event::{ClientEvent, Effect, Status};
+use super::connection_state::ConnectionState;
+use super::event::{ClientEvent, Effect};
 use super::frame::{Frame, Page, Problem, Receipts};
-use super::link::ConnectionState;
-use super::outbox::{Outbox, READ, Reading};
-use super::pending_request::PendingRequest;
-use super::render;
-use super::render::DeliveryStatus;
-use super::transcript::{Line, Transcript};
+use super::outgoing::{PendingRequest, READ, ReceiptTracker, SendQueue};
+use super::render::quote;
+use super::status::{ChatStatus, DeliveryStatus};
+use super::transcript::{Transcript, TranscriptLine};
 
-/// For how many seconds the next of the lines that were typed is waited for at the end.
-const FAREWELL: u32 = 5;
-/// For how many seconds the peer is taken to be typing.
-const TYPING: u32 = 5;
-/// The close code for a token that expired.
+/// After a quit, seconds to wait for each acknowledgement.
+const QUIT_TIMEOUT: u32 = 5;
+/// Seconds for which a typing event holds.
+const TYPING_TIMEOUT: u32 = 5;
+/// WebSocket close code for an expired token.
 const TOKEN_EXPIRED: u16 = 4401;
 
-/// One end of a conversation.
+/// State of a chat.
 #[derive(Debug, Default)]
-pub struct Session {
-    me: String,
+pub struct ChatSession {
+    user: String,
     peer: String,
+    /// Position in the event stream.
     cursor: Option<String>,
-    link: ConnectionState,
+    connection: ConnectionState,
     transcript: Transcript,
-    /// Whether there is more to read than was read.
-    behind: bool,
-    outbox: Outbox,
-    reading: Reading,
-    receipts: Receipts,
-    /// Seconds for which the peer is still taken to be typing.
-    typing: u32,
-    /// Lines that the service did not take.
-    refused: usize,
-    /// Seconds that are left, once nothing more will be typed.
-    farewell: Option<u32>,
-    status: Status,
+    /// Whether a page of history was requested and is not loaded yet.
+    loading_history: bool,
+    queue: SendQueue,
+    receipts: ReceiptTracker,
+    peer_receipts: Receipts,
+    /// Seconds until the peer no longer counts as typing.
+    typing_left: u32,
+    /// Number of messages that will never be sent.
+    rejected: usize,
+    /// Seconds until the exit; `None` before the user quits.
+    quit_left: Option<u32>,
+    status: ChatStatus,
 }
 
-impl Session {
-    /// A conversation that has not begun.
-    pub fn new(me: &str, peer: &str) -> Self {
+impl ChatSession {
+    pub fn new(user: &str, peer: &str) -> Self {
         Self {
-            me: me.to_owned(),
+            user: user.to_owned(),
             peer: peer.to_owned(),
             ..Self::default()
         }
     }
 
-    /// What is to be done first.
-    pub fn begin(&self) -> Vec<Effect> {
+    /// The first effects.
+    pub fn start(&self) -> Vec<Effect> {
         vec![self.connect()]
     }
 
-    /// What is to be done because of something that happened.
-    pub fn take(&mut self, happened: ClientEvent) -> Vec<Effect> {
-        let mut acts = match happened {
-            ClientEvent::Typed(line) => self.typed(&line),
-            ClientEvent::Finished if self.farewell.is_some() => self.part(),
-            ClientEvent::Finished => {
-                self.farewell = Some(FAREWELL);
+    /// Advances the state by one event.
+    pub fn handle(&mut self, event: ClientEvent) -> Vec<Effect> {
+        let mut effects = match event {
+            ClientEvent::LineEntered(line) => self.enter_line(&line),
+            ClientEvent::Quit => self.quit(),
+            ClientEvent::MessageReceived(message) => self.receive(*message),
+            ClientEvent::Heartbeat => {
+                self.connection.record_activity();
                 Vec::new()
             }
-            ClientEvent::Said(frame) => self.said(*frame),
-            ClientEvent::Sign => {
-                self.link.heard();
-                Vec::new()
-            }
-            ClientEvent::Page(page) => self.page(page),
-            ClientEvent::Lost(code, why) => self.lost(code, why),
-            ClientEvent::Refused(problem) => self.turned_away(problem),
-            ClientEvent::Second => self.second(),
+            ClientEvent::HistoryLoaded(page) => self.add_history(page),
+            ClientEvent::Disconnected { code, reason } => self.disconnected(code, reason),
+            ClientEvent::Rejected(problem) => self.request_rejected(problem),
+            ClientEvent::Tick => self.tick(),
         };
-        acts.extend(self.proceed());
-        acts
+        effects.extend(self.advance());
+        effects
     }
 
-    /// What can be done now, whatever happened.
-    fn proceed(&mut self) -> Vec<Effect> {
-        let mut acts = Vec::new();
-        if self.link.is_up() {
-            let frames = self.outbox.next(&self.peer).into_iter();
-            let frames = frames.chain(self.reading.next(&self.peer));
-            acts.extend(frames.map(Effect::Say));
+    /// The effects that are due after any event: requests, a changed status, the exit.
+    fn advance(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.connection.is_connected() {
+            let requests = self.queue.next_request(&self.peer).into_iter();
+            let requests = requests.chain(self.receipts.next_requests(&self.peer));
+            effects.extend(requests.map(Effect::Send));
         }
         let status = self.status();
         if status != self.status {
             self.status = status;
-            acts.push(Effect::Status(status));
+            effects.push(Effect::ShowStatus(status));
         }
-        let told = self.outbox.is_empty() && self.reading.is_known();
-        if self.farewell.is_some() && told && !self.behind && self.transcript.is_whole() {
-            acts.extend(self.part());
+        if self.quit_left.is_some() && self.is_finished() {
+            effects.extend(self.exit());
         }
-        acts
+        effects
     }
 
-    fn status(&self) -> Status {
-        let mine = self.transcript.newest(|message| message.from == self.me);
-        let tick = mine.map(|seq| (seq, DeliveryStatus::of(seq, self.receipts)));
-        Status {
-            online: self.link.is_up(),
-            waiting: self.outbox.stuck(self.link.is_up()),
-            tick,
-            typing: self.typing > 0,
+    fn status(&self) -> ChatStatus {
+        let connected = self.connection.is_connected();
+        let newest = self.transcript.newest_from(&self.user);
+        ChatStatus {
+            connected,
+            unsent: self.queue.delayed(connected),
+            delivery: newest.map(|seq| (seq, DeliveryStatus::of(seq, self.peer_receipts))),
+            peer_is_typing: self.typing_left > 0,
         }
     }
 
-    fn typed(&mut self, line: &str) -> Vec<Effect> {
+    /// Whether everything is sent, acknowledged and displayed.
+    fn is_finished(&self) -> bool {
+        self.queue.is_empty()
+            && self.receipts.is_acknowledged()
+            && !self.loading_history
+            && self.transcript.is_complete()
+    }
+
+    fn enter_line(&mut self, line: &str) -> Vec<Effect> {
         if line.trim().is_empty() {
             return Vec::new();
         }
-        let pushed = self.outbox.push(line);
-        pushed.map_or_else(|why| self.unsent(line, why), |()| Vec::new())
-    }
-
-    fn unsent(&mut self, line: &str, why: &str) -> Vec<Effect> {
-        self.refused += 1;
-        vec![Effect::Note(format!(
-            "not sent: {}: {why}",
-            render::quoted(line)
-        ))]
-    }
-
-    fn said(&mut self, frame: Frame) -> Vec<Effect> {
-        self.link.heard();
-        match &*frame.kind {
-            "hello" => self.hello(frame),
-            "ack" | "error" => self.answered(frame),
-            _ => self.told(frame),
+        match self.queue.push(line) {
+            Ok(()) => Vec::new(),
+            Err(reason) => self.reject_message(line, reason),
         }
     }
 
-    fn hello(&mut self, frame: Frame) -> Vec<Effect> {
-        self.cursor = frame.cursor;
-        let mut acts = Vec::new();
-        if self.link.opened(frame.heartbeat_s) {
-            acts.push(Effect::Note("back".to_owned()));
-        }
-        if self.behind || self.transcript.upto().is_none() {
-            acts.push(self.catch_up());
-        }
-        acts
+    fn reject_message(&mut self, text: &str, reason: &str) -> Vec<Effect> {
+        self.rejected += 1;
+        let notice = format!("not sent: {}: {reason}", quote(text));
+        vec![Effect::PrintNotice(notice)]
     }
 
-    /// Reads what was not shown.
-    fn catch_up(&mut self) -> Effect {
-        self.behind = true;
-        Effect::Read(self.transcript.upto())
+    fn receive(&mut self, message: Frame) -> Vec<Effect> {
+        self.connection.record_activity();
+        match &*message.kind {
+            "hello" => self.connected(message),
+            "ack" | "error" => self.receive_answer(message),
+            _ => self.receive_event(message),
+        }
     }
 
-    /// An answer to something that was said.
-    fn answered(&mut self, frame: Frame) -> Vec<Effect> {
-        let reference = frame.reference.unwrap_or_default();
-        if let Some(receipts) = frame.conversation {
-            self.receipts = receipts;
+    fn connected(&mut self, hello: Frame) -> Vec<Effect> {
+        self.cursor = hello.cursor;
+        let mut effects = Vec::new();
+        if self.connection.set_connected(hello.heartbeat_s) {
+            effects.push(Effect::PrintNotice("reconnected".to_owned()));
         }
-        if let Some(problem) = frame.problem {
-            return self.denied(&reference, &problem);
+        if self.loading_history || self.transcript.last_seq().is_none() {
+            effects.push(self.load_history());
+        }
+        effects
+    }
+
+    fn load_history(&mut self) -> Effect {
+        self.loading_history = true;
+        let after = self.transcript.last_seq();
+        Effect::LoadHistory { after }
+    }
+
+    fn receive_answer(&mut self, answer: Frame) -> Vec<Effect> {
+        let reference = answer.reference.unwrap_or_default();
+        if let Some(receipts) = answer.conversation {
+            self.peer_receipts = receipts;
+        }
+        if let Some(problem) = answer.problem {
+            return self.receive_error(&reference, &problem);
         }
         if reference == READ {
-            self.reading.settle();
-        } else if self.outbox.awaits(&reference) {
-            self.outbox.settle();
-            self.farewell = self.farewell.map(|_| FAREWELL);
+            self.receipts.acknowledge();
+        } else if self.queue.expects(&reference) {
+            self.queue.pop();
+            self.quit_left = self.quit_left.map(|_| QUIT_TIMEOUT);
         }
-        let lines = frame.message.map(|message| self.transcript.hear(message));
-        self.show(lines.unwrap_or_default())
+        let lines = answer.message.map(|message| self.transcript.add(message));
+        self.print(lines.unwrap_or_default())
     }
 
-    /// A refusal of something that was said.
-    fn denied(&mut self, reference: &str, problem: &Problem) -> Vec<Effect> {
-        let of_line = self.outbox.awaits(reference);
-        let turn = match reference {
-            READ => &mut self.reading.turn,
-            _ if of_line => &mut self.outbox.turn,
+    fn receive_error(&mut self, reference: &str, problem: &Problem) -> Vec<Effect> {
+        let is_message = self.queue.expects(reference);
+        let request = match reference {
+            READ => &mut self.receipts.request,
+            _ if is_message => &mut self.queue.request,
             _ => return Vec::new(),
         };
         if problem.is_retryable() {
-            turn.pause();
+            request.back_off();
             return Vec::new();
         }
-        if !of_line {
-            self.reading.settle();
+        if !is_message {
+            self.receipts.acknowledge();
             return Vec::new();
         }
-        let line = self.outbox.settle().unwrap_or_default();
-        self.unsent(&line, &problem.detail)
+        let body = self.queue.pop().unwrap_or_default();
+        self.reject_message(&body, &problem.detail)
     }
 
-    /// An event.
-    fn told(&mut self, frame: Frame) -> Vec<Effect> {
-        self.cursor = frame.cursor.or(self.cursor.take());
-        if frame.kind == "reset" {
-            return vec![self.catch_up()];
+    fn receive_event(&mut self, event: Frame) -> Vec<Effect> {
+        self.cursor = event.cursor.or(self.cursor.take());
+        if event.kind == "reset" {
+            return vec![self.load_history()];
         }
-        if frame.peer.as_deref() != Some(&*self.peer) {
+        if event.peer.as_deref() != Some(&*self.peer) {
             return Vec::new();
         }
-        match &*frame.kind {
-            "typing" => self.typing = TYPING,
+        match &*event.kind {
+            "typing" => self.typing_left = TYPING_TIMEOUT,
             "presence.changed" => (),
-            _ => self.receipts = frame.receipts,
+            _ => self.peer_receipts = event.receipts,
         }
-        let mut acts = Vec::new();
-        if let Some(message) = frame.message {
-            self.typing = 0;
-            let lines = self.transcript.hear(message);
-            acts = self.show(lines);
+        let mut effects = Vec::new();
+        if let Some(message) = event.message {
+            self.typing_left = 0;
+            let lines = self.transcript.add(message);
+            effects = self.print(lines);
         }
-        if frame.kind == "conversation.changed" || self.transcript.has_gap() {
-            acts.push(self.catch_up());
+        if event.kind == "conversation.changed" || self.transcript.has_gap() {
+            effects.push(self.load_history());
         }
-        acts
+        effects
     }
 
-    fn page(&mut self, page: Page) -> Vec<Effect> {
-        self.receipts.peer_read_seq = self.receipts.peer_read_seq.max(page.peer_read_seq);
-        self.behind = false;
-        if self.transcript.upto().is_none() {
+    fn add_history(&mut self, page: Page) -> Vec<Effect> {
+        let read_seq = &mut self.peer_receipts.peer_read_seq;
+        *read_seq = page.peer_read_seq.max(*read_seq);
+        self.loading_history = false;
+        if self.transcript.last_seq().is_none() {
             let lines = self.transcript.open(page);
-            // Also when there is nothing: the answer says how far the peer is.
-            self.reading.shown(0);
-            return self.show(lines);
+            // Sent for an empty page too: the acknowledgement says what the peer has received.
+            self.receipts.set_displayed(0);
+            return self.print(lines);
         }
-        let (lines, next) = self.transcript.fill(page);
-        self.behind = next.is_some();
-        let rest = next.map(|seq| Effect::Read(Some(seq)));
-        self.show(lines).into_iter().chain(rest).collect()
+        let (lines, next_after) = self.transcript.fill(page);
+        self.loading_history = next_after.is_some();
+        let mut effects = self.print(lines);
+        effects.extend(next_after.map(|seq| Effect::LoadHistory { after: Some(seq) }));
+        effects
     }
 
-    fn show(&mut self, lines: Vec<Line>) -> Vec<Effect> {
+    fn print(&mut self, lines: Vec<TranscriptLine>) -> Vec<Effect> {
         if lines.is_empty() {
             return Vec::new();
         }
-        let theirs = self.transcript.newest(|message| message.from == self.peer);
-        self.reading.shown(theirs.unwrap_or_default());
-        vec![Effect::Show(lines)]
+        let newest = self.transcript.newest_from(&self.peer);
+        self.receipts.set_displayed(newest.unwrap_or_default());
+        vec![Effect::Print(lines)]
     }
 
     fn connect(&self) -> Effect {
         Effect::Connect {
             cursor: self.cursor.clone(),
-            failures: self.link.failures(),
+            failures: self.connection.failures(),
         }
     }
 
-    fn lost(&mut self, code: Option<u16>, why: String) -> Vec<Effect> {
+    fn disconnected(&mut self, code: Option<u16>, reason: String) -> Vec<Effect> {
         if code == Some(TOKEN_EXPIRED) {
-            return vec![Effect::End(Err(ChatError::Expired))];
+            return vec![Effect::Exit(Err(ChatError::TokenExpired))];
         }
-        if !self.link.is_known() {
-            return vec![Effect::End(Err(ChatError::Unreachable(why)))];
+        if !self.connection.was_ever_connected() {
+            return vec![Effect::Exit(Err(ChatError::Unreachable(reason)))];
         }
-        self.typing = 0;
-        // What was said may not have arrived.
-        self.outbox.turn = PendingRequest::Ours;
-        self.reading.turn = PendingRequest::Ours;
-        let news = self
-            .link
-            .lost(code)
-            .then(|| Effect::Note("reconnecting…".to_owned()));
-        news.into_iter().chain([self.connect()]).collect()
+        self.typing_left = 0;
+        // Requests in flight may be lost, so they are sent again after the reconnect.
+        self.queue.request = PendingRequest::Idle;
+        self.receipts.request = PendingRequest::Idle;
+        let mut effects = Vec::new();
+        if self.connection.set_disconnected(code) {
+            effects.push(Effect::PrintNotice("reconnecting…".to_owned()));
+        }
+        effects.push(self.connect());
+        effects
     }
 
-    fn turned_away(&mut self, problem: Problem) -> Vec<Effect> {
-        if problem.is_retryable() && self.link.is_known() {
-            return self.lost(None, problem.detail);
+    fn request_rejected(&mut self, problem: Problem) -> Vec<Effect> {
+        if problem.is_retryable() && self.connection.was_ever_connected() {
+            return self.disconnected(None, problem.detail);
         }
-        vec![Effect::End(Err(ChatError::Refused(problem)))]
+        vec![Effect::Exit(Err(ChatError::Rejected(problem)))]
     }
 
-    fn second(&mut self) -> Vec<Effect> {
-        self.typing = self.typing.saturating_sub(1);
-        if let Some(left) = &mut self.farewell {
+    fn tick(&mut self) -> Vec<Effect> {
+        self.typing_left = self.typing_left.saturating_sub(1);
+        if let Some(left) = &mut self.quit_left {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                return self.part();
+                return self.exit();
             }
         }
-        let overdue = [&mut self.outbox.turn, &mut self.reading.turn].map(PendingRequest::second);
-        if self.link.second() || overdue.contains(&true) {
-            return self.lost(None, "no answer".to_owned());
+        let requests = [&mut self.queue.request, &mut self.receipts.request];
+        let overdue = requests.map(PendingRequest::tick).contains(&true);
+        if self.connection.tick() || overdue {
+            return self.disconnected(None, "the service does not respond".to_owned());
         }
         Vec::new()
     }
 
-    /// The end, with a word on what did not get through.
-    fn part(&mut self) -> Vec<Effect> {
-        let end = match self.outbox.len() + self.refused {
+    fn quit(&mut self) -> Vec<Effect> {
+        if self.quit_left.is_some() {
+            return self.exit();
+        }
+        self.quit_left = Some(QUIT_TIMEOUT);
+        Vec::new()
+    }
+
+    /// Reports the messages that are still queued, and exits.
+    fn exit(&mut self) -> Vec<Effect> {
+        let result = match self.queue.len() + self.rejected {
             0 => Ok(()),
             unsent => Err(ChatError::Unsent(unsent)),
         };
-        let lines = std::iter::from_fn(|| self.outbox.settle());
-        let notes = lines.map(|line| Effect::Note(format!("not sent: {}", render::quoted(&line))));
-        notes.chain([Effect::End(end)]).collect()
+        let unsent = std::iter::from_fn(|| self.queue.pop());
+        let notices = unsent.map(|body| format!("not sent: {}", quote(&body)));
+        let notices = notices.map(Effect::PrintNotice);
+        notices.chain([Effect::Exit(result)]).collect()
     }
 }

@@ -1,10 +1,9 @@
-//! What is asked of the service: a WebSocket, and pages of the conversation.
+//! Requests to the service: the WebSocket, and pages of the conversation over HTTP.
 
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Upgraded};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -15,24 +14,23 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::event::ClientEvent;
 use super::frame::{Frame, Page, Problem};
-use crate::cli::client::Service;
+use crate::cli::client::ApiClient;
 
-/// How long anything that is asked may take.
+/// Limit for each request, the handshake and each send.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// Messages of the first page.
-const RECENT: u8 = 20;
+/// Limit for the closing handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Size of the first page.
+const FIRST_PAGE: u8 = 20;
 
-/// A WebSocket that was let in.
+/// An accepted WebSocket.
 pub struct Upgrade {
-    /// The subprotocol that the service chose.
+    /// The subprotocol that the service selected.
     pub protocol: Option<String>,
-    /// What frames go through.
     pub socket: WebSocketStream<Upgraded>,
 }
 
-/// Asks for a WebSocket; answers the response, if it is another.
+/// Requests a WebSocket. Returns the response if the service answers with anything else.
 pub async fn upgrade(request: RequestBuilder) -> reqwest::Result<Result<Upgrade, Response>> {
     let key = generate_key();
     let response = request
@@ -48,8 +46,8 @@ pub async fn upgrade(request: RequestBuilder) -> reqwest::Result<Result<Upgrade,
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    let meant = header("sec-websocket-accept") == Some(&*derive_accept_key(key.as_bytes()));
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS || !meant {
+    let key_accepted = header("sec-websocket-accept") == Some(&*derive_accept_key(key.as_bytes()));
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS || !key_accepted {
         return Ok(Err(response));
     }
     let protocol = header("sec-websocket-protocol").map(str::to_owned);
@@ -58,95 +56,102 @@ pub async fn upgrade(request: RequestBuilder) -> reqwest::Result<Result<Upgrade,
     Ok(Ok(Upgrade { protocol, socket }))
 }
 
-/// A connected WebSocket.
-pub struct Socket(WebSocketStream<Upgraded>);
+/// The WebSocket of a chat.
+pub struct ChatSocket(WebSocketStream<Upgraded>);
 
-impl Socket {
-    /// Connects behind a cursor and waits for the hello; or says what happened instead.
-    pub async fn open(
-        service: &Service,
+impl ChatSocket {
+    /// Connects, resuming after `cursor`, and waits for `hello`. Returns the socket with the
+    /// hello, or else the reason why there is none.
+    pub async fn connect(
+        client: &ApiClient,
         user: &str,
         cursor: Option<&str>,
     ) -> Result<(Self, ClientEvent), ClientEvent> {
         let cursor = cursor.map(|cursor| format!("&cursor={cursor}"));
         let path = format!("/ws?user={user}{}", cursor.unwrap_or_default());
-        let request = service.request(Method::GET, &path);
+        let request = client.request(Method::GET, &path);
         let request = request.header("sec-websocket-protocol", "duologue.v1");
         let stream = match upgrade(request).await {
-            Ok(Ok(upgraded)) => upgraded.socket,
-            Ok(Err(response)) => return Err(ClientEvent::Refused(problem(response).await)),
+            Ok(Ok(upgrade)) => upgrade.socket,
+            Ok(Err(response)) => return Err(ClientEvent::Rejected(problem(response).await)),
             Err(error) => return Err(unreachable(error)),
         };
         let mut socket = Self(stream);
-        match timeout(TIMEOUT, socket.hear()).await {
-            Ok(hello @ ClientEvent::Said(_)) => Ok((socket, hello)),
+        match timeout(TIMEOUT, socket.receive()).await {
+            Ok(hello @ ClientEvent::MessageReceived(_)) => Ok((socket, hello)),
             Ok(other) => Err(other),
-            Err(_) => Err(ClientEvent::Lost(None, "no answer".to_owned())),
+            Err(_) => Err(disconnected("the service does not respond")),
         }
     }
 
-    /// What the service says next. May be given up at any time.
-    pub async fn hear(&mut self) -> ClientEvent {
+    /// Waits for the next message. Cancel safe.
+    pub async fn receive(&mut self) -> ClientEvent {
         match self.0.next().await {
             Some(Ok(Message::Text(text))) => match serde_json::from_str::<Frame>(&text) {
-                Ok(frame) => ClientEvent::Said(Box::new(frame)),
-                Err(error) => ClientEvent::Lost(None, format!("not understood: {error}")),
+                Ok(message) => ClientEvent::MessageReceived(Box::new(message)),
+                Err(error) => disconnected(format!("unexpected message: {error}")),
             },
-            Some(Ok(Message::Close(Some(frame)))) => {
-                ClientEvent::Lost(Some(frame.code.into()), frame.reason.to_string())
+            Some(Ok(Message::Close(Some(frame)))) => ClientEvent::Disconnected {
+                code: Some(frame.code.into()),
+                reason: frame.reason.to_string(),
+            },
+            Some(Ok(Message::Close(None))) | None => {
+                disconnected("the service closed the connection")
             }
-            Some(Ok(Message::Close(None))) | None => ClientEvent::Lost(None, "closed".to_owned()),
-            // A pong is queued by itself, and leaves with the next look.
-            Some(Ok(_)) => ClientEvent::Sign,
-            Some(Err(error)) => ClientEvent::Lost(None, error.to_string()),
+            // The library answers a ping with the next read.
+            Some(Ok(_)) => ClientEvent::Heartbeat,
+            Some(Err(error)) => disconnected(error.to_string()),
         }
     }
 
-    /// Says something; says what happened, if it could not.
-    pub async fn say(&mut self, frame: &Value) -> Result<(), ClientEvent> {
-        match timeout(TIMEOUT, self.0.send(Message::text(frame.to_string()))).await {
+    /// Sends a client message. The error is the event that reports it.
+    pub async fn send(&mut self, message: &Value) -> Result<(), ClientEvent> {
+        match timeout(TIMEOUT, self.0.send(Message::text(message.to_string()))).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(ClientEvent::Lost(None, error.to_string())),
-            Err(_) => Err(ClientEvent::Lost(None, "nothing gets through".to_owned())),
+            Ok(Err(error)) => Err(disconnected(error.to_string())),
+            Err(_) => Err(disconnected("sending timed out")),
         }
     }
 
-    /// Says goodbye, and waits a little for the answer.
+    /// Performs the closing handshake, within a short time.
     pub async fn close(mut self) {
-        let goodbye = async {
+        let handshake = async {
             if self.0.close(None).await.is_ok() {
                 while let Some(Ok(_)) = self.0.next().await {}
             }
         };
-        let _ = timeout(GOODBYE, goodbye).await;
+        let _ = timeout(CLOSE_TIMEOUT, handshake).await;
     }
 }
 
-/// Reads a page of the conversation, marking nothing: the newest messages, or those after one.
-pub async fn read(service: &Service, [user, peer]: [&str; 2], after: Option<u64>) -> ClientEvent {
+/// Loads the messages after a `seq`, or the newest ones, without marking them as read.
+pub async fn load_history(
+    client: &ApiClient,
+    user: &str,
+    peer: &str,
+    after: Option<u64>,
+) -> ClientEvent {
     let range = match after {
         Some(seq) => format!("after={seq}&limit=200"),
-        None => format!("limit={RECENT}"),
+        None => format!("limit={FIRST_PAGE}"),
     };
     let path = format!("/conversations/{user}/{peer}?peek=true&{range}");
-    match service.request(Method::GET, &path).send().await {
-        Ok(response) if response.status() == StatusCode::OK => match json::<Page>(response).await {
-            Ok(page) => ClientEvent::Page(page),
-            Err(error) => unreachable(error),
-        },
-        Ok(response) => ClientEvent::Refused(problem(response).await),
+    match client.request(Method::GET, &path).send().await {
+        Ok(response) if response.status() == StatusCode::OK => {
+            match response.json::<Page>().await {
+                Ok(page) => ClientEvent::HistoryLoaded(page),
+                Err(error) => unreachable(error),
+            }
+        }
+        Ok(response) => ClientEvent::Rejected(problem(response).await),
         Err(error) => unreachable(error),
     }
 }
 
-async fn json<T: DeserializeOwned>(response: Response) -> reqwest::Result<T> {
-    response.json().await
-}
-
-/// What a response says that was not hoped for, whoever gave it.
+/// Reads an error response. One that is no problem document comes from a proxy in between.
 async fn problem(response: Response) -> Problem {
     let status = response.status();
-    json(response).await.unwrap_or_else(|_| Problem {
+    response.json().await.unwrap_or_else(|_| Problem {
         status: status.as_u16(),
         detail: status
             .canonical_reason()
@@ -155,14 +160,19 @@ async fn problem(response: Response) -> Problem {
     })
 }
 
-fn unreachable(error: reqwest::Error) -> ClientEvent {
-    // The URL is long, and the person gave it.
-    let error = error.without_url();
-    let mut why = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        why = error.to_string();
-        cause = error.source();
+fn disconnected(reason: impl Into<String>) -> ClientEvent {
+    ClientEvent::Disconnected {
+        code: None,
+        reason: reason.into(),
     }
-    ClientEvent::Lost(None, why)
+}
+
+/// The innermost cause is what helps the user ("Connection refused"), without the long URL.
+fn unreachable(error: reqwest::Error) -> ClientEvent {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    disconnected(cause.to_string())
 }

@@ -1,4 +1,4 @@
-//! Where a person sits: a prompt below what is said, or, in a pipe, plain lines.
+//! Input and output: a prompt below the conversation in a terminal, plain lines in a pipe.
 
 use std::future::pending;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -6,134 +6,138 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use rustyline_async::{Readline, ReadlineEvent, SharedWriter};
 use tokio::sync::mpsc;
 
-use super::event::{ClientEvent, Status};
-use super::render;
-use super::render::{DeliveryStatus, Tone, safe};
-use super::transcript::Line;
+use super::event::ClientEvent;
+use super::render::{LineStyle, RenderedLine, render, sanitize};
+use super::status::{ChatStatus, DeliveryStatus};
+use super::transcript::TranscriptLine;
 
-/// Lines of a pipe that may wait to be taken.
-const AHEAD: usize = 64;
+/// How many lines of a pipe are read ahead.
+const PIPE_BUFFER: usize = 64;
 
-// What colours are in a terminal (ECMA-48 section 8.3.117).
-const PLAIN: &str = "\x1b[0m";
+// SGR escape sequences (ECMA-48, section 8.3.117).
+const RESET: &str = "\x1b[0m";
 const DIM: &str = "\x1b[2m";
 const GREEN: &str = "\x1b[32m";
 const MAGENTA: &str = "\x1b[35m";
 const CYAN: &str = "\x1b[36m";
 
-/// A terminal, or what stands in for one.
+/// Standard input and output of the process.
 pub struct Terminal {
-    me: String,
+    user: String,
     peer: String,
-    kind: Kind,
+    mode: Mode,
 }
 
-enum Kind {
-    Prompt {
+enum Mode {
+    Interactive {
         readline: Box<Readline>,
-        above: SharedWriter,
+        /// Writes above the prompt.
+        output: SharedWriter,
     },
     Pipe {
-        /// None after the last one.
+        /// `None` after the last line.
         lines: Option<mpsc::Receiver<String>>,
-        tick: Option<(u64, DeliveryStatus)>,
+        /// As printed last.
+        delivery: Option<(u64, DeliveryStatus)>,
     },
 }
 
 impl Terminal {
-    /// The one that the process has.
-    pub fn open(me: &str, peer: &str) -> io::Result<Self> {
-        let kind = if io::stdin().is_terminal() && io::stdout().is_terminal() {
-            prompt()?
+    pub fn open(user: &str, peer: &str) -> io::Result<Self> {
+        let mode = if io::stdin().is_terminal() && io::stdout().is_terminal() {
+            open_prompt()?
         } else {
-            Kind::Pipe {
-                lines: Some(pipe()),
-                tick: None,
+            Mode::Pipe {
+                lines: Some(read_pipe()),
+                delivery: None,
             }
         };
-        let (me, peer) = (me.to_owned(), peer.to_owned());
-        Ok(Self { me, peer, kind })
+        let (user, peer) = (user.to_owned(), peer.to_owned());
+        Ok(Self { user, peer, mode })
     }
 
-    /// What is typed next. May be given up at any time.
-    pub async fn typed(&mut self) -> ClientEvent {
-        match &mut self.kind {
-            Kind::Prompt { readline, .. } => match readline.readline().await {
+    /// Waits for the next line. Cancel safe.
+    pub async fn read_line(&mut self) -> ClientEvent {
+        match &mut self.mode {
+            Mode::Interactive { readline, .. } => match readline.readline().await {
                 Ok(ReadlineEvent::Line(line)) => {
                     readline.add_history_entry(line.clone());
-                    ClientEvent::Typed(line)
+                    ClientEvent::LineEntered(line)
                 }
-                Ok(ReadlineEvent::Eof | ReadlineEvent::Interrupted) | Err(_) => {
-                    ClientEvent::Finished
-                }
+                Ok(ReadlineEvent::Eof | ReadlineEvent::Interrupted) | Err(_) => ClientEvent::Quit,
             },
-            Kind::Pipe { lines, .. } => {
-                let Some(open) = lines else {
+            Mode::Pipe { lines, .. } => {
+                let Some(receiver) = lines else {
                     return pending().await;
                 };
-                let line = open.recv().await;
+                let line = receiver.recv().await;
                 if line.is_none() {
                     *lines = None;
                 }
-                line.map_or(ClientEvent::Finished, ClientEvent::Typed)
+                line.map_or(ClientEvent::Quit, ClientEvent::LineEntered)
             }
         }
     }
 
-    /// Shows something of the conversation.
-    pub fn show(&mut self, lines: &[Line]) -> io::Result<()> {
+    pub fn print(&mut self, lines: &[TranscriptLine]) -> io::Result<()> {
         let mut text = String::new();
         for line in lines {
-            let (tone, head, rest) = render::line(line, &self.me);
-            match self.kind {
-                Kind::Prompt { .. } => text.push_str(&coloured(tone, &head, &rest)),
-                Kind::Pipe { .. } => text.push_str(format!("{head} {rest}").trim_end()),
+            let line = render(line, &self.user);
+            match self.mode {
+                Mode::Interactive { .. } => text.push_str(&colored(&line)),
+                Mode::Pipe { .. } => {
+                    text.push_str(format!("{} {}", line.head, line.text).trim_end());
+                }
             }
             text.push('\n');
         }
         self.write(&text)
     }
 
-    /// Tells something that is not of the conversation.
-    pub fn note(&mut self, note: &str) -> io::Result<()> {
-        let note = safe(note);
-        match self.kind {
-            Kind::Prompt { .. } => self.write(&format!("{}\n", dim(&note))),
-            Kind::Pipe { .. } => writeln!(io::stderr(), "{note}"),
+    /// Prints a notice, in a pipe to standard error.
+    pub fn print_notice(&mut self, notice: &str) -> io::Result<()> {
+        let notice = sanitize(notice);
+        match self.mode {
+            Mode::Interactive { .. } => self.write(&format!("{}\n", dim(&notice))),
+            Mode::Pipe { .. } => writeln!(io::stderr(), "{notice}"),
         }
     }
 
-    /// Shows how things stand: in the prompt; in a pipe, how far one's last message is.
-    pub fn status(&mut self, status: Status) -> io::Result<()> {
-        match &mut self.kind {
-            Kind::Prompt { readline, .. } => readline
-                .update_prompt(&prompt_of(&self.peer, status))
+    /// Shows the status in the prompt. A pipe gets a line when the delivery changes.
+    pub fn show_status(&mut self, status: ChatStatus) -> io::Result<()> {
+        match &mut self.mode {
+            Mode::Interactive { readline, .. } => readline
+                .update_prompt(&prompt(&self.peer, status))
                 .map_err(io::Error::other),
-            Kind::Pipe { tick, .. } => {
-                if status.tick == *tick {
+            Mode::Pipe { delivery, .. } => {
+                if status.delivery == *delivery {
                     return Ok(());
                 }
-                *tick = status.tick;
-                let Some((seq, tick)) = status.tick else {
+                *delivery = status.delivery;
+                let Some((seq, delivery)) = status.delivery else {
                     return Ok(());
                 };
-                self.write(&format!("{} {} {seq}\n", tick.sign(), tick.word()))
+                self.write(&format!(
+                    "{} {} {seq}\n",
+                    delivery.symbol(),
+                    delivery.word()
+                ))
             }
         }
     }
 
-    /// Leaves the screen as it should be.
+    /// Writes out what is buffered and restores the terminal's state.
     pub fn close(&mut self) {
-        if let Kind::Prompt { readline, .. } = &mut self.kind {
+        if let Mode::Interactive { readline, .. } = &mut self.mode {
             let _ = readline.flush();
         }
     }
 
-    /// Writes whole lines.
+    /// `text` must end with a newline: the prompt follows on a line of its own.
     fn write(&mut self, text: &str) -> io::Result<()> {
-        match &mut self.kind {
-            Kind::Prompt { above, .. } => above.write_all(text.as_bytes()),
-            Kind::Pipe { .. } => {
+        match &mut self.mode {
+            Mode::Interactive { output, .. } => output.write_all(text.as_bytes()),
+            Mode::Pipe { .. } => {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(text.as_bytes())?;
                 stdout.flush()
@@ -142,19 +146,19 @@ impl Terminal {
     }
 }
 
-fn prompt() -> io::Result<Kind> {
-    let (mut readline, above) = Readline::new("> ".to_owned()).map_err(io::Error::other)?;
-    // What was typed is shown again where it belongs, once it is stored.
+fn open_prompt() -> io::Result<Mode> {
+    let (mut readline, output) = Readline::new("> ".to_owned()).map_err(io::Error::other)?;
+    // An entered line disappears; the message is displayed once it is stored.
     readline.should_print_line_on(false, false);
-    Ok(Kind::Prompt {
+    Ok(Mode::Interactive {
         readline: Box::new(readline),
-        above,
+        output,
     })
 }
 
-/// Reads a pipe in a thread of its own, since there is no other way to stop waiting for it.
-fn pipe() -> mpsc::Receiver<String> {
-    let (sender, lines) = mpsc::channel(AHEAD);
+/// Reads standard input in a thread, since a blocking read cannot be cancelled.
+fn read_pipe() -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel(PIPE_BUFFER);
     std::thread::spawn(move || {
         for line in io::stdin().lock().split(b'\n') {
             let Ok(line) = line else { return };
@@ -169,27 +173,36 @@ fn pipe() -> mpsc::Receiver<String> {
     lines
 }
 
-/// The prompt: what is wrong, what the peer does, how far one's last message is.
-fn prompt_of(peer: &str, status: Status) -> String {
-    let offline = (!status.online).then(|| dim("offline "));
-    let waiting = (status.waiting > 0).then(|| dim(&format!("{} waiting ", status.waiting)));
-    let typing = status.typing.then(|| dim(&format!("{peer} is typing… ")));
-    let tick = status.tick.map(|(_, tick)| match tick {
-        DeliveryStatus::Read => format!("{CYAN}{}{PLAIN} ", tick.sign()),
-        DeliveryStatus::Sent | DeliveryStatus::Delivered => dim(&format!("{} ", tick.sign())),
-    });
-    let parts = [offline, waiting, typing, tick].into_iter().flatten();
-    parts.chain(["> ".to_owned()]).collect()
+fn prompt(peer: &str, status: ChatStatus) -> String {
+    let mut prompt = String::new();
+    if !status.connected {
+        prompt.push_str(&dim("offline "));
+    }
+    if status.unsent > 0 {
+        prompt.push_str(&dim(&format!("{} unsent ", status.unsent)));
+    }
+    if status.peer_is_typing {
+        prompt.push_str(&dim(&format!("{peer} is typing… ")));
+    }
+    if let Some((_, delivery)) = status.delivery {
+        let color = match delivery {
+            DeliveryStatus::Read => CYAN,
+            DeliveryStatus::Sent | DeliveryStatus::Delivered => DIM,
+        };
+        prompt.extend([color, delivery.symbol(), " ", RESET]);
+    }
+    prompt + "> "
 }
 
-fn coloured(tone: Tone, head: &str, rest: &str) -> String {
-    match tone {
-        Tone::Mine => format!("{GREEN}{head}{PLAIN} {rest}"),
-        Tone::Theirs => format!("{MAGENTA}{head}{PLAIN} {rest}"),
-        Tone::Aside => dim(&format!("{head} {rest}")),
+fn colored(line: &RenderedLine) -> String {
+    let RenderedLine { style, head, text } = line;
+    match style {
+        LineStyle::Own => format!("{GREEN}{head}{RESET} {text}"),
+        LineStyle::Peer => format!("{MAGENTA}{head}{RESET} {text}"),
+        LineStyle::Info => dim(&format!("{head} {text}")),
     }
 }
 
 fn dim(text: &str) -> String {
-    format!("{DIM}{text}{PLAIN}")
+    format!("{DIM}{text}{RESET}")
 }

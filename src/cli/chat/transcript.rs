@@ -1,144 +1,152 @@
-//! What was shown of a conversation: each message once, in the order of `seq`, without gaps.
+//! What was displayed of a conversation: each message once, in the order of `seq`, without gaps.
 
 use std::collections::BTreeMap;
 
 use super::frame::{Message, Page};
 
-/// How many messages are remembered, to say what became of them.
-const REMEMBERED: usize = 1_000;
+/// How many displayed messages are kept, to describe later changes to them.
+const RETAINED_MESSAGES: usize = 1_000;
 
-/// Something to show.
+/// A line to display.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// A message.
+pub enum TranscriptLine {
     Message(Message),
-    /// The author changed the text of a message.
+    /// The message with its new text.
     Edited(Message),
-    /// The author deleted a message, which was this.
+    /// The message as it was before.
     Deleted(Message),
-    /// The reactions to a message are others now.
+    /// The message with its new reactions.
     Reacted(Message),
-    /// So many messages are not shown.
+    /// This many unread messages are too old to be displayed.
     Omitted(usize),
 }
 
-/// What was shown, and what waits for what comes before it.
+/// Puts messages in order and holds back those that come before a missing one.
 #[derive(Debug, Default)]
 pub struct Transcript {
-    /// Up to where it was shown; nowhere before the first page.
-    upto: Option<u64>,
-    waiting: BTreeMap<u64, Message>,
-    shown: BTreeMap<u64, Message>,
+    /// `seq` up to which all messages are displayed; `None` before the first page.
+    last_seq: Option<u64>,
+    /// Received ahead of a message that is missing.
+    held_back: BTreeMap<u64, Message>,
+    displayed: BTreeMap<u64, Message>,
 }
 
 impl Transcript {
-    /// Up to where messages were shown, once the first page was.
-    pub fn upto(&self) -> Option<u64> {
-        self.upto
+    pub fn last_seq(&self) -> Option<u64> {
+        self.last_seq
     }
 
-    /// Whether something waits for messages that have not come.
+    /// Whether a missing message holds others back.
     pub fn has_gap(&self) -> bool {
-        self.upto.is_some() && !self.waiting.is_empty()
+        self.last_seq.is_some() && !self.held_back.is_empty()
     }
 
-    /// Whether all that was heard is shown.
-    pub fn is_whole(&self) -> bool {
-        self.upto.is_some() && self.waiting.is_empty()
+    /// Whether everything received is displayed.
+    pub fn is_complete(&self) -> bool {
+        self.last_seq.is_some() && self.held_back.is_empty()
     }
 
-    /// The newest message that was shown of those this holds for.
-    pub fn newest(&self, holds: impl Fn(&Message) -> bool) -> Option<u64> {
-        let newest = self.shown.values().rev().find(|message| holds(message));
+    /// `seq` of the newest displayed message of a user.
+    pub fn newest_from(&self, user: &str) -> Option<u64> {
+        let mut newest_first = self.displayed.values().rev();
+        let newest = newest_first.find(|message| message.from == user);
         newest.map(|message| message.seq)
     }
 
-    /// A message as it is now: a new one, or one that changed.
-    pub fn hear(&mut self, message: Message) -> Vec<Line> {
-        if self.upto.is_some_and(|upto| message.seq <= upto) {
-            return self.changed(message).into_iter().collect();
+    /// Adds a new message or a new version of one; returns the lines to display.
+    pub fn add(&mut self, message: Message) -> Vec<TranscriptLine> {
+        if self.last_seq.is_some_and(|last| message.seq <= last) {
+            return self.update(message).into_iter().collect();
         }
-        self.waiting.insert(message.seq, message);
-        let mut lines = Vec::new();
-        while let Some(message) = self.upto.and_then(|upto| self.waiting.remove(&(upto + 1))) {
-            lines.push(self.show(message));
-        }
-        lines
+        self.held_back.insert(message.seq, message);
+        self.display_in_order()
     }
 
-    /// The first page: the newest messages, and all that are unread.
-    pub fn open(&mut self, page: Page) -> Vec<Line> {
-        let listed = page.unread.len();
+    /// Adds the first page: the newest messages and the unread ones.
+    pub fn open(&mut self, page: Page) -> Vec<TranscriptLine> {
+        let omitted = page.unread_count.saturating_sub(page.unread.len());
         let messages = page.history.into_iter().chain(page.unread);
         let messages: BTreeMap<_, _> = messages.map(|message| (message.seq, message)).collect();
-        let omitted = page.unread_count.saturating_sub(listed);
-        let omitted = (omitted > 0).then_some(Line::Omitted(omitted));
-        let mut lines: Vec<_> = omitted.into_iter().collect();
-        lines.extend(messages.into_values().map(|message| self.show(message)));
-        self.reach(page.last_seq);
-        lines.extend(self.catch_up());
+        let mut lines = Vec::new();
+        if omitted > 0 {
+            lines.push(TranscriptLine::Omitted(omitted));
+        }
+        lines.extend(messages.into_values().map(|message| self.display(message)));
+        lines.extend(self.complete_up_to(page.last_seq));
         lines
     }
 
-    /// A page of what came after the last message that was shown; where it goes on, if it does.
-    pub fn fill(&mut self, page: Page) -> (Vec<Line>, Option<u64>) {
-        // The store lost its last messages, and gives their numbers to others.
-        if self.upto.is_some_and(|upto| upto > page.last_seq) {
-            self.upto = Some(page.last_seq);
-            self.waiting.clear();
-            self.shown.retain(|seq, _| *seq <= page.last_seq);
+    /// Adds a page of what follows [`Self::last_seq`]; returns the lines to display, and after
+    /// which `seq` the next page starts, if there is one.
+    pub fn fill(&mut self, page: Page) -> (Vec<TranscriptLine>, Option<u64>) {
+        // The store lost its last messages, for example in a failover, and reuses their numbers.
+        if self.last_seq.is_some_and(|last| last > page.last_seq) {
+            self.last_seq = Some(page.last_seq);
+            self.held_back.clear();
+            self.displayed.retain(|seq, _| *seq <= page.last_seq);
         }
         let mut lines = Vec::new();
         for message in page.history.into_iter().rev() {
-            if Some(message.seq) > self.upto {
-                lines.push(self.show(message));
+            if Some(message.seq) > self.last_seq {
+                lines.push(self.display(message));
             }
         }
         if page.next_after.is_none() {
-            self.reach(page.last_seq);
-            lines.extend(self.catch_up());
+            lines.extend(self.complete_up_to(page.last_seq));
         }
         (lines, page.next_after)
     }
 
-    /// Nothing up to here is missing any more: what was not on the page is no longer there.
-    fn reach(&mut self, seq: u64) {
-        self.upto = self.upto.max(Some(seq));
-        let upto = self.upto.unwrap_or_default();
-        self.waiting.retain(|seq, _| *seq > upto);
+    /// Marks everything up to `seq` as displayed, since messages that the pages lack no longer
+    /// exist; returns the lines that were held back for them.
+    fn complete_up_to(&mut self, seq: u64) -> Vec<TranscriptLine> {
+        let last = self.last_seq.max(Some(seq)).unwrap_or_default();
+        self.last_seq = Some(last);
+        self.held_back.retain(|seq, _| *seq > last);
+        self.display_in_order()
     }
 
-    /// Shows what waited for what is there now.
-    fn catch_up(&mut self) -> Vec<Line> {
-        match self.waiting.pop_first() {
-            Some((_, message)) => self.hear(message),
-            None => Vec::new(),
+    /// Displays the messages that are no longer held back by a missing one.
+    fn display_in_order(&mut self) -> Vec<TranscriptLine> {
+        let mut lines = Vec::new();
+        while let Some(message) = self.next_in_order() {
+            lines.push(self.display(message));
+        }
+        lines
+    }
+
+    fn next_in_order(&mut self) -> Option<Message> {
+        let next = self.last_seq? + 1;
+        self.held_back.remove(&next)
+    }
+
+    fn display(&mut self, message: Message) -> TranscriptLine {
+        self.last_seq = self.last_seq.max(Some(message.seq));
+        self.retain(message.clone());
+        TranscriptLine::Message(message)
+    }
+
+    fn retain(&mut self, message: Message) {
+        self.displayed.insert(message.seq, message);
+        while self.displayed.len() > RETAINED_MESSAGES {
+            self.displayed.pop_first();
         }
     }
 
-    fn show(&mut self, message: Message) -> Line {
-        self.upto = self.upto.max(Some(message.seq));
-        self.remember(message.clone());
-        Line::Message(message)
-    }
-
-    fn remember(&mut self, message: Message) {
-        self.shown.insert(message.seq, message);
-        while self.shown.len() > REMEMBERED {
-            self.shown.pop_first();
-        }
-    }
-
-    /// What became of a message that was shown; nothing, of one that is not remembered.
-    fn changed(&mut self, message: Message) -> Option<Line> {
-        let before = self.shown.get(&message.seq)?.clone();
-        self.remember(message.clone());
+    /// Replaces a displayed message; returns a line if something visible changed. A message that
+    /// is no longer retained is ignored.
+    fn update(&mut self, message: Message) -> Option<TranscriptLine> {
+        let before = self.displayed.get(&message.seq)?.clone();
+        self.retain(message.clone());
         if message.deleted_at.is_some() {
-            before.deleted_at.is_none().then_some(Line::Deleted(before))
+            before
+                .deleted_at
+                .is_none()
+                .then_some(TranscriptLine::Deleted(before))
         } else if message.body != before.body || message.attachments != before.attachments {
-            Some(Line::Edited(message))
+            Some(TranscriptLine::Edited(message))
         } else if message.reactions != before.reactions {
-            Some(Line::Reacted(message))
+            Some(TranscriptLine::Reacted(message))
         } else {
             None
         }

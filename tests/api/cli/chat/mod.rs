@@ -1,5 +1,5 @@
 //! `duologue chat`, the terminal client.
 
-mod played;
 mod session;
 mod terminals;
+mod test_session;

@@ -65,7 +65,7 @@ async fn two_users_chat_after_seeing_their_history() {
 }
 
 #[tokio::test]
-async fn ticks_show_the_delivery_status_of_the_last_line() {
+async fn check_marks_show_how_far_the_last_message_got() {
     let app = spawn_app();
     let mut alice = ChatProcess::start(&app.address, "alice", "bob");
     alice.type_line("hello?");
@@ -152,7 +152,7 @@ async fn no_message_is_lost_or_repeated_when_the_service_restarts() {
     });
     for chat in &mut chats {
         chat.wait_for_line("reconnecting…");
-        chat.wait_for_line("back");
+        chat.wait_for_line("reconnected");
     }
 }
 
@@ -214,7 +214,7 @@ async fn refused_messages_are_reported() {
     assert_eq!(alice.end_input().code(), Some(1));
     alice.wait_for_line("“hello?”: the recipient does not take messages from the sender");
     alice.wait_for_line("a body has at most 10000 characters");
-    alice.wait_for_line("duologue: 2 of the lines that were typed did not get through");
+    alice.wait_for_line("duologue: messages not sent: 2");
 }
 
 /// Starts a chat that must fail, and returns its only line of output.
@@ -240,7 +240,7 @@ async fn a_user_without_permission_sees_the_reason() {
         "{said}"
     );
     let said = refusal(&app, "bob", &token("bob"));
-    assert_eq!(said, "duologue: a conversation is with somebody else");
+    assert_eq!(said, "duologue: --as and --with must be different users");
     let mut nowhere = ChatProcess::start("http://127.0.0.1:1", "alice", "bob");
     assert_eq!(nowhere.wait_for_exit().code(), Some(1));
     nowhere.wait_for_line("Connection refused (os error 111)");
@@ -251,5 +251,5 @@ async fn a_user_without_permission_sees_the_reason() {
     alice.type_line("hello");
     alice.wait_for_line("alice: hello");
     assert_eq!(alice.wait_for_exit().code(), Some(1));
-    alice.wait_for_line("duologue: the token has expired; come back with a fresh one");
+    alice.wait_for_line("duologue: the token has expired; start again with a new one");
 }

@@ -1,0 +1,159 @@
+//! What the client sends and the service has to acknowledge: messages and receipts.
+
+use std::collections::VecDeque;
+
+use chrono::Utc;
+use serde_json::Value;
+
+use super::frame;
+use crate::model::{Body, fresh_id};
+
+/// Seconds after which an unanswered request counts as lost, and the connection with it.
+const TIMEOUT: u32 = 15;
+/// Seconds before a request is repeated that the service was too busy for.
+const RETRY_DELAY: u32 = 2;
+/// Receipts are sent as `delivered`, then `read`; the answer to the second acknowledges both.
+pub const READ: &str = "read";
+
+/// State of a request that may be sent once at a time.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum PendingRequest {
+    #[default]
+    Idle,
+    /// Sent this many seconds ago and not answered yet.
+    InFlight(u32),
+    /// May be sent again in this many seconds.
+    Backoff(u32),
+}
+
+impl PendingRequest {
+    /// Marks the request as in flight if it is idle; returns whether to send it now.
+    fn start(&mut self) -> bool {
+        let idle = *self == PendingRequest::Idle;
+        if idle {
+            *self = PendingRequest::InFlight(0);
+        }
+        idle
+    }
+
+    pub fn back_off(&mut self) {
+        *self = PendingRequest::Backoff(RETRY_DELAY);
+    }
+
+    /// Counts a second; returns whether the answer is overdue.
+    pub fn tick(&mut self) -> bool {
+        match self {
+            PendingRequest::Idle => (),
+            PendingRequest::InFlight(seconds) => {
+                *seconds += 1;
+                return *seconds > TIMEOUT;
+            }
+            PendingRequest::Backoff(0 | 1) => *self = PendingRequest::Idle,
+            PendingRequest::Backoff(seconds) => *seconds -= 1,
+        }
+        false
+    }
+}
+
+/// Messages in the order they were entered. Only the first is in flight, which keeps the order.
+/// A message keeps its idempotency key when it is sent again, so it is stored once.
+#[derive(Debug, Default)]
+pub struct SendQueue {
+    messages: VecDeque<QueuedMessage>,
+    /// Of the first message.
+    pub request: PendingRequest,
+}
+
+#[derive(Debug)]
+struct QueuedMessage {
+    idempotency_key: String,
+    body: String,
+}
+
+impl SendQueue {
+    /// Appends a message, or returns why the text is not a valid body.
+    pub fn push(&mut self, text: &str) -> Result<(), &'static str> {
+        let body = Body::try_from(text.to_owned())?.as_str().to_owned();
+        let idempotency_key = fresh_id(Utc::now()).to_string();
+        self.messages.push_back(QueuedMessage {
+            idempotency_key,
+            body,
+        });
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Number of messages to report as unsent: none while sending works without delay.
+    pub fn delayed(&self, connected: bool) -> usize {
+        let prompt = matches!(
+            self.request,
+            PendingRequest::Idle | PendingRequest::InFlight(0)
+        );
+        if connected && prompt { 0 } else { self.len() }
+    }
+
+    /// The request to send now, if any.
+    pub fn next_request(&mut self, recipient: &str) -> Option<Value> {
+        let first = self.messages.front()?;
+        self.request
+            .start()
+            .then(|| frame::send(&first.idempotency_key, recipient, &first.body))
+    }
+
+    /// Whether an answer with this `ref` belongs to the first message.
+    pub fn expects(&self, reference: &str) -> bool {
+        let first = self.messages.front();
+        first.is_some_and(|message| message.idempotency_key == reference)
+    }
+
+    /// Removes the first message, which was acknowledged or rejected; returns its body.
+    pub fn pop(&mut self) -> Option<String> {
+        self.request = PendingRequest::Idle;
+        self.messages.pop_front().map(|message| message.body)
+    }
+}
+
+/// Tells the service up to which message (`seq`) the conversation was displayed.
+#[derive(Debug, Default)]
+pub struct ReceiptTracker {
+    displayed: Option<u64>,
+    sent: Option<u64>,
+    acknowledged: Option<u64>,
+    pub request: PendingRequest,
+}
+
+impl ReceiptTracker {
+    pub fn set_displayed(&mut self, seq: u64) {
+        self.displayed = self.displayed.max(Some(seq));
+    }
+
+    pub fn is_acknowledged(&self) -> bool {
+        self.acknowledged >= self.displayed
+    }
+
+    /// The receipts to send now, if any: what is displayed is delivered and read.
+    pub fn next_requests(&mut self, peer: &str) -> Vec<Value> {
+        let Some(seq) = self.displayed.filter(|_| !self.is_acknowledged()) else {
+            return Vec::new();
+        };
+        if !self.request.start() {
+            return Vec::new();
+        }
+        self.sent = Some(seq);
+        let receipts = ["delivered", READ].map(|kind| frame::receipt(kind, peer, seq));
+        receipts.into()
+    }
+
+    /// Records that the service acknowledged the receipts, or rejected them for good.
+    pub fn acknowledge(&mut self) {
+        self.request = PendingRequest::Idle;
+        self.acknowledged = self.sent;
+    }
+}
