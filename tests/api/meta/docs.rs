@@ -79,6 +79,7 @@ fn every_metric_is_in_operations_md_with_its_type() {
     metrics.request("GET", "/", "200", 0.0);
     metrics.error("INTERNAL");
     metrics.script_seconds("send_message").observe(0.0);
+    metrics.worker_failures("presence").inc();
     let rendered = metrics.render();
     let types = rendered
         .lines()
