@@ -84,7 +84,7 @@ const TEMPORARY = [408, 429, 503];
  *
  * `message.*` and `conversation.*` carry the members from `unread_count` to `unread_conversations`, with the
  * values that hold after the event. `hello` and `reset` carry the two totals.
- * @typedef {object} Event
+ * @typedef {object} LiveEvent
  * @property {"hello"|"reset"|"message.created"|"message.updated"|"message.deleted"|"conversation.read"|
  *   "conversation.delivered"|"conversation.changed"|"presence.changed"|"typing"} type
  * @property {string} cursor
@@ -105,7 +105,7 @@ const TEMPORARY = [408, 429, 503];
 
 /**
  * `connecting` lasts from `connect` or a lost connection until the `hello` has been processed.
- * @typedef {"disconnected"|"connecting"|"connected"} State
+ * @typedef {"disconnected"|"connecting"|"connected"} ConnectionState
  */
 
 /**
@@ -116,20 +116,21 @@ const TEMPORARY = [408, 429, 503];
  *   token is sent, which works only where the service runs without secrets.
  * @property {string} [user]  who to be where the service runs without secrets
  * @property {string} [cursor]  the cursor to resume from; only together with the state stored at that cursor
- * @property {(event: Event) => void|Promise<void>} onEvent  processes an event. It must not wait for
+ * @property {(event: LiveEvent) => void|Promise<void>} onEvent  processes an event. It must not wait for
  *   `runExclusive`, which waits for it.
- * @property {(state: State, error?: Error) => void} [onStateChange]  `error` is why the connection was lost
- *   or refused. The client becomes `disconnected` by itself if the credential is refused or belongs to
- *   another user than before (`USER_CHANGED`). Call `connect` once there is a valid one.
+ * @property {(state: ConnectionState, error?: Error) => void} [onStateChange]  `error` is why the connection
+ *   was lost or refused. The client becomes `disconnected` by itself if the credential is refused or belongs
+ *   to another user than before (`USER_CHANGED`). Call `connect` once there is a valid one.
  * @property {(message: Message, item: OutboxItem) => void} [onSent]  the service stored the message
  * @property {(error: DuologueError, item: OutboxItem) => void} [onRefused]  the message will never be stored
  * @property {() => void} [onOutboxChange]
- * @property {Storage} [storage]  keeps the outbox across restarts; without it the outbox is in memory only
+ * @property {OutboxStorage} [storage]  keeps the outbox across restarts; without it the outbox is in
+ *   memory only
  */
 
 /**
  * Keeps each user's outbox. `save` must not throw.
- * @typedef {object} Storage
+ * @typedef {object} OutboxStorage
  * @property {(user: string) => OutboxItem[]|Promise<OutboxItem[]>} load
  * @property {(user: string, items: OutboxItem[]) => void} save
  */
@@ -141,6 +142,7 @@ export class DuologueError extends Error {
   /**
    * @param {{detail: string, code: string, status?: number, errors?: {pointer: string, detail: string}[]}}
    *   problem  a problem document (RFC 9457)
+   * @param {ErrorOptions} [options]
    */
   constructor(problem, options) {
     super(problem.errors?.[0]?.detail ?? problem.detail, options);
@@ -170,13 +172,18 @@ const disconnected = (detail, cause) => new DuologueError({ detail, code: "DISCO
 
 /** A user's connection to the service, one for each user and app. */
 export class Client {
+  /** @type {Options} */
   #options;
+  /** @type {ConnectionState} */
   #state = "disconnected";
   #user = "";
   #cursor;
+  /** @type {OutboxItem[]} */
   #outbox = [];
   #flushing = false;
-  #queue = Promise.resolve(); // the end of what `runExclusive` was given
+  /** @type {Promise<unknown>} */
+  #queue = Promise.resolve(); // settles after everything that `runExclusive` was given
+  /** @type {?WebSocket} */
   #socket = null;
   #attempt = 0; // counts attempts to connect, so that a late answer to an earlier one is ignored
   #failures = 0; // attempts since the last `hello`
@@ -191,7 +198,7 @@ export class Client {
     this.#cursor = options.cursor ?? "";
   }
 
-  /** @returns {State} */
+  /** @returns {ConnectionState} */
   get state() {
     return this.#state;
   }
@@ -248,7 +255,7 @@ export class Client {
    * Sends a command over the WebSocket: `read`, `delivered` or `typing`.
    * @param {string} type
    * @param {object} [members]  what docs/live.md lists for the command
-   * @returns {Promise<object>} the acknowledgement
+   * @returns {Promise<any>} the acknowledgement
    * @throws {DuologueError} `DISCONNECTED` if there is no connection or it is lost before the answer, so that
    *   the command may or may not have been carried out
    */
@@ -264,14 +271,14 @@ export class Client {
    * @param {string} method
    * @param {string} path  with its query, e.g. `/conversations/alice?limit=20`
    * @param {object} [body]
-   * @returns {Promise<object>} the body of the answer
+   * @returns {Promise<any>} the body of the answer
    * @throws {DuologueError} `DISCONNECTED` if the service cannot be reached
    */
   async request(method, path, body) {
     const token = await this.#options.getToken?.();
-    const headers = {};
-    if (token) headers.Authorization = `Bearer ${token}`;
-    if (body) headers["Content-Type"] = "application/json";
+    const headers = new Headers();
+    if (token) headers.set("Authorization", `Bearer ${token}`);
+    if (body) headers.set("Content-Type", "application/json");
     const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
     const init = { method, headers, signal, body: body && JSON.stringify(body) };
     let response, text;
@@ -293,7 +300,7 @@ export class Client {
    * @returns {Promise<T>}
    */
   runExclusive(work) {
-    const result = this.#queue.then(work);
+    const result = this.#queue.then(() => work());
     this.#queue = result.catch(() => {});
     return result;
   }

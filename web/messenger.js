@@ -57,7 +57,7 @@ const $ = (id) => document.getElementById(id);
 
 // --- Events ---------------------------------------------------------------------------------------------
 
-/** @param {import("./duologue.js").Event} event */
+/** @param {import("./duologue.js").LiveEvent} event */
 async function onEvent(event) {
   const { type, cursor, prev, message, total_unread_count, unread_conversations, ...members } = event;
   state.totalUnread = total_unread_count ?? state.totalUnread;
