@@ -213,8 +213,8 @@ async fn a_client_asks_for_a_token_when_its_token_ends() {
     };
     connect_with("not a token");
     alice.0.wait_until("client.state === 'disconnected'");
-    // Tokens are valid for 30 s longer than they say, so this one is valid for 4 s.
-    connect_with(&token_until("alice", -26));
+    // Tokens are valid for 30 s longer than they say, so this one is valid for 6 s.
+    connect_with(&token_until("alice", -24));
     alice.wait_connected();
     let fresh = token("alice");
     alice.0.evaluate(&format!("globalThis.token = '{fresh}'"));
