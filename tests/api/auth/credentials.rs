@@ -12,7 +12,7 @@ use crate::harness::http::response::ApiResponse;
 use crate::harness::spawn_app_with;
 
 /// A response without its request id and time, for comparison.
-fn alike(answer: &ApiResponse) -> (u16, String, BTreeMap<String, String>) {
+fn comparable(answer: &ApiResponse) -> (u16, String, BTreeMap<String, String>) {
     let id = answer.header("x-request-id");
     let headers = answer.headers.keys().map(|name| {
         let value = answer.header(name.as_str()).replace(id, "");
@@ -31,11 +31,11 @@ async fn a_403_does_not_reveal_whether_a_resource_exists() {
     let there = app.get_as(&mallory, "/conversations/alice/bob").await;
     let absent = app.get_as(&mallory, "/conversations/carol/dave").await;
     assert_eq!(there.status, 403);
-    assert_eq!(alike(&there), alike(&absent));
+    assert_eq!(comparable(&there), comparable(&absent));
     let to_friend = app.post_as(&mallory, &message("bob")).await;
     let to_stranger = app.post_as(&mallory, &message("dave")).await;
     assert_eq!(to_friend.status, 403);
-    assert_eq!(alike(&to_friend), alike(&to_stranger));
+    assert_eq!(comparable(&to_friend), comparable(&to_stranger));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_with};
 
 const PATH: &str = "/conversations/alice/bob";
 /// More than the service needs to notice an unknown key id and fetch the set again.
-const SOON: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn alice() -> Value {
     claims("alice", &json!({}))
@@ -24,7 +24,7 @@ async fn accepts(app: &TestApp, signer: &Signer, kid: &str) -> bool {
 }
 
 /// A service that verifies tokens by the JWKS at this URL.
-fn spawn_following(source: &str) -> TestApp {
+fn spawn_with_jwks(source: &str) -> TestApp {
     spawn_app_with(&["--jwks", source, "--service-keys", SERVICE_KEY])
 }
 
@@ -36,7 +36,7 @@ async fn each_key_of_a_file_verifies_tokens_with_its_kid() {
     let [rsa, p256, ed] = &signers;
     let keys = [rsa.jwk("rsa"), p256.jwk("p256"), ed.jwk("ed")];
     std::fs::write(&file, json!({"keys": keys}).to_string()).unwrap();
-    let app = spawn_following(file.to_str().unwrap());
+    let app = spawn_with_jwks(file.to_str().unwrap());
     for (signer, kid) in signers.iter().zip(["rsa", "p256", "ed"]) {
         assert!(accepts(&app, signer, kid).await, "{kid}");
     }
@@ -87,7 +87,7 @@ async fn keys_unfit_for_verification_are_ignored() {
         with("another-algorithm", "alg", json!("RS256")),
         good.jwk("good"),
     ]);
-    let app = spawn_following(&source.url);
+    let app = spawn_with_jwks(&source.url);
     assert!(accepts(&app, &good, "good").await);
     for kid in ["made-up", "half", "encrypts", "another-algorithm"] {
         assert!(!accepts(&app, &other, kid).await, "{kid}");
@@ -103,10 +103,10 @@ async fn keys_unfit_for_verification_are_ignored() {
 async fn keys_rotate_without_a_restart() {
     let (old, new) = (Signer::es256(), Signer::ed25519());
     let source = JwksServer::start(&[old.jwk("old")]);
-    let app = spawn_following(&source.url);
+    let app = spawn_with_jwks(&source.url);
     assert!(accepts(&app, &old, "old").await);
     source.serve(&[old.jwk("old"), new.jwk("new")]);
-    eventually("the new key counts", SOON, async || {
+    eventually("the new key counts", TIMEOUT, async || {
         accepts(&app, &new, "new").await
     })
     .await;
@@ -115,10 +115,14 @@ async fn keys_rotate_without_a_restart() {
     let token = old.sign_by("old", &alice());
     assert_eq!(app.get_as(&token, PATH).await.status, 200);
     source.serve(&[new.jwk("new")]);
-    eventually("what is remembered ends with its key", SOON, async || {
-        accepts(&app, &new, "missing").await;
-        app.get_as(&token, PATH).await.status != 200
-    })
+    eventually(
+        "what is remembered ends with its key",
+        TIMEOUT,
+        async || {
+            accepts(&app, &new, "missing").await;
+            app.get_as(&token, PATH).await.status != 200
+        },
+    )
     .await;
     assert!(accepts(&app, &new, "new").await);
 }
@@ -127,7 +131,7 @@ async fn keys_rotate_without_a_restart() {
 async fn a_broken_jwks_url_keeps_the_last_good_key_set() {
     let (old, new) = (Signer::es256(), Signer::ed25519());
     let source = JwksServer::start(&[old.jwk("old")]);
-    let app = spawn_following(&source.url);
+    let app = spawn_with_jwks(&source.url);
     let broken = [
         (500, "{}"),
         (302, ""),
@@ -143,9 +147,11 @@ async fn a_broken_jwks_url_keeps_the_last_good_key_set() {
         assert!(accepts(&app, &old, "old").await, "{status} {body}");
     }
     source.serve(&[new.jwk("new")]);
-    eventually("a source that works again is followed", SOON, async || {
-        accepts(&app, &new, "new").await
-    })
+    eventually(
+        "a source that works again is followed",
+        TIMEOUT,
+        async || accepts(&app, &new, "new").await,
+    )
     .await;
 }
 

@@ -218,7 +218,7 @@ async fn every_operation_refuses_every_bad_credential() {
             let case = format!("{} with {why}: {answer:?}", operation.id);
             assert_eq!(answer.status, operation.status_if(false, 401), "{case}");
             if answer.status == 401 {
-                says_what_is_wrong(&answer, header, said);
+                assert_states_reason(&answer, header, said);
             }
         }
     }
@@ -227,7 +227,7 @@ async fn every_operation_refuses_every_bad_credential() {
 
 /// A refusal gives the reason in the body and in the challenge and does not repeat the credential.
 #[track_caller]
-fn says_what_is_wrong(answer: &ApiResponse, header: Option<&str>, said: &str) {
+fn assert_states_reason(answer: &ApiResponse, header: Option<&str>, said: &str) {
     let detail = answer.problem(401, "UNAUTHENTICATED")["detail"].to_string();
     assert!(detail.contains(said), "{said}: {detail}");
     let challenge = answer.header("www-authenticate");

@@ -188,7 +188,7 @@ async fn a_full_redis_still_serves_and_rate_limits_readers() {
 }
 
 /// How many of these attempts with a bad credential get a 401 before the address is limited.
-async fn failures(app: &TestApp, attempts: usize, headers: &[(&str, &str)]) -> usize {
+async fn count_unauthorized(app: &TestApp, attempts: usize, headers: &[(&str, &str)]) -> usize {
     let all = [headers, &[("authorization", "Bearer nonsense")]].concat();
     let mut refused = 0;
     for _ in 0..attempts {
@@ -207,14 +207,14 @@ async fn failures(app: &TestApp, attempts: usize, headers: &[(&str, &str)]) -> u
 
 /// Whether this address is limited. Asks five times, since an attempt is refilled each second.
 async fn is_limited(app: &TestApp, headers: &[(&str, &str)]) -> bool {
-    failures(app, 5, headers).await < 5
+    count_unauthorized(app, 5, headers).await < 5
 }
 
 #[tokio::test]
 async fn failed_logins_are_limited_but_valid_ones_still_pass() {
     let app = spawn_secured_app_with(&[]);
     let begun = Instant::now();
-    let refused = failures(&app, 40, &[]).await;
+    let refused = count_unauthorized(&app, 40, &[]).await;
     let refilled = usize::try_from(begun.elapsed().as_secs()).unwrap() + 1;
     assert!((30..=30 + refilled).contains(&refused), "{refused}");
     assert_eq!(app.get_as(SERVICE_KEY, READ).await.status, 200);
@@ -223,7 +223,7 @@ async fn failed_logins_are_limited_but_valid_ones_still_pass() {
 #[tokio::test]
 async fn only_a_trusted_proxy_sets_the_client_address() {
     let trusting = spawn_secured_app_with(&["--trusted-proxies", "127.0.0.0/8,::1"]);
-    failures(&trusting, 40, &[("x-forwarded-for", "192.0.2.1")]).await;
+    count_unauthorized(&trusting, 40, &[("x-forwarded-for", "192.0.2.1")]).await;
     let cases = [
         ("another client", "x-forwarded-for", "192.0.2.2", false),
         (
@@ -253,7 +253,7 @@ async fn only_a_trusted_proxy_sets_the_client_address() {
         );
     }
     let strangers = spawn_secured_app_with(&["--trusted-proxies", "10.0.0.0/8"]);
-    failures(&strangers, 40, &[]).await;
+    count_unauthorized(&strangers, 40, &[]).await;
     for header in [
         ("x-forwarded-for", "192.0.2.2"),
         ("forwarded", "for=192.0.2.3"),
@@ -268,7 +268,7 @@ async fn a_client_cannot_spoof_its_address_through_a_trusted_proxy() {
     let proxy = ("x-forwarded-for", "192.0.2.1");
     for n in 0..40 {
         let made_up = format!("for=203.0.113.{n}");
-        failures(&app, 1, &[proxy, ("forwarded", &made_up)]).await;
+        count_unauthorized(&app, 1, &[proxy, ("forwarded", &made_up)]).await;
     }
     let one_more = [proxy, ("forwarded", "for=203.0.113.99")];
     assert!(is_limited(&app, &one_more).await);
@@ -279,7 +279,7 @@ async fn an_ipv6_network_counts_as_one_address() {
     let app = spawn_secured_app_with(&["--trusted-proxies", "127.0.0.1"]);
     for n in 0..40 {
         let address = format!("2001:db8::{n:x}");
-        failures(&app, 1, &[("x-forwarded-for", &address)]).await;
+        count_unauthorized(&app, 1, &[("x-forwarded-for", &address)]).await;
     }
     let near = [("x-forwarded-for", "2001:db8::ffff")];
     assert!(is_limited(&app, &near).await);

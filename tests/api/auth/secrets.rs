@@ -13,7 +13,7 @@ use crate::harness::{client, refusal_to_start, spawn_app_with};
 const PATH: &str = "/conversations/alice/bob";
 
 /// Standard output of the binary.
-fn said(settings: &[(&str, &str)], args: &[&str]) -> String {
+fn stdout(settings: &[(&str, &str)], args: &[&str]) -> String {
     let mut command = command();
     let output = output(command.envs(settings.iter().copied()).args(args));
     let error = String::from_utf8(output.stderr).unwrap();
@@ -22,7 +22,7 @@ fn said(settings: &[(&str, &str)], args: &[&str]) -> String {
 }
 
 /// Standard error of the binary when it refuses to start.
-fn refusal(settings: &[(&str, &str)]) -> String {
+fn startup_error(settings: &[(&str, &str)]) -> String {
     let mut command = command();
     let output = output(command.envs(settings.iter().copied()));
     assert!(!output.status.success(), "{settings:?}");
@@ -43,7 +43,7 @@ fn a_public_address_without_a_secret_is_refused_at_start() {
     for bind in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().to_str().unwrap();
-        let said = refusal(&[("DUOLOGUE_BIND", bind), ("DUOLOGUE_DATA_DIR", folder)]);
+        let said = startup_error(&[("DUOLOGUE_BIND", bind), ("DUOLOGUE_DATA_DIR", folder)]);
         assert_eq!(said.trim().lines().count(), 1, "{said}");
         for word in [
             "DUOLOGUE_SERVICE_KEYS",
@@ -76,7 +76,7 @@ async fn a_public_address_with_a_secret_is_accepted() {
 
 #[tokio::test]
 async fn the_readme_commands_for_tokens_and_keys_work() {
-    let [secret, key] = [0, 1].map(|_| said(&[], &["key"]));
+    let [secret, key] = [0, 1].map(|_| stdout(&[], &["key"]));
     assert!(key.starts_with("dk_") && key.len() == 46 && key != secret);
     let dir = tempfile::tempdir().unwrap();
     let settings = [
@@ -85,8 +85,8 @@ async fn the_readme_commands_for_tokens_and_keys_work() {
         ("DUOLOGUE_JWT_AUDIENCE", "duologue"),
         ("DUOLOGUE_JWT_ISSUER", "https://app.example"),
     ];
-    let token = said(&settings, &["token", "--sub", "alice", "--ttl", "1h"]);
-    let bob = said(&settings, &["token", "--sub", "bob"]);
+    let token = stdout(&settings, &["token", "--sub", "alice", "--ttl", "1h"]);
+    let bob = stdout(&settings, &["token", "--sub", "bob"]);
     let service = ServiceProcess::start_with(dir.path(), &settings);
     assert_eq!(status(&service.address, &token).await, 200);
     assert_eq!(status(&service.address, &key).await, 200);
@@ -188,7 +188,7 @@ fn a_rejected_secret_is_not_echoed() {
         ("DUOLOGUE_JWKS", "http://keys.example/hunter2"),
     ];
     for (variable, value) in cases {
-        let said = refusal(&[(variable, value)]);
+        let said = startup_error(&[(variable, value)]);
         assert!(said.contains(variable), "{variable}={value}: {said}");
         assert!(
             variable == "DUOLOGUE_JWKS" || !said.contains("hunter2"),
@@ -203,7 +203,7 @@ fn help_and_debug_output_show_no_secret() {
         ("DUOLOGUE_JWT_SECRET", SECRET),
         ("DUOLOGUE_SERVICE_KEYS", SERVICE_KEY),
     ];
-    let help = said(&settings, &["--help"]);
+    let help = stdout(&settings, &["--help"]);
     let args = [
         "duologue",
         "--jwt-secret",

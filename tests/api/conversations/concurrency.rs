@@ -44,8 +44,8 @@ async fn read(url: String) -> Value {
 }
 
 /// Reads until everything is sent and once more; returns the messages reported as unread.
-async fn read_on(address: String, left: Arc<AtomicUsize>) -> Vec<u64> {
-    let (mut told, mut done) = (Vec::new(), false);
+async fn read_until_sent(address: String, left: Arc<AtomicUsize>) -> Vec<u64> {
+    let (mut reported, mut done) = (Vec::new(), false);
     while !done {
         done = left.load(Ordering::Relaxed) == 0;
         let page = read(format!("{address}/conversations/bob/alice?limit=1")).await;
@@ -55,9 +55,9 @@ async fn read_on(address: String, left: Arc<AtomicUsize>) -> Vec<u64> {
             unread.is_sorted_by(|newer, older| newer > older),
             "newest first"
         );
-        told.extend(unread);
+        reported.extend(unread);
     }
-    told
+    reported
 }
 
 #[tokio::test]
@@ -71,12 +71,12 @@ async fn concurrent_reads_report_each_message_unread_exactly_once() {
         senders.spawn(send(address(n), n, left.clone()));
     }
     for n in 0..READERS {
-        readers.spawn(read_on(address(n), left.clone()));
+        readers.spawn(read_until_sent(address(n), left.clone()));
     }
     let mut sent: Vec<_> = senders.join_all().await.into_iter().flatten().collect();
-    let mut told: Vec<_> = readers.join_all().await.into_iter().flatten().collect();
+    let mut reported: Vec<_> = readers.join_all().await.into_iter().flatten().collect();
     sent.sort_unstable();
-    told.sort_unstable();
+    reported.sort_unstable();
     assert_eq!(
         sent,
         (1..=(SENDERS * EACH) as u64).collect::<Vec<_>>(),
@@ -98,7 +98,7 @@ async fn concurrent_reads_report_each_message_unread_exactly_once() {
         };
     }
     let of_alice = senders_of.into_iter().filter(|(_, from)| from == "alice");
-    assert_eq!(told, of_alice.map(|(seq, _)| seq).collect::<Vec<_>>());
+    assert_eq!(reported, of_alice.map(|(seq, _)| seq).collect::<Vec<_>>());
     assert_eq!(apps[1].peek("bob", "alice").await["unread_count"], 0);
     assert_eq!(
         apps[1].peek("alice", "bob").await["unread_count"],
@@ -120,10 +120,10 @@ async fn one_of_many_concurrent_readers_gets_the_unread_message() {
             )));
         }
         let counts = readers.join_all().await;
-        let told: u64 = counts
+        let reported: u64 = counts
             .iter()
             .map(|page| page["unread_count"].as_u64().unwrap())
             .sum();
-        assert_eq!(told, 1);
+        assert_eq!(reported, 1);
     }
 }

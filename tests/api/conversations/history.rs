@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestApp, seqs, spawn_app, store::lua};
 
 /// Sends this many messages from alice to bob.
-async fn converse(app: &TestApp, count: usize) {
+async fn exchange_messages(app: &TestApp, count: usize) {
     for n in 1..=count {
         app.send("alice", "bob", &format!("message {n}")).await;
     }
@@ -77,7 +77,7 @@ async fn reading_is_not_cached() {
 #[tokio::test]
 async fn peeking_resets_nothing_and_publishes_nothing() {
     let app = spawn_app();
-    converse(&app, 2).await;
+    exchange_messages(&app, 2).await;
     let peeked = app.peek("bob", "alice").await;
     assert_eq!(app.peek("bob", "alice").await, peeked);
     assert_eq!(app.peek("alice", "bob").await["peer_read_seq"], 0);
@@ -88,7 +88,7 @@ async fn peeking_resets_nothing_and_publishes_nothing() {
 #[tokio::test]
 async fn pages_hold_exactly_limit_messages() {
     let app = spawn_app();
-    converse(&app, 10).await;
+    exchange_messages(&app, 10).await;
     let none = Value::Null;
     let cases = [
         ("limit=3", vec![10, 9, 8], json!(8), none.clone()),
@@ -174,7 +174,7 @@ async fn a_page_holds_fifty_messages_by_default() {
 #[tokio::test]
 async fn reading_an_old_page_also_marks_everything_as_read() {
     let app = spawn_app();
-    converse(&app, 5).await;
+    exchange_messages(&app, 5).await;
     let old = app.page("bob", "alice", "before=2").await;
     assert_eq!(seqs(&old["history"]), [1]);
     assert_eq!(seqs(&old["unread"]), [5, 4, 3, 2, 1]);
@@ -196,9 +196,9 @@ async fn unread_count_is_exact_beyond_the_500_returned_messages() {
 #[tokio::test]
 async fn unread_messages_are_found_behind_many_own_messages() {
     let app = spawn_app();
-    converse(&app, 3).await;
+    exchange_messages(&app, 3).await;
     fill(&app, "bob", "alice", 300);
-    converse(&app, 1).await;
+    exchange_messages(&app, 1).await;
     fill(&app, "bob", "alice", 17);
     let page = app.page("bob", "alice", "limit=1").await;
     assert_eq!(page["unread_count"], 4);
@@ -208,7 +208,7 @@ async fn unread_messages_are_found_behind_many_own_messages() {
 #[tokio::test]
 async fn unread_messages_are_searched_10000_messages_back() {
     let app = spawn_app();
-    converse(&app, 1).await;
+    exchange_messages(&app, 1).await;
     fill(&app, "bob", "alice", 9_999);
     assert_eq!(seqs(&app.peek("bob", "alice").await["unread"]), [1]);
     fill(&app, "bob", "alice", 1);

@@ -21,7 +21,7 @@ async fn row(app: &TestApp, user: &str, peer: &str) -> Value {
 }
 
 /// Creates conversations of a user with peer-1 to peer-`count`, in this order.
-pub fn acquaint(app: &TestApp, user: &str, count: usize) {
+pub fn create_conversations(app: &TestApp, user: &str, count: usize) {
     let mut redis = app.redis();
     for n in 1..=count {
         lua::fill(&mut redis, &format!("peer-{n}"), user, 1);
@@ -100,7 +100,7 @@ async fn only_new_messages_reorder_the_inbox() {
 #[tokio::test]
 async fn unread_only_filters_rows_but_not_totals() {
     let app = spawn_app();
-    acquaint(&app, "bob", 30);
+    create_conversations(&app, "bob", 30);
     for n in (1..=30).filter(|n| n % 10 != 0) {
         app.read("bob", &format!("peer-{n}")).await;
     }

@@ -1,12 +1,12 @@
 //! The pages of an inbox.
 
-use crate::conversations::inbox::{acquaint, peers};
+use crate::conversations::inbox::{create_conversations, peers};
 use crate::harness::{spawn_app, store::lua};
 
 #[tokio::test]
 async fn cursors_page_through_every_conversation_exactly_once() {
     let app = spawn_app();
-    acquaint(&app, "bob", 230);
+    create_conversations(&app, "bob", 230);
     let newest_first: Vec<_> = (1..=230).rev().map(|n| format!("peer-{n}")).collect();
     for limit in [1, 7, 99, 100, 101, 200] {
         let mut found = Vec::new();
@@ -35,7 +35,7 @@ async fn cursors_page_through_every_conversation_exactly_once() {
 #[tokio::test]
 async fn conversations_with_equal_versions_are_paged_completely() {
     let app = spawn_app();
-    acquaint(&app, "bob", 25);
+    create_conversations(&app, "bob", 25);
     let [inbox, ..] = lua::keys_of_user("bob");
     let mut redis = app.redis();
     let members: Vec<String> = redis::cmd("ZRANGE")
@@ -71,7 +71,7 @@ async fn conversations_with_equal_versions_are_paged_completely() {
 #[tokio::test]
 async fn a_conversation_that_moves_up_is_on_a_fresh_first_page() {
     let app = spawn_app();
-    acquaint(&app, "bob", 6);
+    create_conversations(&app, "bob", 6);
     let first = app.inbox("bob", "limit=3").await;
     app.send("peer-1", "bob", "again").await;
     let cursor = first["next_cursor"].as_str().unwrap();

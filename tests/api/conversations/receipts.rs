@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestApp, seqs, spawn_app, store::lua};
 
 /// A conversation of ten messages: every third one is bob's, the others alice's.
-async fn converse(app: &TestApp) {
+async fn exchange_messages(app: &TestApp) {
     for n in 1..=10 {
         let (from, to) = if n % 3 == 0 {
             ("bob", "alice")
@@ -24,7 +24,7 @@ fn numbers<const N: usize>(state: &Value, names: [&str; N]) -> [u64; N] {
 #[tokio::test]
 async fn read_marks_only_move_forward_and_stop_at_the_last_seq() {
     let app = spawn_app();
-    converse(&app).await;
+    exchange_messages(&app).await;
     // Messages of alice: 1 2 4 5 7 8 10.
     let cases = [
         ("nothing", 0, 0, 7),
@@ -85,7 +85,7 @@ async fn read_marks_count_exactly_at_both_ends_of_a_long_history() {
 #[tokio::test]
 async fn delivered_only_moves_forward_and_read_implies_delivered() {
     let app = spawn_app();
-    converse(&app).await;
+    exchange_messages(&app).await;
     let seen = async || {
         let inbox = app.inbox("alice", "").await;
         numbers(
@@ -112,7 +112,7 @@ async fn delivered_only_moves_forward_and_read_implies_delivered() {
 #[tokio::test]
 async fn marking_unread_recounts_but_keeps_the_peers_receipt() {
     let app = spawn_app();
-    converse(&app).await;
+    exchange_messages(&app).await;
     app.read("bob", "alice").await;
     let cases = [
         ("past the end changes nothing", 11, 10, 0),
@@ -146,7 +146,7 @@ async fn marking_unread_recounts_but_keeps_the_peers_receipt() {
 #[tokio::test]
 async fn marking_unread_from_0_starts_at_the_first_message() {
     let app = spawn_app();
-    converse(&app).await;
+    exchange_messages(&app).await;
     app.read("bob", "alice").await;
     let state = app.mark_unread("bob", "alice", 0).await;
     assert_eq!(numbers(&state, ["read_seq", "unread_count"]), [0, 7]);
@@ -197,7 +197,7 @@ async fn marks_in_an_empty_conversation_store_nothing() {
 #[tokio::test]
 async fn the_unread_count_matches_the_unread_list_after_a_mark() {
     let app = spawn_app();
-    converse(&app).await;
+    exchange_messages(&app).await;
     app.read("bob", "alice").await;
     app.mark_unread("bob", "alice", 5).await;
     let told = app.read("bob", "alice").await;

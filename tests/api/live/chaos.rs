@@ -26,9 +26,9 @@ const KILLS: usize = 3;
 /// The least number of messages between two kills of Redis.
 const BETWEEN: usize = 100;
 
-struct Stage {
+struct Shared {
     addresses: [String; 2],
-    over: AtomicBool,
+    stopped: AtomicBool,
     sent: AtomicUsize,
 }
 
@@ -45,9 +45,9 @@ fn user(number: usize) -> String {
 }
 
 impl Client {
-    async fn open(stage: &Stage, seed: u64, number: usize) -> Self {
+    async fn open(shared: &Shared, seed: u64, number: usize) -> Self {
         let mut rng = Rng::new(seed.wrapping_add(number as u64));
-        let options = ConnectOptions::new(&stage.addresses[rng.below(2)]);
+        let options = ConnectOptions::new(&shared.addresses[rng.below(2)]);
         Self {
             replica: Replica::open(options, &user(number)).await,
             rng,
@@ -62,16 +62,16 @@ impl Client {
         user(self.number + *self.rng.one_of(&steps))
     }
 
-    async fn live(&mut self, stage: &Stage) {
-        while !stage.over.load(Ordering::Relaxed) {
+    async fn act_randomly(&mut self, shared: &Shared) {
+        while !shared.stopped.load(Ordering::Relaxed) {
             match self.rng.below(8) {
                 0 => self.replica.disconnect(),
                 1 => {
                     self.replica.disconnect();
-                    let elsewhere = &stage.addresses[self.rng.below(2)];
+                    let elsewhere = &shared.addresses[self.rng.below(2)];
                     self.replica.switch_to(elsewhere);
                 }
-                2 | 3 => self.send(stage).await,
+                2 | 3 => self.send(shared).await,
                 4 => self.read().await,
                 _ => {
                     let millis = 20 + self.rng.below(200) as u64;
@@ -81,7 +81,7 @@ impl Client {
         }
     }
 
-    async fn send(&mut self, stage: &Stage) {
+    async fn send(&mut self, shared: &Shared) {
         let (to, key) = (self.peer(), format!("{}-{}", self.number, self.sent.len()));
         let frame = json!({"type": "send", "to": to, "body": key, "idempotency_key": key});
         let message = self.replica.send_until_acked(&frame).await["message"].clone();
@@ -91,7 +91,7 @@ impl Client {
         );
         let id = message["id"].as_str().unwrap().to_owned();
         assert!(self.sent.insert(id, message).is_none(), "{key} twice");
-        stage.sent.fetch_add(1, Ordering::Relaxed);
+        shared.sent.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn read(&mut self) {
@@ -105,11 +105,11 @@ impl Client {
 }
 
 /// Kills and restarts Redis while messages are sent.
-async fn trouble(redis: &mut RedisServer, stage: &Stage) {
+async fn kill_redis_repeatedly(redis: &mut RedisServer, shared: &Shared) {
     for kill in 0..=KILLS {
-        let goal = stage.sent.load(Ordering::Relaxed) + BETWEEN;
+        let goal = shared.sent.load(Ordering::Relaxed) + BETWEEN;
         let deadline = Instant::now() + Duration::from_secs(30);
-        while stage.sent.load(Ordering::Relaxed) < goal {
+        while shared.sent.load(Ordering::Relaxed) < goal {
             assert!(
                 Instant::now() < deadline,
                 "nothing is sent after {kill} deaths"
@@ -122,11 +122,11 @@ async fn trouble(redis: &mut RedisServer, stage: &Stage) {
             redis.restart();
         }
     }
-    stage.over.store(true, Ordering::Relaxed);
+    shared.stopped.store(true, Ordering::Relaxed);
 }
 
 /// The state of each user as the service returns it.
-async fn truths(app: &TestApp) -> Vec<ClientState> {
+async fn expected(app: &TestApp) -> Vec<ClientState> {
     let reading = (0..USERS).map(|number| async move {
         let user = user(number);
         let reader = Replica::open(ConnectOptions::new(&app.address), &user);
@@ -142,23 +142,27 @@ async fn every_client_converges_under_random_failures() {
     println!("CHAOS_SEED={seed}");
     let mut redis = RedisServer::durable();
     let apps = [spawn_app_on(&redis.url()), spawn_app_on(&redis.url())];
-    let stage = Stage {
+    let shared = Shared {
         addresses: [apps[0].address.clone(), apps[1].address.clone()],
-        over: AtomicBool::new(false),
+        stopped: AtomicBool::new(false),
         sent: AtomicUsize::new(0),
     };
-    let opening = (0..CLIENTS).map(|number| Client::open(&stage, seed, number));
+    let opening = (0..CLIENTS).map(|number| Client::open(&shared, seed, number));
     let mut clients: Vec<_> = stream::iter(opening).buffered(CONCURRENCY).collect().await;
-    let living = join_all(clients.iter_mut().map(|client| client.live(&stage)));
-    join(living, trouble(&mut redis, &stage)).await;
+    let living = join_all(
+        clients
+            .iter_mut()
+            .map(|client| client.act_randomly(&shared)),
+    );
+    join(living, kill_redis_repeatedly(&mut redis, &shared)).await;
 
     let catching_up = clients.iter_mut().map(|client| client.replica.catch_up());
     let caught_up = stream::iter(catching_up).buffered(CONCURRENCY);
     caught_up.collect::<()>().await;
-    let truths = truths(&apps[0]).await;
+    let expected = expected(&apps[0]).await;
     let mut found = BTreeMap::new();
-    for (number, truth) in truths.iter().enumerate() {
-        for message in truth.messages.values().flat_map(BTreeMap::values) {
+    for (number, state) in expected.iter().enumerate() {
+        for message in state.messages.values().flat_map(BTreeMap::values) {
             // Both users have the message; it is counted for the sender.
             if message["from"] == user(number) {
                 let id = message["id"].as_str().unwrap().to_owned();
@@ -168,11 +172,11 @@ async fn every_client_converges_under_random_failures() {
     }
     let mut sent = BTreeMap::new();
     for client in &mut clients {
-        let truth = &truths[client.number % USERS];
+        let state = &expected[client.number % USERS];
         client
             .replica
             .state
-            .assert_equals(truth, &client.replica.user);
+            .assert_equals(state, &client.replica.user);
         sent.append(&mut client.sent);
     }
     assert!(sent.len() >= BETWEEN * (KILLS + 1), "{}", sent.len());

@@ -16,7 +16,7 @@ fn options(app: &TestApp) -> ConnectOptions {
 }
 
 /// Everything that can happen to a conversation, from bob's side.
-async fn day(app: &TestApp) {
+async fn change_everything(app: &TestApp) {
     for peer in ["alice", "carol", "dave", "erin"] {
         for body in ["one", "two", "three"] {
             app.send(peer, "bob", body).await;
@@ -46,7 +46,7 @@ async fn a_connected_replica_matches_the_service() {
     app.send("alice", "bob", "before").await;
     let mut bob = Replica::open(options(&app), "bob").await;
     bob.assert_matches_service().await;
-    day(&app).await;
+    change_everything(&app).await;
     bob.catch_up().await;
     bob.assert_matches_service().await;
     assert_eq!(bob.event_counts["message.created"], 24);
@@ -58,7 +58,7 @@ async fn a_reconnecting_replica_matches_the_service() {
     let app = spawn_app();
     let mut bob = Replica::open(options(&app), "bob").await;
     bob.disconnect();
-    day(&app).await;
+    change_everything(&app).await;
     bob.catch_up().await;
     bob.assert_matches_service().await;
     assert_eq!(bob.event_counts["message.created"], 24, "event by event");

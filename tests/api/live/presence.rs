@@ -75,21 +75,21 @@ async fn presence_is_published_only_to_unblocked_peers() {
     }
     app.flag(Method::PUT, "bob", "blocked", "block").await;
     app.flag(Method::PUT, "blocker", "bob", "block").await;
-    let mut ears = Vec::new();
+    let mut devices = Vec::new();
     for user in ["stranger", "blocked", "blocker", "alice"] {
-        ears.push(Device::connect(&app, user).await);
+        devices.push(Device::connect(&app, user).await);
     }
     let bob = Device::connect(&app, "bob").await;
-    for ear in &mut ears[2..] {
-        assert_eq!(next_presence_change(ear).await, ("bob".into(), true));
+    for device in &mut devices[2..] {
+        assert_eq!(next_presence_change(device).await, ("bob".into(), true));
     }
     bob.close().await;
-    for ear in &mut ears[2..] {
-        assert_eq!(next_presence_change(ear).await, ("bob".into(), false));
+    for device in &mut devices[2..] {
+        assert_eq!(next_presence_change(device).await, ("bob".into(), false));
     }
-    for ear in &mut ears[..2] {
+    for device in &mut devices[..2] {
         // All peers are told in one step; these would have been told by now.
-        let received = ear.events_within(Duration::from_millis(300)).await;
+        let received = device.events_within(Duration::from_millis(300)).await;
         assert_eq!(received, [] as [Value; 0]);
     }
 }

@@ -208,7 +208,7 @@ async fn a_device_outlives_its_journal_and_its_users_erasure() {
 }
 
 /// The events of a device before a message that marks the end.
-async fn until_marked(app: &TestApp, device: &mut Device) -> Vec<Value> {
+async fn events_until_marker(app: &TestApp, device: &mut Device) -> Vec<Value> {
     let message = json!({"from": "alice", "to": "carol", "body": "the end"});
     app.post_as(SERVICE_KEY, &message).await.json(201);
     let is_end = |event: &Value| event["message"]["body"] == "the end";
@@ -235,7 +235,7 @@ async fn a_long_redis_outage_takes_nobody_offline() {
         answer.status == 200 && answer.json(200)["online"] == true
     };
     eventually("bob is there", Duration::from_secs(5), there).await;
-    let received = until_marked(&app, &mut alice).await;
+    let received = events_until_marker(&app, &mut alice).await;
     assert!(
         received.iter().all(|event| event["online"] != false),
         "{received:?}"
@@ -259,7 +259,7 @@ async fn a_refused_connection_leaves_no_presence() {
             Ok(_) => (),
             Err(refused) => {
                 refused.problem(429, "RATE_LIMITED");
-                let mut received = until_marked(&app, &mut alice).await;
+                let mut received = events_until_marker(&app, &mut alice).await;
                 received.extend(alice.events_within(Duration::from_millis(300)).await);
                 assert!(
                     received

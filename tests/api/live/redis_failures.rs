@@ -17,16 +17,16 @@ use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app_on, spawn_app_with};
 
 /// How long missed events may take to arrive after Redis is back.
-const PROMISED: Duration = Duration::from_secs(5);
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 /// A device of bob.
-async fn bob(app: &TestApp) -> [Replica; 1] {
+async fn connect_bob(app: &TestApp) -> [Replica; 1] {
     [Replica::open(ConnectOptions::new(&app.address), "bob").await]
 }
 
 /// Checks that every message of alice is stored once and that bob's one connection received all of
 /// them.
-async fn assert_all_there(mut bob: Replica, sent: usize) {
+async fn assert_all_received(mut bob: Replica, sent: usize) {
     bob.catch_up().await;
     bob.assert_matches_service().await;
     assert!(
@@ -47,7 +47,7 @@ async fn assert_all_there(mut bob: Replica, sent: usize) {
 async fn killing_redis_loses_no_message_and_no_connection() {
     let mut redis = RedisServer::durable();
     let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
-    let mut bob = bob(&one).await;
+    let mut bob = connect_bob(&one).await;
     let sender = LoadGenerator::start(&[&other.address, &one.address], "alice", "bob");
     Replica::follow_while(&mut bob, async {
         for _ in 0..3 {
@@ -60,14 +60,14 @@ async fn killing_redis_loses_no_message_and_no_connection() {
     .await;
     let sent = sender.finish().await;
     let [bob] = bob;
-    assert_all_there(bob, sent).await;
+    assert_all_received(bob, sent).await;
 }
 
 #[tokio::test]
 async fn repeatedly_killed_subscriptions_lose_no_message() {
     let redis = RedisServer::volatile();
     let app = spawn_app_on(&redis.url());
-    let mut bob = bob(&app).await;
+    let mut bob = connect_bob(&app).await;
     let sender = LoadGenerator::start(&[&app.address], "alice", "bob");
     Replica::follow_while(&mut bob, async {
         for _ in 0..10 {
@@ -83,15 +83,19 @@ async fn repeatedly_killed_subscriptions_lose_no_message() {
     .await;
     let sent = sender.finish().await;
     let [bob] = bob;
-    assert_all_there(bob, sent).await;
+    assert_all_received(bob, sent).await;
 }
 
 /// Waits for an event that satisfies a condition, within the allowed time.
-async fn hears(what: &str, since: Instant, mut last: impl AsyncFnMut() -> Received) -> Value {
+async fn wait_for_event(
+    what: &str,
+    since: Instant,
+    mut last: impl AsyncFnMut() -> Received,
+) -> Value {
     match last().await {
         Received::Frame(event) => {
             let took = since.elapsed();
-            assert!(took < PROMISED, "{what}: {took:?}");
+            assert!(took < TIME_LIMIT, "{what}: {took:?}");
             event
         }
         other => panic!("{what}: {other:?}"),
@@ -115,8 +119,10 @@ async fn missed_events_arrive_within_5_s_of_redis_coming_back() {
         proxy.unblock();
         let since = Instant::now();
         for n in 0..10 {
-            let by_device = hears("socket", since, async || device.receive(PROMISED).await).await;
-            let by_stream = hears("stream", since, async || stream.receive(PROMISED).await).await;
+            let by_device =
+                wait_for_event("socket", since, async || device.receive(TIME_LIMIT).await).await;
+            let by_stream =
+                wait_for_event("stream", since, async || stream.receive(TIME_LIMIT).await).await;
             assert_eq!(by_device, by_stream);
             assert_eq!(by_device["message"]["body"], n.to_string());
         }
@@ -128,7 +134,7 @@ async fn missed_events_arrive_within_5_s_of_redis_coming_back() {
     // The events arrive by subscription again, and not only by reading the journal.
     let begun = Instant::now();
     other.send("alice", "bob", "live").await;
-    hears("live", begun, async || device.receive(PROMISED).await).await;
+    wait_for_event("live", begun, async || device.receive(TIME_LIMIT).await).await;
 }
 
 #[tokio::test]
@@ -141,7 +147,7 @@ async fn a_silent_subscription_is_detected_and_replaced() {
         assert_eq!(proxy.drop_pubsub(), 1, "one connection listens");
         let begun = Instant::now();
         other.send("alice", "bob", &n.to_string()).await;
-        let event = hears("told", begun, async || device.receive(PROMISED).await).await;
+        let event = wait_for_event("told", begun, async || device.receive(TIME_LIMIT).await).await;
         assert_eq!(event["last_seq"], n + 1);
         // The service has subscribed again; before that there is no new subscription to silence.
         let again = async || {
@@ -172,7 +178,7 @@ async fn a_hanging_redis_closes_no_connection() {
         assert!(bob.events_within(Duration::ZERO).await.is_empty());
     }
     redis.signal(Signal::CONT);
-    succeeds_once(&app, &mut alice, &mut bob, &send).await;
+    assert_succeeds_once(&app, &mut alice, &mut bob, &send).await;
 }
 
 #[tokio::test]
@@ -192,7 +198,7 @@ async fn a_send_refused_during_an_outage_succeeds_once_when_retried() {
         assert_unavailable(&answer);
     }
     redis.restart();
-    succeeds_once(&app, &mut alice, &mut bob, &send).await;
+    assert_succeeds_once(&app, &mut alice, &mut bob, &send).await;
 }
 
 #[track_caller]
@@ -204,7 +210,7 @@ fn assert_unavailable(answer: &Value) {
 }
 
 /// Repeats the send until it is acknowledged; it was stored once.
-async fn succeeds_once(app: &TestApp, alice: &mut Device, bob: &mut Device, send: &Value) {
+async fn assert_succeeds_once(app: &TestApp, alice: &mut Device, bob: &mut Device, send: &Value) {
     let mut message = Value::Null;
     let acknowledged = async || {
         let answer = alice.ask(send).await;

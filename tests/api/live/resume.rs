@@ -13,18 +13,18 @@ use crate::harness::{TestApp, conversations::message_path, spawn_app};
 const CONVERSATIONS: usize = 300;
 const MESSAGES: usize = 10_000;
 /// Connections that create the load of a week.
-const HANDS: usize = 4;
+const WORKERS: usize = 4;
 
-fn say(from: &str, to: &str, body: &str) -> Vec<u8> {
+fn send_request(from: &str, to: &str, body: &str) -> Vec<u8> {
     post(json!({"from": from, "to": to, "body": body}).to_string())
 }
 
 /// The requests of one connection: each conversation in order, interleaved.
-fn week(hand: usize) -> Vec<Vec<u8>> {
-    let (mut requests, mut rng) = (Vec::new(), Rng::new(hand as u64));
+fn week_of_requests(worker: usize) -> Vec<Vec<u8>> {
+    let (mut requests, mut rng) = (Vec::new(), Rng::new(worker as u64));
     let mut said = vec![0_u64; CONVERSATIONS];
-    for _ in 0..MESSAGES / HANDS {
-        let conversation = rng.below(CONVERSATIONS / HANDS) * HANDS + hand;
+    for _ in 0..MESSAGES / WORKERS {
+        let conversation = rng.below(CONVERSATIONS / WORKERS) * WORKERS + worker;
         let peer = format!("peer-{conversation}");
         said[conversation] += 1;
         let seq = said[conversation];
@@ -34,7 +34,7 @@ fn week(hand: usize) -> Vec<Vec<u8>> {
         } else {
             (&*peer, "bob")
         };
-        requests.push(say(from, to, &format!("{conversation}: {seq}")));
+        requests.push(send_request(from, to, &format!("{conversation}: {seq}")));
         let here = format!("/conversations/bob/{peer}");
         let own = |method, seq| {
             let body = json!({"body": "as it was meant"}).to_string();
@@ -60,7 +60,7 @@ fn week(hand: usize) -> Vec<Vec<u8>> {
 }
 
 /// Clears, blocks and erases some peers at the end.
-async fn endings(app: &TestApp) {
+async fn clear_block_and_erase(app: &TestApp) {
     for n in 0..10 {
         let peer = |of: usize| format!("peer-{}", n * 20 + of);
         app.clear("bob", &peer(0)).await;
@@ -112,10 +112,10 @@ async fn a_week_of_ten_thousand_messages_is_rebuilt_from_events() {
     polling.disconnect();
 
     std::thread::scope(|scope| {
-        for hand in 0..HANDS {
+        for worker in 0..WORKERS {
             let address = &app.address;
             scope.spawn(move || {
-                let requests = week(hand);
+                let requests = week_of_requests(worker);
                 for (answer, asked) in pipeline(address, &requests).iter().zip(&requests) {
                     let asked = String::from_utf8_lossy(asked);
                     // An impossible command, like editing a deleted message, is refused.
@@ -125,7 +125,7 @@ async fn a_week_of_ten_thousand_messages_is_rebuilt_from_events() {
             });
         }
     });
-    endings(&app).await;
+    clear_block_and_erase(&app).await;
 
     returning.catch_up().await;
     returning.assert_matches_service().await;

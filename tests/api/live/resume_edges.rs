@@ -17,18 +17,18 @@ use crate::harness::{TestApp, spawn_app};
 
 /// The number of events kept, and the length at which a journal is trimmed to it.
 const JOURNAL: usize = 512;
-const HELD: usize = 576;
+const TRIM_AT: usize = 576;
 /// An epoch that no stream of this store has.
-const ELSEWHERE: &str = "1000000000000000-1000000000000000";
+const UNKNOWN_CURSOR: &str = "1000000000000000-1000000000000000";
 
 #[tokio::test]
 async fn resuming_is_exact_within_the_journal() {
     let app = spawn_app();
     let begin = place(&app, "bob").await;
     // With its start entry, the journal is one entry short of being trimmed.
-    fill(&app, "alice", "bob", 0..HELD - 2);
+    fill(&app, "alice", "bob", 0..TRIM_AT - 2);
     let all = polled(&app, "bob", &begin, &[1, 2, 3, 7, 50, 199, 200]).await;
-    let expected: Vec<_> = (0..HELD - 2).map(|n| n.to_string()).collect();
+    let expected: Vec<_> = (0..TRIM_AT - 2).map(|n| n.to_string()).collect();
     assert_eq!(bodies(&all), expected);
     assert_eq!(all[0]["prev"], json!(begin));
     for (event, next) in all.iter().zip(&all[1..]) {
@@ -36,8 +36,8 @@ async fn resuming_is_exact_within_the_journal() {
     }
     // One more event trims the journal. A client that has seen everything before the kept events
     // misses nothing: its own entry is dropped but still known as the `prev` of the first event.
-    fill(&app, "alice", "bob", HELD - 2..HELD - 1);
-    let dropped = HELD - 1 - JOURNAL;
+    fill(&app, "alice", "bob", TRIM_AT - 2..TRIM_AT - 1);
+    let dropped = TRIM_AT - 1 - JOURNAL;
     let seen = cursor(&all[dropped - 1]);
     let exact = polled(&app, "bob", &seen, &[200]).await;
     assert_eq!(exact.len(), JOURNAL);
@@ -45,7 +45,7 @@ async fn resuming_is_exact_within_the_journal() {
     let coarse = polled(&app, "bob", &cursor(&all[dropped - 2]), &[200]).await;
     assert_eq!(kinds(&coarse), ["conversation.changed"]);
     assert_eq!(coarse[0]["cursor"], exact[JOURNAL - 1]["cursor"]);
-    assert_eq!(coarse[0]["unread_count"], HELD - 1);
+    assert_eq!(coarse[0]["unread_count"], TRIM_AT - 1);
     // The same on each transport.
     let exact = resumed(&app, "bob", &seen).await;
     assert_eq!(exact.len(), JOURNAL);
@@ -100,7 +100,7 @@ async fn an_unknown_cursor_gets_a_reset() {
     let future = format!("{epoch}-{}", offset.parse::<u64>().unwrap() + 60_000_000);
     let last = format!("{epoch}-9999999999999999");
     for unknown in [
-        ELSEWHERE,
+        UNKNOWN_CURSOR,
         "0-0",
         "9999999999999999-0",
         &carol,
@@ -120,7 +120,7 @@ async fn an_unknown_cursor_gets_a_reset() {
         assert_eq!(members, expected);
     }
     // A user without any data gets a reset too.
-    let told = resumed(&app, "dave", ELSEWHERE).await;
+    let told = resumed(&app, "dave", UNKNOWN_CURSOR).await;
     assert_eq!(kinds(&told), ["reset"]);
 }
 

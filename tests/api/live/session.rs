@@ -15,21 +15,21 @@ const NOON: i64 = 1_768_564_800;
 
 /// The outputs of a session, with events as numbers.
 #[derive(Debug, PartialEq)]
-enum Does {
+enum Action {
     Hello(Value),
-    Tells(u64),
-    Says(Value),
-    Refuses(Code),
-    Reads(u64),
-    ReadsLater(u64),
-    Sends(String),
-    Marks,
-    Pings,
-    EndsThen(Option<i64>),
-    Leaves(CloseReason),
+    Event(u64),
+    Frame(Value),
+    Refusal(Code),
+    Read(u64),
+    ReadLater(u64),
+    SendMessage(String),
+    OtherCommand,
+    Ping,
+    ExpireAt(Option<i64>),
+    Close(CloseReason),
 }
 
-struct Play {
+struct TestSession {
     session: Session,
     out: VecDeque<Output>,
 }
@@ -44,7 +44,7 @@ fn event(prev: u64, offset: u64) -> Event {
     Event::parse(text.to_string()).unwrap()
 }
 
-fn heard(prev: u64, offset: u64) -> Input {
+fn published(prev: u64, offset: u64) -> Input {
     Input::Notification(Notification::Event(Arc::new(event(prev, offset))))
 }
 
@@ -60,7 +60,7 @@ fn text(frame: &Value) -> Input {
     Input::Text(frame.to_string())
 }
 
-impl Play {
+impl TestSession {
     /// A session of alice, whose stream is at 100, resumed after an offset.
     fn resumed(resume: Option<u64>) -> Self {
         let state = StreamState {
@@ -78,147 +78,161 @@ impl Play {
 
     /// A session that has sent `hello` and is up to date.
     fn live() -> Self {
-        let mut play = Self::resumed(None);
-        assert!(matches!(play.done()[..], [Does::Hello(_)]));
-        play
+        let mut session = Self::resumed(None);
+        assert!(matches!(session.actions()[..], [Action::Hello(_)]));
+        session
     }
 
-    fn happens(&mut self, input: Input) -> Vec<Does> {
-        self.happens_at(input, NOON)
+    fn handle(&mut self, input: Input) -> Vec<Action> {
+        self.handle_at(input, NOON)
     }
 
-    fn happens_at(&mut self, input: Input, now: i64) -> Vec<Does> {
+    fn handle_at(&mut self, input: Input, now: i64) -> Vec<Action> {
         self.session.take(input, now, &mut self.out);
-        self.done()
+        self.actions()
     }
 
-    fn done(&mut self) -> Vec<Does> {
-        self.out.drain(..).map(short).collect()
+    fn actions(&mut self) -> Vec<Action> {
+        self.out.drain(..).map(action).collect()
     }
 }
 
-fn short(output: Output) -> Does {
+fn action(output: Output) -> Action {
     let number = |cursor: Cursor| cursor.parts()[1].parse().unwrap();
     match output {
         Output::ServerMessage(ServerMessage::Event(event)) => {
-            Does::Tells(number(event.cursor().unwrap()))
+            Action::Event(number(event.cursor().unwrap()))
         }
         Output::ServerMessage(ServerMessage::Say { text, .. }) => {
             match serde_json::from_str::<Value>(&text).unwrap() {
-                hello if hello["type"] == "hello" => Does::Hello(hello),
-                said => Does::Says(said),
+                hello if hello["type"] == "hello" => Action::Hello(hello),
+                said => Action::Frame(said),
             }
         }
-        Output::ServerMessage(ServerMessage::Refuse(_, error)) => Does::Refuses(error.code),
-        Output::ServerMessage(ServerMessage::Ping) => Does::Pings,
-        Output::ServerMessage(ServerMessage::Leave(why)) => Does::Leaves(why),
-        Output::Read(place) => Does::Reads(number(place)),
-        Output::ReadLater(place) => Does::ReadsLater(number(place)),
+        Output::ServerMessage(ServerMessage::Refuse(_, error)) => Action::Refusal(error.code),
+        Output::ServerMessage(ServerMessage::Ping) => Action::Ping,
+        Output::ServerMessage(ServerMessage::Leave(why)) => Action::Close(why),
+        Output::Read(place) => Action::Read(number(place)),
+        Output::ReadLater(place) => Action::ReadLater(number(place)),
         Output::Do(_, Command::Send(message, key)) => {
             let key = key.map(|key| key.as_str().to_owned());
-            Does::Sends(format!("{} {}", message.to, key.unwrap_or_default()))
+            Action::SendMessage(format!("{} {}", message.to, key.unwrap_or_default()))
         }
-        Output::Do(..) => Does::Marks,
-        Output::Until(until) => Does::EndsThen(until),
+        Output::Do(..) => Action::OtherCommand,
+        Output::Until(until) => Action::ExpireAt(until),
     }
 }
 
 #[test]
-fn a_session_begins_with_its_cursor() {
+fn a_sessionbegins_with_its_cursor() {
     let hello = |cursor: &str| {
         json!({"type": "hello", "user": "alice", "cursor": cursor, "total_unread_count": 3,
             "unread_conversations": 2, "heartbeat_s": 25})
     };
-    assert_eq!(Play::resumed(None).done(), [Does::Hello(hello("7-100"))]);
+    assert_eq!(
+        TestSession::resumed(None).actions(),
+        [Action::Hello(hello("7-100"))]
+    );
     // The client's cursor and not the newest one: it has not received the events in between.
-    let resumed = Play::resumed(Some(90)).done();
-    assert_eq!(resumed, [Does::Hello(hello("7-90")), Does::Reads(90)]);
+    let resumed = TestSession::resumed(Some(90)).actions();
+    assert_eq!(resumed, [Action::Hello(hello("7-90")), Action::Read(90)]);
 }
 
 #[test]
 fn events_pass_in_order_exactly_once() {
-    let mut play = Play::live();
-    assert_eq!(play.happens(heard(100, 101)), [Does::Tells(101)]);
-    assert_eq!(play.happens(heard(101, 102)), [Does::Tells(102)]);
-    assert_eq!(play.happens(heard(101, 102)), [], "twice");
-    assert_eq!(play.happens(heard(100, 101)), [], "late");
-    assert_eq!(play.happens(heard(103, 104)), [Does::Reads(102)], "a gap");
-    assert_eq!(play.happens(heard(104, 105)), [], "the journal has it");
-    let read = play.happens(page(&[(102, 103), (103, 104), (104, 105)], false));
-    assert_eq!(read, [103, 104, 105].map(Does::Tells));
-    assert_eq!(play.happens(heard(105, 106)), [Does::Tells(106)]);
+    let mut session = TestSession::live();
+    assert_eq!(session.handle(published(100, 101)), [Action::Event(101)]);
+    assert_eq!(session.handle(published(101, 102)), [Action::Event(102)]);
+    assert_eq!(session.handle(published(101, 102)), [], "twice");
+    assert_eq!(session.handle(published(100, 101)), [], "late");
+    assert_eq!(
+        session.handle(published(103, 104)),
+        [Action::Read(102)],
+        "a gap"
+    );
+    assert_eq!(
+        session.handle(published(104, 105)),
+        [],
+        "the journal has it"
+    );
+    let read = session.handle(page(&[(102, 103), (103, 104), (104, 105)], false));
+    assert_eq!(read, [103, 104, 105].map(Action::Event));
+    assert_eq!(session.handle(published(105, 106)), [Action::Event(106)]);
 }
 
 #[test]
 fn events_beyond_the_page_read_are_read_next() {
-    let mut play = Play::resumed(Some(90));
-    play.done();
-    assert_eq!(play.happens(heard(100, 101)), []);
+    let mut session = TestSession::resumed(Some(90));
+    session.actions();
+    assert_eq!(session.handle(published(100, 101)), []);
     assert_eq!(
-        play.happens(page(&[(90, 95)], true)),
-        [Does::Tells(95), Does::Reads(95)]
+        session.handle(page(&[(90, 95)], true)),
+        [Action::Event(95), Action::Read(95)]
     );
     assert_eq!(
-        play.happens(page(&[(95, 100)], false)),
-        [Does::Tells(100), Does::Reads(100)],
+        session.handle(page(&[(95, 100)], false)),
+        [Action::Event(100), Action::Read(100)],
         "101 was heard and not read"
     );
-    assert_eq!(play.happens(page(&[(100, 101)], false)), [Does::Tells(101)]);
-    assert_eq!(play.happens(heard(101, 102)), [Does::Tells(102)]);
+    assert_eq!(
+        session.handle(page(&[(100, 101)], false)),
+        [Action::Event(101)]
+    );
+    assert_eq!(session.handle(published(101, 102)), [Action::Event(102)]);
 }
 
 #[test]
 fn a_journal_that_never_catches_up_is_not_read_forever() {
-    let mut play = Play::live();
-    assert_eq!(play.happens(heard(150, 151)), [Does::Reads(100)]);
-    assert_eq!(play.happens(heard(151, 152)), []);
-    assert_eq!(play.happens(page(&[], false)), [Does::Reads(100)]);
-    assert_eq!(play.happens(page(&[], false)), []);
-    assert_eq!(play.happens(heard(152, 153)), [Does::Reads(100)]);
+    let mut session = TestSession::live();
+    assert_eq!(session.handle(published(150, 151)), [Action::Read(100)]);
+    assert_eq!(session.handle(published(151, 152)), []);
+    assert_eq!(session.handle(page(&[], false)), [Action::Read(100)]);
+    assert_eq!(session.handle(page(&[], false)), []);
+    assert_eq!(session.handle(published(152, 153)), [Action::Read(100)]);
 }
 
 #[test]
 fn a_gap_during_a_journal_read_causes_another_read() {
-    let mut play = Play::live();
+    let mut session = TestSession::live();
     assert_eq!(
-        play.happens(Input::Notification(Notification::Gap)),
-        [Does::Reads(100)]
+        session.handle(Input::Notification(Notification::Gap)),
+        [Action::Read(100)]
     );
-    assert_eq!(play.happens(Input::Notification(Notification::Gap)), []);
-    assert_eq!(play.happens(page(&[], false)), [Does::Reads(100)]);
-    assert_eq!(play.happens(page(&[], false)), []);
+    assert_eq!(session.handle(Input::Notification(Notification::Gap)), []);
+    assert_eq!(session.handle(page(&[], false)), [Action::Read(100)]);
+    assert_eq!(session.handle(page(&[], false)), []);
 }
 
 #[test]
 fn a_failed_journal_read_is_retried_from_its_cursor() {
-    let mut play = Play::resumed(Some(90));
-    play.done();
+    let mut session = TestSession::resumed(Some(90));
+    session.actions();
     assert_eq!(
-        play.happens(page(&[(90, 91)], true)),
-        [Does::Tells(91), Does::Reads(91)]
+        session.handle(page(&[(90, 91)], true)),
+        [Action::Event(91), Action::Read(91)]
     );
     let failed = Input::Page(Err(Code::Unavailable.into()));
-    assert_eq!(play.happens(failed), [Does::ReadsLater(91)]);
+    assert_eq!(session.handle(failed), [Action::ReadLater(91)]);
 }
 
 #[test]
 fn a_reset_switches_to_the_new_stream() {
-    let mut play = Play::live();
+    let mut session = TestSession::live();
     let other = json!({"type": "message.created", "cursor": "8-5", "prev": "8-4"});
     let other = Event::parse(other.to_string()).unwrap();
     let other = Input::Notification(Notification::Event(Arc::new(other)));
-    assert_eq!(play.happens(other), [Does::Reads(100)]);
+    assert_eq!(session.handle(other), [Action::Read(100)]);
     let reset = Event::parse(json!({"type": "reset", "cursor": "8-5"}).to_string()).unwrap();
     let events = vec![reset];
     let page = EventPage {
         events,
         more: false,
     };
-    assert_eq!(play.happens(Input::Page(Ok(page))), [Does::Tells(5)]);
+    assert_eq!(session.handle(Input::Page(Ok(page))), [Action::Event(5)]);
     let next = json!({"type": "message.created", "cursor": "8-6", "prev": "8-5"});
     let next = Event::parse(next.to_string()).unwrap();
     let next = Input::Notification(Notification::Event(Arc::new(next)));
-    assert_eq!(play.happens(next), [Does::Tells(6)]);
+    assert_eq!(session.handle(next), [Action::Event(6)]);
 }
 
 #[test]
@@ -227,12 +241,12 @@ fn ephemeral_events_carry_the_current_cursor() {
         let event = Event::parse(Event::typing(&user("bob"))).unwrap();
         Input::Notification(Notification::Event(Arc::new(event)))
     };
-    let mut play = Play::live();
+    let mut session = TestSession::live();
     let said = json!({"type": "typing", "cursor": "7-100", "peer": "bob"});
-    assert_eq!(play.happens(typing()), [Does::Says(said)]);
-    play.happens(heard(150, 151));
+    assert_eq!(session.handle(typing()), [Action::Frame(said)]);
+    session.handle(published(150, 151));
     assert_eq!(
-        play.happens(typing()),
+        session.handle(typing()),
         [],
         "who reads has other things to hear"
     );
@@ -240,22 +254,25 @@ fn ephemeral_events_carry_the_current_cursor() {
 
 #[test]
 fn commands_are_answered_with_their_ref() {
-    let mut play = Play::live();
+    let mut session = TestSession::live();
     let send =
         json!({"type": "send", "ref": "1", "to": "bob", "body": "hi", "idempotency_key": "k"});
-    assert_eq!(play.happens(text(&send)), [Does::Sends("bob k".into())]);
     assert_eq!(
-        play.happens(text(
+        session.handle(text(&send)),
+        [Action::SendMessage("bob k".into())]
+    );
+    assert_eq!(
+        session.handle(text(
             &json!({"type": "read", "ref": "r", "peer": "bob", "seq": 3})
         )),
-        [Does::Marks]
+        [Action::OtherCommand]
     );
     assert_eq!(
-        play.happens(text(&json!({"type": "ping", "ref": "\"2"}))),
-        [Does::Says(json!({"type": "ack", "ref": "\"2"}))]
+        session.handle(text(&json!({"type": "ping", "ref": "\"2"}))),
+        [Action::Frame(json!({"type": "ack", "ref": "\"2"}))]
     );
     assert_eq!(
-        play.happens(text(&json!({"type": "ping"}))),
+        session.handle(text(&json!({"type": "ping"}))),
         [],
         "nobody asked"
     );
@@ -264,12 +281,12 @@ fn commands_are_answered_with_their_ref() {
         replayed: true,
     });
     assert_eq!(
-        play.happens(Input::Executed(None, done)),
+        session.handle(Input::Executed(None, done)),
         [],
         "nobody asked"
     );
     let failed = Input::Executed(None, Err(Code::Blocked.into()));
-    assert_eq!(play.happens(failed), [Does::Refuses(Code::Blocked)]);
+    assert_eq!(session.handle(failed), [Action::Refusal(Code::Blocked)]);
 }
 
 #[test]
@@ -298,10 +315,11 @@ fn malformed_frames_are_refused_and_name_the_field() {
         (r#"{"type":"token"}"#, Some("/token")),
     ];
     for (frame, pointer) in cases {
-        let mut play = Play::live();
-        play.session
-            .take(Input::Text((*frame).to_owned()), NOON, &mut play.out);
-        let Some(Output::ServerMessage(ServerMessage::Refuse(_, error))) = play.out.pop_front()
+        let mut session = TestSession::live();
+        session
+            .session
+            .take(Input::Text((*frame).to_owned()), NOON, &mut session.out);
+        let Some(Output::ServerMessage(ServerMessage::Refuse(_, error))) = session.out.pop_front()
         else {
             panic!("{frame} was taken");
         };
@@ -313,47 +331,47 @@ fn malformed_frames_are_refused_and_name_the_field() {
 #[test]
 fn a_client_silent_for_two_heartbeats_is_closed() {
     let beat = || Input::Notification(Notification::Heartbeat);
-    let mut play = Play::live();
-    assert_eq!(play.happens(beat()), [Does::Pings]);
-    assert_eq!(play.happens(Input::Sign), []);
-    assert_eq!(play.happens(beat()), [Does::Pings]);
-    assert_eq!(play.happens(beat()), [Does::Leaves(CloseReason::Silent)]);
+    let mut session = TestSession::live();
+    assert_eq!(session.handle(beat()), [Action::Ping]);
+    assert_eq!(session.handle(Input::Sign), []);
+    assert_eq!(session.handle(beat()), [Action::Ping]);
+    assert_eq!(session.handle(beat()), [Action::Close(CloseReason::Silent)]);
     // A client that waits for the service is not read, and not timed out.
-    let mut play = Play::live();
+    let mut session = TestSession::live();
     let read = json!({"type": "read", "ref": "r", "peer": "bob", "seq": 3});
-    assert_eq!(play.happens(text(&read)), [Does::Marks]);
+    assert_eq!(session.handle(text(&read)), [Action::OtherCommand]);
     for _ in 0..3 {
-        assert_eq!(play.happens(beat()), [Does::Pings]);
+        assert_eq!(session.handle(beat()), [Action::Ping]);
     }
-    play.happens(Input::Executed(None, Ok(CommandResult::Told)));
-    assert_eq!(play.happens(beat()), [Does::Pings]);
-    assert_eq!(play.happens(beat()), [Does::Leaves(CloseReason::Silent)]);
+    session.handle(Input::Executed(None, Ok(CommandResult::Told)));
+    assert_eq!(session.handle(beat()), [Action::Ping]);
+    assert_eq!(session.handle(beat()), [Action::Close(CloseReason::Silent)]);
     // A client that only listens cannot answer.
-    let mut play = Play::live();
-    play.session = play.session.one_way();
+    let mut session = TestSession::live();
+    session.session = session.session.one_way();
     for _ in 0..3 {
-        assert_eq!(play.happens(beat()), [Does::Pings]);
+        assert_eq!(session.handle(beat()), [Action::Ping]);
     }
 }
 
 #[test]
-fn an_expired_token_ends_the_session_unless_refreshed() {
+fn an_expired_token_ends_the_sessionunless_refreshed() {
     let beat = || Input::Notification(Notification::Heartbeat);
-    let mut play = Play::live();
-    play.session = play.session.until(Some(NOON + 10));
-    assert_eq!(play.happens_at(beat(), NOON + 9), [Does::Pings]);
+    let mut session = TestSession::live();
+    session.session = session.session.until(Some(NOON + 10));
+    assert_eq!(session.handle_at(beat(), NOON + 9), [Action::Ping]);
     let fresh = Input::Executed(None, Ok(CommandResult::Until(Some(NOON + 99))));
-    assert_eq!(play.happens(fresh), [Does::EndsThen(Some(NOON + 99))]);
-    play.happens(Input::Sign);
-    assert_eq!(play.happens_at(beat(), NOON + 10), [Does::Pings]);
-    let end = play.happens_at(beat(), NOON + 99);
-    assert_eq!(end, [Does::Leaves(CloseReason::TokenExpired)]);
+    assert_eq!(session.handle(fresh), [Action::ExpireAt(Some(NOON + 99))]);
+    session.handle(Input::Sign);
+    assert_eq!(session.handle_at(beat(), NOON + 10), [Action::Ping]);
+    let end = session.handle_at(beat(), NOON + 99);
+    assert_eq!(end, [Action::Close(CloseReason::TokenExpired)]);
 }
 
 #[test]
-fn a_closed_session_states_its_reason() {
+fn a_closed_sessionstates_its_reason() {
     for why in [CloseReason::Restart, CloseReason::SlowConsumer] {
-        let told = Play::live().happens(Input::Notification(Notification::Leave(why)));
-        assert_eq!(told, [Does::Leaves(why)]);
+        let told = TestSession::live().handle(Input::Notification(Notification::Leave(why)));
+        assert_eq!(told, [Action::Close(why)]);
     }
 }

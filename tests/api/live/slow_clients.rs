@@ -20,7 +20,7 @@ use crate::harness::{TestApp, spawn_app, spawn_app_with};
 /// Large messages: more than any buffer on the way holds, but no more than the journal.
 const LARGE: usize = 400;
 /// Messages queued at once, about half of the limit.
-const SOME: usize = 20;
+const BATCH: usize = 20;
 
 /// Opens a WebSocket with a small receive buffer and reads only the response head.
 async fn connect_raw(app: &TestApp, user: &str) -> TcpStream {
@@ -45,8 +45,8 @@ async fn connect_raw(app: &TestApp, user: &str) -> TcpStream {
 async fn send_large(app: &TestApp, mut received: impl AsyncFnMut()) {
     let body = "語".repeat(8_000);
     let message = post(json!({"from": "alice", "to": "bob", "body": body}).to_string());
-    for _ in 0..LARGE / SOME {
-        for answer in pipeline(&app.address, &vec![message.clone(); SOME]) {
+    for _ in 0..LARGE / BATCH {
+        for answer in pipeline(&app.address, &vec![message.clone(); BATCH]) {
             assert_eq!(answer.status, 201);
         }
         received().await;
@@ -59,7 +59,7 @@ async fn a_slow_client_is_closed_and_loses_nothing() {
     let slow = connect_raw(&app, "bob").await;
     let mut quick = Device::connect(&app, "bob").await;
     send_large(&app, async || {
-        for _ in 0..SOME {
+        for _ in 0..BATCH {
             quick.next().await;
         }
     })

@@ -11,13 +11,13 @@ use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
 
 /// Reports over HTTP that a user is typing.
-async fn types(app: &TestApp, user: &str, peer: &str) {
+async fn report_typing(app: &TestApp, user: &str, peer: &str) {
     let path = format!("/conversations/{user}/{peer}/typing");
     assert_eq!(app.request(Method::POST, &path).await.status, 204);
 }
 
 /// The events of a device before the message that marks the end.
-async fn until_message(device: &mut Device) -> Vec<Value> {
+async fn events_until_message(device: &mut Device) -> Vec<Value> {
     let mut received = device
         .events_until(|event| event["message"]["body"] == "the end")
         .await;
@@ -48,12 +48,12 @@ async fn typing_reaches_every_device_of_the_peer_only() {
             json!({"type": "typing", "cursor": place, "peer": "alice"})
         );
     }
-    types(&other, "bob", "alice").await;
+    report_typing(&other, "bob", "alice").await;
     assert_eq!(alice.next().await["peer"], "bob", "each way by itself");
     one.send("alice", "bob", "the end").await;
-    assert_eq!(until_message(&mut alice).await, [] as [Value; 0]);
+    assert_eq!(events_until_message(&mut alice).await, [] as [Value; 0]);
     for bob in &mut bobs {
-        assert_eq!(until_message(bob).await, [] as [Value; 0]);
+        assert_eq!(events_until_message(bob).await, [] as [Value; 0]);
     }
 }
 
@@ -65,12 +65,12 @@ async fn typing_is_published_at_most_once_a_second() {
     let mut bob = Device::connect(&app, "bob").await;
     let begun = Instant::now();
     for _ in 0..10 {
-        types(&app, "alice", "bob").await;
-        types(&app, "carol", "bob").await;
+        report_typing(&app, "alice", "bob").await;
+        report_typing(&app, "carol", "bob").await;
     }
     let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap();
     app.send("alice", "bob", "the end").await;
-    let received = until_message(&mut bob).await;
+    let received = events_until_message(&mut bob).await;
     for peer in ["alice", "carol"] {
         let told = received
             .iter()
@@ -79,7 +79,7 @@ async fn typing_is_published_at_most_once_a_second() {
         assert!((1..=1 + seconds).contains(&told), "{told} in {seconds} s");
     }
     let again = async || {
-        types(&app, "alice", "bob").await;
+        report_typing(&app, "alice", "bob").await;
         !bob.events_within(Duration::from_millis(1)).await.is_empty()
     };
     eventually("it is told again", Duration::from_secs(10), again).await;
@@ -93,13 +93,13 @@ async fn typing_reaches_no_stranger_and_no_blocking_peer() {
     let mut alice = Device::connect(&app, "alice").await;
     let mut bob = Device::connect(&app, "bob").await;
     // The response is the same, so that nobody learns of the block.
-    types(&app, "alice", "bob").await;
-    types(&app, "stranger", "bob").await;
+    report_typing(&app, "alice", "bob").await;
+    report_typing(&app, "stranger", "bob").await;
     let frame = json!({"type": "typing", "peer": "bob"});
     assert_eq!(alice.ask(&frame).await["type"], "ack");
-    types(&app, "bob", "alice").await;
+    report_typing(&app, "bob", "alice").await;
     app.send("carol", "bob", "the end").await;
-    assert_eq!(until_message(&mut bob).await, [] as [Value; 0]);
+    assert_eq!(events_until_message(&mut bob).await, [] as [Value; 0]);
     // The blocking user's own typing is still published.
     let received = alice.events_until(|event| event["type"] == "typing").await;
     assert_eq!(received.last().unwrap()["peer"], "bob");
@@ -116,10 +116,10 @@ async fn typing_is_not_replayed_to_later_connections() {
     let bob = Device::connect(&app, "bob").await;
     let place = bob.hello["cursor"].as_str().unwrap().to_owned();
     bob.close().await;
-    types(&app, "alice", "bob").await;
+    report_typing(&app, "alice", "bob").await;
     let mut bob = Device::connect_at(&app, "bob", &place).await;
     app.send("alice", "bob", "the end").await;
-    assert_eq!(until_message(&mut bob).await, [] as [Value; 0]);
+    assert_eq!(events_until_message(&mut bob).await, [] as [Value; 0]);
 }
 
 #[tokio::test]

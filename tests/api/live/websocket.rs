@@ -14,14 +14,14 @@ use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on, spawn_app_with};
 
 /// Type and peer of an event.
-fn short(event: &Value) -> (&str, &str) {
+fn summary(event: &Value) -> (&str, &str) {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     (text("type"), text("peer"))
 }
 
 /// Waits until the presence of this many users has been published, so that no presence event
 /// arrives later.
-async fn announced(app: &TestApp, users: u32) {
+async fn wait_for_presence_events(app: &TestApp, users: u32) {
     wait_for_script_runs(app, "scan_conversations", users, Duration::from_secs(10)).await;
 }
 
@@ -32,11 +32,11 @@ async fn a_message_reaches_every_device_of_both_users() {
     for user in ["alice", "alice", "bob", "bob"] {
         devices.push(Device::connect(&app, user).await);
     }
-    announced(&app, 2).await;
+    wait_for_presence_events(&app, 2).await;
     let sent = devices[0].send("bob", "hello").await;
     for (device, peer) in devices.iter_mut().zip(["bob", "bob", "alice", "alice"]) {
         let event = device.next().await;
-        assert_eq!(short(&event), ("message.created", peer));
+        assert_eq!(summary(&event), ("message.created", peer));
         assert_eq!(event["message"], sent);
         assert_eq!(
             event["prev"], device.hello["cursor"],
@@ -56,7 +56,7 @@ async fn every_change_of_a_conversation_is_published() {
     let app = spawn_app();
     let mut alice = Device::connect(&app, "alice").await;
     let mut bob = Device::connect(&app, "bob").await;
-    announced(&app, 2).await;
+    wait_for_presence_events(&app, 2).await;
     app.send("alice", "bob", "one").await;
     app.edit("alice", "bob", 1, &json!({"body": "two"}))
         .await
@@ -99,7 +99,7 @@ async fn a_device_sends_and_marks_read_over_websocket() {
     let app = spawn_app();
     let mut alice = Device::connect(&app, "alice").await;
     let mut bob = Device::connect(&app, "bob").await;
-    announced(&app, 2).await;
+    wait_for_presence_events(&app, 2).await;
     let send = json!({"type": "send", "to": "bob", "body": "hi", "idempotency_key": "once",
         "metadata": {"mood": "good"}});
     let first = alice.ask(&send).await;
@@ -294,7 +294,7 @@ async fn a_stopping_process_closes_with_1012_and_loses_nothing() {
 }
 
 /// A fragment of a text message: the first, or a continuation.
-fn part(first: bool, text: &str, last: bool) -> Message {
+fn fragment(first: bool, text: &str, last: bool) -> Message {
     let kind = if first { Data::Text } else { Data::Continue };
     Message::Frame(Frame::message(text.to_owned(), OpCode::Data(kind), last))
 }
@@ -306,26 +306,26 @@ async fn fragmented_messages_with_interleaved_pings_are_accepted() {
     let frame = json!({"type": "ping", "ref": "whole"}).to_string();
     let (one, rest) = frame.split_at(5);
     let (two, three) = rest.split_at(5);
-    device.send_raw(part(true, one, false)).await.unwrap();
+    device.send_raw(fragment(true, one, false)).await.unwrap();
     device.send_raw(Message::Ping("hm".into())).await.unwrap();
-    device.send_raw(part(false, two, false)).await.unwrap();
-    device.send_raw(part(false, three, true)).await.unwrap();
+    device.send_raw(fragment(false, two, false)).await.unwrap();
+    device.send_raw(fragment(false, three, true)).await.unwrap();
     assert_eq!(device.next().await["ref"], "whole");
     // Fragments out of sequence, or too large in total.
     let (out_of_turn, endless) = (1002, 1009);
     let large = "x".repeat(40_000);
     let cases = [
-        (vec![part(false, "late", true)], out_of_turn),
+        (vec![fragment(false, "late", true)], out_of_turn),
         (
-            vec![part(true, "a", false), part(true, "b", true)],
+            vec![fragment(true, "a", false), fragment(true, "b", true)],
             out_of_turn,
         ),
         (
-            vec![part(true, "a", false), Message::text("b")],
+            vec![fragment(true, "a", false), Message::text("b")],
             out_of_turn,
         ),
         (
-            vec![part(true, &large, false), part(false, &large, true)],
+            vec![fragment(true, &large, false), fragment(false, &large, true)],
             endless,
         ),
     ];

@@ -190,7 +190,7 @@ async fn a_conditional_edit_applies_only_to_its_version() {
 }
 
 /// Repeats a request as long as it conflicts with a concurrent change.
-async fn until_done(request: reqwest::RequestBuilder) -> ApiResponse {
+async fn retry_conflicts(request: reqwest::RequestBuilder) -> ApiResponse {
     loop {
         let again = request.try_clone().unwrap();
         let answer = ApiResponse::read(again.send().await.unwrap()).await;
@@ -209,7 +209,9 @@ async fn concurrent_edits_and_reactions_are_all_kept() {
     for user in [["alice", "bob"], ["bob", "alice"]] {
         for one in emoji {
             let path = format!("{}/reactions/{one}", message_path(user[0], user[1], 1));
-            requests.spawn(until_done(app.client.put(format!("{}{path}", app.address))));
+            requests.spawn(retry_conflicts(
+                app.client.put(format!("{}{path}", app.address)),
+            ));
         }
     }
     let edits = [
@@ -220,7 +222,7 @@ async fn concurrent_edits_and_reactions_are_all_kept() {
     for edit in &edits {
         let path = message_path("alice", "bob", 1);
         let request = app.client.patch(format!("{}{path}", app.address));
-        requests.spawn(until_done(request.json(edit)));
+        requests.spawn(retry_conflicts(request.json(edit)));
     }
     requests.join_all().await;
     let message = app.message("bob", "alice", 1).await.json(200);

@@ -17,14 +17,14 @@ fn message(body: &str) -> Value {
 
 /// Checks that a response is a replay of the first.
 #[track_caller]
-fn is_replay(answer: &ApiResponse, first: &ApiResponse) {
+fn assert_replay(answer: &ApiResponse, first: &ApiResponse) {
     assert_eq!((answer.status, &answer.text), (200, &first.text));
     assert_eq!(answer.header("idempotent-replayed"), "true");
     assert_eq!(answer.header("location"), first.header("location"));
 }
 
 /// The number of stored idempotency keys.
-fn remembered(app: &TestApp) -> usize {
+fn stored_keys(app: &TestApp) -> usize {
     let keys: Vec<String> = app.redis().keys("*:retry:*").unwrap();
     keys.len()
 }
@@ -37,7 +37,7 @@ async fn the_same_key_and_message_returns_the_first_message() {
     assert_eq!(first.header("idempotent-replayed"), "");
     app.send("bob", "alice", "meanwhile").await;
     for _ in 0..3 {
-        is_replay(&app.send_with_key("k", &message("hi")).await, &first);
+        assert_replay(&app.send_with_key("k", &message("hi")).await, &first);
     }
     let page = app.read("bob", "alice").await;
     assert_eq!(
@@ -59,7 +59,7 @@ async fn the_same_message_in_other_json_spelling_is_a_replay() {
     let request = app.client.post(format!("{}/messages", app.address));
     let request = request.header("content-type", "application/json");
     let request = request.header("idempotency-key", "k").body(spelt);
-    is_replay(
+    assert_replay(
         &ApiResponse::read(request.send().await.unwrap()).await,
         &first,
     );
@@ -129,12 +129,12 @@ async fn keys_have_1_to_255_printable_ascii_characters() {
 async fn keys_are_remembered_for_a_day_and_only_when_given() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
-    assert_eq!(remembered(&app), 0);
+    assert_eq!(stored_keys(&app), 0);
     let to_nobody = json!({"from": "alice", "to": "bob", "body": "hi", "reply_to": 9});
     app.send_with_key("k", &to_nobody)
         .await
         .problem(422, "REPLY_TO_NOT_FOUND");
-    assert_eq!(remembered(&app), 0, "a refusal is not remembered");
+    assert_eq!(stored_keys(&app), 0, "a refusal is not remembered");
     app.send_with_key("k", &message("hi")).await.json(201);
     let mut redis = app.redis();
     let keys: Vec<String> = redis.keys("*:retry:*").unwrap();
@@ -172,7 +172,7 @@ async fn a_replay_succeeds_for_a_sender_blocked_since() {
     let first = app.send_with_key("k", &message("hi")).await;
     app.flag(reqwest::Method::PUT, "bob", "alice", "block")
         .await;
-    is_replay(&app.send_with_key("k", &message("hi")).await, &first);
+    assert_replay(&app.send_with_key("k", &message("hi")).await, &first);
     let other = app.send_with_key("k2", &message("hi")).await;
     other.problem(403, "BLOCKED");
 }
@@ -210,7 +210,7 @@ async fn a_key_is_remembered_across_restarts_of_redis_and_service() {
     redis.kill();
     redis.restart();
     let app = spawn_app_on(&redis.url());
-    is_replay(&app.send_with_key("k", &message("hi")).await, &first);
+    assert_replay(&app.send_with_key("k", &message("hi")).await, &first);
     assert_eq!(app.peek("bob", "alice").await["unread_count"], 1);
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::http::raw_connection::{RawConnection, exchange, post};
 use crate::harness::spawn_app;
-use crate::operations::invalid_requests::is_unharmed;
+use crate::operations::invalid_requests::assert_unharmed;
 
 const HEAD: &str = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
 
@@ -69,7 +69,7 @@ async fn a_body_that_is_not_json_is_a_problem() {
         assert_eq!(answer.status, 400, "{reason}: {answer:?}");
         answer.problem(400, "MALFORMED_JSON");
     }
-    is_unharmed(&app).await;
+    assert_unharmed(&app).await;
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn json_that_is_not_an_object_is_a_problem() {
             "{problem}"
         );
     }
-    is_unharmed(&app).await;
+    assert_unharmed(&app).await;
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_body_too_large_is_a_problem() {
     }
     let promised = format!("{HEAD}content-length: 999999999999\r\n\r\n{{");
     exchange(&app.address, promised).problem(413, "PAYLOAD_TOO_LARGE");
-    is_unharmed(&app).await;
+    assert_unharmed(&app).await;
     for request in [declared(65_536), chunked(65_536)] {
         assert_eq!(exchange(&app.address, request).status, 201);
     }
@@ -132,15 +132,15 @@ async fn a_slow_body_times_out_with_a_problem() {
     let mut connection = RawConnection::open(&app.address);
     let begun = Instant::now();
     connection.write(format!("{HEAD}content-length: 500\r\n\r\n"));
-    let mut drops = r#"{"from":"alice","to":"bob","body":"#.chars().cycle();
+    let mut bytes = r#"{"from":"alice","to":"bob","body":"#.chars().cycle();
     // At one byte every half second the body would take four minutes.
     while begun.elapsed() < Duration::from_millis(10_500) {
-        connection.write(drops.next().unwrap().to_string());
+        connection.write(bytes.next().unwrap().to_string());
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     connection.answer().unwrap().problem(408, "REQUEST_TIMEOUT");
     assert!(begun.elapsed() < Duration::from_secs(12));
-    is_unharmed(&app).await;
+    assert_unharmed(&app).await;
 }
 
 #[tokio::test]
@@ -159,11 +159,11 @@ async fn a_truncated_body_stores_nothing() {
             answer.problem(400, "MALFORMED_JSON");
         }
     }
-    is_unharmed(&app).await;
+    assert_unharmed(&app).await;
 }
 
 /// Random bytes, random JSON, and messages with something broken.
-fn garbage() -> impl Strategy<Value = Vec<u8>> {
+fn random_bodies() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         Just("from"),
         Just("to"),
@@ -219,7 +219,7 @@ fn random_bodies_are_refused_and_not_stored() {
         failure_persistence: None,
         ..Config::default()
     };
-    let tried = TestRunner::new(config).run(&garbage(), |body| {
+    let tried = TestRunner::new(config).run(&random_bodies(), |body| {
         let answer = runtime.block_on(app.post_text(body));
         prop_assert_eq!(answer.status, 400, "{:?}", answer);
         let problem = answer.any_problem();
@@ -229,5 +229,5 @@ fn random_bodies_are_refused_and_not_stored() {
         Ok(())
     });
     tried.unwrap();
-    runtime.block_on(is_unharmed(&app));
+    runtime.block_on(assert_unharmed(&app));
 }

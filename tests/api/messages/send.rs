@@ -13,7 +13,7 @@ fn message(changes: &Value) -> Value {
     message
 }
 
-async fn nothing_is_stored(app: &TestApp) {
+async fn assert_nothing_stored(app: &TestApp) {
     let size: u64 = redis::cmd("DBSIZE").query(&mut app.redis()).unwrap();
     assert_eq!(size, 1, "the number of partitions and nothing else");
     assert_eq!(app.peek("bob", "alice").await["last_seq"], 0);
@@ -255,7 +255,7 @@ async fn invalid_fields_are_refused_and_named() {
             json!({"metadata": "{}"}),
         ),
     ];
-    each_is_refused(&cases).await;
+    assert_each_refused(&cases).await;
 }
 
 #[tokio::test]
@@ -333,11 +333,11 @@ async fn invalid_attachments_are_refused_and_named() {
             json!({"attachments": [{"url": url, "size": -1}]}),
         ),
     ];
-    each_is_refused(&cases).await;
+    assert_each_refused(&cases).await;
 }
 
 /// Sends messages that must be refused: reason, field, changed members.
-async fn each_is_refused(cases: &[(&str, &str, Value)]) {
+async fn assert_each_refused(cases: &[(&str, &str, Value)]) {
     let app = spawn_app();
     for (reason, pointer, changes) in cases {
         let answer = app.post(&message(changes)).await;
@@ -345,7 +345,7 @@ async fn each_is_refused(cases: &[(&str, &str, Value)]) {
         answer.problem(400, "INVALID_REQUEST");
         answer.invalid_field(pointer);
     }
-    nothing_is_stored(&app).await;
+    assert_nothing_stored(&app).await;
 }
 
 #[tokio::test]
@@ -358,7 +358,7 @@ async fn missing_fields_are_named() {
         answer.problem(400, "INVALID_REQUEST");
         answer.invalid_field(&format!("/{field}"));
     }
-    nothing_is_stored(&app).await;
+    assert_nothing_stored(&app).await;
 }
 
 #[tokio::test]
@@ -369,5 +369,5 @@ async fn a_field_given_twice_is_refused() {
         .await;
     answer.problem(400, "INVALID_REQUEST");
     answer.invalid_field("/from");
-    nothing_is_stored(&app).await;
+    assert_nothing_stored(&app).await;
 }

@@ -8,7 +8,7 @@ use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, spawn_app};
 
 /// Checks that the service has stored nothing and still works.
-pub async fn is_unharmed(app: &TestApp) {
+pub async fn assert_unharmed(app: &TestApp) {
     let size: u64 = redis::cmd("DBSIZE").query(&mut app.redis()).unwrap();
     assert_eq!(size, 1, "the number of partitions and nothing else");
     app.send("alice", "bob", "still there?").await;
@@ -39,7 +39,7 @@ async fn a_body_of_another_type_is_a_problem() {
         answer.problem(415, "UNSUPPORTED_MEDIA_TYPE");
         answer.invalid_field("/header/content-type");
     }
-    is_unharmed(&app).await;
+    assert_unharmed(&app).await;
     for kind in ["application/json; charset=utf-8", "Application/JSON"] {
         let request = app
             .client
@@ -112,7 +112,7 @@ async fn a_wrong_method_is_a_problem_that_lists_allowed_methods() {
             assert_eq!(answer.header("allow"), allowed, "{method} {path}");
         }
     }
-    is_unharmed(&app).await;
+    assert_unharmed(&app).await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn an_unknown_path_is_a_problem() {
         assert_eq!(answer.status, 404, "{path}: {answer:?}");
         answer.problem(404, "NOT_FOUND");
     }
-    is_unharmed(&app).await;
+    assert_unharmed(&app).await;
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn a_path_with_invalid_ids_is_a_problem() {
         answer.problem(400, "INVALID_REQUEST");
         answer.invalid_field(pointer);
     }
-    is_unharmed(&app).await;
+    assert_unharmed(&app).await;
 }
 
 #[tokio::test]
@@ -273,5 +273,5 @@ async fn input_that_is_not_http_closes_the_connection() {
         assert_eq!(answer.status, status, "{reason}");
         assert_eq!(answer.header("connection"), "close", "{reason}");
     }
-    is_unharmed(&app).await;
+    assert_unharmed(&app).await;
 }

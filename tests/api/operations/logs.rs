@@ -20,14 +20,14 @@ use crate::harness::{client, eventually, keys};
 const MARK: &str = "hunter2";
 
 /// A service with its log, and all credentials used on it.
-struct Watched {
+struct LoggedService {
     service: ServiceProcess,
     log: PathBuf,
     shown: Vec<String>,
     _dir: TempDir,
 }
 
-impl Watched {
+impl LoggedService {
     fn start(settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
@@ -63,7 +63,7 @@ impl Watched {
     }
 
     /// Checks that a text contains no part of a secret.
-    fn holds_nothing_secret(&self, text: &str) {
+    fn assert_no_secret(&self, text: &str) {
         assert!(!text.contains(MARK), "{MARK} in {text}");
         let secrets = [SECRET, SERVICE_KEY].map(str::to_owned);
         for secret in self.shown.iter().chain(&secrets) {
@@ -79,7 +79,7 @@ fn message() -> Value {
         "attachments": [{"url": format!("https://files.example.com/{MARK}"), "name": MARK}]})
 }
 
-async fn show_credentials(watched: &mut Watched) {
+async fn send_credentials(service_log: &mut LoggedService) {
     let signer = Signer::hs256(SECRET.as_bytes());
     let bad = |changes: Value| signer.sign(&claims("alice", &changes));
     let forged = Signer::hs256(b"another secret of the tests, of no use");
@@ -94,8 +94,8 @@ async fn show_credentials(watched: &mut Watched) {
         (format!("garbage-{MARK}"), 401),
     ];
     for (credential, status) in credentials {
-        let request = watched.get("/conversations/alice/bob");
-        assert_eq!(watched.ask(&credential, request).await, status);
+        let request = service_log.get("/conversations/alice/bob");
+        assert_eq!(service_log.ask(&credential, request).await, status);
         // Places where tokens do not belong but end up by mistake.
         let paths = [
             "/nowhere/",
@@ -104,13 +104,13 @@ async fn show_credentials(watched: &mut Watched) {
             "/healthz?token=",
         ];
         for path in paths {
-            let request = watched.get(&format!("{path}{credential}"));
-            watched.ask(&credential, request).await;
+            let request = service_log.get(&format!("{path}{credential}"));
+            service_log.ask(&credential, request).await;
         }
     }
 }
 
-async fn send_bodies(watched: &mut Watched) {
+async fn send_bodies(service_log: &mut LoggedService) {
     let text = message().to_string();
     let unknown = text.replacen("metadata", MARK, 1);
     let wrong = text.replacen("\"alice\"", &format!("\"{MARK}:\""), 1);
@@ -128,7 +128,7 @@ async fn send_bodies(watched: &mut Watched) {
         (large, 413),
     ];
     for (body, status) in cases {
-        assert_eq!(watched.post(body).await, status);
+        assert_eq!(service_log.post(body).await, status);
     }
 }
 
@@ -139,10 +139,10 @@ fn config(redis: &RedisServer, name: &str, value: &str) {
 }
 
 /// Makes Redis fail in every way while a message is sent.
-async fn break_redis(watched: &mut Watched, redis: &mut RedisServer) {
+async fn break_redis(service_log: &mut LoggedService, redis: &mut RedisServer) {
     let text = message().to_string();
     config(redis, "maxmemory", "1");
-    assert_eq!(watched.post(text.clone()).await, 507);
+    assert_eq!(service_log.post(text.clone()).await, 507);
     config(redis, "maxmemory", "0");
     // A key of another type makes the script fail midway.
     let [messages, ..] = keys("dave", "erin");
@@ -152,9 +152,9 @@ async fn break_redis(watched: &mut Watched, redis: &mut RedisServer) {
         .exec(&mut redis.connect())
         .unwrap();
     let broken = text.replace("alice", "dave").replace("bob", "erin");
-    assert_eq!(watched.post(broken).await, 500);
+    assert_eq!(service_log.post(broken).await, 500);
     redis.kill();
-    assert_eq!(watched.post(text.clone()).await, 503);
+    assert_eq!(service_log.post(text.clone()).await, 503);
     redis.restart();
     // New connections need another password from now on.
     let mut open = redis.connect();
@@ -165,27 +165,27 @@ async fn break_redis(watched: &mut Watched, redis: &mut RedisServer) {
         .arg("normal")
         .exec(&mut open)
         .unwrap();
-    assert_eq!(watched.post(text).await, 503);
+    assert_eq!(service_log.post(text).await, 503);
 }
 
 #[tokio::test]
 async fn no_secret_and_no_message_reaches_the_log_or_the_metrics() {
     let mut redis = RedisServer::durable();
     let url = format!("{}?pass={MARK}", redis.url());
-    let mut watched = Watched::start(&[
+    let mut service_log = LoggedService::start(&[
         ("DUOLOGUE_REDIS_URL", &url),
         ("DUOLOGUE_JWT_SECRET", SECRET),
         ("DUOLOGUE_SERVICE_KEYS", SERVICE_KEY),
         ("DUOLOGUE_CORS_ORIGINS", "https://app.example"),
     ]);
-    show_credentials(&mut watched).await;
-    send_bodies(&mut watched).await;
-    break_redis(&mut watched, &mut redis).await;
-    let metrics = watched.get("/metrics").bearer_auth(SERVICE_KEY);
+    send_credentials(&mut service_log).await;
+    send_bodies(&mut service_log).await;
+    break_redis(&mut service_log, &mut redis).await;
+    let metrics = service_log.get("/metrics").bearer_auth(SERVICE_KEY);
     let metrics = metrics.send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("duologue_errors_total"));
-    watched.holds_nothing_secret(&metrics);
-    let log = watched.log();
+    service_log.assert_no_secret(&metrics);
+    let log = service_log.log();
     let happened = [
         "UNAUTHENTICATED",
         "FORBIDDEN",
@@ -197,7 +197,7 @@ async fn no_secret_and_no_message_reaches_the_log_or_the_metrics() {
     for word in happened {
         assert!(log.contains(word), "{word} is not in {log}");
     }
-    watched.holds_nothing_secret(&log);
+    service_log.assert_no_secret(&log);
 }
 
 #[tokio::test]
@@ -209,19 +209,19 @@ async fn the_password_of_a_jwks_url_is_not_logged() {
         .replace("http://", &format!("http://user:{MARK}@"))
         + "?token="
         + MARK;
-    let mut watched = Watched::start(&[("DUOLOGUE_JWKS", &url)]);
+    let mut service_log = LoggedService::start(&[("DUOLOGUE_JWKS", &url)]);
     source.answer(500, MARK);
     let token = signer.sign_by("two", &claims("alice", &json!({})));
-    let request = watched.get("/conversations/alice/bob");
-    assert_eq!(watched.ask(&token, request).await, 401);
+    let request = service_log.get("/conversations/alice/bob");
+    assert_eq!(service_log.ask(&token, request).await, 401);
     eventually(
         "the failure is logged",
         Duration::from_secs(10),
-        async || watched.log().contains("stay in use"),
+        async || service_log.log().contains("stay in use"),
     )
     .await;
     source.answer(200, MARK);
-    let request = watched.get("/conversations/alice/bob");
-    watched.ask(&token, request).await;
-    watched.holds_nothing_secret(&watched.log());
+    let request = service_log.get("/conversations/alice/bob");
+    service_log.ask(&token, request).await;
+    service_log.assert_no_secret(&service_log.log());
 }

@@ -38,7 +38,7 @@ fn redis_url(dir: &Path) -> String {
 }
 
 /// Standard error of a service that refuses to start.
-fn refusal(settings: &[(&str, &str)]) -> String {
+fn startup_error(settings: &[(&str, &str)]) -> String {
     let mut command = command();
     command.envs(settings.iter().copied());
     let output = output(&mut command);
@@ -140,7 +140,7 @@ async fn an_embedded_redis_that_keeps_dying_ends_the_service() {
 fn a_second_service_in_the_same_data_dir_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let first = ServiceProcess::start(dir.path());
-    let said = refusal(&[("DUOLOGUE_DATA_DIR", dir.path().to_str().unwrap())]);
+    let said = startup_error(&[("DUOLOGUE_DATA_DIR", dir.path().to_str().unwrap())]);
     assert!(
         said.contains("used by another Duologue (DUOLOGUE_DATA_DIR)"),
         "{said}"
@@ -188,7 +188,7 @@ fn the_data_dir_is_private() {
 fn a_missing_redis_server_is_reported_with_the_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let empty = dir.path().to_str().unwrap();
-    let said = refusal(&[("PATH", empty), ("DUOLOGUE_DATA_DIR", empty)]);
+    let said = startup_error(&[("PATH", empty), ("DUOLOGUE_DATA_DIR", empty)]);
     for word in ["redis-server", "apt-get install", "DUOLOGUE_REDIS_URL"] {
         assert!(said.contains(word), "{said}");
     }
@@ -226,7 +226,7 @@ fn an_invalid_setting_is_refused_and_names_its_variable() {
     for (reason, variable, value) in cases {
         let mut settings = vec![("DUOLOGUE_DATA_DIR", dir.path().to_str().unwrap())];
         settings.push((variable, value));
-        let said = refusal(&settings);
+        let said = startup_error(&settings);
         assert!(said.contains(variable), "{reason}: {said}");
     }
 }
@@ -242,7 +242,7 @@ fn help_lists_every_variable() {
 
 #[test]
 fn a_password_in_the_redis_url_is_not_printed() {
-    let said = refusal(&[("DUOLOGUE_REDIS_URL", "redis://:hunter2@127.0.0.1:1/x/y")]);
+    let said = startup_error(&[("DUOLOGUE_REDIS_URL", "redis://:hunter2@127.0.0.1:1/x/y")]);
     let help = output(
         command()
             .env("DUOLOGUE_REDIS_URL", "redis://:hunter2@h")

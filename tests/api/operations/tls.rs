@@ -20,7 +20,7 @@ use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, client_builder, eventually, keys, refusal_to_start, spawn_app_with};
 
 /// A client that trusts only these authorities.
-fn trusting(authorities: &[&CertificateAuthority]) -> Client {
+fn client_trusting(authorities: &[&CertificateAuthority]) -> Client {
     let roots = authorities
         .iter()
         .map(|authority| Certificate::from_pem(authority.pem().as_bytes()).unwrap());
@@ -46,12 +46,12 @@ async fn is_served(client: &Client, app: &TestApp) -> bool {
 async fn https_is_served_and_plain_http_is_not() {
     let (authority, stranger) = (CertificateAuthority::new(), CertificateAuthority::new());
     let app = serve(&authority);
-    let client = trusting(&[&authority]);
+    let client = client_trusting(&[&authority]);
     assert!(is_served(&client, &app).await);
     let url = format!("{}/conversations/alice/bob", app.address);
     let asked = client.get(&url).bearer_auth(SERVICE_KEY).send().await;
     assert_eq!(asked.unwrap().status(), 200);
-    assert!(!is_served(&trusting(&[&stranger]), &app).await);
+    assert!(!is_served(&client_trusting(&[&stranger]), &app).await);
     let plain = url.replace("https://", "http://");
     assert!(client.get(plain).send().await.is_err(), "no plain HTTP");
 }
@@ -60,7 +60,7 @@ async fn https_is_served_and_plain_http_is_not() {
 async fn devices_connect_over_tls() {
     let authority = CertificateAuthority::new();
     let app = serve(&authority);
-    let options = ConnectOptions::new(&app.address).client(trusting(&[&authority]));
+    let options = ConnectOptions::new(&app.address).client(client_trusting(&[&authority]));
     let options = options.bearer(SERVICE_KEY);
     let mut alice = options.clone().user("alice").connect(None).await;
     let mut bob = options.user("bob").connect(None).await;
@@ -82,7 +82,7 @@ async fn certificates_reload_and_a_broken_one_is_ignored() {
     let (old, new) = (CertificateAuthority::new(), CertificateAuthority::new());
     let app = serve(&old);
     new.sign("server", "127.0.0.1");
-    let (knows_old, knows_new) = (trusting(&[&old]), trusting(&[&new]));
+    let (knows_old, knows_new) = (client_trusting(&[&old]), client_trusting(&[&new]));
     // First the certificate alone, as while files are being replaced: it does not match the key.
     std::fs::copy(new.file("server.pem"), old.file("server.pem")).unwrap();
     tokio::time::sleep(Duration::from_millis(2200)).await;
@@ -94,7 +94,7 @@ async fn certificates_reload_and_a_broken_one_is_ignored() {
     })
     .await;
     // A new client, since a resumed TLS session shows no certificate.
-    assert!(!is_served(&trusting(&[&old]), &app).await);
+    assert!(!is_served(&client_trusting(&[&old]), &app).await);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_mismatched_certificate_and_key_are_refused_at_start() {
 }
 
 /// A Redis that requires TLS with a client certificate of its authority.
-fn redis_of(authority: &CertificateAuthority) -> (RedisServer, u16) {
+fn start_tls_redis(authority: &CertificateAuthority) -> (RedisServer, u16) {
     authority.sign("redis", "localhost");
     authority.sign("client", "duologue");
     // Redis accepts no port 0, so it gets one that was free a moment ago.
@@ -142,7 +142,7 @@ fn redis_of(authority: &CertificateAuthority) -> (RedisServer, u16) {
 #[tokio::test]
 async fn a_tls_redis_accepts_the_right_client_certificate() {
     let authority = CertificateAuthority::new();
-    let (redis, port) = redis_of(&authority);
+    let (redis, port) = start_tls_redis(&authority);
     let url = format!("rediss://localhost:{port}");
     let (ca, cert, key) = (
         authority.path("ca.pem"),
@@ -165,7 +165,7 @@ async fn a_tls_redis_accepts_the_right_client_certificate() {
 #[tokio::test]
 async fn a_redis_whose_certificate_is_not_trusted_is_not_used() {
     let (authority, stranger) = (CertificateAuthority::new(), CertificateAuthority::new());
-    let (_redis, port) = redis_of(&authority);
+    let (_redis, port) = start_tls_redis(&authority);
     let url = format!("rediss://localhost:{port}");
     let elsewhere = format!("rediss://127.0.0.1:{port}");
     let (ca, other_ca) = (authority.path("ca.pem"), stranger.path("ca.pem"));

@@ -16,7 +16,7 @@ use crate::harness::{
 };
 
 /// The longest time a client waits for a response, whatever happens to Redis.
-const PROMISED: Duration = Duration::from_millis(2500);
+const MAX_WAIT: Duration = Duration::from_millis(2500);
 const SENDERS: usize = 8;
 
 /// The response to each message sent under load, by body.
@@ -61,7 +61,7 @@ async fn send_until(stop: Arc<AtomicBool>, address: String, sender: usize) -> Lo
             .await;
         let answer = ApiResponse::read(sent.unwrap()).await;
         assert!(
-            begun.elapsed() < PROMISED,
+            begun.elapsed() < MAX_WAIT,
             "{:?} {answer:?}",
             begun.elapsed()
         );
@@ -84,7 +84,7 @@ async fn history(app: &TestApp) -> Vec<Value> {
 
 /// Every message answered with 201 is stored once and unchanged; others that are stored had an
 /// unknown outcome; refused ones are not stored.
-async fn assert_truth(app: &TestApp, log: &Log) {
+async fn assert_consistent(app: &TestApp, log: &Log) {
     let history = history(app).await;
     let unread = app.peek("bob", "alice").await["unread_count"]
         .as_u64()
@@ -143,7 +143,7 @@ async fn every_201_survives_killing_the_embedded_redis() {
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     let log = load.finish().await;
-    assert_truth(&app, &log).await;
+    assert_consistent(&app, &log).await;
     let unknown = count(&log, "OUTCOME_UNKNOWN");
     assert!(unknown <= 2 * SENDERS, "only what was under way: {unknown}");
 }
@@ -168,7 +168,7 @@ async fn every_201_survives_killing_an_external_redis() {
     );
     tokio::time::sleep(Duration::from_millis(300)).await;
     let log = load.finish().await;
-    assert_truth(&app, &log).await;
+    assert_consistent(&app, &log).await;
     assert!(
         count(&log, "UNAVAILABLE") > 0,
         "it was down for longer than a request waits"
@@ -178,7 +178,7 @@ async fn every_201_survives_killing_an_external_redis() {
 }
 
 /// Sends each kind of request and checks that each is answered in time.
-async fn all_unavailable(app: &TestApp) {
+async fn assert_all_unavailable(app: &TestApp) {
     let begun = Instant::now();
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
     let (sent, read, peeked, ready, alive) = tokio::join!(
@@ -197,7 +197,7 @@ async fn all_unavailable(app: &TestApp) {
         assert_eq!(answer.header("retry-after"), "1");
     }
     assert_eq!(alive.status, 200, "the process is up");
-    assert!(begun.elapsed() < PROMISED, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < MAX_WAIT, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -206,8 +206,8 @@ async fn a_stopped_redis_is_reported_in_time() {
     let app = spawn_app_on(&redis.url());
     app.read("bob", "alice").await;
     redis.kill();
-    all_unavailable(&app).await;
-    all_unavailable(&app).await;
+    assert_all_unavailable(&app).await;
+    assert_all_unavailable(&app).await;
 }
 
 #[tokio::test]
@@ -216,8 +216,8 @@ async fn a_hanging_redis_is_reported_in_time() {
     let app = spawn_app_on(&redis.url());
     app.send("alice", "bob", "one").await;
     redis.signal(Signal::STOP);
-    all_unavailable(&app).await;
-    all_unavailable(&app).await;
+    assert_all_unavailable(&app).await;
+    assert_all_unavailable(&app).await;
     redis.signal(Signal::CONT);
     let back = async || app.get("/readyz").await.status == 200;
     eventually("the service recovers", Duration::from_secs(2), back).await;
@@ -228,7 +228,7 @@ async fn a_hanging_redis_is_reported_in_time() {
 }
 
 /// Keeps Redis busy for three seconds; it reports `BUSY` after 50 ms.
-fn occupy(redis: &RedisServer) -> std::thread::JoinHandle<()> {
+fn block_redis(redis: &RedisServer) -> std::thread::JoinHandle<()> {
     let mut redis = redis.connect();
     let mut config = cmd("CONFIG");
     config
@@ -247,16 +247,16 @@ async fn a_busy_redis_is_reported_in_time_and_stores_nothing() {
     let redis = RedisServer::volatile();
     let app = spawn_app_on(&redis.url());
     app.send("alice", "bob", "one").await;
-    let busy = occupy(&redis);
+    let busy = block_redis(&redis);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    all_unavailable(&app).await;
+    assert_all_unavailable(&app).await;
     busy.join().unwrap();
     assert_eq!(app.send("alice", "bob", "two").await["seq"], 2);
     assert_eq!(app.read("bob", "alice").await["unread_count"], 2);
 }
 
 /// What may happen to a full Redis besides.
-type Meanwhile = fn(&mut redis::Connection);
+type Incident = fn(&mut redis::Connection);
 
 /// Sets `maxmemory` to a value that is already used up.
 fn fill_up(redis: &mut redis::Connection) {
@@ -273,7 +273,7 @@ async fn a_full_redis_refuses_messages_but_reads_and_resets() {
     let app = spawn_app();
     let mut redis = app.redis();
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
-    let forget: [(&str, Meanwhile); 3] = [
+    let forget: [(&str, Incident); 3] = [
         ("nothing else happens", |_| ()),
         ("the scripts are forgotten", |redis| {
             cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap();

@@ -35,7 +35,7 @@ fn send_at(app: &TestApp, from: &str, to: &str, sent_at: &str, count: usize) {
 
 const LONG_AGO: &str = "2020-01-31T12:00:00.000Z";
 
-fn stored(app: &TestApp) -> usize {
+fn stored_count(app: &TestApp) -> usize {
     let [messages, ..] = keys("alice", "bob");
     app.redis().llen(messages).unwrap()
 }
@@ -46,11 +46,11 @@ async fn a_send_drops_the_oldest_messages_and_cursors_stay_valid() {
     for n in 1..=5 {
         app.send("alice", "bob", &format!("{n}")).await;
     }
-    assert_eq!(stored(&app), 5, "as many as are kept");
+    assert_eq!(stored_count(&app), 5, "as many as are kept");
     for n in 6..=9 {
         assert_eq!(app.send("alice", "bob", &format!("{n}")).await["seq"], n);
     }
-    assert_eq!(stored(&app), 5);
+    assert_eq!(stored_count(&app), 5);
     let none = Value::Null;
     let cases = [
         ("", vec![9, 8, 7, 6, 5], none.clone(), none.clone()),
@@ -153,7 +153,7 @@ async fn expired_messages_are_dropped_by_the_next_change() {
         (&page["history"], &page["unread"]),
         (&json!([sent]), &json!([sent]))
     );
-    assert_eq!(stored(&app), 1);
+    assert_eq!(stored_count(&app), 1);
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn a_private_change_publishes_dropped_messages_to_the_peer() {
     send_at(&app, "alice", "bob", LONG_AGO, 2);
     let mut bob = PubSubListener::subscribe(&app.redis_url, "bob");
     app.flag(Method::PUT, "alice", "bob", "mute").await;
-    assert_eq!(stored(&app), 0);
+    assert_eq!(stored_count(&app), 0);
     let events = bob.drain_events();
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0]["total_unread_count"], 0);
@@ -180,7 +180,7 @@ async fn a_fully_expired_conversation_continues() {
     let app = spawn(&["--history-days", "1"]);
     send_at(&app, "alice", "bob", LONG_AGO, 3);
     app.mark_read("bob", "alice", 1).await;
-    assert_eq!(stored(&app), 0);
+    assert_eq!(stored_count(&app), 0);
     let page = app.read("bob", "alice").await;
     assert_eq!(
         (&page["history"], &page["last_seq"]),
@@ -199,8 +199,8 @@ async fn a_lowered_limit_is_reached_in_steps() {
     let mut lengths = Vec::new();
     for _ in 0..4 {
         app.send("alice", "bob", "hi").await;
-        lengths.push(stored(&app));
-        assert_eq!(app.badge("bob").await[0], stored(&app) as u64);
+        lengths.push(stored_count(&app));
+        assert_eq!(app.badge("bob").await[0], stored_count(&app) as u64);
     }
     assert_eq!(lengths, [35, 20, 10, 10]);
 }
@@ -210,7 +210,7 @@ async fn without_retention_nothing_is_dropped() {
     let app = spawn(&[]);
     send_at(&app, "alice", "bob", LONG_AGO, 40);
     app.send("alice", "bob", "hi").await;
-    assert_eq!(stored(&app), 41);
+    assert_eq!(stored_count(&app), 41);
 }
 
 /// A store that keeps so many messages of a conversation.

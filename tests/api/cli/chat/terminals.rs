@@ -12,7 +12,7 @@ use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on};
 
 /// Alice and bob, each chatting with the other.
-fn both(address: &str) -> [ChatProcess; 2] {
+fn start_both(address: &str) -> [ChatProcess; 2] {
     [("alice", "bob"), ("bob", "alice")].map(|(me, peer)| ChatProcess::start(address, me, peer))
 }
 
@@ -28,7 +28,7 @@ async fn two_users_chat_after_seeing_their_history() {
         app.send("alice", "bob", &format!("no {n}")).await;
     }
     app.read("bob", "alice").await;
-    let [mut alice, mut bob] = both(&app.address);
+    let [mut alice, mut bob] = start_both(&app.address);
     for chat in [&mut alice, &mut bob] {
         chat.wait_for_line("alice: no 30");
         assert_eq!(chat.messages(), lines("alice", 11..=30), "the latest 20");
@@ -46,14 +46,14 @@ async fn two_users_chat_after_seeing_their_history() {
     assert_eq!(alice.messages(), bob.messages());
     for who in ["alice", "bob"] {
         let of = |line: &&&str| line.starts_with(who);
-        let said: Vec<_> = alice
+        let shown: Vec<_> = alice
             .messages()
             .iter()
             .filter(of)
             .skip_while(|l| !l.ends_with("31"))
             .map(|l| (*l).to_owned())
             .collect();
-        assert_eq!(said, lines(who, 31..=50));
+        assert_eq!(shown, lines(who, 31..=50));
     }
     let last = app.peek("alice", "bob").await["last_seq"].as_u64().unwrap();
     assert_eq!(last, 70);
@@ -99,7 +99,10 @@ fn serve(dir: &tempfile::TempDir, redis: &RedisServer, address: Option<&str>) ->
 
 /// Both type with three interruptions while lines are in flight; afterwards both show every line
 /// once.
-fn talk_through(chats: &mut [ChatProcess; 2], mut interrupt: impl FnMut(usize, &mut dyn FnMut())) {
+fn chat_with_interruptions(
+    chats: &mut [ChatProcess; 2],
+    mut interrupt: impl FnMut(usize, &mut dyn FnMut()),
+) {
     let types = |chats: &mut [ChatProcess; 2], n: usize| {
         for chat in chats {
             chat.type_line(&format!("no {n}"));
@@ -124,9 +127,9 @@ fn talk_through(chats: &mut [ChatProcess; 2], mut interrupt: impl FnMut(usize, &
     let [alice, bob] = chats;
     assert_eq!(alice.messages(), bob.messages());
     for who in ["alice", "bob"] {
-        let said = alice.messages().into_iter();
-        let said: Vec<_> = said.filter(|line| line.starts_with(who)).collect();
-        assert_eq!(said, lines(who, 1..=13));
+        let shown = alice.messages().into_iter();
+        let shown: Vec<_> = shown.filter(|line| line.starts_with(who)).collect();
+        assert_eq!(shown, lines(who, 1..=13));
     }
     for chat in [alice, bob] {
         assert!(chat.end_input().success(), "{:?}", chat.shown);
@@ -139,8 +142,8 @@ async fn no_message_is_lost_or_repeated_when_the_service_restarts() {
     let first = serve(&dir, &redis, None);
     let address = first.address.clone();
     let mut service = Some(first);
-    let mut chats = both(&address);
-    talk_through(&mut chats, |round, meanwhile| {
+    let mut chats = start_both(&address);
+    chat_with_interruptions(&mut chats, |round, meanwhile| {
         let mut running = service.take().unwrap();
         if round == 1 {
             running.signal(Signal::TERM);
@@ -160,7 +163,7 @@ async fn no_message_is_lost_or_repeated_when_the_service_restarts() {
 async fn no_message_is_lost_or_repeated_when_redis_restarts() {
     let mut redis = RedisServer::durable();
     let app = spawn_app_on(&redis.url());
-    talk_through(&mut both(&app.address), |_, meanwhile| {
+    chat_with_interruptions(&mut start_both(&app.address), |_, meanwhile| {
         redis.kill();
         meanwhile();
         std::thread::sleep(Duration::from_millis(500));
@@ -228,19 +231,19 @@ fn refusal(app: &TestApp, me: &str, token: &str) -> String {
 #[tokio::test]
 async fn a_user_without_permission_sees_the_reason() {
     let app = spawn_secured_app();
-    let said = refusal(&app, "alice", "a token of mine");
+    let shown = refusal(&app, "alice", "a token of mine");
     assert!(
-        said.starts_with("duologue: the service answered 401: "),
-        "{said}"
+        shown.starts_with("duologue: the service answered 401: "),
+        "{shown}"
     );
-    assert!(!said.contains("a token of mine"), "{said}");
-    let said = refusal(&app, "alice", &token("mallory"));
+    assert!(!shown.contains("a token of mine"), "{shown}");
+    let shown = refusal(&app, "alice", &token("mallory"));
     assert!(
-        said.starts_with("duologue: the service answered 403: "),
-        "{said}"
+        shown.starts_with("duologue: the service answered 403: "),
+        "{shown}"
     );
-    let said = refusal(&app, "bob", &token("bob"));
-    assert_eq!(said, "duologue: --as and --with must be different users");
+    let shown = refusal(&app, "bob", &token("bob"));
+    assert_eq!(shown, "duologue: --as and --with must be different users");
     let mut nowhere = ChatProcess::start("http://127.0.0.1:1", "alice", "bob");
     assert_eq!(nowhere.wait_for_exit().code(), Some(1));
     nowhere.wait_for_line("Connection refused (os error 111)");

@@ -7,11 +7,11 @@ use proptest::prelude::*;
 pub struct Step {
     pub user: usize,
     pub peer: usize,
-    pub deed: Deed,
+    pub action: Action,
 }
 
 #[derive(Clone, Debug)]
-pub enum Deed {
+pub enum Action {
     Send {
         reply_to: Option<u64>,
         metadata: bool,
@@ -47,13 +47,13 @@ pub enum Page {
     Around(u64),
 }
 
-pub fn stories() -> impl Strategy<Value = Vec<Step>> {
+pub fn scenarios() -> impl Strategy<Value = Vec<Step>> {
     let pair = (0..3_usize, 1..3_usize).prop_map(|(one, by)| (one, (one + by) % 3));
-    let step = (pair, deed()).prop_map(|((user, peer), deed)| Step { user, peer, deed });
+    let step = (pair, action()).prop_map(|((user, peer), action)| Step { user, peer, action });
     prop::collection::vec(step, 1..80)
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn action() -> impl Strategy<Value = Action> {
     let seq = || 0..9_u64;
     let page = prop_oneof![
         Just(Page::Newest),
@@ -62,27 +62,27 @@ fn deed() -> impl Strategy<Value = Deed> {
         (0..14_u64).prop_map(Page::Around),
     ];
     let send = (prop::option::weighted(0.3, seq()), any::<bool>())
-        .prop_map(|(reply_to, metadata)| Deed::Send { reply_to, metadata });
-    let read = (any::<bool>(), page, 1..6_u64).prop_map(|(peek, page, limit)| Deed::Read {
+        .prop_map(|(reply_to, metadata)| Action::Send { reply_to, metadata });
+    let read = (any::<bool>(), page, 1..6_u64).prop_map(|(peek, page, limit)| Action::Read {
         peek,
         page,
         limit,
     });
-    let edit = (seq(), any::<bool>()).prop_map(|(seq, metadata)| Deed::Edit { seq, metadata });
+    let edit = (seq(), any::<bool>()).prop_map(|(seq, metadata)| Action::Edit { seq, metadata });
     let emoji = prop_oneof![Just("👍"), Just("🎉")];
     let react = (seq(), emoji, prop::bool::weighted(0.7))
-        .prop_map(|(seq, emoji, on)| Deed::React { seq, emoji, on });
+        .prop_map(|(seq, emoji, on)| Action::React { seq, emoji, on });
     prop_oneof![
         8 => send,
         4 => read,
-        2 => seq().prop_map(Deed::MarkRead),
-        1 => seq().prop_map(Deed::MarkDelivered),
-        2 => seq().prop_map(Deed::MarkUnread),
-        1 => Just(Deed::Clear),
-        1 => prop::bool::weighted(0.4).prop_map(Deed::Block),
-        1 => any::<bool>().prop_map(Deed::Mute),
+        2 => seq().prop_map(Action::MarkRead),
+        1 => seq().prop_map(Action::MarkDelivered),
+        2 => seq().prop_map(Action::MarkUnread),
+        1 => Just(Action::Clear),
+        1 => prop::bool::weighted(0.4).prop_map(Action::Block),
+        1 => any::<bool>().prop_map(Action::Mute),
         2 => edit,
-        2 => seq().prop_map(Deed::Delete),
+        2 => seq().prop_map(Action::Delete),
         2 => react,
     ]
 }

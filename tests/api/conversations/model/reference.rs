@@ -9,12 +9,12 @@ use super::steps::Page;
 
 /// A user and the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Who {
+pub struct Perspective {
     pub user: usize,
     pub peer: usize,
 }
 
-impl Who {
+impl Perspective {
     fn other(self) -> Self {
         Self {
             user: self.peer,
@@ -32,24 +32,24 @@ impl Who {
 pub struct Side {
     read: u64,
     /// The read mark that the peer has been told.
-    seen: u64,
+    told_read_seq: u64,
     delivered: u64,
-    floor: u64,
+    cleared_up_to: u64,
     pub muted: bool,
     pub blocked: bool,
 }
 
 #[derive(Default)]
-pub struct Truth {
+pub struct Model {
     pub names: [String; 3],
-    sides: HashMap<Who, Side>,
+    sides: HashMap<Perspective, Side>,
     /// The messages of each pair, oldest first.
     messages: HashMap<(usize, usize), Vec<Value>>,
     /// The pairs in the order of their last messages, oldest first.
     order: Vec<(usize, usize)>,
 }
 
-impl Truth {
+impl Model {
     pub fn of(names: [String; 3]) -> Self {
         Self {
             names,
@@ -57,73 +57,77 @@ impl Truth {
         }
     }
 
-    pub fn side(&mut self, who: Who) -> &mut Side {
+    pub fn side(&mut self, who: Perspective) -> &mut Side {
         self.sides.entry(who).or_default()
     }
 
-    fn look(&self, who: Who) -> Side {
+    fn side_of(&self, who: Perspective) -> Side {
         self.sides.get(&who).copied().unwrap_or_default()
     }
 
-    fn all(&self, who: Who) -> &[Value] {
+    fn all(&self, who: Perspective) -> &[Value] {
         self.messages.get(&who.pair()).map_or(&[], Vec::as_slice)
     }
 
-    pub fn last(&self, who: Who) -> u64 {
+    pub fn last(&self, who: Perspective) -> u64 {
         self.all(who).len() as u64
     }
 
     /// The message with this seq, if the user may see it.
-    pub fn message(&mut self, who: Who, seq: u64) -> Option<&mut Value> {
-        if seq <= self.look(who).floor {
+    pub fn message(&mut self, who: Perspective, seq: u64) -> Option<&mut Value> {
+        if seq <= self.side_of(who).cleared_up_to {
             return None;
         }
         let index = usize::try_from(seq).unwrap().checked_sub(1)?;
         self.messages.get_mut(&who.pair())?.get_mut(index)
     }
 
-    pub fn refuses_send(&mut self, who: Who, reply_to: Option<u64>) -> Option<(u16, &'static str)> {
-        if self.look(who.other()).blocked {
+    pub fn refuses_send(
+        &mut self,
+        who: Perspective,
+        reply_to: Option<u64>,
+    ) -> Option<(u16, &'static str)> {
+        if self.side_of(who.other()).blocked {
             return Some((403, "BLOCKED"));
         }
         let answered = reply_to.is_none_or(|seq| self.message(who, seq).is_some());
         (!answered).then_some((422, "REPLY_TO_NOT_FOUND"))
     }
 
-    pub fn sent(&mut self, who: Who, message: Value) {
+    pub fn sent(&mut self, who: Perspective, message: Value) {
         self.messages.entry(who.pair()).or_default().push(message);
         self.order.retain(|pair| *pair != who.pair());
         self.order.push(who.pair());
     }
 
-    pub fn mark_read(&mut self, who: Who, seq: u64) {
+    pub fn mark_read(&mut self, who: Perspective, seq: u64) {
         let seq = seq.min(self.last(who));
         let side = self.side(who);
         side.read = side.read.max(seq);
-        side.seen = side.seen.max(seq);
+        side.told_read_seq = side.told_read_seq.max(seq);
     }
 
-    pub fn mark_delivered(&mut self, who: Who, seq: u64) {
+    pub fn mark_delivered(&mut self, who: Perspective, seq: u64) {
         let seq = seq.min(self.last(who));
         let side = self.side(who);
         side.delivered = side.delivered.max(seq);
     }
 
-    pub fn mark_unread(&mut self, who: Who, seq: u64) {
+    pub fn mark_unread(&mut self, who: Perspective, seq: u64) {
         let side = self.side(who);
-        let from = seq.max(side.floor + 1);
+        let from = seq.max(side.cleared_up_to + 1);
         side.read = side.read.min(from - 1);
     }
 
-    pub fn clear(&mut self, who: Who) {
+    pub fn clear(&mut self, who: Perspective) {
         let last = self.last(who);
         self.mark_read(who, last);
-        self.side(who).floor = last;
+        self.side(who).cleared_up_to = last;
     }
 
     /// The peer's messages after the read mark, without deleted ones, newest first.
-    fn unread(&self, who: Who) -> Vec<Value> {
-        let (peer, read) = (&self.names[who.peer], self.look(who).read);
+    fn unread(&self, who: Perspective) -> Vec<Value> {
+        let (peer, read) = (&self.names[who.peer], self.side_of(who).read);
         let all = self.all(who).iter().rev().filter(|message| {
             seq(message) > read && message["from"] == **peer && message.get("deleted_at").is_none()
         });
@@ -131,9 +135,15 @@ impl Truth {
     }
 
     /// A conversation as `GET` returns it.
-    pub fn page(&self, who: Who, page: Page, limit: u64) -> Value {
-        let (floor, size) = (self.look(who).floor, usize::try_from(limit).unwrap());
-        let shown = self.all(who).iter().filter(|message| seq(message) > floor);
+    pub fn page(&self, who: Perspective, page: Page, limit: u64) -> Value {
+        let (cleared_up_to, size) = (
+            self.side_of(who).cleared_up_to,
+            usize::try_from(limit).unwrap(),
+        );
+        let shown = self
+            .all(who)
+            .iter()
+            .filter(|message| seq(message) > cleared_up_to);
         let shown: Vec<_> = shown.collect();
         let newest = |before: u64| -> Vec<&Value> {
             let older = shown.iter().rev().filter(|message| seq(message) < before);
@@ -160,28 +170,28 @@ impl Truth {
         let oldest = history.last().map(|message| seq(message));
         let latest = history.first().map(|message| seq(message));
         let unread = self.unread(who);
-        let (side, other) = (self.look(who), self.look(who.other()));
+        let (side, other) = (self.side_of(who), self.side_of(who.other()));
         json!({
             "user": self.names[who.user], "peer": self.names[who.peer], "history": history,
             "unread_count": unread.len(), "unread": unread, "last_seq": self.last(who),
-            "read_seq": side.read, "peer_read_seq": other.seen,
-            "peer_delivered_seq": other.delivered.max(other.seen),
+            "read_seq": side.read, "peer_read_seq": other.told_read_seq,
+            "peer_delivered_seq": other.delivered.max(other.told_read_seq),
             "muted": side.muted, "blocked": side.blocked,
-            "next_before": oldest.filter(|oldest| *oldest > floor + 1),
+            "next_before": oldest.filter(|oldest| *oldest > cleared_up_to + 1),
             "next_after": latest.filter(|latest| *latest < self.last(who)),
         })
     }
 
     /// A conversation as a row of the inbox.
-    pub fn state(&self, who: Who) -> Value {
-        let (side, other) = (self.look(who), self.look(who.other()));
+    pub fn state(&self, who: Perspective) -> Value {
+        let (side, other) = (self.side_of(who), self.side_of(who.other()));
         let last = self.all(who).last();
-        let last = last.filter(|message| seq(message) > side.floor);
+        let last = last.filter(|message| seq(message) > side.cleared_up_to);
         json!({
             "peer": self.names[who.peer], "last_message": last,
             "unread_count": self.unread(who).len(), "last_seq": self.last(who),
-            "read_seq": side.read, "peer_read_seq": other.seen,
-            "peer_delivered_seq": other.delivered.max(other.seen),
+            "read_seq": side.read, "peer_read_seq": other.told_read_seq,
+            "peer_delivered_seq": other.delivered.max(other.told_read_seq),
             "muted": side.muted, "blocked": side.blocked,
             "updated_at": last.map(|message| &message["sent_at"]),
         })
@@ -191,12 +201,12 @@ impl Truth {
     pub fn inbox(&self, user: usize) -> Value {
         let latest_first = self.order.iter().rev();
         let mine = latest_first.filter_map(|&(one, other)| match user {
-            _ if user == one => Some(Who { user, peer: other }),
-            _ if user == other => Some(Who { user, peer: one }),
+            _ if user == one => Some(Perspective { user, peer: other }),
+            _ if user == other => Some(Perspective { user, peer: one }),
             _ => None,
         });
         let rows: Vec<_> = mine
-            .filter(|who| self.last(*who) > self.look(*who).floor)
+            .filter(|who| self.last(*who) > self.side_of(*who).cleared_up_to)
             .map(|who| self.state(who))
             .collect();
         let counts = rows.iter().map(|row| row["unread_count"].as_u64().unwrap());
