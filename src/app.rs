@@ -16,8 +16,11 @@ use crate::config::{AccessError, Config};
 use crate::embedded_redis::{RedisProcess, StartError};
 use crate::error::Error;
 use crate::http;
-use crate::http::{Http, Policies, Routes, ServeError, Server, ServerHandle};
+use crate::http::{Http, Routes, ServeError, Server, ServerHandle};
 use crate::metrics::Metrics;
+use crate::operations;
+use crate::operations::Operations;
+use crate::rate::Policies;
 use crate::realtime::{Hub, Limits};
 use crate::store::{Health, Store};
 use crate::tls::{Certificate, TlsError};
@@ -208,10 +211,13 @@ impl App {
             live,
             ..
         } = &self.config;
-        let server = Http {
-            hub,
-            delivered: live.delivered,
+        let settings = operations::Settings {
             policies: Policies::new(access.send_rate, access.request_rate, access.failure_rate),
+            delivered_receipts: live.delivered,
+        };
+        let server = Http {
+            operations: Operations::new(self.store, self.metrics.clone(), settings),
+            hub,
             trusted_proxies: network.trusted_proxies.clone(),
             cors_origins: network.cors_origins.clone(),
             routes: Routes {
@@ -220,7 +226,6 @@ impl App {
                 metrics: self.metrics_listener.is_none(),
             },
             workers: self.config.workers(),
-            store: self.store,
             metrics: self.metrics.clone(),
             authenticator: Arc::new(self.authenticator),
             certificate: self.certificate,

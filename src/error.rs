@@ -141,6 +141,17 @@ impl Error {
         self
     }
 
+    /// The same failure with the pointer `to` in place of `from`.
+    #[must_use]
+    pub fn with_pointer(mut self, from: &str, to: &str) -> Self {
+        for field in &mut self.fields {
+            if field.pointer == from {
+                to.clone_into(&mut field.pointer);
+            }
+        }
+        self
+    }
+
     /// The refusal of one field.
     pub fn field(
         code: Code,

@@ -12,6 +12,7 @@ pub mod error;
 pub mod http;
 pub mod metrics;
 pub mod model;
+pub mod operations;
 pub mod protocol;
 pub mod rate;
 pub mod realtime;

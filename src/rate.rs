@@ -1,20 +1,20 @@
-//! Rates: how much a caller may ask for, and how much of it is left.
+//! Rate limits: how many requests a caller may make, and how many are left.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-/// A bucket of tokens that refills steadily: `20:60` gives 20 a second and holds 60.
+/// A token bucket: `20:60` refills 20 tokens per second and holds 60.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Tokens that come back in a second.
+    /// Tokens refilled per second.
     per_second: NonZeroU32,
     /// Tokens of a full bucket.
     burst: NonZeroU32,
 }
 
 impl Rate {
-    /// Microseconds in which one token comes back.
+    /// Microseconds until one token is refilled.
     pub fn interval_us(self) -> u32 {
         (1_000_000 / self.per_second.get()).max(1)
     }
@@ -36,7 +36,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// A rate, or none: `0` sets no limit.
+/// A rate, or no limit (`0`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(pub Option<Rate>);
 
@@ -67,33 +67,86 @@ impl fmt::Display for Limit {
     }
 }
 
-/// What one kind of work is limited to: a name for it and the limit.
+/// The limit of one kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The name, in keys and headers.
     pub name: &'static str,
-    /// How much each caller may ask for.
+    /// The bucket of each caller.
     pub rate: Rate,
 }
 
-/// Whom to charge for a request, and by what policy.
+/// The policies in force, one for each kind of work. `None` sets no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policies {
+    /// Messages: sending, editing, deleting, reacting.
+    pub send: Option<Policy>,
+    /// All other requests.
+    pub request: Option<Policy>,
+    /// Rejected credentials, per address.
+    pub failure: Option<Policy>,
+}
+
+impl Policies {
+    /// The policies for the configured rates.
+    pub fn new(send: Limit, request: Limit, failure: Limit) -> Self {
+        let policy = |name, Limit(rate): Limit| rate.map(|rate| Policy { name, rate });
+        Self {
+            send: policy("send", send),
+            request: policy("request", request),
+            failure: policy("failure", failure),
+        }
+    }
+}
+
+/// Whom to charge for a request, and under which policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimitRequest {
-    /// By what policy.
+    /// The policy.
     pub policy: Policy,
-    /// Whom: a word that is unique among all who are charged.
+    /// The caller's name in the key of the bucket, unique among all callers.
     pub caller: String,
 }
 
-/// What a caller has left after a request, as the headers `RateLimit-Policy` and `RateLimit` tell
-/// it (draft-ietf-httpapi-ratelimit-headers-10).
+/// A result, and what the caller's rate limit has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimited<T> {
+    /// The result.
+    pub value: T,
+    /// What is left; `None` if the caller was not charged.
+    pub quota: Option<RateLimitStatus>,
+}
+
+impl<T> RateLimited<T> {
+    /// Converts the result.
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> RateLimited<U> {
+        RateLimited {
+            value: convert(self.value),
+            quota: self.quota,
+        }
+    }
+
+    /// Converts the result, which may fail.
+    pub fn try_map<U, E>(
+        self,
+        convert: impl FnOnce(T) -> Result<U, E>,
+    ) -> Result<RateLimited<U>, E> {
+        Ok(RateLimited {
+            value: convert(self.value)?,
+            quota: self.quota,
+        })
+    }
+}
+
+/// What a caller has left after a request, as told by the headers `RateLimit-Policy` and `RateLimit`
+/// (draft-ietf-httpapi-ratelimit-headers-10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimitStatus {
-    /// By what policy.
+    /// The policy.
     pub policy: Policy,
-    /// Requests that may follow at once.
+    /// Requests that are accepted at once.
     pub remaining: u32,
-    /// Milliseconds until the bucket is full again, or, of a refusal, until the next token.
+    /// Milliseconds until the bucket is full, or, in a refusal, until the next token.
     pub wait_ms: u64,
 }
 
@@ -114,7 +167,7 @@ impl RateLimitStatus {
         )
     }
 
-    /// Whole seconds, rounded up.
+    /// The wait in seconds, rounded up.
     pub fn wait_s(&self) -> u64 {
         self.wait_ms.div_ceil(1000)
     }

@@ -13,7 +13,6 @@ mod tokens;
 
 use crate::error::{Code, Error};
 use crate::model::UserId;
-use crate::rate::{Policy, RateLimitRequest};
 
 pub use jwks::{Jwks, JwksError, JwksSource};
 pub use service_keys::{KeyId, ServiceKeys, generate_key};
@@ -58,18 +57,6 @@ impl Caller {
             Caller::User(_) => Err(Code::Forbidden.into()),
             Caller::Anonymous | Caller::Backend(_) => Ok(()),
         }
-    }
-
-    /// What a request costs the caller under a policy. Anybody is nobody in particular, so an open
-    /// service charges none.
-    pub fn charge(&self, policy: Option<Policy>) -> Option<RateLimitRequest> {
-        let policy = policy?;
-        let caller = match self {
-            Caller::Anonymous => return None,
-            Caller::User(user) => format!("user:{user}"),
-            Caller::Backend(key) => format!("key:{key}"),
-        };
-        Some(RateLimitRequest { policy, caller })
     }
 }
 

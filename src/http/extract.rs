@@ -1,11 +1,11 @@
-//! From a request to values of [`crate::model`]: parsed once, here, and refused by name.
+//! Bodies, queries and headers, parsed into values of [`crate::model`].
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{CONTENT_LENGTH, IF_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -19,7 +19,7 @@ const MAX_BODY: usize = 64 * 1024;
 /// How long a body may take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A JSON body. Takes the place of actix' own `Json`, whose errors name no field.
+/// A JSON body. Unlike actix's `Json`, its errors name the field at fault.
 pub struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
@@ -28,7 +28,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let is_json = req.content_type().eq_ignore_ascii_case("application/json");
-        // A body that says it is too large is not waited for.
+        // A body that declares to be too large is refused before it arrives.
         let is_too_large = declared_length(req).is_some_and(|length| length > MAX_BODY as u64);
         let body = web::Payload::from_request(req, payload).into_inner();
         Box::pin(async move {
@@ -51,7 +51,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
                 .map_err(|_| Code::RequestTimeout)?;
             let bytes = received
                 .map_err(|_| Code::PayloadTooLarge)?
-                .map_err(|_| Error::new(Code::MalformedJson, "The body broke off."))?;
+                .map_err(|_| Error::new(Code::MalformedJson, "The body is incomplete."))?;
             parse_json(&bytes).map(Self)
         })
     }
@@ -79,27 +79,47 @@ impl<T: DeserializeOwned> FromRequest for QueryParams<T> {
     }
 }
 
-/// The `Idempotency-Key` of a request that may be sent again.
+/// The `Idempotency-Key` header.
 #[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-pub struct Retry {
-    /// What marks this request, so that sending it again does not send the message again: 1 to 255
-    /// printable ASCII characters, remembered for 24 hours for this sender and conversation.
-    #[param(rename = "Idempotency-Key", value_type = Option<String>, nullable = false, pattern = "^[ -~]{1,255}$", min_length = 1, max_length = 255)]
-    pub key: Option<IdempotencyKey>,
-}
+#[into_params(parameter_in = Header, names("Idempotency-Key"))]
+pub struct IdempotencyKeyHeader(
+    /// Makes the request safe to repeat: a message with the same key, sender and conversation is
+    /// stored once within 24 hours. 1 to 255 printable ASCII characters.
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[ -~]{1,255}$", min_length = 1, max_length = 255)]
+    pub Option<IdempotencyKey>,
+);
 
-impl FromRequest for Retry {
+impl FromRequest for IdempotencyKeyHeader {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let Some(header) = req.headers().get("idempotency-key") else {
-            return ready(Ok(Self { key: None }));
+            return ready(Ok(Self(None)));
         };
-        // What is not ASCII is refused like any other key out of form.
+        // A header that is not ASCII becomes an empty key, which is refused.
         let key = IdempotencyKey::try_from(header.to_str().unwrap_or_default());
         let refused = |why| Error::field(Code::InvalidRequest, "/header/idempotency-key", why);
-        ready(key.map(|key| Self { key: Some(key) }).map_err(refused))
+        ready(key.map(|key| Self(Some(key))).map_err(refused))
+    }
+}
+
+/// The `If-Match` header.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header, names("If-Match"))]
+pub struct IfMatchHeader(
+    /// The `ETag` that the message must still have.
+    pub Option<String>,
+);
+
+impl FromRequest for IfMatchHeader {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let tag = req.headers().get(IF_MATCH);
+        // A header that is not ASCII matches no version.
+        let tag = tag.map(|tag| tag.to_str().unwrap_or_default().to_owned());
+        ready(Ok(Self(tag)))
     }
 }

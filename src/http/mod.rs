@@ -1,9 +1,9 @@
 //! The only module that knows actix.
 //!
-//! A request passes [`observe`] (request id, metrics, log, problem documents), is routed by the
-//! table in [`routes`], is parsed by the extractors of [`access`] and [`extract`] into values of
-//! [`crate::auth`] and [`crate::model`], and ends in a handler of three to ten lines that calls the
-//! store's method of its own name.
+//! A request passes [`middleware`] (request id, metrics, log, problem documents), is routed by the
+//! table in [`routes`], is parsed by the extractors in [`extract`] and [`path`] into values of
+//! [`crate::model`], and ends in a handler that calls the operation of its own name in
+//! [`crate::operations`] and writes the answer.
 
 mod endpoints;
 mod extract;
@@ -33,13 +33,12 @@ use rustix::net::sockopt;
 
 pub use actix_web::dev::{Server, ServerHandle};
 pub use endpoints::docs::openapi_yaml;
-pub use middleware::authenticate::Policies;
 pub use routes::{Routes, openapi};
 
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
+use crate::operations::Operations;
 use crate::realtime::Hub;
-use crate::store::Store;
 use crate::tls::{Certificate, TlsError};
 
 /// How long a client may take for its headers. A body has [`extract`]'s patience.
@@ -56,20 +55,16 @@ const STOP_TIMEOUT_S: u64 = 10;
 
 /// What the HTTP layer is made of.
 pub struct Http {
-    /// The store; each worker takes a handle of its own.
-    pub store: Store,
+    /// The operations; each worker thread makes its own from them.
+    pub operations: Operations,
     /// Where requests are counted.
     pub metrics: Arc<Metrics>,
     /// Tells who calls.
     pub authenticator: Arc<Authenticator>,
-    /// What each caller may ask for.
-    pub policies: Policies,
     /// Proxies that are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call and connect.
     pub cors_origins: Vec<String>,
-    /// Whether delivered receipts are given.
-    pub delivered: bool,
     /// Who is connected.
     pub hub: Arc<Hub>,
     /// What to serve beside the operations that are always there.
@@ -93,34 +88,27 @@ impl Http {
     /// Serves on a listener until the returned server is stopped. Signals are left to the caller.
     pub fn serve(self, listener: TcpListener) -> Result<Server, ServeError> {
         let Self {
-            store,
+            operations,
             metrics,
             authenticator,
-            policies,
             routes,
             workers,
             ..
         } = self;
-        let doors = Data::new(live::commands::LiveSettings {
+        let live = Data::new(live::handshake::LiveSettings {
             origins: self.cors_origins.clone(),
-            delivered: self.delivered,
         });
         let hub = Data::from(self.hub);
         let allowed = routes::Allowed::new(routes);
         let proxies = Data::new(middleware::client_ip::TrustedProxies(self.trusted_proxies));
         let counted = metrics.clone();
         let server = HttpServer::new(move || {
-            // Only a URL that was already parsed goes in, so a worker's handle cannot fail.
-            let store = store
-                .with_own_connection()
-                .unwrap_or_else(|_| store.clone());
             App::new()
-                .app_data(Data::new(store))
+                .app_data(Data::new(operations.with_own_connection()))
                 .app_data(Data::from(metrics.clone()))
                 .app_data(Data::from(authenticator.clone()))
-                .app_data(Data::new(policies))
                 .app_data(proxies.clone())
-                .app_data(doors.clone())
+                .app_data(live.clone())
                 .app_data(hub.clone())
                 .wrap(Condition::new(
                     !self.cors_origins.is_empty(),

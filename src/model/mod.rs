@@ -16,6 +16,7 @@ mod pending_message;
 mod presence;
 mod retention;
 mod seq;
+mod ticket;
 mod user;
 
 pub use content::{Attachment, Body, Metadata};
@@ -31,4 +32,5 @@ pub use pending_message::{NewMessage, PendingMessage, fresh_id};
 pub use presence::{Presence, PresenceQuery, Presences};
 pub use retention::Retention;
 pub use seq::Seq;
-pub use user::{Pair, UserId};
+pub use ticket::{NewTicket, Ticket};
+pub use user::{Pair, Participants, UserId};

@@ -125,6 +125,11 @@ impl PendingMessage {
         &self.to
     }
 
+    /// The sender and the recipient.
+    pub fn into_users(self) -> (UserId, UserId) {
+        (self.from, self.to)
+    }
+
     /// The conversation it belongs to.
     pub fn pair(&self) -> Pair {
         Pair::of(&self.from, &self.to)

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// The id of a user, opaque and given by the host application: 1 to 64 characters of
 /// `A-Z a-z 0-9 . _ ~ @ -`, case-sensitive.
@@ -46,6 +46,39 @@ impl Borrow<str> for UserId {
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The participants of a conversation as one of them sees it: `user` acts, `peer` is the other one.
+/// They differ.
+#[derive(Clone, Debug, PartialEq, Eq, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct Participants {
+    /// The user who acts.
+    #[param(example = "bob")]
+    user: UserId,
+    /// The other participant.
+    #[param(example = "alice")]
+    peer: UserId,
+}
+
+impl Participants {
+    /// Fails if a user is named as its own peer.
+    pub fn new(user: UserId, peer: UserId) -> Result<Self, &'static str> {
+        if user == peer {
+            return Err("`peer` must differ from `user`.");
+        }
+        Ok(Self { user, peer })
+    }
+
+    /// The user who acts.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// The other participant.
+    pub fn peer(&self) -> &UserId {
+        &self.peer
     }
 }
 

@@ -36,7 +36,6 @@ pub use keys::{Keys, PARTITIONS};
 pub use live::{PubSub, PubSubListener, PubSubMessage};
 pub use messages::Sent;
 pub use presence::Renewed;
-pub use rates::RateLimited;
 pub use redis::{ClientTlsConfig, TlsCertificates};
 pub use retention::Trimmed;
 pub use script::{PARTS, SCRIPTS};
@@ -44,6 +43,7 @@ pub use script::{PARTS, SCRIPTS};
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use crate::model::Retention;
+use crate::rate::RateLimited;
 use connection::RedisConnection;
 use script::{RetrySafety, Script, Text};
 

@@ -2,35 +2,14 @@
 
 use redis::FromRedisValue;
 
-use super::Store;
 use super::script::RetrySafety;
 use super::script::{CHARGE_RATE, Script};
+use super::{RateLimited, Store};
 use crate::error::{Code, Error};
 use crate::rate::{RateLimitRequest, RateLimitStatus};
 
 /// The reply of `lua/charge_rate.lua`.
 type Reply = (u32, u64);
-
-/// What work gave, and what its caller has left; nothing is left to tell if it was not charged.
-pub struct RateLimited<T> {
-    /// What the work gave.
-    pub value: T,
-    /// What the caller has left.
-    pub quota: Option<RateLimitStatus>,
-}
-
-impl<T> RateLimited<T> {
-    /// Goes on with what the work gave.
-    pub(super) fn try_map<U>(
-        self,
-        f: impl FnOnce(T) -> Result<U, Error>,
-    ) -> Result<RateLimited<U>, Error> {
-        Ok(RateLimited {
-            value: f(self.value)?,
-            quota: self.quota,
-        })
-    }
-}
 
 impl Store {
     /// Charges for something that is not done in Redis.

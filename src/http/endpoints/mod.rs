@@ -1,7 +1,8 @@
-//! One file for each resource of the HTTP API; each handler bears its operation's name.
+//! The HTTP API, one file per resource. A handler has the name of its operation.
 
 pub mod conversations;
 pub mod docs;
+pub mod examples;
 pub mod import;
 pub mod messages;
 pub mod page;

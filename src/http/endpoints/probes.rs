@@ -9,8 +9,8 @@ use crate::auth::Caller;
 use crate::error::{Code, Error};
 use crate::http::problem;
 use crate::metrics::Metrics;
+use crate::operations::{Health, Operations};
 use crate::realtime::Hub;
-use crate::store::{Health, Store};
 
 problem::refusals!(CheckReadyErrors: READ);
 problem::refusals!(ReadMetricsErrors: ; Unauthenticated, Forbidden, RateLimited);
@@ -100,7 +100,7 @@ pub async fn check_health() -> Json<Alive> {
 pub async fn check_ready(
     caller: Option<Caller>,
     hub: Data<Hub>,
-    store: Data<Store>,
+    operations: Data<Operations>,
 ) -> Result<Json<Readiness>, Error> {
     if hub.is_stopping() {
         return Err(Error::new(
@@ -108,12 +108,10 @@ pub async fn check_ready(
             "this process is about to stop",
         ));
     }
-    let health = store.check_ready().await?;
-    let may_see = caller.is_some_and(|caller| caller.require_backend().is_ok());
-    let redis = may_see.then(|| health.into());
+    let health = operations.check_ready(caller.as_ref()).await?;
     Ok(Json(Readiness {
         status: "ready",
-        redis,
+        redis: health.map(RedisHealth::from),
     }))
 }
 
@@ -128,14 +126,20 @@ pub async fn check_ready(
     ReadMetricsErrors,
 ))]
 #[get("/metrics")]
-pub async fn read_metrics(caller: Caller, metrics: Data<Metrics>) -> Result<HttpResponse, Error> {
-    caller.require_backend()?;
-    Ok(metrics_alone(metrics).await)
+pub async fn read_metrics(
+    caller: Caller,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    operations.read_metrics(&caller).map(metrics_text)
 }
 
-/// `/metrics` on an address of its own.
+/// `/metrics` on an address of its own, for everybody.
 pub async fn metrics_alone(metrics: Data<Metrics>) -> HttpResponse {
+    metrics_text(metrics.render())
+}
+
+fn metrics_text(metrics: String) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(metrics.render())
+        .body(metrics)
 }

@@ -3,95 +3,89 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post, put};
 
-use super::conversations::{Changed, changed};
+use super::conversations::{CurrentState, current};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::http::extract::JsonBody;
-use crate::http::live::commands::LiveSettings;
-use crate::http::middleware::authenticate::Policies;
-use crate::http::path::PathUsers;
 use crate::http::problem;
-use crate::model::ReceiptRequest;
-use crate::store::Store;
+use crate::model::{Participants, ReceiptRequest};
+use crate::operations::Operations;
 
 problem::refusals!(MarkErrors: CALL BODY CHANGE);
 
 /// Mark as read
 ///
-/// Up to and with a message. Only moves forward, and never past the end: what is older than what
-/// was read already changes nothing. The peer sees it as `peer_read_seq`.
-/// A user may for itself, a backend for anybody.
+/// Marks the messages up to and including `seq` as read. Only moves forward: a `seq` that was read
+/// before changes nothing, and one past the end marks everything. The peer sees it as
+/// `peer_read_seq`. Users mark as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
-    params(PathUsers),
+    params(Participants),
     request_body(content = ReceiptRequest, description = "The last message read.", example = json!({"seq": 1})),
-    responses(Changed, MarkErrors)
+    responses(CurrentState, MarkErrors)
 )]
 #[put("/conversations/{user}/{peer}/read")]
 pub async fn mark_read(
     caller: Caller,
-    path: PathUsers,
-    upto: JsonBody<ReceiptRequest>,
-    policies: Data<Policies>,
-    store: Data<Store>,
+    users: Participants,
+    receipt: JsonBody<ReceiptRequest>,
+    operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.request);
-    let act = path.act(&caller, charge.as_ref())?;
-    store.mark_read(act, upto.0.seq).await.map(changed)
+    operations
+        .mark_read(&caller, &users, receipt.0.seq)
+        .await
+        .map(current)
 }
 
 /// Mark as delivered
 ///
-/// A device of `user` has received everything up to and with a message. Only moves forward, and
-/// never past the end. The peer sees it as `peer_delivered_seq`; what was read was delivered.
-/// Where the service was told to keep it to itself (`DUOLOGUE_DELIVERED=false`) nothing changes.
-/// A user may for itself, a backend for anybody.
+/// Notes that a device of `user` has received the messages up to and including `seq`. Only moves
+/// forward. The peer sees it as `peer_delivered_seq`; what was read counts as delivered. Changes
+/// nothing where delivered receipts are off (`DUOLOGUE_DELIVERED=false`). Users mark as themselves,
+/// backends as any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
-    params(PathUsers),
+    params(Participants),
     request_body(content = ReceiptRequest, description = "The last message received.", example = json!({"seq": 1})),
-    responses(Changed, MarkErrors)
+    responses(CurrentState, MarkErrors)
 )]
 #[put("/conversations/{user}/{peer}/delivered")]
 pub async fn mark_delivered(
     caller: Caller,
-    path: PathUsers,
-    upto: JsonBody<ReceiptRequest>,
-    policies: Data<Policies>,
-    doors: Data<LiveSettings>,
-    store: Data<Store>,
+    users: Participants,
+    receipt: JsonBody<ReceiptRequest>,
+    operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.request);
-    let act = path.act(&caller, charge.as_ref())?;
-    let seq = doors.delivered(upto.0.seq);
-    store.mark_delivered(act, seq).await.map(changed)
+    operations
+        .mark_delivered(&caller, &users, receipt.0.seq)
+        .await
+        .map(current)
 }
 
 problem::refusals!(MarkUnreadErrors: CALL BODY CHANGE; TooFarBack);
 
 /// Mark as unread
 ///
-/// From a message on, which counts too, at most 10,000 messages back. What the peer was told of
-/// reading stays told.
-/// A user may for itself, a backend for anybody.
+/// Marks the messages of the peer from `seq` on as unread, at most 10,000 messages back. The peer's
+/// `peer_read_seq` does not move back. Users mark as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
-    params(PathUsers),
-    request_body(content = ReceiptRequest, description = "The first message to be unread.", example = json!({"seq": 1})),
-    responses(Changed, MarkUnreadErrors)
+    params(Participants),
+    request_body(content = ReceiptRequest, description = "The first unread message.", example = json!({"seq": 1})),
+    responses(CurrentState, MarkUnreadErrors)
 )]
 #[post("/conversations/{user}/{peer}/unread")]
 pub async fn mark_unread(
     caller: Caller,
-    path: PathUsers,
-    from: JsonBody<ReceiptRequest>,
-    policies: Data<Policies>,
-    store: Data<Store>,
+    users: Participants,
+    receipt: JsonBody<ReceiptRequest>,
+    operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.request);
-    let act = path.act(&caller, charge.as_ref())?;
-    store.mark_unread(act, from.0.seq).await.map(changed)
+    operations
+        .mark_unread(&caller, &users, receipt.0.seq)
+        .await
+        .map(current)
 }

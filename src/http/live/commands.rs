@@ -1,4 +1,4 @@
-//! What a client asks for on its WebSocket, done as HTTP would do it.
+//! The commands of a WebSocket client, each an adapter of the operation that HTTP offers too.
 
 use std::sync::Arc;
 
@@ -6,126 +6,94 @@ use actix_web::web::Data;
 
 use crate::auth::{Authenticator, Caller};
 use crate::error::{Code, Error};
-use crate::http::middleware::authenticate::Policies;
-use crate::model::{IdempotencyKey, NewMessage, PendingMessage, Seq, UserId};
-use crate::protocol::Command;
-use crate::rate::{Policy, RateLimitRequest};
+use crate::model::{IdempotencyKey, NewMessage, Participants, UserId};
+use crate::operations::Operations;
+use crate::protocol::{Command, Cursor, EventPage};
 use crate::realtime::CommandResult;
-use crate::store::{ConversationRequest, Store};
 
-/// Who asks, and what it takes to do it.
+/// Executes the commands of one connection.
 #[derive(Clone)]
 pub struct Commands(Arc<CommandContext>);
 
-/// See [`Commands`].
+/// Who sends the commands, and what executing them needs.
 pub struct CommandContext {
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
-    /// As whom.
+    /// The user for whom the caller connected.
     pub user: UserId,
-    /// The store.
-    pub store: Data<Store>,
-    /// What it costs.
-    pub policies: Data<Policies>,
-    /// Verifies fresh tokens.
+    /// The operations.
+    pub operations: Data<Operations>,
+    /// Verifies new tokens.
     pub authenticator: Data<Authenticator>,
-    /// Whether receipts are given.
-    pub doors: Data<LiveSettings>,
 }
 
 impl From<CommandContext> for Commands {
-    fn from(means: CommandContext) -> Self {
-        Self(Arc::new(means))
-    }
-}
-
-/// How the doors are set up.
-pub struct LiveSettings {
-    /// Origins whose pages may connect, beside the service's own.
-    pub origins: Vec<String>,
-    /// Whether delivered receipts are given.
-    pub delivered: bool,
-}
-
-impl LiveSettings {
-    /// Up to where a user's devices are said to have received who have received up to `seq`.
-    pub fn delivered(&self, seq: Seq) -> Seq {
-        if self.delivered { seq } else { Seq::default() }
+    fn from(context: CommandContext) -> Self {
+        Self(Arc::new(context))
     }
 }
 
 impl Commands {
-    /// Does what was asked for.
+    /// Executes a command.
     pub async fn perform(self, command: Command) -> Result<CommandResult, Error> {
         let CommandContext {
-            user,
-            store,
-            policies,
-            doors,
-            ..
+            caller, operations, ..
         } = &*self.0;
         match command {
             Command::Send(message, key) => self.send(message, key).await,
             Command::Read(receipt) => {
-                let charge = self.charge(policies.request);
-                let act = self.act(&receipt.peer, charge.as_ref())?;
-                let state = store.mark_read(act, receipt.seq).await?;
+                let users = self.participants(receipt.peer)?;
+                let state = operations.mark_read(caller, &users, receipt.seq).await?;
                 Ok(CommandResult::Marked(state.value.to_json()))
             }
             Command::Delivered(receipt) => {
-                let charge = self.charge(policies.request);
-                let act = self.act(&receipt.peer, charge.as_ref())?;
-                let state = store
-                    .mark_delivered(act, doors.delivered(receipt.seq))
+                let users = self.participants(receipt.peer)?;
+                let state = operations
+                    .mark_delivered(caller, &users, receipt.seq)
                     .await?;
                 Ok(CommandResult::Marked(state.value.to_json()))
             }
             Command::Typing(peer) => {
-                let charge = self.charge(policies.request);
-                store
-                    .announce_typing(self.act(&peer, charge.as_ref())?)
-                    .await?;
+                let users = self.participants(peer)?;
+                operations.announce_typing(caller, &users).await?;
                 Ok(CommandResult::Told)
             }
             Command::Ping => Ok(CommandResult::Told),
-            Command::Token(token) => {
-                let identity = self.0.authenticator.identify(&token)?;
-                identity.caller.authorize(user)?;
-                Ok(CommandResult::Until(identity.until))
-            }
+            Command::Token(token) => self.renew(&token),
         }
     }
 
+    /// Returns the events of the user behind a cursor.
+    pub async fn resume(self, after: Cursor, limit: u16) -> Result<EventPage, Error> {
+        let CommandContext {
+            caller,
+            user,
+            operations,
+            ..
+        } = &*self.0;
+        operations.resume_stream(caller, user, after, limit).await
+    }
+
+    /// Sends as the user of the connection, whoever the caller is.
     async fn send(
         &self,
         mut message: NewMessage,
         key: Option<IdempotencyKey>,
     ) -> Result<CommandResult, Error> {
         let CommandContext {
+            caller,
             user,
-            store,
-            policies,
+            operations,
             ..
         } = &*self.0;
-        if message.from.take().is_some_and(|from| &from != user) {
+        let named = message.from.replace(user.clone());
+        if named.is_some_and(|from| &from != user) {
             return Err(Code::Forbidden.into());
         }
-        let draft = PendingMessage::new(user.clone(), message)?;
-        let charge = self.charge(policies.send);
-        let act = ConversationRequest {
-            user,
-            peer: draft.to(),
-            charge: charge.as_ref(),
-        };
-        let sent = store.send_message(&draft, key.as_ref(), act).await;
-        let sent = sent.map_err(|mut error| {
-            for field in &mut error.fields {
-                // Here the key is no header.
-                if field.pointer == "/header/idempotency-key" {
-                    "/idempotency_key".clone_into(&mut field.pointer);
-                }
-            }
-            error
+        let sent = operations.send_message(caller, message, key.as_ref()).await;
+        let sent = sent.map_err(|error| {
+            // A command has no headers; its key is a member.
+            error.with_pointer("/header/idempotency-key", "/idempotency_key")
         })?;
         Ok(CommandResult::Sent {
             message: sent.value.message.0,
@@ -133,20 +101,21 @@ impl Commands {
         })
     }
 
-    fn charge(&self, policy: Option<Policy>) -> Option<RateLimitRequest> {
-        self.0.caller.charge(policy)
+    /// Extends the connection until the end of another token for the same user.
+    fn renew(&self, token: &str) -> Result<CommandResult, Error> {
+        let CommandContext {
+            user,
+            operations,
+            authenticator,
+            ..
+        } = &*self.0;
+        let identity = authenticator.identify(token)?;
+        operations.authorize_listener(&identity.caller, Some(user.clone()))?;
+        Ok(CommandResult::Until(identity.until))
     }
 
-    fn act<'a>(
-        &'a self,
-        peer: &'a UserId,
-        charge: Option<&'a RateLimitRequest>,
-    ) -> Result<ConversationRequest<'a>, Error> {
-        let user = &self.0.user;
-        if peer == user {
-            let why = "a conversation is with somebody else";
-            return Err(Error::field(Code::InvalidRequest, "/peer", why));
-        }
-        Ok(ConversationRequest { user, peer, charge })
+    fn participants(&self, peer: UserId) -> Result<Participants, Error> {
+        Participants::new(self.0.user.clone(), peer)
+            .map_err(|why| Error::field(Code::InvalidRequest, "/peer", why))
     }
 }

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_web::web::Data;
 use chrono::Utc;
 use tokio::time::sleep;
 
@@ -15,7 +14,6 @@ use crate::error::Error;
 use crate::protocol::Ref;
 use crate::protocol::{Cursor, EventPage};
 use crate::realtime::{CommandResult, ConnectionGuard, Input, Output, ServerMessage, Session};
-use crate::store::Store;
 
 /// Events that a session reads at once.
 const PAGE: u16 = 200;
@@ -29,7 +27,6 @@ type Doing<T> = Option<Pin<Box<dyn Future<Output = T>>>>;
 pub struct ConnectionDriver {
     session: Session,
     seat: ConnectionGuard,
-    store: Data<Store>,
     commands: Commands,
     out: VecDeque<Output>,
     reading: Doing<Result<EventPage, Error>>,
@@ -42,13 +39,11 @@ impl ConnectionDriver {
         session: Session,
         out: VecDeque<Output>,
         seat: ConnectionGuard,
-        store: Data<Store>,
         commands: Commands,
     ) -> Self {
         Self {
             session,
             seat,
-            store,
             commands,
             out,
             reading: None,
@@ -113,20 +108,13 @@ impl ConnectionDriver {
         place: Cursor,
         pause: Duration,
     ) -> Pin<Box<dyn Future<Output = Result<EventPage, Error>>>> {
-        let (store, user) = (self.store.clone(), self.seat.user().clone());
+        let commands = self.commands.clone();
         Box::pin(async move {
             // Even none would wait for the next turn of the timer.
             if !pause.is_zero() {
                 sleep(pause).await;
             }
-            let page = store.read_events(&user, place, PAGE, None).await?.value;
-            if !page.is_reset() {
-                return Ok(page);
-            }
-            // The stream may have ended under the connection, and its journal with it.
-            store.open_stream(&user, None).await?;
-            let page = store.read_events(&user, place, PAGE, None).await?;
-            Ok(page.value)
+            commands.resume(place, PAGE).await
         })
     }
 }

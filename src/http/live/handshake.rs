@@ -13,30 +13,33 @@ use actix_web::http::header::{
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::commands::{CommandContext, LiveSettings};
+use super::commands::CommandContext;
 use super::driver::ConnectionDriver;
 use crate::auth::{Authenticator, Caller, Identity};
 use crate::error::{Code, Error};
-use crate::http::endpoints::tickets;
 use crate::http::middleware::authenticate;
-use crate::http::middleware::authenticate::Policies;
 use crate::model::UserId;
+use crate::operations::Operations;
 use crate::protocol::{Cursor, StreamState};
-use crate::rate::{RateLimitRequest, RateLimitStatus};
+use crate::rate::{RateLimitStatus, RateLimited};
 use crate::realtime::{ConnectionGuard, Hub, Session};
-use crate::store::{RateLimited, Store};
 
 /// What a token begins with that is offered as a subprotocol.
 const BEARER: &str = "bearer.";
 
+/// The settings of live connections.
+pub struct LiveSettings {
+    /// Origins whose pages may connect, besides the service's own.
+    pub origins: Vec<String>,
+}
+
 /// What it takes to let somebody in.
 pub struct Handshake {
-    /// The store.
-    pub store: Data<Store>,
+    /// The operations.
+    pub operations: Data<Operations>,
     hub: Arc<Hub>,
-    policies: Data<Policies>,
     authenticator: Data<Authenticator>,
-    doors: Data<LiveSettings>,
+    settings: Data<LiveSettings>,
 }
 
 impl FromRequest for Handshake {
@@ -52,11 +55,10 @@ impl FromRequest for Handshake {
         }
         let entrance = || {
             Ok(Self {
-                store: data(req)?,
+                operations: data(req)?,
                 hub: data::<Hub>(req)?.into_inner(),
-                policies: data(req)?,
                 authenticator: data(req)?,
-                doors: data(req)?,
+                settings: data(req)?,
             })
         };
         ready(entrance())
@@ -67,8 +69,8 @@ impl FromRequest for Handshake {
 pub struct Listener {
     /// To whose stream.
     pub user: UserId,
-    identity: Identity,
-    charge: Option<RateLimitRequest>,
+    /// The caller, and until when the credential is valid.
+    pub identity: Identity,
 }
 
 impl Handshake {
@@ -80,17 +82,15 @@ impl Handshake {
         user: impl FnOnce() -> Result<Option<UserId>, Error>,
     ) -> Result<Listener, Error> {
         let mut identity = self.identify(req, ticket).await?;
-        let user = identity.caller.acting_as(user()?, "/query/user")?;
+        let user = self
+            .operations
+            .authorize_listener(&identity.caller, user()?)?;
         self.check_origin(req.headers())?;
         if self.authenticator.is_open() {
             // A ticket has said for whom; charged is nobody here.
             identity.caller = Caller::Anonymous;
         }
-        Ok(Listener {
-            charge: identity.caller.charge(self.policies.request),
-            user,
-            identity,
-        })
+        Ok(Listener { user, identity })
     }
 
     /// Gives a listener a place, if it is to hear of what happens, and opens its stream. Heard
@@ -100,14 +100,14 @@ impl Handshake {
         listener: &Listener,
         hears: bool,
     ) -> Result<(Option<ConnectionGuard>, RateLimited<StreamState>), Error> {
-        let Listener { user, charge, .. } = listener;
+        let Listener { user, identity } = listener;
         let seat = if hears {
             Some(self.hub.join(user).await?)
         } else {
             None
         };
-        let state = self.store.open_stream(user, charge.as_ref()).await;
-        Ok((seat, state.map_err(Error::as_read_error)?))
+        let state = self.operations.open_stream(&identity.caller, user).await?;
+        Ok((seat, state))
     }
 
     /// Begins a session, from where the listener was. `ways` says whether it speaks too.
@@ -120,34 +120,25 @@ impl Handshake {
         let (seat, RateLimited { value, quota }) = self.sit(&listener, true).await?;
         let seat = seat.ok_or(Code::Internal)?;
         seat.count_as_online();
-        let Listener { user, identity, .. } = listener;
+        let Listener { user, identity } = listener;
         let mut out = VecDeque::new();
         let session = Session::open(&user, value, resume, self.hub.heartbeat_s(), &mut out);
         seat.until(identity.until);
         let session = ways(session.until(identity.until));
-        let Self {
-            store,
-            policies,
-            authenticator,
-            doors,
-            ..
-        } = self;
         let commands = CommandContext {
             caller: identity.caller,
             user,
-            store: store.clone(),
-            policies,
-            authenticator,
-            doors,
+            operations: self.operations,
+            authenticator: self.authenticator,
         };
-        let line = ConnectionDriver::new(session, out, seat, store, commands.into());
+        let line = ConnectionDriver::new(session, out, seat, commands.into());
         Ok((line, quota))
     }
 
     /// Who shows a ticket, or an `Authorization`, or a token among the subprotocols of a WebSocket.
     async fn identify(&self, req: &HttpRequest, ticket: Option<&str>) -> Result<Identity, Error> {
         if let Some(ticket) = ticket {
-            return tickets::redeem(&self.store, ticket).await;
+            return self.operations.redeem_ticket(ticket).await;
         }
         let token = protocols(req.headers()).find_map(|protocol| protocol.strip_prefix(BEARER));
         match token {
@@ -176,7 +167,13 @@ impl Handshake {
         let is_own = own
             .zip(header(HOST))
             .is_some_and(|(own, host)| own.eq_ignore_ascii_case(host));
-        if is_own || self.doors.origins.iter().any(|allowed| allowed == origin) {
+        if is_own
+            || self
+                .settings
+                .origins
+                .iter()
+                .any(|allowed| allowed == origin)
+        {
             return Ok(());
         }
         let why = "pages of this origin may not connect";

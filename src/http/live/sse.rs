@@ -18,14 +18,13 @@ use crate::auth::Caller;
 use crate::error::{Code, Error};
 use crate::http::extract::QueryParams;
 use crate::http::middleware::authenticate;
-use crate::http::middleware::authenticate::Policies;
-use crate::http::path::PathUsers;
 use crate::http::{json, problem};
+use crate::model::Participants;
+use crate::operations::Operations;
 use crate::protocol::Notification;
 use crate::protocol::{Cursor, Event, EventPage, EventQuery};
 use crate::rate::RateLimitStatus;
 use crate::realtime::{ConnectionGuard, ServerMessage, Session};
-use crate::store::Store;
 
 /// The cursor that an `EventSource` shows when it comes back.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -80,10 +79,9 @@ pub async fn read_events(
     let after = wanted.after.unwrap_or(state.value.cursor);
     let limit = wanted.limit.get().into();
     loop {
-        let page = entrance
-            .store
-            .read_events(&listener.user, after, limit, None);
-        let page = page.await?.value;
+        let (caller, user) = (&listener.identity.caller, &listener.user);
+        let operations = &entrance.operations;
+        let page = operations.read_events(caller, user, after, limit).await?;
         if !page.events.is_empty() || !something(seat.as_ref(), deadline).await {
             return Ok(page_json(&page, after, state.quota));
         }
@@ -205,26 +203,24 @@ struct Events {
 
 problem::refusals!(AnnounceTypingErrors: CALL CHANGE);
 
-/// Tell that the user is typing
+/// Announce typing
 ///
-/// The peer's devices are told, at most once a second, unless the peer has blocked the user. To be
-/// said again while the user goes on. A user tells it of itself, a backend of anybody.
+/// Tells the devices of `peer` that `user` is typing, at most once a second and unless `peer` has
+/// blocked `user`. To be repeated every few seconds while the user types. Users announce
+/// themselves, backends any user.
 #[utoipa::path(
     tag = "live",
     security(("user_token" = []), ("service_key" = [])),
-    params(PathUsers),
-    responses((status = 204, description = "It was told, if it was to be."), AnnounceTypingErrors)
+    params(Participants),
+    responses((status = 204, description = "Accepted; the peer is notified at most once a second."), AnnounceTypingErrors)
 )]
 #[post("/conversations/{user}/{peer}/typing")]
 pub async fn announce_typing(
     caller: Caller,
-    path: PathUsers,
-    policies: Data<Policies>,
-    store: Data<Store>,
+    users: Participants,
+    operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
-    let charge = caller.charge(policies.request);
-    let act = path.act(&caller, charge.as_ref())?;
-    let told = store.announce_typing(act).await?;
+    let told = operations.announce_typing(&caller, &users).await?;
     let mut response = HttpResponse::NoContent().finish();
     authenticate::insert_rate_limit_headers(response.headers_mut(), told.quota);
     Ok(response)

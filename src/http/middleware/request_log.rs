@@ -88,7 +88,7 @@ async fn settle<B: MessageBody + 'static>(
     if error.code != Code::Unauthenticated {
         return (response.map_into_boxed_body(), error);
     }
-    let error = authenticate::charge_failure(&response, error).await;
+    let error = authenticate::charge_rejection(&response, error).await;
     if error.code == Code::Unauthenticated {
         return (response.map_into_boxed_body(), error);
     }

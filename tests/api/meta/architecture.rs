@@ -52,6 +52,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "http",
             "metrics",
             "model",
+            "operations",
+            "rate",
             "realtime",
             "store",
             "tls",
@@ -61,7 +63,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "src/http/",
         &[
-            "auth", "error", "http", "metrics", "model", "protocol", "rate", "realtime", "store",
+            "auth",
+            "error",
+            "http",
+            "metrics",
+            "model",
+            "operations",
+            "protocol",
+            "rate",
+            "realtime",
             "tls",
         ],
     ),
@@ -69,6 +79,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         "src/worker/",
         &[
             "auth", "error", "metrics", "model", "realtime", "store", "tls",
+        ],
+    ),
+    (
+        "src/operations/",
+        &[
+            "auth", "error", "metrics", "model", "protocol", "rate", "store",
         ],
     ),
     (
@@ -80,7 +96,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["error", "metrics", "model", "protocol", "rate"],
     ),
     ("src/protocol/", &["error", "model"]),
-    ("src/auth/", &["error", "model", "rate"]),
+    ("src/auth/", &["error", "model"]),
     ("src/model/", &["error"]),
     ("src/embedded_redis/", &["config"]),
     ("src/config/", &["auth", "model", "rate", "store"]),
@@ -109,6 +125,26 @@ fn modules_use_only_the_layers_below_them() {
                 below.contains(&module),
                 "{name} knows {module}, which is not below it"
             );
+        }
+    }
+}
+
+#[test]
+fn only_operations_authorize_and_charge_callers() {
+    const CALLS: [&str; 4] = [
+        ".authorize(",
+        ".acting_as(",
+        ".require_backend(",
+        "RateLimitRequest {",
+    ];
+    for (name, source) in files("src", "rs") {
+        // `Caller` is defined in auth, `RateLimitRequest` in rate.
+        let may = ["src/operations/", "src/auth/", "src/rate.rs"];
+        if may.iter().any(|module| name.starts_with(module)) {
+            continue;
+        }
+        for call in CALLS {
+            assert!(!code(&source).contains(call), "{name} has {call}");
         }
     }
 }

@@ -158,25 +158,53 @@ fn only_reads(method: &str) -> bool {
     method == "charge_rate" || source.starts_with("#!lua flags=no-writes")
 }
 
-/// The methods of the store that the handler of an operation calls.
-fn store_calls(operation: &str) -> Vec<String> {
-    let http = sources("src/http");
-    let handler = http.split(&format!("pub async fn {operation}(")).nth(1);
-    let handler = handler.unwrap_or_else(|| panic!("no handler {operation}"));
-    // Without white space, since the formatter may break lines within a call.
-    let body = handler.split("\n}\n").next().unwrap();
-    let body: String = body.split_whitespace().collect();
-    let calls = body.split("store.").skip(1);
+/// Handlers without an operation: what they answer does not depend on the caller, or, of a
+/// WebSocket, is asked for later.
+const WITHOUT_OPERATION: [&str; 4] = [
+    "check_health",
+    "open_socket",
+    "read_openapi_json",
+    "read_openapi_yaml",
+];
+
+/// The body of a public function somewhere below a folder, without white space, since the formatter
+/// may break lines within a call.
+fn body(folder: &str, function: &str) -> Option<String> {
+    let sources = sources(folder);
+    let starts = ["pub async fn ", "pub fn "].map(|start| format!("{start}{function}("));
+    let (before, rest) = starts.iter().find_map(|start| sources.split_once(start))?;
+    let indent = before.rsplit('\n').next().unwrap_or_default();
+    let body = rest.split(&format!("\n{indent}}}\n")).next()?;
+    Some(body.split_whitespace().collect())
+}
+
+/// The methods that a body calls on a receiver.
+fn calls(body: &str, receiver: &str) -> Vec<String> {
+    let calls = body.split(receiver).skip(1);
     calls
         .map(|call| call.split('(').next().unwrap().to_owned())
         .collect()
 }
 
+/// The methods of the store that an operation calls.
+fn store_calls(operation: &str) -> Vec<String> {
+    let body = body("src/operations", operation).unwrap_or_default();
+    calls(&body, "self.store.")
+}
+
 #[test]
-fn operation_handler_store_and_script_share_one_name() {
+fn handler_operation_store_and_script_share_one_name() {
     let store = sources("src/store");
     for (_, _, op) in operations() {
         let id = op["operationId"].as_str().unwrap();
+        let handler = body("src/http", id).unwrap_or_else(|| panic!("no handler {id}"));
+        if WITHOUT_OPERATION.contains(&id) {
+            assert!(body("src/operations", id).is_none(), "{id}");
+            continue;
+        }
+        assert!(body("src/operations", id).is_some(), "no operation {id}");
+        let called: BTreeSet<_> = calls(&handler, "operations.").into_iter().collect();
+        assert_eq!(called, BTreeSet::from([id.to_owned()]), "handler {id}");
         let calls = store_calls(id);
         // Several operations may share a store method, but an operation with a script of its own
         // name must use that one.

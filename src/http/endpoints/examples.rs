@@ -1,0 +1,58 @@
+//! Examples for openapi.yaml. The pasted ones work: a test sends them.
+
+use serde_json::{Value, json};
+
+/// A request that sends a text.
+pub fn new_message() -> Value {
+    json!({"from": "alice", "to": "bob", "body": "Lunch at one?"})
+}
+
+/// A request that sends an attachment.
+pub fn new_message_with_attachment() -> Value {
+    json!({
+        "from": "alice", "to": "bob", "body": "The menu",
+        "attachments": [{"url": "https://files.example.com/menu.jpg", "mime_type": "image/jpeg",
+            "name": "menu.jpg", "size": 48213, "width": 1024, "height": 768}],
+        "metadata": {"mood": "hungry"}
+    })
+}
+
+/// A message as it was sent.
+pub fn message() -> Value {
+    json!({"seq": 1, "id": "0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47", "from": "alice", "to": "bob",
+        "sent_at": "2026-01-31T12:00:00.000Z", "body": "Lunch at one?"})
+}
+
+/// A message that was edited and reacted to.
+pub fn changed_message() -> Value {
+    json!({"seq": 1, "id": "0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47", "from": "alice", "to": "bob",
+        "sent_at": "2026-01-31T12:00:00.000Z", "body": "Lunch at two?",
+        "edited_at": "2026-01-31T12:01:00.000Z", "reactions": {"👍": ["bob"]}})
+}
+
+/// A message that was deleted.
+pub fn tombstone() -> Value {
+    json!({"seq": 1, "id": "0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47", "from": "alice", "to": "bob",
+        "sent_at": "2026-01-31T12:00:00.000Z", "body": "", "deleted_at": "2026-01-31T12:02:00.000Z"})
+}
+
+/// A conversation in an inbox.
+pub fn conversation_state() -> Value {
+    json!({"peer": "alice", "last_message": message(), "unread_count": 1, "last_seq": 1,
+        "read_seq": 0, "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false,
+        "blocked": false, "updated_at": "2026-01-31T12:00:00.000Z"})
+}
+
+/// A page of an inbox.
+pub fn inbox() -> Value {
+    json!({"conversations": [conversation_state()], "total_unread_count": 1,
+        "unread_conversations": 1, "next_cursor": null})
+}
+
+/// A page of a conversation.
+pub fn conversation() -> Value {
+    json!({"user": "bob", "peer": "alice", "history": [message()], "unread_count": 1,
+        "unread": [message()], "last_seq": 1, "read_seq": 0, "peer_read_seq": 0,
+        "peer_delivered_seq": 0, "muted": false, "blocked": false, "next_before": null,
+        "next_after": null})
+}

@@ -1,0 +1,27 @@
+//! Tickets: single-use credentials for one live connection.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::UserId;
+
+/// A request for a ticket: the body of `POST /tickets`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTicket {
+    /// The user whose stream the ticket opens. Optional with a user's token, which issues a ticket
+    /// for its own user.
+    #[schema(nullable = false)]
+    pub user: Option<UserId>,
+}
+
+/// A credential for one connection.
+#[derive(Serialize, ToSchema)]
+pub struct Ticket {
+    /// The value of the query parameter `ticket` of `/ws` or `/events`.
+    #[schema(example = "6f1ad9c35e8b4f50a2d7c9e31b60f84d2a7c51e09b3d4f68")]
+    pub ticket: String,
+    /// Seconds until the ticket expires.
+    #[schema(example = 30)]
+    pub expires_in: u32,
+}

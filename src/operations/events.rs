@@ -1,0 +1,74 @@
+//! The event stream of a user, and what is announced in it without being stored.
+
+use super::{Operations, request};
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::model::{Participants, UserId};
+use crate::protocol::{Cursor, EventPage, StreamState};
+use crate::rate::RateLimited;
+
+impl Operations {
+    /// Returns the user to whose stream the caller may listen: the one named in the query, or the
+    /// user of the token. Backends must name one.
+    pub fn authorize_listener(
+        &self,
+        caller: &Caller,
+        named: Option<UserId>,
+    ) -> Result<UserId, Error> {
+        caller.acting_as(named, "/query/user")
+    }
+
+    /// Opens the stream of `user`: from now on its events are kept. Returns where it is.
+    pub async fn open_stream(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+    ) -> Result<RateLimited<StreamState>, Error> {
+        let charge = self.authorize_request(caller, user)?;
+        let opened = self.store.open_stream(user, charge.as_ref()).await;
+        // Opening a stream twice is harmless, so an unknown outcome is no concern of the client.
+        opened.map_err(Error::as_read_error)
+    }
+
+    /// Returns the events of `user` behind a cursor. Not charged: [`Operations::open_stream`] was.
+    pub async fn read_events(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        after: Cursor,
+        limit: u16,
+    ) -> Result<EventPage, Error> {
+        caller.authorize(user)?;
+        let page = self.store.read_events(user, after, limit, None).await?;
+        Ok(page.value)
+    }
+
+    /// Returns the events of `user` behind a cursor, for a connection whose stream may have ended
+    /// meanwhile, and its journal with it: then the stream is opened again.
+    pub async fn resume_stream(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        after: Cursor,
+        limit: u16,
+    ) -> Result<EventPage, Error> {
+        let page = self.read_events(caller, user, after, limit).await?;
+        if !page.is_reset() {
+            return Ok(page);
+        }
+        self.store.open_stream(user, None).await?;
+        self.read_events(caller, user, after, limit).await
+    }
+
+    /// Tells the peer's devices that `user` is typing, at most once a second and not to a peer who
+    /// has blocked `user`. Returns whether they were told.
+    pub async fn announce_typing(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+    ) -> Result<RateLimited<bool>, Error> {
+        let charge = self.authorize_request(caller, users.user())?;
+        let request = request(users, charge.as_ref());
+        self.store.announce_typing(request).await
+    }
+}

@@ -1,0 +1,19 @@
+//! Importing messages from another service.
+
+use super::Operations;
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::model::{Import, PendingMessage};
+
+impl Operations {
+    /// Appends messages with their original times, counted as read by both users. For backends.
+    /// `batch` is large, so it is read only once the caller is authorized.
+    pub async fn import_messages(
+        &self,
+        caller: &Caller,
+        batch: impl Future<Output = Result<Vec<PendingMessage>, Error>>,
+    ) -> Result<Import, Error> {
+        caller.require_backend()?;
+        self.store.import_messages(batch.await?).await
+    }
+}

@@ -1,0 +1,122 @@
+//! Sending, reading and changing messages.
+
+use super::{Operations, charge, request};
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::model::{
+    Edit, Emoji, IdempotencyKey, NewMessage, Participants, PendingMessage, Seq, StoredMessage,
+    UserId,
+};
+use crate::rate::RateLimited;
+use crate::store::ConversationRequest;
+
+/// A stored message and where it stands.
+pub struct SentMessage {
+    /// The sender.
+    pub from: UserId,
+    /// The recipient.
+    pub to: UserId,
+    /// Its position in the conversation.
+    pub seq: Seq,
+    /// The message as it is now.
+    pub message: StoredMessage,
+    /// Whether an earlier request with the same idempotency key stored it.
+    pub replayed: bool,
+}
+
+impl Operations {
+    /// Appends a message to its conversation and counts it as unread for the recipient.
+    ///
+    /// Users send as themselves and may leave out `from`; backends send as any user. Repeating a
+    /// request with the same idempotency key returns the message that the first one stored.
+    pub async fn send_message(
+        &self,
+        caller: &Caller,
+        mut message: NewMessage,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<RateLimited<SentMessage>, Error> {
+        let from = caller.acting_as(message.from.take(), "/from")?;
+        let message = PendingMessage::new(from, message)?;
+        let charge = charge(caller, self.settings.policies.send);
+        let request = ConversationRequest {
+            user: message.from(),
+            peer: message.to(),
+            charge: charge.as_ref(),
+        };
+        let sent = self.store.send_message(&message, key, request).await?;
+        let (from, to) = message.into_users();
+        Ok(sent.map(|sent| SentMessage {
+            from,
+            to,
+            seq: sent.seq,
+            message: sent.message,
+            replayed: sent.replayed,
+        }))
+    }
+
+    /// Returns one message as `user` sees it. Marks nothing as read.
+    pub async fn read_message(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+        seq: Seq,
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let charge = self.authorize_request(caller, users.user())?;
+        let request = request(users, charge.as_ref());
+        self.store.read_message(request, seq).await
+    }
+
+    /// Replaces parts of a message; only its author may. With `if_match`, fails unless the message
+    /// still has that version.
+    pub async fn edit_message(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+        seq: Seq,
+        edit: Edit,
+        if_match: Option<&str>,
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let charge = self.authorize_send(caller, users.user())?;
+        let edit = edit.checked()?;
+        let request = request(users, charge.as_ref());
+        self.store.edit_message(request, seq, &edit, if_match).await
+    }
+
+    /// Replaces a message by a tombstone for both users; only its author may.
+    pub async fn delete_message(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+        seq: Seq,
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let charge = self.authorize_send(caller, users.user())?;
+        let request = request(users, charge.as_ref());
+        self.store.delete_message(request, seq).await
+    }
+
+    /// Adds a reaction of `user` to a message of either participant.
+    pub async fn add_reaction(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+        seq: Seq,
+        emoji: &Emoji,
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let charge = self.authorize_send(caller, users.user())?;
+        let request = request(users, charge.as_ref());
+        self.store.add_reaction(request, seq, emoji).await
+    }
+
+    /// Removes a reaction of `user` from a message.
+    pub async fn remove_reaction(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+        seq: Seq,
+        emoji: &Emoji,
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let charge = self.authorize_send(caller, users.user())?;
+        let request = request(users, charge.as_ref());
+        self.store.remove_reaction(request, seq, emoji).await
+    }
+}

@@ -1,0 +1,119 @@
+//! What a caller may do: every operation of the API, once.
+//!
+//! An operation authorizes the caller, refuses requests whose fields are valid one by one but not
+//! together, and calls the method of the same name of the store, which charges the caller's rate
+//! limit and does the work in one round trip. HTTP handlers and WebSocket commands are thin
+//! adapters of the same operation.
+//!
+//! Knows neither actix nor Redis.
+
+mod conversations;
+mod credentials;
+mod events;
+mod import;
+mod messages;
+mod presence;
+mod probes;
+mod receipts;
+mod tickets;
+mod users;
+
+use std::sync::Arc;
+
+pub use messages::SentMessage;
+pub use users::Export;
+
+pub use crate::store::Health;
+
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::model::{Participants, UserId};
+use crate::rate::{Policies, Policy, RateLimitRequest};
+use crate::store::{ConversationRequest, Store};
+
+/// The operations. Each worker thread has its own, with its own connection to the store.
+#[derive(Clone)]
+pub struct Operations {
+    store: Store,
+    metrics: Arc<Metrics>,
+    settings: Settings,
+}
+
+/// The settings that operations depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The rate limits.
+    pub policies: Policies,
+    /// Whether users are told what their peers' devices have received.
+    pub delivered_receipts: bool,
+}
+
+impl Operations {
+    /// The operations on a store.
+    pub fn new(store: Store, metrics: Arc<Metrics>, settings: Settings) -> Self {
+        Self {
+            store,
+            metrics,
+            settings,
+        }
+    }
+
+    /// The same operations with a connection of their own to the store.
+    #[must_use]
+    pub fn with_own_connection(&self) -> Self {
+        // Fails only for an address that cannot be parsed, and this one was parsed before.
+        let store = self.store.with_own_connection();
+        Self {
+            store: store.unwrap_or_else(|_| self.store.clone()),
+            metrics: self.metrics.clone(),
+            settings: self.settings,
+        }
+    }
+
+    /// Refuses a caller who may not act as `user`. Returns what the store charges for a change of a
+    /// message.
+    fn authorize_send(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+    ) -> Result<Option<RateLimitRequest>, Error> {
+        caller.authorize(user)?;
+        Ok(charge(caller, self.settings.policies.send))
+    }
+
+    /// Refuses a caller who may not act as `user`. Returns what the store charges for any other
+    /// request.
+    fn authorize_request(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+    ) -> Result<Option<RateLimitRequest>, Error> {
+        caller.authorize(user)?;
+        Ok(charge(caller, self.settings.policies.request))
+    }
+}
+
+/// The charge for a request of this caller. Anonymous callers of an open service share no identity
+/// to charge, so they are not limited.
+fn charge(caller: &Caller, policy: Option<Policy>) -> Option<RateLimitRequest> {
+    let policy = policy?;
+    let caller = match caller {
+        Caller::Anonymous => return None,
+        Caller::User(user) => format!("user:{user}"),
+        Caller::Backend(key) => format!("key:{key}"),
+    };
+    Some(RateLimitRequest { policy, caller })
+}
+
+/// What a participant asks of the store, and what it charges.
+fn request<'a>(
+    users: &'a Participants,
+    charge: Option<&'a RateLimitRequest>,
+) -> ConversationRequest<'a> {
+    ConversationRequest {
+        user: users.user(),
+        peer: users.peer(),
+        charge,
+    }
+}

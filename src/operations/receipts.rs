@@ -1,0 +1,51 @@
+//! How far a conversation was read and received.
+
+use super::{Operations, request};
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::model::{ConversationState, Participants, Seq};
+use crate::rate::RateLimited;
+
+impl Operations {
+    /// Marks a conversation as read by `user` up to a message.
+    pub async fn mark_read(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+        seq: Seq,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        let charge = self.authorize_request(caller, users.user())?;
+        let request = request(users, charge.as_ref());
+        self.store.mark_read(request, seq).await
+    }
+
+    /// Notes that a device of `user` has received a conversation up to a message. Where delivered
+    /// receipts are off nothing changes, and the answer is the same as if they were on.
+    pub async fn mark_delivered(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+        seq: Seq,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        let charge = self.authorize_request(caller, users.user())?;
+        let seq = if self.settings.delivered_receipts {
+            seq
+        } else {
+            Seq::default()
+        };
+        let request = request(users, charge.as_ref());
+        self.store.mark_delivered(request, seq).await
+    }
+
+    /// Marks a conversation as unread by `user` from a message on.
+    pub async fn mark_unread(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+        seq: Seq,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        let charge = self.authorize_request(caller, users.user())?;
+        let request = request(users, charge.as_ref());
+        self.store.mark_unread(request, seq).await
+    }
+}

@@ -1,0 +1,53 @@
+//! Tickets: single-use credentials for one live connection. A page cannot set headers on a
+//! WebSocket or an event stream, and a token in a URL ends up in logs.
+
+use super::{Operations, charge};
+use crate::auth::{Caller, Identity, generate_key};
+use crate::error::{Code, Error};
+use crate::model::{Ticket, UserId, digest};
+use crate::rate::RateLimited;
+
+/// Seconds until a ticket expires.
+const TTL_S: u32 = 30;
+
+impl Operations {
+    /// Issues a ticket to connect as `user`: by default the user of the token. Backends must name
+    /// one. The connection ends with the token that the ticket was issued for.
+    pub async fn issue_ticket(
+        &self,
+        identity: &Identity,
+        user: Option<UserId>,
+    ) -> Result<RateLimited<Ticket>, Error> {
+        let user = identity.caller.acting_as(user, "/user")?;
+        let charge = charge(&identity.caller, self.settings.policies.request);
+        let ticket = generate_key().map_err(|e| Error::new(Code::Internal, e.to_string()))?;
+        let until = identity.until.map(|end| end.to_string());
+        let bearer = format!("{},{user}", until.unwrap_or_default());
+        // Only its digest is stored: reading the store gives nobody a ticket.
+        let digest = digest(ticket.as_bytes());
+        let issued = self
+            .store
+            .issue_ticket(&digest, &bearer, TTL_S, charge.as_ref())
+            .await?;
+        Ok(issued.map(|_| Ticket {
+            ticket,
+            expires_in: TTL_S,
+        }))
+    }
+
+    /// Uses a ticket up. Returns the user it was issued for, and until when.
+    pub async fn redeem_ticket(&self, ticket: &str) -> Result<Identity, Error> {
+        let rejected = || {
+            let why = "The ticket is unknown, expired or already used.";
+            Error::new(Code::Unauthenticated, why)
+        };
+        let bearer = self.store.redeem_ticket(&digest(ticket.as_bytes())).await?;
+        let bearer = bearer.ok_or_else(rejected)?;
+        let (until, user) = bearer.split_once(',').ok_or_else(rejected)?;
+        let user = UserId::try_from(user.to_owned()).map_err(|_| rejected())?;
+        Ok(Identity {
+            caller: Caller::User(user),
+            until: until.parse().ok(),
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! All data of a user: exported, erased.
+
+use std::collections::VecDeque;
+
+use serde_json::json;
+
+use super::Operations;
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::model::{Erasure, Seq, UserId};
+use crate::store::Store;
+
+impl Operations {
+    /// Begins an export of everything that is stored of `user`.
+    pub async fn export_user(&self, caller: &Caller, user: UserId) -> Result<Export, Error> {
+        if let Some(charge) = self.authorize_request(caller, &user)? {
+            let charged = self.store.charge_rate(&charge).await;
+            charged.map_err(Error::as_read_error)?;
+        }
+        Ok(Export {
+            user,
+            store: Store::clone(&self.store),
+            cursor: Some("0".into()),
+            pending: VecDeque::new(),
+        })
+    }
+
+    /// Erases a user: what they wrote becomes tombstones, and their inbox goes. For backends. Stops
+    /// after some seconds with `done: false`; calling again continues.
+    pub async fn erase_user(&self, caller: &Caller, user: &UserId) -> Result<Erasure, Error> {
+        caller.require_backend()?;
+        self.store.erase_user(user).await
+    }
+}
+
+/// An export in progress: the conversations found, and what is still to be read.
+pub struct Export {
+    user: UserId,
+    store: Store,
+    /// Where the scan of conversations continues; `None` at its end.
+    cursor: Option<String>,
+    /// Conversations to read, each with the position to continue at.
+    pending: VecDeque<(UserId, Option<Seq>)>,
+}
+
+impl Export {
+    /// The next lines (NDJSON); `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<String>, Error> {
+        while self.pending.is_empty() {
+            let Some(cursor) = self.cursor.take() else {
+                return Ok(None);
+            };
+            let (peers, next) = self.store.scan_conversations(&self.user, &cursor).await?;
+            self.cursor = next;
+            self.pending
+                .extend(peers.into_iter().map(|(peer, _)| (peer, None)));
+        }
+        let Some((peer, before)) = self.pending.pop_front() else {
+            return Ok(None);
+        };
+        let (messages, next) = self
+            .store
+            .export_messages(&self.user, &peer, before)
+            .await?;
+        let mut lines = String::new();
+        if before.is_none() {
+            lines.push_str(&json!({"conversation": {"peer": &peer}}).to_string());
+            lines.push('\n');
+        }
+        for message in messages {
+            lines.push_str("{\"message\":");
+            lines.push_str(&message.0);
+            lines.push_str("}\n");
+        }
+        if next.is_some() {
+            self.pending.push_front((peer, next));
+        }
+        Ok(Some(lines))
+    }
+}
