@@ -88,7 +88,11 @@ async fn check_marks_show_how_far_the_last_message_got() {
 }
 
 /// A service that keeps its address and data across restarts.
-fn serve(dir: &tempfile::TempDir, redis: &RedisServer, address: Option<&str>) -> ServiceProcess {
+fn start_service(
+    dir: &tempfile::TempDir,
+    redis: &RedisServer,
+    address: Option<&str>,
+) -> ServiceProcess {
     let url = redis.url();
     let bind = address.map_or("127.0.0.1:0", |address| {
         address.trim_start_matches("http://")
@@ -139,19 +143,19 @@ fn chat_with_interruptions(
 #[tokio::test]
 async fn no_message_is_lost_or_repeated_when_the_service_restarts() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), RedisServer::durable());
-    let first = serve(&dir, &redis, None);
+    let first = start_service(&dir, &redis, None);
     let address = first.address.clone();
     let mut service = Some(first);
     let mut chats = start_both(&address);
-    chat_with_interruptions(&mut chats, |round, meanwhile| {
+    chat_with_interruptions(&mut chats, |round, while_down| {
         let mut running = service.take().unwrap();
         if round == 1 {
             running.signal(Signal::TERM);
             running.wait_for_exit(Duration::from_secs(20));
         }
         drop(running);
-        meanwhile();
-        service = Some(serve(&dir, &redis, Some(&address)));
+        while_down();
+        service = Some(start_service(&dir, &redis, Some(&address)));
     });
     for chat in &mut chats {
         chat.wait_for_line("reconnecting…");
@@ -163,9 +167,9 @@ async fn no_message_is_lost_or_repeated_when_the_service_restarts() {
 async fn no_message_is_lost_or_repeated_when_redis_restarts() {
     let mut redis = RedisServer::durable();
     let app = spawn_app_on(&redis.url());
-    chat_with_interruptions(&mut start_both(&app.address), |_, meanwhile| {
+    chat_with_interruptions(&mut start_both(&app.address), |_, while_down| {
         redis.kill();
-        meanwhile();
+        while_down();
         std::thread::sleep(Duration::from_millis(500));
         redis.restart();
     });
@@ -174,7 +178,7 @@ async fn no_message_is_lost_or_repeated_when_redis_restarts() {
 #[tokio::test]
 async fn more_missed_messages_than_the_journal_holds_are_shown() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), RedisServer::volatile());
-    let service = serve(&dir, &redis, None);
+    let service = start_service(&dir, &redis, None);
     let address = service.address.clone();
     let mut alice = ChatProcess::start(&address, "alice", "bob");
     alice.type_line("no 0");
@@ -185,7 +189,7 @@ async fn more_missed_messages_than_the_journal_holds_are_shown() {
     for n in 1..=550 {
         elsewhere.send("bob", "alice", &format!("no {n}")).await;
     }
-    let _service = serve(&dir, &redis, Some(&address));
+    let _service = start_service(&dir, &redis, Some(&address));
     alice.wait_for_line("bob: no 550");
     assert_eq!(alice.messages()[1..], lines("bob", 1..=550));
     assert!(alice.end_input().success());
@@ -220,8 +224,8 @@ async fn refused_messages_are_reported() {
     alice.wait_for_line("duologue: messages not sent: 2");
 }
 
-/// Starts a chat that must fail, and returns its only line of output.
-fn refusal(app: &TestApp, me: &str, token: &str) -> String {
+/// The only line of output of a chat that must fail.
+fn failure_output(app: &TestApp, me: &str, token: &str) -> String {
     let mut chat = ChatProcess::start_with(&app.address, me, "bob", &[("DUOLOGUE_TOKEN", token)]);
     assert_eq!(chat.wait_for_exit().code(), Some(1), "{:?}", chat.shown);
     assert_eq!(chat.shown.len(), 1, "{:?}", chat.shown);
@@ -231,22 +235,22 @@ fn refusal(app: &TestApp, me: &str, token: &str) -> String {
 #[tokio::test]
 async fn a_user_without_permission_sees_the_reason() {
     let app = spawn_secured_app();
-    let shown = refusal(&app, "alice", "a token of mine");
+    let shown = failure_output(&app, "alice", "a token of mine");
     assert!(
         shown.starts_with("duologue: the service answered 401: "),
         "{shown}"
     );
     assert!(!shown.contains("a token of mine"), "{shown}");
-    let shown = refusal(&app, "alice", &token("mallory"));
+    let shown = failure_output(&app, "alice", &token("mallory"));
     assert!(
         shown.starts_with("duologue: the service answered 403: "),
         "{shown}"
     );
-    let shown = refusal(&app, "bob", &token("bob"));
+    let shown = failure_output(&app, "bob", &token("bob"));
     assert_eq!(shown, "duologue: --as and --with must be different users");
-    let mut nowhere = ChatProcess::start("http://127.0.0.1:1", "alice", "bob");
-    assert_eq!(nowhere.wait_for_exit().code(), Some(1));
-    nowhere.wait_for_line("Connection refused (os error 111)");
+    let mut unreachable = ChatProcess::start("http://127.0.0.1:1", "alice", "bob");
+    assert_eq!(unreachable.wait_for_exit().code(), Some(1));
+    unreachable.wait_for_line("Connection refused (os error 111)");
     // A valid token works until it expires; the leeway is 30 seconds.
     let short = token_until("alice", -24);
     let mut alice =
