@@ -1,4 +1,6 @@
-//! The service as a whole: build, run, stop.
+//! The service as a whole: build, serve, shut down.
+
+mod banner;
 
 use std::future::{Future, pending};
 use std::io;
@@ -27,44 +29,45 @@ use crate::tls::{Certificate, TlsError};
 use crate::worker;
 use crate::worker::{Background, Workers};
 
-/// How long a Redis of the user's own may take to appear at start. It is usually started beside
-/// the service, by the same hand.
+/// How long an external Redis may take to answer at start. It often starts together with the
+/// service.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Why the service did not start or stopped.
+/// Why the service did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum AppError {
     #[error("cannot serve on {0}: {1} ({2})")]
     Bind(SocketAddr, io::Error, &'static str),
     #[error(
-        "{0} can be reached from other machines and nobody would be asked who they are: set \
-         DUOLOGUE_SERVICE_KEYS (duologue key makes one) or DUOLOGUE_JWT_SECRET, or bind to 127.0.0.1"
+        "{0} is reachable from other machines, but no secret is configured: set \
+         DUOLOGUE_SERVICE_KEYS (`duologue key` makes a key) or DUOLOGUE_JWT_SECRET, or bind to \
+         127.0.0.1"
     )]
-    Open(SocketAddr),
+    NoSecret(SocketAddr),
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
     Embedded(#[from] StartError),
-    #[error("no Redis at DUOLOGUE_REDIS_URL: {0}")]
+    #[error("the Redis at DUOLOGUE_REDIS_URL does not answer: {0}")]
     NoRedis(Error),
-    #[error("this Redis is version {0}; Duologue needs 7.0 or later")]
+    #[error("Redis {0} is too old; Duologue requires 7.0 or later")]
     OldRedis(String),
-    #[error("the private Redis died again and again; see {0}")]
-    RedisDied(String),
+    #[error("the private Redis keeps failing; see {0}")]
+    RedisFailed(String),
     #[error("the store cannot be used: {0}")]
     Store(Error),
-    #[error("the address in DUOLOGUE_REDIS_URL cannot be used: {0}")]
-    Url(String),
+    #[error("DUOLOGUE_REDIS_URL is invalid: {0}")]
+    RedisUrl(String),
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("the HTTP server stopped: {0}")]
     Stopped(#[from] io::Error),
 }
 
-/// A service that is built and listens, but does not serve yet.
+/// A service that is ready to serve: its addresses are bound and its store is open.
 pub struct App {
     config: Config,
     listener: TcpListener,
@@ -75,19 +78,20 @@ pub struct App {
     store: Store,
     metrics: Arc<Metrics>,
     health: Health,
-    /// The private Redis, unless the user has one.
+    /// The private Redis, unless an external one is configured.
     redis: Option<RedisProcess>,
 }
 
 impl App {
-    /// Binds the addresses, reads the secrets, starts the private Redis if there is to be one, and
-    /// opens the store.
+    /// Reads the secrets, binds the addresses, starts the private Redis unless an external one is
+    /// configured, and opens the store.
     pub async fn build(config: Config) -> Result<Self, AppError> {
-        // redis-rs and reqwest ask for one; a second call, in tests, finds the first one's.
+        // redis-rs and reqwest need one. Only the first call in a process, which in tests has several
+        // services, succeeds.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (authenticator, jwks) = config.access.authenticator().await?;
         if authenticator.is_open() && !config.bind.ip().is_loopback() {
-            return Err(AppError::Open(config.bind));
+            return Err(AppError::NoSecret(config.bind));
         }
         let network = &config.network;
         let pem = network.tls_cert.as_deref().zip(network.tls_key.as_deref());
@@ -117,55 +121,16 @@ impl App {
         })
     }
 
-    /// The address it listens on; of interest when port 0 was asked for.
+    /// The address it listens on, with the actual port if the configured one is 0.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// The address of `/metrics`, if it has its own.
+    /// The separate address of `/metrics`, if one is configured.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_listener
             .as_ref()
             .and_then(|listener| listener.local_addr().ok())
-    }
-
-    /// What a person wants to know when it starts.
-    pub fn banner(&self) -> String {
-        let address = self.address().unwrap_or(self.config.bind);
-        let scheme = if self.certificate.is_some() {
-            "https"
-        } else {
-            "http"
-        };
-        let data = match self.config.redis_url {
-            Some(_) => "your Redis (DUOLOGUE_REDIS_URL)".to_owned(),
-            None => self.config.data_dir.display().to_string(),
-        };
-        let durability = &self.health.durability;
-        let safe = match durability.appendfsync.as_deref() {
-            Some("always") if durability.appendonly => {
-                "a message is on disk before it is acknowledged"
-            }
-            Some("everysec") if durability.appendonly => "flushed to disk every second",
-            _ => "weak; see /readyz",
-        };
-        let who = match (&self.authenticator.tokens, &self.authenticator.keys) {
-            (None, None) => {
-                "everybody on this machine: no secret is set, so it is open on loopback"
-            }
-            (Some(_), None) => "users with a token",
-            (None, Some(_)) => "backends with a service key",
-            (Some(_), Some(_)) => "users with a token, backends with a service key",
-        };
-        let Health { version, .. } = &self.health;
-        format!(
-            "Duologue {} on {scheme}://{address}\n  \
-             page    {scheme}://{address}/ (a messenger)\n  \
-             docs    {scheme}://{address}/docs (Swagger UI)\n  \
-             data    {data} (Redis {version}; {safe})\n  \
-             access  {who}",
-            env!("CARGO_PKG_VERSION"),
-        )
     }
 
     /// Serves until `stop`, a failure of the private Redis or of a server, then shuts down.
@@ -238,7 +203,7 @@ impl App {
     }
 }
 
-/// A service that serves.
+/// A service that is serving.
 struct Running {
     hub: Arc<Hub>,
     servers: JoinSet<io::Result<()>>,
@@ -250,17 +215,17 @@ struct Running {
 impl Running {
     /// Waits for a failure that ends the service.
     async fn failed(&mut self) -> AppError {
-        let redis_died = async {
+        let redis_failed = async {
             match &mut self.redis {
-                Some(redis) => redis.died().await,
+                Some(redis) => redis.failed().await,
                 None => pending().await,
             }
         };
         tokio::select! {
-            log = redis_died => AppError::RedisDied(log),
+            log = redis_failed => AppError::RedisFailed(log),
             Some(ended) = self.servers.join_next() => {
                 let ended = ended.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
-                AppError::Stopped(ended.err().unwrap_or_else(|| io::Error::other("it ended")))
+                AppError::Stopped(ended.err().unwrap_or_else(|| io::Error::other("unexpected end")))
             }
         }
     }
@@ -295,7 +260,7 @@ fn bind(address: SocketAddr, variable: &'static str) -> Result<TcpListener, AppE
     TcpListener::bind(address).map_err(|e| AppError::Bind(address, e, variable))
 }
 
-/// A store on the user's Redis, or on a private one that is started.
+/// A store on the external Redis, or on a private one that is started first.
 async fn connect(
     config: &Config,
     metrics: Arc<Metrics>,
@@ -309,10 +274,11 @@ async fn connect(
     };
     let certificates = config.network.redis_certificates()?;
     let store = Store::new(&url, certificates, config.retention(), metrics);
-    Ok((store.map_err(|e| AppError::Url(e.to_string()))?, redis))
+    Ok((store.map_err(|e| AppError::RedisUrl(e.to_string()))?, redis))
 }
 
-/// Waits until Redis answers, loading included, and makes sure that it is one to rely on.
+/// Waits until Redis answers, which it does when it has loaded its data, checks its version and
+/// opens the store.
 async fn open(store: &Store) -> Result<Health, AppError> {
     let deadline = Instant::now() + REDIS_TIMEOUT;
     let health = loop {

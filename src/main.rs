@@ -1,4 +1,4 @@
-//! The binary: flags, logging, signals. What it starts is in [`duologue::app`].
+//! The binary: settings, logging, signals, subcommands. The service itself is [`duologue::app`].
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -17,11 +17,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-/// Every end of the binary is a sentence or nothing.
+/// An error is printed as one sentence.
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-/// A request makes many small allocations, on which the system's allocator spent nearly a quarter
-/// of the service's time in user mode.
+/// Requests make many small allocations; the system's allocator took nearly a quarter of the user
+/// time of the service.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -29,7 +29,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     let config = Config::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     tracing_subscriber::fmt()
-        // What actix says at start the banner says better.
+        // The banner replaces what actix logs at start.
         .with_env_filter(EnvFilter::new(format!("actix_server=warn,{}", config.log)))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
@@ -55,21 +55,22 @@ async fn main() -> ExitCode {
     }
 }
 
-/// A connection takes a file descriptor, and what a shell allows by default is often 1,024. What is
-/// allowed at most is the system's affair.
-fn allow_connections() {
+/// Raises the limit of open files to what the system allows. Each connection takes a file
+/// descriptor, and shells often allow only 1,024 by default.
+fn raise_open_file_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let limit = Rlimit {
         current: maximum,
         maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the number of open files could not be raised");
+        tracing::warn!(%error, "the limit of open files could not be raised");
     }
 }
 
+/// Serves until SIGINT or SIGTERM.
 async fn run(config: Config) -> Outcome {
-    allow_connections();
+    raise_open_file_limit();
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
@@ -83,10 +84,10 @@ async fn run(config: Config) -> Outcome {
     Ok(())
 }
 
-/// `duologue token`: on standard output, so that it can be put into a variable.
+/// `duologue token`. Prints nothing but the token, so that a shell can capture it.
 fn print_token(config: &Config, sub: UserId, ttl: Duration) -> Outcome {
     let secret = config.access.secret()?;
-    let secret = secret.ok_or("a token is signed with a secret: set DUOLOGUE_JWT_SECRET")?;
+    let secret = secret.ok_or("signing a token requires a secret: set DUOLOGUE_JWT_SECRET")?;
     println!(
         "{}",
         TokenRequest { sub, ttl }.mint(&secret, &config.access.rules())?

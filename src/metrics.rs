@@ -1,16 +1,17 @@
-//! What `/metrics` tells (Prometheus text format 0.0.4).
+//! The metrics of `/metrics` (Prometheus text format 0.0.4).
 
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry, TextEncoder,
 };
 
-/// Buckets of latencies, in seconds: from half a millisecond to the 2.5 s no request exceeds.
+/// Buckets of latencies, in seconds: from half a millisecond to 2.5 s, the time limit of a request.
 const LATENCIES: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 ];
 
-/// All metrics of one service. Not global, so that several services live in one test process.
+/// The metrics of one service. Not global, so that a test process can run several services.
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
@@ -20,110 +21,76 @@ pub struct Metrics {
     worker_failures: IntCounterVec,
     /// Messages accepted.
     pub messages_sent: IntCounter,
-    /// HTTP connections that are open now.
+    /// Open HTTP connections.
     pub connections: IntGauge,
-    /// Connections that listen to a user's stream now.
+    /// Open live connections.
     pub live_connections: IntGauge,
-    /// Events given to connections that listen.
+    /// Events queued for live connections.
     pub events_delivered: IntCounter,
-    /// Connections that were cut because too much waited for them.
+    /// Live connections closed because the client read too slowly.
     pub slow_consumers: IntCounter,
 }
 
 impl Metrics {
-    /// Fresh metrics, all zero.
-    ///
-    /// # Panics
-    /// If two metrics bore one name, which a test would see.
-    #[allow(clippy::new_without_default, clippy::unwrap_used)]
+    /// New metrics, all zero.
     pub fn new() -> Self {
         let registry = Registry::new();
+        register_process(&registry);
+        let counter = |name, help| register(&registry, IntCounter::new(name, help));
+        let gauge = |name, help| register(&registry, IntGauge::new(name, help));
         let counters = |name, help, labels: &[&str]| {
-            let counters = IntCounterVec::new(Opts::new(name, help), labels).unwrap();
-            registry.register(Box::new(counters.clone())).unwrap();
-            counters
+            register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
         };
-        let histograms = |name, help, label| {
+        let latencies = |name, help, label| {
             let opts = HistogramOpts::new(name, help).buckets(LATENCIES.to_vec());
-            let histograms = HistogramVec::new(opts, &[label]).unwrap();
-            registry.register(Box::new(histograms.clone())).unwrap();
-            histograms
+            register(&registry, HistogramVec::new(opts, &[label]))
         };
-        let counter = |name, help| {
-            let counter = IntCounter::new(name, help).unwrap();
-            registry.register(Box::new(counter.clone())).unwrap();
-            counter
-        };
-        let gauge = |opts| {
-            let gauge = IntGauge::with_opts(opts).unwrap();
-            registry.register(Box::new(gauge.clone())).unwrap();
-            gauge
-        };
-        let requests = counters(
-            "duologue_http_requests_total",
-            "HTTP requests answered.",
-            &["method", "route", "status"],
-        );
-        let request_seconds = histograms(
-            "duologue_http_request_duration_seconds",
-            "From a request's headers to its answer's.",
-            "route",
-        );
-        let script_seconds = histograms(
-            "duologue_script_duration_seconds",
-            "From the call of a script to its reply, waiting included.",
-            "script",
-        );
-        let errors = counters("duologue_errors_total", "Requests that failed.", &["code"]);
-        let worker_failures = counters(
-            "duologue_worker_failures_total",
-            "Background workers that panicked or ended unexpectedly and were started again.",
-            &["worker"],
-        );
-        let messages_sent = counter("duologue_messages_sent_total", "Messages accepted.");
-        let connections = gauge(Opts::new(
-            "duologue_http_connections",
-            "HTTP connections open now.",
-        ));
-        let live_connections = gauge(Opts::new(
-            "duologue_live_connections",
-            "WebSockets, event streams and waiting polls open now.",
-        ));
-        let events_delivered = counter(
-            "duologue_events_delivered_total",
-            "Events given to connections.",
-        );
-        let slow_consumers = counter(
-            "duologue_slow_consumers_total",
-            "Connections cut because too much waited for them.",
-        );
-        let version = Opts::new(
-            "duologue_build_info",
-            "Always 1; the label tells the version.",
-        );
-        gauge(version.const_label("version", env!("CARGO_PKG_VERSION"))).set(1);
-        #[cfg(target_os = "linux")]
-        {
-            let process = prometheus::process_collector::ProcessCollector::for_self();
-            registry.register(Box::new(process)).unwrap();
-        }
         Self {
+            requests: counters(
+                "duologue_http_requests_total",
+                "HTTP requests answered.",
+                &["method", "route", "status"],
+            ),
+            request_seconds: latencies(
+                "duologue_http_request_duration_seconds",
+                "Time from receiving a request's headers to sending the response's headers.",
+                "route",
+            ),
+            script_seconds: latencies(
+                "duologue_script_duration_seconds",
+                "Time from calling a Lua script to its reply, queueing included.",
+                "script",
+            ),
+            errors: counters(
+                "duologue_errors_total",
+                "Requests that failed, by error code.",
+                &["code"],
+            ),
+            worker_failures: counters(
+                "duologue_worker_failures_total",
+                "Background workers that panicked or ended unexpectedly and were restarted.",
+                &["worker"],
+            ),
+            messages_sent: counter("duologue_messages_sent_total", "Messages accepted."),
+            connections: gauge("duologue_http_connections", "Open HTTP connections."),
+            live_connections: gauge(
+                "duologue_live_connections",
+                "Open WebSockets, event streams and waiting long polls.",
+            ),
+            events_delivered: counter(
+                "duologue_events_delivered_total",
+                "Events queued for live connections.",
+            ),
+            slow_consumers: counter(
+                "duologue_slow_consumers_total",
+                "Live connections closed because the client read too slowly.",
+            ),
             registry,
-            requests,
-            request_seconds,
-            script_seconds,
-            errors,
-            worker_failures,
-            messages_sent,
-            connections,
-            live_connections,
-            events_delivered,
-            slow_consumers,
         }
     }
 
-    /// Counts an answered request. `route` is the pattern that matched, not the path, so that the
-    /// number of series is bounded.
+    /// Counts an answered request. `route` is the matched pattern, not the path, which bounds the
+    /// number of series.
     pub fn request(&self, method: &str, route: &str, status: &str, seconds: f64) {
         self.requests
             .with_label_values(&[method, route, status])
@@ -133,26 +100,59 @@ impl Metrics {
             .observe(seconds);
     }
 
-    /// Counts a failed request by its code.
+    /// Counts a failed request.
     pub fn error(&self, code: &str) {
         self.errors.with_label_values(&[code]).inc();
     }
 
-    /// The failures of one background worker.
+    /// The failure counter of one background worker.
     pub fn worker_failures(&self, worker: &str) -> IntCounter {
         self.worker_failures.with_label_values(&[worker])
     }
 
-    /// The latencies of one script.
+    /// The latency histogram of one script.
     pub fn script_seconds(&self, script: &str) -> Histogram {
         self.script_seconds.with_label_values(&[script])
     }
 
-    /// Everything, as Prometheus scrapes it.
+    /// All metrics in the text format.
     pub fn render(&self) -> String {
         let mut text = Vec::new();
-        // Writing into memory, of metrics whose names were checked at registration.
+        // Cannot fail: it writes to memory, and names were checked at registration.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a failed registration means; every test would show it.
+const INVALID: &str = "metric names are valid and unique";
+
+fn register<M: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<M>,
+) -> M {
+    let metric = metric.expect(INVALID);
+    registry.register(Box::new(metric.clone())).expect(INVALID);
+    metric
+}
+
+/// The version of this process and, on Linux, its memory, processor time and file descriptors.
+fn register_process(registry: &Registry) {
+    let version = Opts::new(
+        "duologue_build_info",
+        "Always 1. The label `version` is the version of the service.",
+    );
+    let version = version.const_label("version", env!("CARGO_PKG_VERSION"));
+    register(registry, IntGauge::with_opts(version)).set(1);
+    #[cfg(target_os = "linux")]
+    {
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        registry.register(Box::new(process)).expect(INVALID);
     }
 }

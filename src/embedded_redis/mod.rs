@@ -1,12 +1,11 @@
-//! The private Redis: a child of this process, on a unix socket in the data directory.
+//! The private Redis: a child process on a unix socket in the data directory.
 //!
-//! Started by a thread that lives as long as it does, restarted by it on the same data when it
-//! dies, stopped with the service, and never left behind: a service killed with SIGKILL takes its
-//! Redis along. One directory has one Redis: a lock on it is inherited by the child, so it lasts
-//! until the last of both is gone.
+//! A dedicated thread starts it and restarts it on the same data when it exits. It stops with the
+//! service, also when the service is killed with SIGKILL. A lock on the data directory, which the
+//! child inherits, ensures that one directory has one Redis.
 
-mod folder;
-mod keeper;
+mod data_dir;
+mod supervisor;
 
 use std::fs::DirBuilder;
 use std::io;
@@ -22,12 +21,12 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::config::Fsync;
-use folder::{Place, lock, socket_path};
-use keeper::{Keeper, Shared, find_server};
+use data_dir::{Paths, lock, socket_path};
+use supervisor::{Shared, Supervisor, find_server};
 
-/// How long Redis may take to read its data: some 50 million messages.
+/// How long Redis may take to load its data; enough for some 50 million messages.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long Redis may take to stop, at each of three degrees of insistence.
+/// How long Redis may take to stop after each of SHUTDOWN, SIGTERM and SIGKILL.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the private Redis did not start.
@@ -36,29 +35,29 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum StartError {
     #[error(
         "no redis-server or valkey-server found: install one (apt-get install redis-server, brew \
-         install redis), or set DUOLOGUE_REDIS_URL to a Redis of your own"
+         install redis), or set DUOLOGUE_REDIS_URL to an existing Redis"
     )]
     NoServer,
-    #[error("the data folder {0} cannot be used: {1} (DUOLOGUE_DATA_DIR)")]
-    Folder(PathBuf, io::Error),
-    #[error("the data folder {0} is used by another Duologue (DUOLOGUE_DATA_DIR)")]
+    #[error("the data directory {0} cannot be used: {1} (DUOLOGUE_DATA_DIR)")]
+    DataDir(PathBuf, io::Error),
+    #[error("the data directory {0} is used by another Duologue (DUOLOGUE_DATA_DIR)")]
     Locked(PathBuf),
     #[error("the private Redis does not answer; see {0}")]
-    Silent(PathBuf),
+    Unresponsive(PathBuf),
 }
 
 /// A running private Redis.
 pub struct RedisProcess {
-    place: Place,
+    paths: Paths,
     shared: Arc<Shared>,
-    given_up: watch::Receiver<bool>,
+    has_failed: watch::Receiver<bool>,
 }
 
 impl RedisProcess {
-    /// Starts a Redis on the data in `dir`, which is made if it does not exist, and waits until it
-    /// has read them.
+    /// Starts a Redis on the data in `dir`, which is created if missing, and waits until it has
+    /// loaded them.
     pub async fn start(dir: &Path, fsync: Fsync) -> Result<Self, StartError> {
-        let unusable = |e| StartError::Folder(dir.to_owned(), e);
+        let unusable = |e| StartError::DataDir(dir.to_owned(), e);
         let server = find_server().ok_or(StartError::NoServer)?;
         DirBuilder::new()
             .recursive(true)
@@ -66,40 +65,40 @@ impl RedisProcess {
             .create(dir)
             .map_err(unusable)?;
         let dir = dir.canonicalize().map_err(unusable)?;
-        let place = Place {
+        let paths = Paths {
             socket: socket_path(&dir).map_err(unusable)?,
             log: dir.join("redis.log"),
             dir,
         };
-        let lock = lock(&place).await?;
+        let lock = lock(&paths).await?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
         });
-        let (give_up, given_up) = watch::channel(false);
-        let keeper = Keeper {
+        let (failure, has_failed) = watch::channel(false);
+        let supervisor = Supervisor {
             server,
-            place: place.clone(),
+            paths: paths.clone(),
             fsync,
             lock,
             shared: shared.clone(),
-            give_up,
+            has_failed: failure,
         };
         thread::Builder::new()
             .name("redis".into())
-            .spawn(move || keeper.keep())
+            .spawn(move || supervisor.run())
             .map_err(unusable)?;
         let process = Self {
-            place,
+            paths,
             shared,
-            given_up,
+            has_failed,
         };
         process.ready().await?;
         Ok(process)
     }
 
-    /// Where to reach it.
+    /// The URL to connect to.
     pub fn url(&self) -> String {
-        format!("unix://{}", self.place.socket.display())
+        format!("unix://{}", self.paths.socket.display())
     }
 
     /// The process id, while it runs.
@@ -110,20 +109,20 @@ impl RedisProcess {
             .and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
     }
 
-    /// Waits until it has died so often that it is not started again; answers where its log is.
-    pub async fn died(&mut self) -> String {
-        // An error means that the keeper is gone, which is the same.
-        let _ = self.given_up.wait_for(|given_up| *given_up).await;
-        self.place.log.display().to_string()
+    /// Waits until it has failed so often that it is not restarted; returns the path of its log.
+    pub async fn failed(&mut self) -> String {
+        // An error means that the supervising thread has ended, which comes to the same.
+        let _ = self.has_failed.wait_for(|failed| *failed).await;
+        self.paths.log.display().to_string()
     }
 
-    /// Stops it: asks, then insists, then kills.
+    /// Stops it with SHUTDOWN, then SIGTERM, then SIGKILL.
     pub async fn stop(self) {
         self.shared.state().stopping = true;
-        let socket = self.place.socket.clone();
-        // Redis closes the connection instead of answering.
-        let asked = tokio::task::spawn_blocking(move || ask(&socket, &redis::cmd("SHUTDOWN")));
-        let _ = asked.await;
+        let socket = self.paths.socket.clone();
+        // An error is expected: Redis closes the connection instead of answering.
+        let shutdown = move || send_command(&socket, &redis::cmd("SHUTDOWN"));
+        let _ = tokio::task::spawn_blocking(shutdown).await;
         for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
             if let Some(signal) = signal {
                 self.shared.signal(signal);
@@ -135,34 +134,34 @@ impl RedisProcess {
         }
     }
 
-    /// Waits for a PONG; while Redis reads its data it says LOADING.
+    /// Waits for a PONG. Redis answers LOADING while it loads its data.
     async fn ready(&self) -> Result<(), StartError> {
         let deadline = Instant::now() + LOAD_TIMEOUT;
         let mut loading = false;
         loop {
-            let socket = self.place.socket.clone();
-            let ping = tokio::task::spawn_blocking(move || ask(&socket, &redis::cmd("PING"))).await;
-            match ping {
+            let socket = self.paths.socket.clone();
+            let ping = move || send_command(&socket, &redis::cmd("PING"));
+            match tokio::task::spawn_blocking(ping).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(e))
                     if e.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
                         && !std::mem::replace(&mut loading, true) =>
                 {
-                    tracing::info!("the private Redis reads its data");
+                    tracing::info!("the private Redis is loading its data");
                 }
                 _ => {}
             }
-            if *self.given_up.borrow() || Instant::now() > deadline {
+            if *self.has_failed.borrow() || Instant::now() > deadline {
                 self.shared.state().stopping = true;
                 self.shared.signal(Signal::KILL);
-                return Err(StartError::Silent(self.place.log.clone()));
+                return Err(StartError::Unresponsive(self.paths.log.clone()));
             }
             sleep(Duration::from_millis(20)).await;
         }
     }
 }
 
-/// One that is dropped, because the rest of the service could not be built, does not run on.
+/// Stops it without waiting, when the rest of the service could not be built.
 impl Drop for RedisProcess {
     fn drop(&mut self) {
         self.shared.state().stopping = true;
@@ -170,8 +169,8 @@ impl Drop for RedisProcess {
     }
 }
 
-/// Sends one command over a connection of its own.
-fn ask(socket: &Path, command: &redis::Cmd) -> redis::RedisResult<()> {
+/// Sends one command over a new connection.
+fn send_command(socket: &Path, command: &redis::Cmd) -> redis::RedisResult<()> {
     let client = Client::open(format!("unix://{}", socket.display()))?;
     let mut connection = client.get_connection_with_timeout(Duration::from_secs(2))?;
     connection.set_read_timeout(Some(STOP_TIMEOUT))?;

@@ -1,4 +1,4 @@
-//! What waits for one connection, with a bound.
+//! The bounded queue of notifications of one connection.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,93 +6,94 @@ use std::task::{Context, Poll, Waker};
 
 use crate::protocol::{CloseReason, Event, Notification};
 
-/// Events that may wait, at most.
-const EVENTS: usize = 256;
-/// Bytes of events that may wait, at most.
-const BYTES: usize = 1024 * 1024;
+/// The most events a queue holds.
+const MAX_EVENTS: usize = 256;
+/// The most bytes of events a queue holds.
+const MAX_BYTES: usize = 1024 * 1024;
 
-/// What waits for one connection. A connection that does not take it in time loses it all at once
-/// and is told to leave: it costs no more than its bound, and resumes when it comes back.
+/// The notifications that one connection has not taken yet. When they exceed the bound, the queue
+/// drops all of them and closes the connection with `slow_consumer`; the client resumes from the
+/// journal when it reconnects.
 #[derive(Default)]
 pub struct Queue {
-    /// A `std::sync::Mutex`, because it is held for a push or a pop, never while waiting.
-    waiting: Mutex<Waiting>,
+    /// A `std::sync::Mutex`, because nothing awaits while holding it.
+    state: Mutex<QueueState>,
 }
 
 #[derive(Default)]
-struct Waiting {
-    notices: VecDeque<Notification>,
+struct QueueState {
+    notifications: VecDeque<Notification>,
     events: usize,
     bytes: usize,
-    left: bool,
+    is_closed: bool,
     waker: Option<Waker>,
 }
 
 impl Queue {
-    /// Puts something in. After a [`Notification::Leave`] nothing more goes in.
-    pub fn push(&self, notice: Notification) {
-        let mut waiting = self.lock();
-        if waiting.left {
+    /// Adds a notification. Does nothing after a [`Notification::Leave`].
+    pub fn push(&self, notification: Notification) {
+        let mut state = self.lock();
+        if state.is_closed {
             return;
         }
-        match notice {
-            Notification::Event(event) => waiting.push_event(event),
-            Notification::Leave(farewell) => waiting.leave(farewell),
-            // Twice is once.
-            other if waiting.notices.contains(&other) => (),
-            other => waiting.notices.push_back(other),
+        match notification {
+            Notification::Event(event) => state.push_event(event),
+            Notification::Leave(reason) => state.leave(reason),
+            // A gap or a heartbeat that already waits is not added again.
+            other if state.notifications.contains(&other) => (),
+            other => state.notifications.push_back(other),
         }
-        let waker = waiting.waker.take();
-        drop(waiting);
+        let waker = state.waker.take();
+        drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Takes out what waits longest; if nothing does, the task is woken when something comes.
+    /// Takes the oldest notification. If there is none, the task is woken when one arrives.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Notification> {
-        let mut waiting = self.lock();
-        let Some(notice) = waiting.notices.pop_front() else {
-            match &mut waiting.waker {
+        let mut state = self.lock();
+        let Some(notification) = state.notifications.pop_front() else {
+            match &mut state.waker {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
             return Poll::Pending;
         };
-        if let Notification::Event(event) = &notice {
-            waiting.events -= 1;
-            waiting.bytes -= event.text().len();
+        if let Notification::Event(event) = &notification {
+            state.events -= 1;
+            state.bytes -= event.text().len();
         }
-        if waiting.notices.is_empty() {
-            // Most connections are idle; what a burst needed is not kept for them.
-            waiting.notices = VecDeque::new();
+        if state.notifications.is_empty() {
+            // Most connections are idle, so the memory of a burst is released.
+            state.notifications = VecDeque::new();
         }
-        Poll::Ready(notice)
+        Poll::Ready(notification)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing that can panic happens under the lock.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        // Nothing that can panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl QueueState {
     fn push_event(&mut self, event: Arc<Event>) {
         self.events += 1;
         self.bytes += event.text().len();
-        if self.events > EVENTS || self.bytes > BYTES {
+        if self.events > MAX_EVENTS || self.bytes > MAX_BYTES {
             self.leave(CloseReason::SlowConsumer);
         } else {
-            self.notices.push_back(Notification::Event(event));
+            self.notifications.push_back(Notification::Event(event));
         }
     }
 
-    fn leave(&mut self, farewell: CloseReason) {
-        if farewell == CloseReason::SlowConsumer {
-            self.notices = VecDeque::new();
+    fn leave(&mut self, reason: CloseReason) {
+        if reason == CloseReason::SlowConsumer {
+            self.notifications = VecDeque::new();
             (self.events, self.bytes) = (0, 0);
         }
-        self.notices.push_back(Notification::Leave(farewell));
-        self.left = true;
+        self.notifications.push_back(Notification::Leave(reason));
+        self.is_closed = true;
     }
 }

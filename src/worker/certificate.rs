@@ -13,9 +13,9 @@ use crate::tls::Certificate;
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// Reads the certificate again when its files change.
-pub(super) struct CertificateFiles(pub(super) Arc<Certificate>);
+pub(super) struct CertificateWorker(pub(super) Arc<Certificate>);
 
-impl Worker for CertificateFiles {
+impl Worker for CertificateWorker {
     const NAME: &'static str = "certificate";
 
     async fn run(&mut self, stop: &CancellationToken) {

@@ -11,18 +11,18 @@ use super::Worker;
 use crate::realtime::Hub;
 
 /// Calls [`Hub::heartbeat`] every second.
-pub(super) struct Heartbeat {
+pub(super) struct HeartbeatWorker {
     hub: Arc<Hub>,
     tick: usize,
 }
 
-impl Heartbeat {
+impl HeartbeatWorker {
     pub(super) fn new(hub: Arc<Hub>) -> Self {
         Self { hub, tick: 0 }
     }
 }
 
-impl Worker for Heartbeat {
+impl Worker for HeartbeatWorker {
     const NAME: &'static str = "heartbeat";
 
     async fn run(&mut self, stop: &CancellationToken) {

@@ -15,9 +15,9 @@ const PERIOD: Duration = Duration::from_secs(60);
 const MIN_PERIOD: Duration = Duration::from_secs(1);
 
 /// Reads the key set again, periodically and when a token names an unknown key.
-pub(super) struct KeySet(pub(super) Arc<Jwks>);
+pub(super) struct KeySetWorker(pub(super) Arc<Jwks>);
 
-impl KeySet {
+impl KeySetWorker {
     async fn refresh_when_due(&self) {
         sleep(MIN_PERIOD).await;
         // Reaching the end of the period is as good a reason as an unknown key.
@@ -29,7 +29,7 @@ impl KeySet {
     }
 }
 
-impl Worker for KeySet {
+impl Worker for KeySetWorker {
     const NAME: &'static str = "key_set";
 
     async fn run(&mut self, stop: &CancellationToken) {

@@ -46,18 +46,18 @@ pub fn start(background: Background, metrics: Arc<Metrics>) -> Workers {
     let Background { store, hub, .. } = background;
     let mut workers = Workers::new(metrics);
     if background.retention {
-        workers.start(retention::Retention::new(store.clone()));
+        workers.start(retention::RetentionWorker::new(store.clone()));
     }
     if let Some(jwks) = background.jwks {
-        workers.start(key_set::KeySet(jwks));
+        workers.start(key_set::KeySetWorker(jwks));
     }
     if let Some(certificate) = background.certificate {
-        workers.start(certificate::CertificateFiles(certificate));
+        workers.start(certificate::CertificateWorker(certificate));
     }
-    workers.start(heartbeat::Heartbeat::new(hub.clone()));
+    workers.start(heartbeat::HeartbeatWorker::new(hub.clone()));
     let registry = hub.registry().clone();
     let changes = background.presence_changes;
-    workers.start(presence::Presence::new(store, registry, changes));
-    workers.start(pubsub::PubSub::new(hub, background.listener));
+    workers.start(presence::PresenceWorker::new(store, registry, changes));
+    workers.start(pubsub::PubSubWorker::new(hub, background.listener));
     workers
 }

@@ -28,7 +28,7 @@ const CONCURRENCY: usize = 64;
 
 /// One operation on the store.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Task {
+pub enum PresenceTask {
     /// Record that a user is online.
     Renew(UserId),
     /// Record that a user is not connected to this process any more.
@@ -37,14 +37,14 @@ pub enum Task {
     Expire(u16),
 }
 
-/// The worker.
-pub(super) struct Presence {
+/// Follows the connections of this process.
+pub(super) struct PresenceWorker {
     steps: PresenceSteps,
     schedule: Schedule,
     changes: mpsc::UnboundedReceiver<PresenceChange>,
 }
 
-impl Presence {
+impl PresenceWorker {
     pub(super) fn new(
         store: Store,
         registry: Arc<Registry>,
@@ -58,7 +58,7 @@ impl Presence {
     }
 }
 
-impl Worker for Presence {
+impl Worker for PresenceWorker {
     const NAME: &'static str = "presence";
 
     /// Failed steps are retried in the next round of renewals, or by the search for expired
@@ -103,7 +103,7 @@ impl Worker for Presence {
 /// What to do next, and when.
 #[derive(Default)]
 struct Schedule {
-    due: VecDeque<Task>,
+    due: VecDeque<PresenceTask>,
     /// Users whose last connection ended, with the end of their grace period.
     leaving: VecDeque<(Instant, UserId)>,
     ticks: u64,
@@ -113,12 +113,12 @@ struct Schedule {
 impl Schedule {
     fn apply(&mut self, change: PresenceChange, registry: &Registry, now: Instant) {
         match change {
-            PresenceChange::Online(user) => self.due.push_back(Task::Renew(user)),
+            PresenceChange::Online(user) => self.due.push_back(PresenceTask::Renew(user)),
             PresenceChange::Offline(user) => self.leaving.push_back((now + GRACE, user)),
             // In front, before another process finds these presences expired.
             PresenceChange::RenewAll => {
                 for user in registry.online_users(|_| true) {
-                    self.due.push_front(Task::Renew(user));
+                    self.due.push_front(PresenceTask::Renew(user));
                 }
             }
         }
@@ -130,10 +130,11 @@ impl Schedule {
         self.ticks += 1;
         let share = self.ticks % RENEWAL_S;
         let renewed = registry.online_users(|user| hash(user) % RENEWAL_S == share);
-        self.due.extend(renewed.into_iter().map(Task::Renew));
+        self.due
+            .extend(renewed.into_iter().map(PresenceTask::Renew));
         let first = self.next_partition;
         let partitions = first..first + PARTITIONS_PER_S;
-        self.due.extend(partitions.map(Task::Expire));
+        self.due.extend(partitions.map(PresenceTask::Expire));
         self.next_partition = (first + PARTITIONS_PER_S) % PARTITIONS;
         while self.leaving.front().is_some_and(|(end, _)| *end <= now) {
             self.remove_next_leaving();
@@ -142,7 +143,8 @@ impl Schedule {
 
     /// Leaves only removals to do, without a grace period.
     fn finish(&mut self) {
-        self.due.retain(|task| matches!(task, Task::Remove(_)));
+        self.due
+            .retain(|task| matches!(task, PresenceTask::Remove(_)));
         while !self.leaving.is_empty() {
             self.remove_next_leaving();
         }
@@ -150,10 +152,11 @@ impl Schedule {
 
     fn remove_next_leaving(&mut self) {
         let next = self.leaving.pop_front();
-        self.due.extend(next.map(|(_, user)| Task::Remove(user)));
+        self.due
+            .extend(next.map(|(_, user)| PresenceTask::Remove(user)));
     }
 
-    fn next(&mut self) -> Option<Task> {
+    fn next(&mut self) -> Option<PresenceTask> {
         self.due.pop_front()
     }
 }
@@ -177,13 +180,13 @@ impl PresenceSteps {
     }
 
     /// Performs one task.
-    pub async fn perform(&self, task: Task) -> Result<(), Error> {
+    pub async fn perform(&self, task: PresenceTask) -> Result<(), Error> {
         match task {
-            Task::Renew(user) => self.renew(&user).await,
+            PresenceTask::Renew(user) => self.renew(&user).await,
             // A user who reconnected in the meantime stays online.
-            Task::Remove(user) if self.registry.is_online(&user) => Ok(()),
-            Task::Remove(user) => self.remove(&user, Some(&self.process)).await,
-            Task::Expire(partition) => self.expire(partition).await,
+            PresenceTask::Remove(user) if self.registry.is_online(&user) => Ok(()),
+            PresenceTask::Remove(user) => self.remove(&user, Some(&self.process)).await,
+            PresenceTask::Expire(partition) => self.expire(partition).await,
         }
     }
 

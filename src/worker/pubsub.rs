@@ -9,18 +9,18 @@ use crate::realtime::Hub;
 use crate::store::PubSubListener;
 
 /// Passes on what is published to the connected users.
-pub(super) struct PubSub {
+pub(super) struct PubSubWorker {
     hub: Arc<Hub>,
     listener: PubSubListener,
 }
 
-impl PubSub {
+impl PubSubWorker {
     pub(super) fn new(hub: Arc<Hub>, listener: PubSubListener) -> Self {
         Self { hub, listener }
     }
 }
 
-impl Worker for PubSub {
+impl Worker for PubSubWorker {
     const NAME: &'static str = "pubsub";
 
     async fn run(&mut self, stop: &CancellationToken) {

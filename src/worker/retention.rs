@@ -18,17 +18,17 @@ const DELAY: Duration = Duration::from_secs(60);
 const STEP_PAUSE: Duration = Duration::from_millis(5);
 
 /// Sweeps all conversations every hour. Several processes may do so at once.
-pub(super) struct Retention {
+pub(super) struct RetentionWorker {
     store: Store,
 }
 
-impl Retention {
+impl RetentionWorker {
     pub(super) fn new(store: Store) -> Self {
         Self { store }
     }
 }
 
-impl Worker for Retention {
+impl Worker for RetentionWorker {
     const NAME: &'static str = "retention";
 
     async fn run(&mut self, stop: &CancellationToken) {

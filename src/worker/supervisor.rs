@@ -29,10 +29,10 @@ pub trait Worker: Send + 'static {
 /// The running workers, in the order in which they stop.
 pub struct Workers {
     metrics: Arc<Metrics>,
-    running: Vec<Running>,
+    running: Vec<RunningWorker>,
 }
 
-struct Running {
+struct RunningWorker {
     name: &'static str,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -51,7 +51,7 @@ impl Workers {
     pub fn start<W: Worker>(&mut self, worker: W) {
         let stop = CancellationToken::new();
         let task = tokio::spawn(supervise(worker, stop.clone(), self.metrics.clone()));
-        self.running.push(Running {
+        self.running.push(RunningWorker {
             name: W::NAME,
             stop,
             task,
@@ -63,7 +63,7 @@ impl Workers {
     pub async fn stop(self) -> Vec<&'static str> {
         let deadline = Instant::now() + STOP_TIMEOUT;
         let mut aborted = Vec::new();
-        for Running {
+        for RunningWorker {
             name,
             stop,
             mut task,

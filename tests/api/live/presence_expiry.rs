@@ -7,7 +7,7 @@ use duologue::metrics::Metrics;
 use duologue::model::{Retention, UserId};
 use duologue::realtime::{Hub, Limits};
 use duologue::store::{PARTITIONS, Store};
-use duologue::worker::presence::{PresenceSteps, Task};
+use duologue::worker::presence::{PresenceSteps, PresenceTask};
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -128,11 +128,14 @@ async fn one_step_removes_the_expired_presences_of_a_partition() {
     let (hub, ..) = Hub::new(&store, limits, metrics);
     let steps = PresenceSteps::new(store, hub.registry().clone());
     let bob = UserId::try_from("bob".to_owned()).unwrap();
-    steps.perform(Task::Renew(bob)).await.unwrap();
+    steps.perform(PresenceTask::Renew(bob)).await.unwrap();
     assert!(is_online(&app, "bob").await);
     let search = async || {
         for partition in 0..PARTITIONS {
-            steps.perform(Task::Expire(partition)).await.unwrap();
+            steps
+                .perform(PresenceTask::Expire(partition))
+                .await
+                .unwrap();
         }
     };
     search().await;

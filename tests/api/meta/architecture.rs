@@ -43,7 +43,7 @@ fn only_store_uses_redis_and_only_http_uses_actix() {
 /// The layers, each with the modules it may use.
 const LAYERS: &[(&str, &[&str])] = &[
     (
-        "src/app.rs",
+        "src/app",
         &[
             "auth",
             "config",

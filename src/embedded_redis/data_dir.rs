@@ -1,4 +1,5 @@
-//! The folder of a private Redis: its socket, its log, and the lock that keeps a second one out.
+//! The data directory of the private Redis: its socket, its log, and the lock that excludes other
+//! services.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -11,47 +12,51 @@ use tokio::time::sleep;
 
 use super::StartError;
 
-/// The longest path a unix socket may have (`sun_path` holds 108 bytes, 104 on macOS, one is NUL).
+/// The longest path of a unix socket (`sun_path` holds 108 bytes, 104 on macOS, one of them NUL).
 const MAX_SOCKET_PATH: usize = 103;
 
-/// How long a predecessor may take to let go of the directory.
+/// How long to wait for the previous service to release the directory.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where everything of it is.
+/// The paths of a private Redis.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct Paths {
     pub dir: PathBuf,
     pub socket: PathBuf,
     pub log: PathBuf,
 }
 
-/// The socket stands beside the data, unless its path would be too long for a socket.
+/// The socket is in the data directory, or in a private temporary directory if its path would be
+/// too long there.
 pub(super) fn socket_path(dir: &Path) -> io::Result<PathBuf> {
-    let beside = dir.join("redis.sock");
-    if beside.as_os_str().len() <= MAX_SOCKET_PATH {
-        return Ok(beside);
+    let beside_data = dir.join("redis.sock");
+    if beside_data.as_os_str().len() <= MAX_SOCKET_PATH {
+        return Ok(beside_data);
     }
-    // Named after the folder, so that two of them do not meet; private like it.
+    // Named after the data directory, so that two services do not share one.
     let hash = crc::Crc::<u64>::new(&crc::CRC_64_XZ).checksum(dir.as_os_str().as_encoded_bytes());
     let private = std::env::temp_dir().join(format!("duologue-{hash:016x}"));
     match DirBuilder::new().mode(0o700).create(&private) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
         _ => {}
     }
-    // Others may write to the folder for temporary files too, and could have been there first.
+    // Another user may have created it: everybody can write to the directory for temporary files.
     let found = private.symlink_metadata()?;
-    let ours = found.uid() == rustix::process::geteuid().as_raw();
-    if found.is_dir() && ours && found.mode() & 0o777 == 0o700 {
+    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+    if found.is_dir() && is_ours && found.mode() & 0o777 == 0o700 {
         Ok(private.join("redis.sock"))
     } else {
-        let why = format!("{} belongs to somebody else", private.display());
+        let why = format!(
+            "{} is not a private directory of this user",
+            private.display()
+        );
         Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
     }
 }
 
-/// Takes the folder. Two servers on one folder corrupt it.
-pub(super) async fn lock(place: &Place) -> Result<File, StartError> {
-    let unusable = |e| StartError::Folder(place.dir.clone(), e);
+/// Locks the directory. Two servers on one directory would corrupt it.
+pub(super) async fn lock(paths: &Paths) -> Result<File, StartError> {
+    let unusable = |e| StartError::DataDir(paths.dir.clone(), e);
     let mut options = OpenOptions::new();
     let file = options
         .read(true)
@@ -59,27 +64,27 @@ pub(super) async fn lock(place: &Place) -> Result<File, StartError> {
         .create(true)
         .truncate(false)
         .mode(0o600);
-    let file = file.open(place.dir.join("lock")).map_err(unusable)?;
+    let file = file.open(paths.dir.join("lock")).map_err(unusable)?;
     let deadline = Instant::now() + LOCK_TIMEOUT;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::Error(e)) => return Err(unusable(e)),
             Err(TryLockError::WouldBlock) if Instant::now() > deadline => {
-                return Err(StartError::Locked(place.dir.clone()));
+                return Err(StartError::Locked(paths.dir.clone()));
             }
             Err(TryLockError::WouldBlock) => {
-                let socket = place.socket.clone();
-                let _ = tokio::task::spawn_blocking(move || retire_orphan(&socket)).await;
+                let socket = paths.socket.clone();
+                let _ = tokio::task::spawn_blocking(move || stop_orphan(&socket)).await;
                 sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-/// Stops a Redis whose service is gone: nobody is connected to it but us. One that still has its
-/// service would be started again by it, under the same lock, and lose nothing.
-fn retire_orphan(socket: &Path) -> redis::RedisResult<()> {
+/// Stops a Redis without a service, recognized by having no other client. If its service was only
+/// disconnected, that service starts it again under the same lock, and no data is lost.
+fn stop_orphan(socket: &Path) -> redis::RedisResult<()> {
     let client = Client::open(format!("unix://{}", socket.display()))?;
     let mut connection = client.get_connection_with_timeout(Duration::from_secs(1))?;
     connection.set_read_timeout(Some(Duration::from_secs(1)))?;

@@ -1,4 +1,4 @@
-//! The thread that starts the child, waits for it, and starts it again.
+//! The thread that starts the Redis server, waits for it to exit, and starts it again.
 
 use std::fs::File;
 use std::io;
@@ -12,38 +12,37 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::sync::watch;
 
-use super::folder::Place;
+use super::data_dir::Paths;
 use crate::config::Fsync;
 
-/// Names of the server, in the order they are tried.
+/// Server binaries, in order of preference.
 const SERVERS: [&str; 2] = ["redis-server", "valkey-server"];
 
-/// A Redis that lived shorter than this died of something a restart does not mend.
-const SHORT_LIFE: Duration = Duration::from_secs(5);
+/// A server that exits sooner has failed for a reason that a restart may not fix.
+const MIN_UPTIME: Duration = Duration::from_secs(5);
 
-/// So many short lives in a row, and the service gives up.
-const MAX_SHORT_LIVES: u32 = 5;
+/// Failed starts in a row after which the service gives up.
+const MAX_FAILED_STARTS: u32 = 5;
 
-/// What the thread that watches the child and the service both touch.
+/// ProcessState shared by the supervising thread and the service.
 pub(super) struct Shared {
-    pub state: Mutex<State>,
+    pub state: Mutex<ProcessState>,
 }
 
 #[derive(Default)]
-pub(super) struct State {
-    /// The child, as long as it is certain that the number is still its.
+pub(super) struct ProcessState {
+    /// The server's process id, until its exit status is collected and the id may be reused.
     pub pid: Option<Pid>,
     pub stopping: bool,
 }
 
 impl Shared {
-    pub fn state(&self) -> MutexGuard<'_, State> {
-        // The state is two plain values: whoever panicked left it whole.
+    pub fn state(&self) -> MutexGuard<'_, ProcessState> {
+        // Two plain values: a panic cannot leave them inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Signals the child, if there is one. Under the lock, so that the number cannot have been
-    /// given to somebody else in between.
+    /// Signals the server if it runs. Under the lock, so that the id cannot be reused in between.
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = self.state().pid {
             let _ = kill_process(pid, signal);
@@ -51,39 +50,40 @@ impl Shared {
     }
 }
 
-/// The thread that starts the child and waits for it. One thread from beginning to end, because
-/// the kernel ties "kill my child when I die" (`PR_SET_PDEATHSIG`) to the thread that forked.
-pub(super) struct Keeper {
+/// Starts the server and waits for it. One thread does so for the whole life of the service,
+/// because `PR_SET_PDEATHSIG` kills the child when the thread that forked it ends.
+pub(super) struct Supervisor {
     pub server: PathBuf,
-    pub place: Place,
+    pub paths: Paths,
     pub fsync: Fsync,
     pub lock: File,
     pub shared: Arc<Shared>,
-    pub give_up: watch::Sender<bool>,
+    pub has_failed: watch::Sender<bool>,
 }
 
-impl Keeper {
-    pub fn keep(self) {
-        let mut short_lives = 0;
-        while short_lives < MAX_SHORT_LIVES {
-            let born = Instant::now();
-            let end = self.live();
+impl Supervisor {
+    /// Runs until the service stops or the server has failed too often.
+    pub fn run(self) {
+        let mut failed_starts = 0;
+        while failed_starts < MAX_FAILED_STARTS {
+            let started = Instant::now();
+            let end = self.run_once();
             if self.shared.state().stopping {
                 return;
             }
-            short_lives = if born.elapsed() < SHORT_LIFE {
-                short_lives + 1
+            failed_starts = if started.elapsed() < MIN_UPTIME {
+                failed_starts + 1
             } else {
                 0
             };
-            tracing::error!("the private Redis ended ({end}); starting it again on its data");
-            thread::sleep(Duration::from_millis(100) * short_lives);
+            tracing::error!("the private Redis exited ({end}); restarting it on its data");
+            thread::sleep(Duration::from_millis(100) * failed_starts);
         }
-        self.give_up.send_replace(true);
+        self.has_failed.send_replace(true);
     }
 
-    /// One life of the child; answers how it ended.
-    fn live(&self) -> String {
+    /// Runs the server once and returns how it ended.
+    fn run_once(&self) -> String {
         let mut child = {
             let mut state = self.shared.state();
             if state.stopping {
@@ -94,14 +94,14 @@ impl Keeper {
                     state.pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
                     child
                 }
-                Err(e) => return format!("it would not start: {e}"),
+                Err(e) => return format!("it could not be started: {e}"),
             }
         };
         self.wait(&mut child)
     }
 
-    /// Waits for the end first and collects the child after, under the lock: in between its number
-    /// is still its own.
+    /// Waits for the exit without collecting it, then collects it under the lock: until then the
+    /// process id is not reused.
     fn wait(&self, child: &mut Child) -> String {
         let pid = self.shared.state().pid;
         if let Some(pid) = pid {
@@ -118,7 +118,7 @@ impl Keeper {
     }
 
     fn command(&self) -> io::Result<Command> {
-        let Place { dir, socket, log } = &self.place;
+        let Paths { dir, socket, log } = &self.paths;
         let mut command = Command::new(&self.server);
         command
             .args([
@@ -139,19 +139,19 @@ impl Keeper {
             .arg(socket)
             .arg("--logfile")
             .arg(log)
-            // The lock on the folder, which the child so holds too. Redis does not read it.
+            // The child inherits the lock on the directory this way; Redis does not read its stdin.
             .stdin(Stdio::from(self.lock.try_clone()?))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // Ctrl-C in a terminal goes to the service alone, which stops Redis last.
+            // Ctrl-C in a terminal signals only the service, which stops Redis last.
             .process_group(0);
         bind_to_parent(&mut command);
         Ok(command)
     }
 }
 
-/// Makes the child private (umask) and, on Linux, mortal with the thread that starts it. Elsewhere
-/// an orphan is found by the next start (see [`retire_orphan`]).
+/// Makes the child's files private (umask) and, on Linux, has the kernel stop the child when this
+/// thread ends. Elsewhere the next start of the service stops the orphan.
 #[allow(unsafe_code)]
 fn bind_to_parent(command: &mut Command) {
     let parent = rustix::process::getpid();
@@ -160,25 +160,25 @@ fn bind_to_parent(command: &mut Command) {
         #[cfg(target_os = "linux")]
         {
             rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
-            // The parent may have died before the line above.
+            // The parent may have exited before the call above.
             if rustix::process::getppid() != Some(parent) {
-                return Err(io::Error::other("the service is gone"));
+                return Err(io::Error::other("the service has exited"));
             }
         }
         let _ = parent;
         Ok(())
     };
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed; these are bare
-    // system calls, and nothing is allocated unless one fails.
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. These are plain
+    // system calls; only a failure allocates.
     unsafe { command.pre_exec(prepare) };
 }
 
-/// The first server of the `PATH`.
+/// The first server binary in the `PATH`.
 pub(super) fn find_server() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let dirs: Vec<_> = std::env::split_paths(&path).collect();
-    let places = SERVERS
+    let candidates = SERVERS
         .iter()
         .flat_map(|name| dirs.iter().map(move |dir| dir.join(name)));
-    places.into_iter().find(|file| file.is_file())
+    candidates.into_iter().find(|file| file.is_file())
 }

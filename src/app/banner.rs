@@ -1,0 +1,44 @@
+//! The text that the service prints when it starts.
+
+use super::App;
+use crate::store::Durability;
+
+impl App {
+    /// Where the service is, where its data are, and who may use it.
+    pub fn banner(&self) -> String {
+        let address = self.address().unwrap_or(self.config.bind);
+        let scheme = if self.certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let data = match self.config.redis_url {
+            Some(_) => "the Redis at DUOLOGUE_REDIS_URL".to_owned(),
+            None => self.config.data_dir.display().to_string(),
+        };
+        let redis = &self.health.version;
+        let durability = durability(&self.health.durability);
+        let access = match (&self.authenticator.tokens, &self.authenticator.keys) {
+            (None, None) => "everybody on this machine, since no secret is configured",
+            (Some(_), None) => "users with a token",
+            (None, Some(_)) => "backends with a service key",
+            (Some(_), Some(_)) => "users with a token, backends with a service key",
+        };
+        format!(
+            "Duologue {} on {scheme}://{address}\n  \
+             page    {scheme}://{address}/ (a messenger)\n  \
+             docs    {scheme}://{address}/docs (Swagger UI)\n  \
+             data    {data} (Redis {redis}; {durability})\n  \
+             access  {access}",
+            env!("CARGO_PKG_VERSION"),
+        )
+    }
+}
+
+fn durability(durability: &Durability) -> &'static str {
+    match durability.appendfsync.as_deref() {
+        Some("always") if durability.appendonly => "messages are on disk before they are accepted",
+        Some("everysec") if durability.appendonly => "messages are flushed to disk every second",
+        _ => "messages may be lost; see /readyz",
+    }
+}
