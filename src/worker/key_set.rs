@@ -24,7 +24,7 @@ impl KeySetWorker {
         let _ = timeout(PERIOD, self.0.unknown_key()).await;
         if let Err(error) = self.0.refresh().await {
             let source = self.0.source();
-            tracing::warn!("{error}; the previous key set stays in use ({source})");
+            tracing::warn!("{error}; the previous keys stay in use ({source})");
         }
     }
 }

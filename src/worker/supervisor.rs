@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
-/// How long all workers together may take to stop.
+/// How long each worker may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pause before a worker that failed is started again.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
@@ -61,7 +61,6 @@ impl Workers {
     /// Stops the workers one after another; each finishes its step in progress. Aborts those that
     /// are not done in time and returns their names.
     pub async fn stop(self) -> Vec<&'static str> {
-        let deadline = Instant::now() + STOP_TIMEOUT;
         let mut aborted = Vec::new();
         for RunningWorker {
             name,
@@ -70,7 +69,7 @@ impl Workers {
         } in self.running
         {
             stop.cancel();
-            if timeout_at(deadline, &mut task).await.is_err() {
+            if timeout(STOP_TIMEOUT, &mut task).await.is_err() {
                 task.abort();
                 tracing::warn!(worker = name, "the worker did not stop in time");
                 aborted.push(name);
@@ -91,7 +90,10 @@ async fn supervise<W: Worker>(mut worker: W, stop: CancellationToken, metrics: A
         }
         failures.inc();
         let what = if run.is_ok() { "ended" } else { "panicked" };
-        tracing::error!(worker = W::NAME, "the worker {what}; it is started again");
+        tracing::error!(
+            worker = W::NAME,
+            "the worker {what}; it restarts in a second"
+        );
         if stop
             .run_until_cancelled(sleep(RESTART_DELAY))
             .await
