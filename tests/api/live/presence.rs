@@ -126,8 +126,12 @@ async fn strangers_and_blocked_users_see_no_presence() {
         assert_eq!(many, json!({"users": [one]}));
         one
     };
-    let there = async || seen(SERVICE_KEY).await["online"] == true;
-    eventually("bob is there", TIMEOUT, there).await;
+    let is_online = async || {
+        let bob = app.get_as(SERVICE_KEY, "/users/bob/presence").await;
+        bob.json(200)["online"] == true
+    };
+    eventually("bob is online", TIMEOUT, is_online).await;
+    assert_eq!(seen(SERVICE_KEY).await["online"], true);
     let online = json!({"user": "bob", "online": true, "last_seen": null});
     for user in ["alice", "bob", "blocker"] {
         assert_eq!(seen(&token(user)).await, online, "{user}");

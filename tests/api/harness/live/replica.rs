@@ -150,8 +150,10 @@ impl Replica {
     async fn reconnect(&mut self) {
         match self.options.try_connect(Some(&self.cursor)).await {
             Ok(Ok(device)) => self.device = Some(device),
+            // 408: a busy machine was too slow to send the request.
             Ok(Err(ApiResponse {
-                status: 429 | 503, ..
+                status: 408 | 429 | 503,
+                ..
             }))
             | Err(_) => sleep(Duration::from_millis(50)).await,
             Ok(Err(answer)) => panic!("resuming is never refused: {answer:?}"),
