@@ -35,7 +35,6 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why the service did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum AppError {
     #[error("cannot serve on {0}: {1} ({2})")]
     Bind(SocketAddr, io::Error, &'static str),

@@ -14,7 +14,6 @@ use rustls::sign::CertifiedKey;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum TlsError {
     #[error("{0}: {1}")]
     Pem(PathBuf, rustls::pki_types::pem::Error),

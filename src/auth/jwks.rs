@@ -60,7 +60,6 @@ impl fmt::Display for JwksSource {
 
 /// Why a set could not be read.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum JwksError {
     #[error("the key set cannot be read: {0}")]
     File(#[from] std::io::Error),

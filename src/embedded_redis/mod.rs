@@ -31,7 +31,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the private Redis did not start.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum StartError {
     #[error(
         "no redis-server or valkey-server found: install one (apt-get install redis-server, brew \

@@ -165,7 +165,6 @@ pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> std::io::R
 
 /// Why serving could not begin.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum ServeError {
     #[error(transparent)]
     Tls(#[from] TlsError),

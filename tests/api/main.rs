@@ -1,7 +1,7 @@
 //! The tests of the service, in folders that mirror the modules of the crate.
 //!
 //! Most of them are black-box tests over HTTP; each starts a service and a Redis of its own.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 mod auth;
 mod cli;
