@@ -1,17 +1,17 @@
-//! Everything that can go wrong, as a client sees it: one table, one type.
+//! The errors a client can get: one table, one type.
 //!
-//! The word in the table's second column is the same everywhere: a Lua script refuses with
-//! `redis.error_reply('REPLY_TO_NOT_FOUND ...')`, Redis counts it under `INFO errorstats`, the
-//! problem document (RFC 9457) carries it as `code`, and `/metrics` labels with it.
+//! The word of an error is the same everywhere: a Lua script returns
+//! `redis.error_reply('REPLY_TO_NOT_FOUND ...')`, Redis counts it in `INFO errorstats`, the problem
+//! document (RFC 9457) has it as `code`, and `/metrics` as a label.
 
 use std::borrow::Cow;
 
 use crate::rate::RateLimitStatus;
 
-/// Declares [`Code`] from rows of `variant, status, word, what it means`.
+/// Declares [`Code`] from rows of `variant, status, word, meaning`.
 macro_rules! codes {
     ($($variant:ident $status:literal $word:literal $meaning:literal;)*) => {
-        /// The kinds of failure. Each is one row of the table: word, HTTP status, meaning.
+        /// The kinds of error, one row of the table each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code {
             $(#[doc = $meaning] $variant,)*
@@ -21,17 +21,17 @@ macro_rules! codes {
             /// Every code, in the order of the table.
             pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
 
-            /// The word a client switches on, e.g. `STORAGE_FULL`.
+            /// The word that programs switch on, e.g. `STORAGE_FULL`.
             pub const fn word(self) -> &'static str {
                 match self { $(Code::$variant => $word,)* }
             }
 
-            /// The HTTP status (RFC 9110; 507 is of RFC 4918).
+            /// The HTTP status (RFC 9110; 507: RFC 4918).
             pub const fn status(self) -> u16 {
                 match self { $(Code::$variant => $status,)* }
             }
 
-            /// What it means, for a person; the `detail` of a problem that has nothing closer to say.
+            /// The meaning, for people: the default `detail` of a problem document.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Code::$variant => $meaning,)* }
             }
@@ -40,33 +40,33 @@ macro_rules! codes {
 }
 
 codes! {
-    InvalidRequest       400 "INVALID_REQUEST"        "A field, a parameter or a header is missing, unknown or not acceptable; `errors` names it.";
+    InvalidRequest       400 "INVALID_REQUEST"        "A field, a parameter or a header is missing, unknown or invalid; `errors` names it.";
     MalformedJson        400 "MALFORMED_JSON"         "The body is not valid JSON (RFC 8259).";
-    Unauthenticated      401 "UNAUTHENTICATED"        "The request shows no credential, or none that is accepted.";
-    Forbidden            403 "FORBIDDEN"              "The credential is good, but not for this.";
-    Blocked              403 "BLOCKED"                "The recipient does not take messages from the sender.";
-    NotFound             404 "NOT_FOUND"              "There is nothing at this path.";
-    MessageNotFound      404 "MESSAGE_NOT_FOUND"      "There is no such message, or not for this user.";
-    MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "This path does not take this method; `Allow` lists those it takes.";
-    RequestTimeout       408 "REQUEST_TIMEOUT"        "The request's body did not arrive in time.";
-    MessageChanged       409 "MESSAGE_CHANGED"        "The message was changed meanwhile, again and again; nothing was done.";
-    ImportConflict       409 "IMPORT_CONFLICT"        "The conversation has messages that were sent here; import before they are.";
-    MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and cannot be changed any more.";
-    PreconditionFailed   412 "PRECONDITION_FAILED"    "The message is not what `If-Match` says any more.";
-    PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The request's body is larger than 64 KiB.";
+    Unauthenticated      401 "UNAUTHENTICATED"        "The request has no credential, or an invalid one.";
+    Forbidden            403 "FORBIDDEN"              "The credential is valid but does not permit this operation.";
+    Blocked              403 "BLOCKED"                "The recipient has blocked the sender.";
+    NotFound             404 "NOT_FOUND"              "Nothing exists at this path.";
+    MessageNotFound      404 "MESSAGE_NOT_FOUND"      "The message does not exist, or is not visible to this user.";
+    MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "The path does not support this method; `Allow` lists those it supports.";
+    RequestTimeout       408 "REQUEST_TIMEOUT"        "The body did not arrive within 10 seconds.";
+    MessageChanged       409 "MESSAGE_CHANGED"        "The message keeps changing concurrently; nothing was updated. Try again.";
+    ImportConflict       409 "IMPORT_CONFLICT"        "The conversation already has messages that were sent, so none can be imported before them.";
+    MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and can no longer be changed.";
+    PreconditionFailed   412 "PRECONDITION_FAILED"    "The message is not the version that `If-Match` names.";
+    PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 64 KiB.";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The body must be sent as `Content-Type: application/json`.";
-    IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" "This `Idempotency-Key` came with another message before.";
-    TooFarBack           422 "TOO_FAR_BACK"           "The message is too far back to mark as unread from there on.";
-    TooManyReactions     422 "TOO_MANY_REACTIONS"     "The message has as many different reactions as it can take.";
-    ReplyToNotFound      422 "REPLY_TO_NOT_FOUND"     "`reply_to` names no message of this conversation.";
-    UpgradeRequired      426 "UPGRADE_REQUIRED"       "This path speaks the WebSocket protocol (RFC 6455) only.";
-    TooManyConnections   429 "TOO_MANY_CONNECTIONS"   "The user has as many connections to this process as one may have.";
-    RateLimited          429 "RATE_LIMITED"           "Too many requests; `Retry-After` says when to come back.";
-    Internal             500 "INTERNAL"               "The service failed in a way it should not; nothing more is known.";
-    Busy                 503 "BUSY"                   "This process takes no more connections; try again, perhaps another takes it.";
-    Unavailable          503 "UNAVAILABLE"            "The store is not reachable; nothing was changed. Try again.";
-    OutcomeUnknown       503 "OUTCOME_UNKNOWN"        "The store was lost while it worked; the change may or may not have been made.";
-    StorageFull          507 "STORAGE_FULL"           "The store has no memory left for new messages; nothing was changed. Reading still works.";
+    IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" "This `Idempotency-Key` was used for a different message.";
+    TooFarBack           422 "TOO_FAR_BACK"           "The message is too old to mark the conversation as unread from it.";
+    TooManyReactions     422 "TOO_MANY_REACTIONS"     "The message has the maximum of different reactions.";
+    ReplyToNotFound      422 "REPLY_TO_NOT_FOUND"     "`reply_to` is not a message of this conversation.";
+    UpgradeRequired      426 "UPGRADE_REQUIRED"       "This path accepts WebSocket handshakes (RFC 6455) only.";
+    TooManyConnections   429 "TOO_MANY_CONNECTIONS"   "The user has the maximum of live connections to this process.";
+    RateLimited          429 "RATE_LIMITED"           "The caller exceeded its rate limit; `Retry-After` says when to try again.";
+    Internal             500 "INTERNAL"               "The service failed unexpectedly.";
+    Busy                 503 "BUSY"                   "This process has the maximum of live connections. Try again; another process may accept it.";
+    Unavailable          503 "UNAVAILABLE"            "Redis is unreachable; nothing was changed. Try again.";
+    OutcomeUnknown       503 "OUTCOME_UNKNOWN"        "The connection to Redis broke during the change, which may or may not have been made.";
+    StorageFull          507 "STORAGE_FULL"           "Redis has no memory left for new messages; nothing was changed. Reading still works.";
 }
 
 impl Code {
@@ -82,38 +82,38 @@ impl Code {
         )
     }
 
-    /// The code a script or Redis refused with, if the table knows its word.
+    /// The code with this word, as scripts and Redis return it.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.word() == word)
     }
 }
 
-/// One field at fault.
+/// One invalid field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// Where: a JSON Pointer (RFC 6901) into the body (`/attachments/0/url`), or `/path/user`,
-    /// `/query/limit`, `/header/content-type` for what stands outside it.
+    /// A JSON Pointer (RFC 6901) into the body (`/attachments/0/url`), or another part of the request:
+    /// `/path/user`, `/query/limit`, `/header/content-type`.
     pub pointer: String,
-    /// What is wrong with it, for a person.
+    /// What is wrong with the field, for people.
     pub detail: String,
 }
 
-/// A failure on its way to the client.
+/// An error on its way to the client.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {detail}", code.word())]
 pub struct Error {
-    /// Which row of the table.
+    /// The row of the table.
     pub code: Code,
-    /// What happened this time, for a person. Never holds a message's body or a secret.
+    /// What happened, for people. Never contains message bodies or secrets.
     pub detail: Cow<'static, str>,
-    /// The fields at fault; empty when the failure is not about the request's content.
+    /// The invalid fields; empty if the error is not about the content of the request.
     pub fields: Vec<FieldError>,
-    /// What the caller has left, if the failure is that it has too little.
+    /// The rate limit that the caller exceeded.
     pub quota: Option<RateLimitStatus>,
 }
 
 impl Error {
-    /// A failure with its own words.
+    /// An error with a detail of its own.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
@@ -123,7 +123,8 @@ impl Error {
         }
     }
 
-    /// The same failure of something that only read: whether it ran or not, nothing was changed.
+    /// The same error of an operation that only reads, whose outcome is never unknown: nothing was
+    /// changed.
     #[must_use]
     pub fn as_read_error(self) -> Self {
         match self.code {
@@ -132,7 +133,7 @@ impl Error {
         }
     }
 
-    /// The same failure, of something that stands at `prefix` of the request.
+    /// The same error with `prefix` in front of each pointer.
     #[must_use]
     pub fn within(mut self, prefix: &str) -> Self {
         for field in &mut self.fields {
@@ -141,7 +142,7 @@ impl Error {
         self
     }
 
-    /// The same failure with the pointer `to` in place of `from`.
+    /// The same error with the pointer `to` in place of `from`.
     #[must_use]
     pub fn with_pointer(mut self, from: &str, to: &str) -> Self {
         for field in &mut self.fields {
@@ -152,7 +153,7 @@ impl Error {
         self
     }
 
-    /// The refusal of one field.
+    /// An error about one field.
     pub fn field(
         code: Code,
         pointer: impl Into<String>,

@@ -1,9 +1,9 @@
-//! Who calls, and what they may do.
+//! Authentication: who calls, and as whom they may act.
 //!
-//! Two kinds of callers: a *user* of the host application, who shows a token that the application
-//! signed (JWT, RFC 7519) and acts only as itself; and the application's own *backend*, which
-//! shows a service key and acts for anybody. With neither kind of secret configured the service is
-//! *open*: everybody may do everything, which is allowed on a loopback address only.
+//! There are two kinds of callers. A *user* of the host application shows a token that the
+//! application signed (JWT, RFC 7519) and acts only as itself. The application's *backend* shows a
+//! service key and acts as any user. With neither kind of secret configured the service is *open*:
+//! everybody may do everything, which is allowed on a loopback address only.
 //!
 //! Knows neither HTTP nor Redis.
 
@@ -18,19 +18,19 @@ pub use jwks::{Jwks, JwksError, JwksSource};
 pub use service_keys::{KeyId, ServiceKeys, generate_key};
 pub use tokens::{PublicKey, Rules, Secret, TokenRequest, Tokens};
 
-/// Who calls.
+/// The caller of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Anybody: the service is open.
+    /// Nobody in particular: the service is open.
     Anonymous,
     /// A user of the host application.
     User(UserId),
-    /// The host application's backend, by the key it showed.
+    /// A backend of the host application, by the key it showed.
     Backend(KeyId),
 }
 
 impl Caller {
-    /// Makes sure that the caller may act as `user`. The refusal says nothing of what exists.
+    /// Refuses a caller who may not act as `user`. The error does not tell whether `user` exists.
     pub fn authorize(&self, user: &UserId) -> Result<(), Error> {
         match self {
             Caller::User(own) if own != user => Err(Code::Forbidden.into()),
@@ -38,7 +38,8 @@ impl Caller {
         }
     }
 
-    /// As whom the caller acts, given whom it named, if anybody. A user need not name itself.
+    /// The user as whom the caller acts: the one it named, or the user of the token. Backends must name
+    /// one.
     pub fn acting_as(&self, named: Option<UserId>, pointer: &str) -> Result<UserId, Error> {
         match (self, named) {
             (_, Some(user)) => self.authorize(&user).map(|()| user),
@@ -46,12 +47,12 @@ impl Caller {
             (Caller::Anonymous | Caller::Backend(_), None) => Err(Error::field(
                 Code::InvalidRequest,
                 pointer,
-                "who acts must be named",
+                "The user must be named, because the credential names none.",
             )),
         }
     }
 
-    /// Makes sure that the caller may see how the service is doing.
+    /// Refuses users: for operations of backends.
     pub fn require_backend(&self) -> Result<(), Error> {
         match self {
             Caller::User(_) => Err(Code::Forbidden.into()),
@@ -60,12 +61,12 @@ impl Caller {
     }
 }
 
-/// Who calls, and until when the credential says so.
+/// A caller and the lifetime of its credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
-    /// The end of a token, in seconds since 1970.
+    /// When the token expires, in seconds since 1970; `None` if never.
     pub until: Option<i64>,
 }
 
@@ -78,23 +79,22 @@ impl From<Caller> for Identity {
     }
 }
 
-/// Tells who calls.
+/// Verifies credentials.
 #[derive(Default)]
 pub struct Authenticator {
-    /// Verifies tokens of users, if users may call.
+    /// Verifies the tokens of users; `None` accepts none.
     pub tokens: Option<Tokens>,
-    /// Knows the backends, if backends may call.
+    /// Verifies service keys; `None` accepts none.
     pub keys: Option<ServiceKeys>,
 }
 
 impl Authenticator {
-    /// Whether anybody may do everything.
+    /// Whether the service is open.
     pub fn is_open(&self) -> bool {
         self.tokens.is_none() && self.keys.is_none()
     }
 
-    /// Who shows this `Authorization` header (RFC 6750). The error says what is wrong with it and
-    /// never repeats any of it.
+    /// Verifies an `Authorization` header (RFC 6750). The error never repeats any of it.
     pub fn authenticate(&self, authorization: Option<&[u8]>) -> Result<Identity, Error> {
         if self.is_open() {
             return Ok(Caller::Anonymous.into());
@@ -104,12 +104,12 @@ impl Authenticator {
             return Err(Code::Unauthenticated.into());
         };
         let Some(credential) = bearer(authorization) else {
-            return refused("the `Authorization` header is not of the form `Bearer` and one word");
+            return refused("The `Authorization` header must have the form `Bearer <credential>`.");
         };
         self.identify(credential)
     }
 
-    /// Who shows this credential, however it was shown.
+    /// Verifies a credential, wherever it was found.
     pub fn identify(&self, credential: &str) -> Result<Identity, Error> {
         let refused = |why: &'static str| Err(Error::new(Code::Unauthenticated, why));
         // A token has two dots (RFC 7515 section 3.1), a service key has none.
@@ -117,15 +117,14 @@ impl Authenticator {
             (Some(tokens), _) if credential.contains('.') => tokens.verify(credential),
             (_, Some(keys)) if !credential.contains('.') => match keys.find(credential) {
                 Some(key) => Ok(Caller::Backend(key).into()),
-                None => refused("the service key is not known"),
+                None => refused("The service key is unknown."),
             },
-            _ => refused("this kind of credential is not accepted here"),
+            _ => refused("This kind of credential is not accepted."),
         }
     }
 }
 
-/// The credential of a header of the scheme `Bearer`, which is not case-sensitive (RFC 9110
-/// section 11.1).
+/// The credential of a `Bearer` header. Schemes are case-insensitive (RFC 9110 section 11.1).
 fn bearer(authorization: &[u8]) -> Option<&str> {
     let (scheme, credential) = str::from_utf8(authorization).ok()?.split_once(' ')?;
     let credential = credential.trim();

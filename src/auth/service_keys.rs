@@ -1,4 +1,4 @@
-//! Service keys: what the host application's backends show.
+//! Service keys: the credentials of the host application's backends.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-/// The keys that are accepted: several at once, so that they can be rotated. Only their digests
-/// are kept, so comparing takes the same time whatever a wrong key has in common with a right one,
-/// and a dump of memory holds none.
+/// The accepted keys: several at once, for rotation. Only their digests are kept, so comparing takes
+/// the same time for every wrong key, and a memory dump contains no key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServiceKeys(Vec<[u8; 32]>);
 
 impl ServiceKeys {
-    /// The id of a key, if it is one of those accepted.
+    /// The id of a key, if it is accepted.
     pub fn find(&self, shown: &str) -> Option<KeyId> {
         let shown = digest(shown);
-        // All of them are compared, found or not.
+        // Compares all of them, so that the time tells nothing.
         let known = self
             .0
             .iter()
@@ -27,7 +26,7 @@ impl ServiceKeys {
     }
 }
 
-/// What a key is called in counters: the beginning of its digest, which says nothing of the key.
+/// The name of a key in rate limits: the beginning of its digest, which does not reveal the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyId([u8; 4]);
 
@@ -40,7 +39,7 @@ impl fmt::Display for KeyId {
 impl FromStr for ServiceKeys {
     type Err = &'static str;
 
-    /// Reads keys separated by commas or white space.
+    /// Parses keys separated by commas or white space.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let keys = text
             .split([',', ' ', '\n', '\r', '\t'])
@@ -50,17 +49,17 @@ impl FromStr for ServiceKeys {
             if key.len() >= 32 && key.bytes().all(allowed) {
                 Ok(digest(key))
             } else {
-                Err("each service key has at least 32 printable characters, none of them a dot")
+                Err("each service key must have at least 32 printable characters and no dot")
             }
         });
         match keys.collect::<Result<Vec<_>, _>>()? {
-            keys if keys.is_empty() => Err("there is no service key in it"),
+            keys if keys.is_empty() => Err("no service key is given"),
             keys => Ok(Self(keys)),
         }
     }
 }
 
-/// Digests are not secret in the way keys are, but no log has a use for them.
+/// Logs have no use for the digests.
 impl fmt::Debug for ServiceKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} service keys", self.0.len())
@@ -71,8 +70,8 @@ fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
 }
 
-/// Makes a key of 256 random bits: `dk_` and 43 characters. The prefix lets scanners for leaked
-/// secrets recognize it.
+/// Generates a key of 256 random bits: `dk_` and 43 characters. Secret scanners recognize the
+/// prefix.
 pub fn generate_key() -> Result<String, getrandom::Error> {
     let mut bits = [0; 32];
     getrandom::fill(&mut bits)?;

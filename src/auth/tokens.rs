@@ -1,7 +1,7 @@
 //! Tokens of users: JSON Web Tokens (RFC 7519), signed by the host application.
 //!
-//! The algorithm is fixed by the kind of key that is configured. What a token says of its own
-//! algorithm is compared with that and never followed (RFC 8725 section 3.1).
+//! The kind of the configured key determines the algorithm. A token's own `alg` is only compared
+//! with it (RFC 8725 section 3.1).
 
 use std::collections::HashSet;
 use std::fmt;
@@ -23,11 +23,11 @@ use crate::model::UserId;
 
 /// How far clocks may be apart, in seconds.
 const LEEWAY_S: u64 = 30;
-/// Verified tokens that are remembered: some 4 MB. Verifying again costs microseconds with HS256
-/// and a tenth of a millisecond with the others.
+/// Verified tokens to cache, about 4 MB. Verifying costs microseconds with HS256 and 0.1 ms with the
+/// other algorithms.
 const REMEMBERED: usize = 10_000;
 
-/// The longest token that is remembered, so that those remembered have a bound in bytes too.
+/// The longest token to cache, in bytes; bounds the size of the cache.
 const REMEMBERED_LENGTH: usize = 4096;
 
 /// The claims of a token issued here.
@@ -55,30 +55,31 @@ struct Claims {
 }
 
 impl Claims {
-    /// The user, of a token that was not issued in the future.
+    /// The user; fails for a token that was issued in the future.
     fn user(self, now: i64) -> Result<UserId, &'static str> {
         let latest = Duration::from_secs(now.unsigned_abs() + LEEWAY_S).as_secs_f64();
         match (self.iat.as_f64(), self.iat.is_null()) {
-            (Some(iat), _) if iat > latest => return Err("the token was issued in the future"),
-            (None, false) => return Err("the token's `iat` is no time"),
+            (Some(iat), _) if iat > latest => {
+                return Err("The token was issued in the future (`iat`).");
+            }
+            (None, false) => return Err("The token's `iat` is not a time."),
             _ => (),
         }
         let sub = self.sub.as_str().unwrap_or_default().to_owned();
-        UserId::try_from(sub).map_err(|_| "the token's `sub` is not a user id")
+        UserId::try_from(sub).map_err(|_| "The token's `sub` is not a user id.")
     }
 }
 
-/// What is asked of a token beside its signature and its end.
+/// What a token must say besides its signature and expiry.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// `aud` must be or hold this.
+    /// `aud` must be or contain this.
     pub audience: Option<String>,
     /// `iss` must be this.
     pub issuer: Option<String>,
 }
 
-/// A secret shared with the host application (HS256): at least 32 bytes, as RFC 7518 section 3.2
-/// asks.
+/// A secret shared with the host application (HS256): at least 32 bytes (RFC 7518 section 3.2).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -88,7 +89,7 @@ impl FromStr for Secret {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.trim_end_matches(['\n', '\r']) {
             secret if secret.len() >= 32 => Ok(Self(secret.to_owned())),
-            _ => Err("a secret has at least 32 bytes (RFC 7518 section 3.2)"),
+            _ => Err("a secret must have at least 32 bytes (RFC 7518 section 3.2)"),
         }
     }
 }
@@ -99,7 +100,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The public key of the host application and the algorithm its kind implies.
+/// A public key of the host application, and the algorithm that its kind determines.
 #[derive(Clone)]
 pub struct PublicKey(pub(super) Algorithm, pub(super) DecodingKey);
 
@@ -111,14 +112,13 @@ impl PublicKey {
         let ec = |_| DecodingKey::from_ec_pem(pem).map(|key| Self(Algorithm::ES256, key));
         let ed = |_| DecodingKey::from_ed_pem(pem).map(|key| Self(Algorithm::EdDSA, key));
         let key = rsa.or_else(ec).or_else(ed).ok()?;
-        // Whether it is public and on that curve is not looked at by these, and would show only
-        // in every token being refused.
+        // These accept private keys and other curves, which would then refuse every token.
         let shape = Jwk::from_decoding_key(&key.1, Some(key.0)).ok()?;
         (Self::algorithm(&shape.algorithm) == Some(key.0)).then_some(key)
     }
 
-    /// The algorithm that a kind of key implies, if it is one of ours. Symmetric keys do not
-    /// belong into a set that others can read.
+    /// The algorithm of a kind of key; `None` if unsupported. Symmetric keys are unsupported: a public
+    /// set would give them away.
     pub(super) fn algorithm(kind: &AlgorithmParameters) -> Option<Algorithm> {
         match kind {
             AlgorithmParameters::RSA(_) => Some(Algorithm::RS256),
@@ -133,19 +133,19 @@ impl PublicKey {
     }
 }
 
-/// Where the key comes from that verifies tokens.
+/// The source of the key that verifies tokens.
 enum Keys {
     One(PublicKey),
     Set(Arc<Jwks>),
 }
 
-/// A token that was verified.
+/// A cached token.
 #[derive(Clone)]
 struct Verified {
     user: UserId,
-    /// Seconds since 1970. Not remembered past it, leeway or not.
+    /// Expiry in seconds since 1970. The cache does not apply the leeway.
     exp: i64,
-    /// Of the key set it was verified with; another set may have dropped the key.
+    /// The generation of the key set that verified it; a newer set may lack the key.
     generation: u64,
 }
 
@@ -168,7 +168,7 @@ impl Tokens {
         Self::new(Keys::One(key), rules)
     }
 
-    /// Tokens signed with one of a set of keys, which each token names by `kid`.
+    /// Tokens signed with one of a set of keys, chosen by the token's `kid`.
     pub fn with_jwks(jwks: Arc<Jwks>, rules: &Rules) -> Self {
         Self::new(Keys::Set(jwks), rules)
     }
@@ -178,7 +178,7 @@ impl Tokens {
         let mut required = HashSet::from(["exp".to_owned(), "sub".to_owned()]);
         validation.leeway = LEEWAY_S;
         validation.validate_nbf = true;
-        // Unless set, jsonwebtoken refuses every token that names an audience.
+        // If true without an audience, jsonwebtoken refuses every token that names one.
         validation.validate_aud = rules.audience.is_some();
         if let Some(audience) = &rules.audience {
             validation.set_audience(&[audience]);
@@ -196,7 +196,7 @@ impl Tokens {
         }
     }
 
-    /// The user a token was issued to, and when it ends, leeway included.
+    /// Verifies a token. The identity ends with it, leeway included.
     pub fn verify(&self, token: &str) -> Result<Identity, Error> {
         let now = Utc::now().timestamp();
         let generation = self.generation();
@@ -212,9 +212,11 @@ impl Tokens {
         validation.algorithms = vec![algorithm];
         let decoded = jsonwebtoken::decode::<Claims>(token, &key, &validation)
             .map_err(|e| refused(reason(e.kind())))?;
-        // Extensions that must be understood, and none is (RFC 7515 section 4.1.11).
+        // Unknown critical extensions must be refused (RFC 7515 section 4.1.11).
         if decoded.header.crit.is_some() {
-            return Err(refused("the token asks for extensions (`crit`)"));
+            return Err(refused(
+                "The token requires extensions (`crit`), which are not supported.",
+            ));
         }
         #[allow(clippy::cast_possible_truncation)]
         let exp = decoded.claims.exp.as_f64().unwrap_or(0.0) as i64;
@@ -237,7 +239,7 @@ impl Tokens {
         }
     }
 
-    /// The key for a token. Only of a set is it chosen by the token, by name and nothing else.
+    /// The key for a token. Only the `kid` of a token takes part in the choice.
     fn key(&self, token: &str) -> Result<PublicKey, &'static str> {
         match &self.keys {
             Keys::One(key) => Ok(key.clone()),
@@ -245,9 +247,9 @@ impl Tokens {
                 let header = jsonwebtoken::decode_header(token).map_err(|e| reason(e.kind()))?;
                 let kid = header
                     .kid
-                    .ok_or("the token's header names no key (`kid`)")?;
+                    .ok_or("The token's header has no key id (`kid`).")?;
                 jwks.find(&kid)
-                    .ok_or("the token is signed with a key that is not known")
+                    .ok_or("The token is signed with an unknown key.")
             }
         }
     }
@@ -260,37 +262,39 @@ fn identity(user: UserId, exp: i64) -> Identity {
     }
 }
 
-/// What is wrong with a token, without any of it.
+/// What is wrong with a token. Repeats nothing of it.
 fn reason(error: &ErrorKind) -> &'static str {
     match error {
-        ErrorKind::ExpiredSignature => "the token has expired",
-        ErrorKind::ImmatureSignature => "the token is not valid yet (`nbf`)",
-        ErrorKind::InvalidSignature => "the token's signature is wrong",
+        ErrorKind::ExpiredSignature => "The token has expired.",
+        ErrorKind::ImmatureSignature => "The token is not valid yet (`nbf`).",
+        ErrorKind::InvalidSignature => "The token's signature is invalid.",
         ErrorKind::InvalidAlgorithm => {
-            "the token is signed with another algorithm than this service accepts"
+            "The token is signed with an algorithm that is not accepted."
         }
-        ErrorKind::InvalidAudience => "the token is for another audience (`aud`)",
-        ErrorKind::InvalidIssuer => "the token is from another issuer (`iss`)",
+        ErrorKind::InvalidAudience => "The token is for another audience (`aud`).",
+        ErrorKind::InvalidIssuer => "The token is from another issuer (`iss`).",
         ErrorKind::MissingRequiredClaim(claim) if claim == "sub" => {
-            "the token names no user (`sub`)"
+            "The token has no user (`sub`)."
         }
-        ErrorKind::MissingRequiredClaim(claim) if claim == "exp" => "the token has no end (`exp`)",
-        ErrorKind::MissingRequiredClaim(_) => "the token lacks `aud` or `iss`",
-        _ => "this is not a token (RFC 7519) that this service can read",
+        ErrorKind::MissingRequiredClaim(claim) if claim == "exp" => {
+            "The token has no expiry (`exp`)."
+        }
+        ErrorKind::MissingRequiredClaim(_) => "The token has no `aud` or `iss`.",
+        _ => "The token cannot be parsed (RFC 7519).",
     }
 }
 
-/// What to put into a token made here.
+/// What to put into a token issued here.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
     /// The user.
     pub sub: UserId,
-    /// How long it is to last.
+    /// Its lifetime.
     pub ttl: Duration,
 }
 
 impl TokenRequest {
-    /// Mints a token, for trying things out: in earnest the host application does.
+    /// Issues a token, for trying things out. In production the host application issues tokens.
     pub fn mint(
         &self,
         secret: &Secret,

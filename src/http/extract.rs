@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use crate::error::{Code, Error};
 use crate::model::{IdempotencyKey, parse_json, pointer};
 
-/// The largest body, in bytes.
+/// Maximum size of a body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 /// How long a body may take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);

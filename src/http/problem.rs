@@ -1,5 +1,4 @@
-//! Problem documents (RFC 9457): what a client gets when something went wrong, and what the
-//! contract says of it.
+//! Problem documents (RFC 9457): the body of every failed request, and its part of openapi.yaml.
 
 use std::collections::BTreeMap;
 
@@ -25,38 +24,37 @@ use crate::error::{Code, Error};
 /// The media type of a problem document.
 const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Why a request failed (RFC 9457). `type` is left out, which says `about:blank`: `code` tells
-/// problems apart.
+/// Why a request failed (RFC 9457). `type` is absent, which means `about:blank`; `code` identifies
+/// the problem.
 #[derive(Serialize, ToSchema)]
 pub struct Problem<'a> {
-    /// The HTTP status in words.
+    /// The reason phrase of the HTTP status.
     title: &'a str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What happened, for a person.
+    /// What happened, for people.
     detail: &'a str,
-    /// What happened, for a program.
+    /// What happened, for programs; stable.
     code: &'a str,
-    /// The id of the request, also in the log of the service and in the header `X-Request-Id`.
+    /// The id of the request, also in the header `X-Request-Id` and in the log.
     request_id: &'a str,
-    /// The fields at fault; absent if the failure is not about the request's content.
+    /// The invalid fields; absent if the problem is not about the content of the request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<ProblemField<'a>>,
 }
 
-/// One field at fault.
+/// One invalid field.
 #[derive(Serialize, ToSchema)]
 pub struct ProblemField<'a> {
-    /// Where: a JSON Pointer (RFC 6901) into the body, or `/path/...`, `/query/...`, `/header/...`.
+    /// A JSON Pointer (RFC 6901) into the body, or `/path/...`, `/query/...`, `/header/...`.
     pointer: &'a str,
-    /// What is wrong with it, for a person.
+    /// What is wrong with the field, for people.
     detail: &'a str,
 }
 
-/// The status and headers of a failure. The document itself is written by [`render`], which knows
-/// the request's id.
+/// Status and headers of an error. [`render`] writes the document, because it knows the request's id.
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -81,18 +79,18 @@ impl ResponseError for Error {
     }
 }
 
-/// What a 401 says in its header (RFC 6750 section 3). The words are this service's own and hold
-/// neither quotes nor any of the credential.
+/// The `WWW-Authenticate` header of a 401 (RFC 6750 section 3). No detail of a rejection contains
+/// quotes or any part of the credential.
 fn challenge(why: &str) -> String {
-    // Of a request that shows no credential nothing is wrong but that.
+    // A request without a credential gets no error code (RFC 6750 section 3.1).
     if why == Code::Unauthenticated.meaning() {
         return "Bearer realm=\"duologue\"".to_owned();
     }
     format!("Bearer realm=\"duologue\", error=\"invalid_token\", error_description=\"{why}\"")
 }
 
-/// What went wrong. What did not come from this service's own code (actix, Swagger UI) is told by
-/// its status.
+/// The error behind a response. Responses of actix and Swagger UI carry none, so their status
+/// chooses one.
 pub fn of<B>(response: &ServiceResponse<B>) -> Error {
     let own = response
         .response()
@@ -111,7 +109,7 @@ pub fn of<B>(response: &ServiceResponse<B>) -> Error {
     })
 }
 
-/// The response with a problem document for a body. Status and other headers stay.
+/// Replaces the body of a response by a problem document. Status and other headers stay.
 pub fn render<B: MessageBody>(
     response: ServiceResponse<B>,
     error: &Error,
@@ -126,7 +124,7 @@ pub fn render<B: MessageBody>(
     })
 }
 
-/// The document itself.
+/// The problem document of an error.
 pub fn document(error: &Error, status: StatusCode, request_id: &str) -> String {
     let errors = error.fields.iter();
     let problem = Problem {
@@ -145,7 +143,7 @@ pub fn document(error: &Error, status: StatusCode, request_id: &str) -> String {
     serde_json::to_string(&problem).unwrap_or_default()
 }
 
-/// What the contract says of the failures of an operation: a response a status, an example a code.
+/// The failures of an operation in openapi.yaml: one response per status, one example per code.
 pub fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status = BTreeMap::<u16, Vec<Code>>::new();
     for code in codes {
@@ -182,7 +180,7 @@ fn retry_after() -> Header {
         .build();
     HeaderBuilder::new()
         .schema(Some(seconds))
-        .description(Some("Seconds after which trying again makes sense."))
+        .description(Some("Seconds to wait before trying again."))
         .build()
 }
 
@@ -203,23 +201,23 @@ fn example(code: Code) -> utoipa::openapi::example::Example {
         .build()
 }
 
-/// What every operation refuses that asks who calls.
+/// Errors of every operation that needs a credential.
 pub const CALL: &[Code] = &[
     Code::InvalidRequest,
     Code::Unauthenticated,
     Code::Forbidden,
     Code::RateLimited,
 ];
-/// What every operation refuses that takes a body.
+/// Errors of every operation with a body.
 pub const BODY: &[Code] = &[
     Code::MalformedJson,
     Code::RequestTimeout,
     Code::PayloadTooLarge,
     Code::UnsupportedMediaType,
 ];
-/// What every operation fails with that reads from the store.
+/// Errors of every operation that reads from the store.
 pub const READ: &[Code] = &[Code::Internal, Code::Unavailable];
-/// What every operation fails with that changes what is in the store.
+/// Errors of every operation that writes to the store.
 pub const CHANGE: &[Code] = &[
     Code::Internal,
     Code::Unavailable,
@@ -227,8 +225,7 @@ pub const CHANGE: &[Code] = &[
     Code::StorageFull,
 ];
 
-/// Declares a type that tells the contract which codes an operation fails with: groups of them,
-/// then its own.
+/// Declares a type that lists the errors of an operation in openapi.yaml: groups, then its own.
 macro_rules! refusals {
     ($name:ident: $($group:ident)* $(; $($code:ident),*)?) => {
         struct $name;

@@ -1,5 +1,5 @@
-//! The table of routes. What is served and what the contract says are collected by the same call,
-//! so neither can forget an operation.
+//! The table of routes. The same call collects what is served and what openapi.yaml says, so neither
+//! can miss an operation.
 
 use actix_web::dev::ResourceDef;
 use actix_web::http::header::{ALLOW, HeaderValue};
@@ -20,11 +20,11 @@ use crate::error::{Code, Error};
 /// Which of the routes that can be switched off are on.
 #[derive(Clone, Copy)]
 pub struct Routes {
-    /// Swagger UI and the contract.
+    /// Swagger UI and openapi.yaml.
     pub docs: bool,
     /// The messenger at `/`.
     pub page: bool,
-    /// `/metrics`, to those who may see it.
+    /// `/metrics`, for backends.
     pub metrics: bool,
 }
 
@@ -69,26 +69,26 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
     }
 }
 
-/// What the contract says beside its operations.
+/// The parts of openapi.yaml besides the operations.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Duologue",
         description = "One-to-one messaging for the backends of mobile apps.\n\n\
-            Times are RFC 3339 in UTC, everything is newest first, order is `seq`. Every answer \
-            carries `X-Request-Id`, which a client may also choose. Every failure is a problem \
-            document (RFC 9457) whose `code` a program can rely on.",
+            Times are RFC 3339 in UTC. Lists are newest first; messages are ordered by `seq`. Every \
+            response has an `X-Request-Id`, which the client may choose. Every error is a problem \
+            document (RFC 9457) with a stable `code`.",
         contact(name = "The developers of Duologue"),
         license(name = "MIT", identifier = "MIT")
     ),
     servers((url = "/", description = "This service")),
     security(()),
     tags(
-        (name = "messages", description = "Sending"),
-        (name = "conversations", description = "Reading"),
-        (name = "live", description = "What happens, as it happens"),
-        (name = "users", description = "Leaving"),
-        (name = "operations", description = "Probes, metrics and this contract")
+        (name = "messages", description = "Send, edit, delete and react"),
+        (name = "conversations", description = "Read, list and mark conversations"),
+        (name = "live", description = "Events, presence and typing"),
+        (name = "users", description = "Export and erase all data of a user"),
+        (name = "operations", description = "Probes, metrics and this document")
     ),
     components(schemas(super::problem::Problem, super::problem::ProblemField, crate::model::Emoji)),
     modifiers(&Schemes)
@@ -106,18 +106,18 @@ impl Modify for Schemes {
                 .description(Some(description))
         };
         let user = bearer(
-            "A user's token (JWT, RFC 7519): signed by the host application, `sub` is the user.",
+            "The token of a user (JWT, RFC 7519), signed by the host application; `sub` is the user.",
         );
         let user = user.bearer_format("JWT");
         let backend =
-            bearer("A service key: the host application's backend, which acts for any user.");
+            bearer("A service key: a backend of the host application, which acts as any user.");
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("user_token", SecurityScheme::Http(user.build()));
         components.add_security_scheme("service_key", SecurityScheme::Http(backend.build()));
     }
 }
 
-/// The contract.
+/// The OpenAPI document.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let all = Routes {
         docs: true,
@@ -128,7 +128,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 impl Routes {
-    /// What the contract says of the operations that are on.
+    /// The document for the routes that are on.
     fn openapi(self) -> utoipa::openapi::OpenApi {
         let app = App::new().into_utoipa_app().openapi(Contract::openapi());
         app.configure(|config| operations(config, self))
@@ -136,7 +136,7 @@ impl Routes {
             .1
     }
 
-    /// Serves the table, Swagger UI, the messenger, and for everything else a 404 or a 405.
+    /// Serves the operations, Swagger UI and the messenger. Everything else is a 404 or a 405.
     pub fn configure(self, config: &mut web::ServiceConfig, allowed: &Data<Allowed>) {
         operations(&mut ServiceConfig::new(config), self);
         if self.docs {
@@ -157,13 +157,13 @@ impl Routes {
 pub struct Allowed(Vec<(ResourceDef, String)>);
 
 impl Allowed {
-    /// Derived from the contract, once for all workers.
+    /// Derived from the OpenAPI document, once for all workers.
     pub fn new(on: Routes) -> Data<Self> {
         let paths = on.openapi().paths.paths;
         let operations = paths
             .iter()
             .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
-        // What is no operation is not listed by the contract.
+        // These are not operations, so the document does not list them.
         let docs = ResourceDef::new(["/docs", "/docs/{file:.*}"]);
         let page = ResourceDef::new(page::paths().collect::<Vec<_>>());
         let docs = on.docs.then_some((docs, "GET".to_owned()));
@@ -188,7 +188,7 @@ fn methods(item: &PathItem) -> String {
     some.join(", ")
 }
 
-/// Answers what no route took: with 405 if the path exists for other methods.
+/// Answers requests without a route: 405 if the path exists for other methods, 404 if not.
 async fn refuse(req: HttpRequest, allowed: Data<Allowed>) -> HttpResponse {
     match allowed.0.iter().find(|(path, _)| path.is_match(req.path())) {
         Some((_, methods)) => {

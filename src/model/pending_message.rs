@@ -64,7 +64,7 @@ impl PendingMessage {
     pub fn new(from: UserId, message: NewMessage) -> Result<Self, Error> {
         let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
         if from == message.to {
-            return refused("/to", "a message goes to somebody else than its sender");
+            return refused("/to", "`to` must differ from `from`.");
         }
         if message.body.0.is_empty() && message.attachments.is_empty() {
             return refused(

@@ -1,4 +1,4 @@
-//! The contract: `openapi.yaml` and Swagger UI, served from the binary.
+//! `openapi.yaml` and Swagger UI, served from the binary.
 
 use std::sync::LazyLock;
 
@@ -27,9 +27,9 @@ pub fn openapi_yaml() -> String {
         .expect("the contract is plain data")
 }
 
-/// The contract as YAML
+/// This document as YAML
 ///
-/// This document, as it is committed: for generators of clients and for people. Anybody may ask.
+/// The same text as `openapi.yaml` in the repository. Anybody may read it.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/yaml",
         example = json!({"openapi": "3.1.0"}))
@@ -42,9 +42,9 @@ pub async fn read_openapi_yaml() -> HttpResponse {
         .body(YAML.clone())
 }
 
-/// The contract as JSON
+/// This document as JSON
 ///
-/// The same document for tools that read no YAML; Swagger UI is one. Anybody may ask.
+/// The same document for tools that do not read YAML, like Swagger UI. Anybody may read it.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"}))
 ))]

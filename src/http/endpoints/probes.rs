@@ -1,4 +1,4 @@
-//! What machines ask of the service: `/healthz`, `/readyz`, `/metrics`.
+//! Probes and metrics: `/healthz`, `/readyz`, `/metrics`.
 
 use actix_web::web::{Data, Json};
 use actix_web::{HttpResponse, get};
@@ -15,7 +15,7 @@ use crate::realtime::Hub;
 problem::refusals!(CheckReadyErrors: READ);
 problem::refusals!(ReadMetricsErrors: ; Unauthenticated, Forbidden, RateLimited);
 
-/// That the process is up.
+/// The process is running.
 #[derive(Serialize, ToSchema)]
 pub struct Alive {
     /// Always `ok`.
@@ -23,35 +23,35 @@ pub struct Alive {
     status: &'static str,
 }
 
-/// That the service can do its work, and how safe its store is.
+/// The service is ready to serve.
 #[derive(Serialize, ToSchema)]
 pub struct Readiness {
-    /// Always `ready`; a service that is not answers 503.
+    /// Always `ready`; otherwise the status is 503.
     #[schema(example = "ready")]
     status: &'static str,
-    /// How the store is doing; absent for those who may not see it.
+    /// The state of Redis; for backends only.
     #[serde(skip_serializing_if = "Option::is_none")]
     redis: Option<RedisHealth>,
 }
 
-/// How the store is doing, and how safe what it says is.
+/// The state of Redis and its durability settings.
 #[derive(Serialize, ToSchema)]
 pub struct RedisHealth {
-    /// The version of Redis, or the one a Valkey is compatible with.
+    /// The version of Redis, or the one that Valkey is compatible with.
     #[schema(example = "7.0.15")]
     version: String,
-    /// `master` in Redis' words: the one that takes writes.
+    /// The replication role: `master` accepts writes.
     #[schema(example = "master")]
     role: String,
-    /// Whether writes go to an append-only file.
+    /// Whether an append-only file is written.
     appendonly: bool,
-    /// When that file is flushed: `always`, `everysec`, `no`; null where Redis will not say.
+    /// When that file is flushed to disk: `always`, `everysec` or `no`; null if Redis does not tell.
     #[schema(example = "always", required = true)]
     appendfsync: Option<String>,
-    /// What Redis does when memory is full; `noeviction` refuses new messages and keeps the old.
+    /// What Redis does when memory is full; `noeviction` refuses new messages and keeps the old ones.
     #[schema(example = "noeviction")]
     maxmemory_policy: String,
-    /// What is less safe than it could be, each in a sentence.
+    /// Settings that are less durable than the default, one sentence each.
     warnings: Vec<String>,
 }
 
@@ -74,24 +74,24 @@ impl From<Health> for RedisHealth {
     }
 }
 
-/// Whether the process is up
+/// Liveness
 ///
-/// Says nothing of Redis: a process that waits for its Redis must not be restarted for it. Anybody
-/// may ask.
+/// The process is running. Does not check Redis, because restarting the process would not help a
+/// Redis that is down. Anybody may call it.
 #[utoipa::path(tag = "operations", security(()), responses(
-    (status = 200, description = "It is.", body = Alive)
+    (status = 200, description = "The process is running.", body = Alive)
 ))]
 #[get("/healthz")]
 pub async fn check_health() -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
-/// Whether the service can do its work
+/// Readiness
 ///
-/// Redis runs a script, is the store that was opened, and takes writes. Anybody may ask; a backend
-/// is also told how safe an acknowledged message is.
+/// Redis is reachable, is the store that was opened at start, and accepts writes. Anybody may call
+/// it; a backend also gets the durability settings of Redis.
 #[utoipa::path(tag = "operations", security((), ("service_key" = [])), responses(
-    (status = 200, description = "It can.", body = Readiness,
+    (status = 200, description = "Ready to serve.", body = Readiness,
         example = json!({"status": "ready", "redis": {"version": "7.0.15", "role": "master", "appendonly": true,
             "appendfsync": "always", "maxmemory_policy": "noeviction", "warnings": []}})),
     CheckReadyErrors,
@@ -103,10 +103,7 @@ pub async fn check_ready(
     operations: Data<Operations>,
 ) -> Result<Json<Readiness>, Error> {
     if hub.is_stopping() {
-        return Err(Error::new(
-            Code::Unavailable,
-            "this process is about to stop",
-        ));
+        return Err(Error::new(Code::Unavailable, "The process is stopping."));
     }
     let health = operations.check_ready(caller.as_ref()).await?;
     Ok(Json(Readiness {
@@ -117,9 +114,9 @@ pub async fn check_ready(
 
 /// Metrics
 ///
-/// Requests by route and status with latencies, latencies of scripts, errors by code, messages
-/// accepted, open connections, the process. Prometheus text format. For backends; served without a
-/// key on an address of its own if the service was told one, and then nowhere else.
+/// Prometheus text format: requests with latencies by route and status, latencies of scripts, errors
+/// by code, messages sent, open connections, the process. For backends. With
+/// `DUOLOGUE_METRICS_BIND` metrics are served on that address only, without a credential.
 #[utoipa::path(tag = "operations", security(("service_key" = [])), responses(
     (status = 200, description = "All metrics.", body = String, content_type = "text/plain",
         example = json!("duologue_messages_sent_total 42\n")),
@@ -133,7 +130,7 @@ pub async fn read_metrics(
     operations.read_metrics(&caller).map(metrics_text)
 }
 
-/// `/metrics` on an address of its own, for everybody.
+/// `/metrics` on an address of its own, without a credential.
 pub async fn metrics_alone(metrics: Data<Metrics>) -> HttpResponse {
     metrics_text(metrics.render())
 }

@@ -49,7 +49,7 @@ async fn each_key_of_a_file_verifies_tokens_with_its_kid() {
         (
             "a key that is not there",
             rsa.sign_by("gone", &alice()),
-            "not known",
+            "unknown key",
         ),
         ("no name", rsa.sign(&alice()), "`kid`"),
         (
