@@ -9,9 +9,7 @@ use actix_web::http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpResponse, ResponseError};
-use serde::Serialize;
 use serde_json::json;
-use utoipa::ToSchema;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::{Header, HeaderBuilder};
@@ -20,39 +18,10 @@ use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
 
 use super::middleware::authenticate;
 use crate::error::{Code, Error};
+use crate::protocol::Problem;
 
 /// The media type of a problem document.
 const PROBLEM_JSON: &str = "application/problem+json";
-
-/// Why a request failed (RFC 9457). `type` is absent, which means `about:blank`; `code` identifies
-/// the problem.
-#[derive(Serialize, ToSchema)]
-pub struct Problem<'a> {
-    /// The reason phrase of the HTTP status.
-    title: &'a str,
-    /// The HTTP status.
-    #[schema(minimum = 400, maximum = 599)]
-    status: u16,
-    /// What happened, for people.
-    detail: &'a str,
-    /// What happened, for programs; stable.
-    code: &'a str,
-    /// The id of the request, also in the header `X-Request-Id` and in the log.
-    request_id: &'a str,
-    /// The invalid fields; absent if the problem is not about the content of the request.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
-    errors: Vec<ProblemField<'a>>,
-}
-
-/// One invalid field.
-#[derive(Serialize, ToSchema)]
-pub struct ProblemField<'a> {
-    /// A JSON Pointer (RFC 6901) into the body, or `/path/...`, `/query/...`, `/header/...`.
-    pointer: &'a str,
-    /// What is wrong with the field, for people.
-    detail: &'a str,
-}
 
 /// Status and headers of an error. [`render`] writes the document, because it knows the request's id.
 impl ResponseError for Error {
@@ -115,7 +84,8 @@ pub fn render<B: MessageBody>(
     error: &Error,
     request_id: &str,
 ) -> ServiceResponse<BoxBody> {
-    let json = document(error, response.status(), request_id);
+    let problem = document(error, response.status(), request_id);
+    let json = serde_json::to_string(&problem).unwrap_or_default();
     response.map_body(|head, _| {
         head.headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
@@ -125,22 +95,9 @@ pub fn render<B: MessageBody>(
 }
 
 /// The problem document of an error.
-pub fn document(error: &Error, status: StatusCode, request_id: &str) -> String {
-    let errors = error.fields.iter();
-    let problem = Problem {
-        title: status.canonical_reason().unwrap_or_default(),
-        status: status.as_u16(),
-        detail: &error.detail,
-        code: error.code.word(),
-        request_id,
-        errors: errors
-            .map(|e| ProblemField {
-                pointer: &e.pointer,
-                detail: &e.detail,
-            })
-            .collect(),
-    };
-    serde_json::to_string(&problem).unwrap_or_default()
+pub fn document(error: &Error, status: StatusCode, request_id: &str) -> Problem {
+    let title = status.canonical_reason().unwrap_or_default();
+    Problem::new(error, status.as_u16(), title, request_id)
 }
 
 /// The failures of an operation in openapi.yaml: one response per status, one example per code.

@@ -12,10 +12,11 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::endpoints::{
-    conversations, docs, import, messages, page, presence, probes, receipts, tickets, users,
+    conversations, docs, import, messages, page, presence, probes, receipts, tickets, typing, users,
 };
-use super::live::{sse, websocket};
+use super::live::{poll, websocket};
 use crate::error::{Code, Error};
+use crate::protocol::{self, NameVariants};
 
 /// Which of the routes that can be switched off are on.
 #[derive(Clone, Copy)]
@@ -50,8 +51,8 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
         .service(receipts::mark_delivered)
         .service(receipts::mark_unread)
         .service(websocket::open_socket)
-        .service(sse::read_events)
-        .service(sse::announce_typing)
+        .service(poll::read_events)
+        .service(typing::announce_typing)
         .service(tickets::issue_ticket)
         .service(presence::read_presence)
         .service(presence::list_presences)
@@ -90,7 +91,9 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
         (name = "users", description = "Export and erase all data of a user"),
         (name = "operations", description = "Probes, metrics and this document")
     ),
-    components(schemas(super::problem::Problem, super::problem::ProblemField, crate::model::Emoji)),
+    components(schemas(
+        crate::model::Emoji, protocol::ClientMessage, protocol::Problem, protocol::ServerMessage
+    )),
     modifiers(&Schemes)
 )]
 struct Contract;
@@ -124,7 +127,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         page: true,
         metrics: true,
     };
-    all.openapi()
+    let mut openapi = all.openapi();
+    NameVariants.modify(&mut openapi);
+    openapi
 }
 
 impl Routes {

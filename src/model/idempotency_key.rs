@@ -1,9 +1,11 @@
 //! Requests that may be sent again.
 
+use serde::Serialize;
+
 /// What a client marks a request with, so that sending it again does not do it again
 /// (`Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header): 1 to 255 printable ASCII
 /// characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {

@@ -70,7 +70,7 @@ impl TryFrom<String> for InboxCursor {
 }
 
 /// How much a user has not read, over all conversations: what a badge shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UnreadTotals {
     /// Messages not yet read.
     pub total_unread_count: u64,
@@ -92,7 +92,7 @@ impl UnreadTotals {
 }
 
 /// A conversation as one of its users sees it, without its history.
-#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConversationState {
     /// The other user.
     pub peer: UserId,

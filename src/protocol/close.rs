@@ -1,37 +1,39 @@
 //! Why a live connection ends.
 
-/// Why a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// This process stops.
-    Restart,
-    /// The token is not good any more.
-    TokenExpired,
-    /// Too much waited to be read.
-    SlowConsumer,
-    /// Nothing came from the client for two heartbeats.
-    Silent,
-    /// The client speaks in binary messages.
-    Binary,
-    /// The client said too much at once.
-    TooLarge,
-    /// The client does not speak the protocol.
-    Garbage,
-    /// The client wants to.
-    Asked,
+/// Declares [`CloseReason`] from rows of `variant, close code, reason, meaning`.
+macro_rules! close_reasons {
+    ($($variant:ident $code:literal $reason:literal $meaning:literal;)*) => {
+        /// Why a live connection ends. Each reason is one row of the table: the close code of a
+        /// WebSocket (RFC 6455 section 7.4), the reason that is sent with it, and its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum CloseReason {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl CloseReason {
+            /// Every reason, in the order of the table.
+            pub const ALL: &'static [CloseReason] = &[$(CloseReason::$variant,)*];
+
+            /// The close code.
+            pub const fn code(self) -> u16 {
+                match self { $(CloseReason::$variant => $code,)* }
+            }
+
+            /// The reason, for a program; empty where the code says it all.
+            pub const fn reason(self) -> &'static str {
+                match self { $(CloseReason::$variant => $reason,)* }
+            }
+        }
+    };
 }
 
-impl CloseReason {
-    /// The word for it that a client is told.
-    pub const fn word(self) -> &'static str {
-        match self {
-            CloseReason::Restart => "restart",
-            CloseReason::TokenExpired => "token_expired",
-            CloseReason::SlowConsumer => "slow_consumer",
-            CloseReason::Binary => "binary",
-            CloseReason::TooLarge => "too_large",
-            CloseReason::Garbage => "garbage",
-            CloseReason::Asked | CloseReason::Silent => "",
-        }
-    }
+close_reasons! {
+    ClientClosed     1000 ""              "The client closed the connection.";
+    ProtocolError    1002 "garbage"       "The client violated the WebSocket protocol.";
+    BinaryMessage    1003 "binary"        "The client sent a binary message.";
+    Unresponsive     1006 ""              "The client sent nothing for two heartbeats. The connection is dropped without a close frame.";
+    MessageTooLarge  1009 "too_large"     "The client sent a message of more than 64 KiB.";
+    Restart          1012 "restart"       "This process stops.";
+    TokenExpired     4401 "token_expired" "The client's token has expired.";
+    SlowConsumer     4408 "slow_consumer" "Too many events waited to be sent to the client.";
 }

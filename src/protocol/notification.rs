@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use super::close::CloseReason;
-use super::event::Event;
+use super::{CloseReason, RawEvent};
 
 /// What a connection is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notification {
-    /// Something happened.
-    Event(Arc<Event>),
-    /// Anything may have happened unheard.
+    /// An event of the user was published.
+    Event(Arc<RawEvent>),
+    /// Events may have been missed.
     Gap,
     /// A heartbeat is due.
     Heartbeat,
-    /// The connection is to end.
-    Leave(CloseReason),
+    /// The connection is to close.
+    Close(CloseReason),
 }

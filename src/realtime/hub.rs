@@ -10,7 +10,7 @@ use super::registry::{ConnectionGuard, Limits, PresenceChange, Registry};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::model::UserId;
-use crate::protocol::{CloseReason, Event, Notification};
+use crate::protocol::{CloseReason, Notification, RawEvent};
 use crate::store::{PubSub, PubSubListener, PubSubMessage, Store};
 
 /// The connections of a stopping process are closed over at most this time, so that their clients
@@ -76,7 +76,7 @@ impl Hub {
     /// Queues what arrived from Redis for the connections it concerns.
     pub fn dispatch(&self, message: PubSubMessage) {
         match message {
-            PubSubMessage::Event { user, text } => match Event::parse(text) {
+            PubSubMessage::Event { user, text } => match RawEvent::parse(text) {
                 Ok(event) => {
                     let event = Notification::Event(Arc::new(event));
                     let count = self.registry.notify(&user, &event);
@@ -108,7 +108,7 @@ impl Hub {
             .max(1);
         for some in open.chunks(open.len().div_ceil(millis).max(1)) {
             for connection in some {
-                connection.notify(Notification::Leave(CloseReason::Restart));
+                connection.notify(Notification::Close(CloseReason::Restart));
             }
             sleep(Duration::from_millis(1)).await;
         }

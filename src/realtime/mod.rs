@@ -18,4 +18,4 @@ mod session;
 pub use hub::Hub;
 pub use queue::Queue;
 pub use registry::{ConnectionGuard, Limits, PresenceChange, Registry};
-pub use session::{CommandResult, Input, Output, ServerMessage, Session};
+pub use session::{CommandResult, Input, Outgoing, Output, Session};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::protocol::{CloseReason, Event, Notification};
+use crate::protocol::{CloseReason, Notification, RawEvent};
 
 /// The most events a queue holds.
 const MAX_EVENTS: usize = 256;
@@ -30,7 +30,7 @@ struct QueueState {
 }
 
 impl Queue {
-    /// Adds a notification. Does nothing after a [`Notification::Leave`].
+    /// Adds a notification. Does nothing after a [`Notification::Close`].
     pub fn push(&self, notification: Notification) {
         let mut state = self.lock();
         if state.is_closed {
@@ -38,7 +38,7 @@ impl Queue {
         }
         match notification {
             Notification::Event(event) => state.push_event(event),
-            Notification::Leave(reason) => state.leave(reason),
+            Notification::Close(reason) => state.leave(reason),
             // A gap or a heartbeat that already waits is not added again.
             other if state.notifications.contains(&other) => (),
             other => state.notifications.push_back(other),
@@ -62,7 +62,7 @@ impl Queue {
         };
         if let Notification::Event(event) = &notification {
             state.events -= 1;
-            state.bytes -= event.text().len();
+            state.bytes -= event.json().len();
         }
         if state.notifications.is_empty() {
             // Most connections are idle, so the memory of a burst is released.
@@ -78,9 +78,9 @@ impl Queue {
 }
 
 impl QueueState {
-    fn push_event(&mut self, event: Arc<Event>) {
+    fn push_event(&mut self, event: Arc<RawEvent>) {
         self.events += 1;
-        self.bytes += event.text().len();
+        self.bytes += event.json().len();
         if self.events > MAX_EVENTS || self.bytes > MAX_BYTES {
             self.leave(CloseReason::SlowConsumer);
         } else {
@@ -93,7 +93,7 @@ impl QueueState {
             self.notifications = VecDeque::new();
             (self.events, self.bytes) = (0, 0);
         }
-        self.notifications.push_back(Notification::Leave(reason));
+        self.notifications.push_back(Notification::Close(reason));
         self.is_closed = true;
     }
 }

@@ -1,119 +1,120 @@
-//! What one connection does next, whatever it is made of.
+//! A live connection as a state machine: notifications, pages of events and the client's messages
+//! go in; what to send and what to do comes out. It has no sockets, no clock and no tasks, so one
+//! type serves WebSockets and event streams, and tests play inputs into it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::error::Error;
 use crate::model::UserId;
 use crate::protocol::{
-    CloseReason, Command, Cursor, Event, EventPage, Frame, Notification, Ref, StreamState,
+    Ack, ClientMessage, CloseReason, Command, Cursor, EventPage, Notification, RawEvent, Reference,
+    ServerMessage, StreamState,
 };
 
 /// What happens to a session.
 #[derive(Debug)]
 pub enum Input {
-    /// Its queue had something.
+    /// The connection's queue has a notification.
     Notification(Notification),
-    /// What it asked for with [`Output::Read`] was read; or could not be.
+    /// The result of [`Output::Read`] or [`Output::ReadLater`].
     Page(Result<EventPage, Error>),
-    /// The client said something.
+    /// The client sent a text message.
     Text(String),
-    /// The client gave a sign of life.
-    Sign,
-    /// What it asked for with [`Output::Do`] was done, or not.
-    Executed(Option<Ref>, Result<CommandResult, Error>),
+    /// The client sent a ping or a pong.
+    Activity,
+    /// The result of [`Output::Execute`].
+    Executed(Option<Reference>, Result<CommandResult, Error>),
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandResult {
-    /// The message, and whether it was sent before.
+    /// A message was sent.
     Sent {
-        /// As JSON.
+        /// The message as JSON.
         message: String,
-        /// Whether it was sent before, with the same key.
+        /// Whether it had been sent before, with the same key.
         replayed: bool,
     },
-    /// The state of the conversation, as JSON.
+    /// A receipt was stored. The state of the conversation, as JSON.
     Marked(String),
-    /// Nothing to tell.
-    Told,
-    /// The session may go on until then, in seconds since 1970.
-    Until(Option<i64>),
+    /// The command has no result.
+    Done,
+    /// The session has a fresh token, which expires at this time in seconds since 1970.
+    Renewed(Option<i64>),
 }
 
 /// What a session wants done.
 #[derive(Debug)]
 pub enum Output {
-    /// Tell the client something.
-    ServerMessage(ServerMessage),
-    /// Read what is behind this place.
+    /// Send this to the client.
+    Send(Outgoing),
+    /// Read the events after this cursor.
     Read(Cursor),
-    /// The same, a little later: the store failed.
+    /// Read the events after this cursor after a pause, because the store failed.
     ReadLater(Cursor),
-    /// Do something for the client, and nothing else that it asks for meanwhile.
-    Do(Option<Ref>, Command),
-    /// Look at the end of the token then.
-    Until(Option<i64>),
+    /// Execute a command, and read no further message of the client until it is done.
+    Execute(Option<Reference>, Command),
+    /// Notify the session when the token expires, at this time in seconds since 1970.
+    ExpireAt(Option<i64>),
 }
 
-/// What a client is told.
+/// What is sent to a client.
 #[derive(Debug)]
-pub enum ServerMessage {
-    /// An event.
-    Event(Arc<Event>),
-    /// Something else; `at` is the place to resume from, if it is one.
-    Say {
-        /// As JSON.
-        text: String,
-        /// Where the client is in the stream.
-        at: Option<Cursor>,
+pub enum Outgoing {
+    /// An event, byte for byte.
+    Event(Arc<RawEvent>),
+    /// Any other message of the service.
+    Message {
+        /// The message.
+        json: String,
+        /// Where an event stream resumes after it, if that changes.
+        cursor: Option<Cursor>,
     },
-    /// Why what it asked for was not done.
-    Refuse(Option<Ref>, Error),
-    /// To give a sign of life; itself one.
+    /// A command was refused. The problem document is made where HTTP makes its own.
+    Refusal(Option<Reference>, Error),
+    /// A heartbeat.
     Ping,
-    /// That this is the end.
-    Leave(CloseReason),
+    /// The end of the connection.
+    Close(CloseReason),
 }
 
-impl From<ServerMessage> for Output {
-    fn from(tell: ServerMessage) -> Self {
-        Output::ServerMessage(tell)
+impl From<Outgoing> for Output {
+    fn from(outgoing: Outgoing) -> Self {
+        Output::Send(outgoing)
     }
 }
 
 /// The state of a connection.
 #[derive(Debug)]
 pub struct Session {
-    /// Behind the last event that the client was told.
-    place: Cursor,
-    /// That the journal is being read. Meanwhile nothing that is heard is passed on: if it is kept,
-    /// the journal has it.
-    reading: Option<Meanwhile>,
-    /// Whether the client is to give signs of life; one with an event stream cannot.
+    /// The place directly after the last event that was sent.
+    cursor: Cursor,
+    /// Set while the journal is read. Events that are published meanwhile are not sent: those that
+    /// are kept are in the journal.
+    reading: Option<Missed>,
+    /// Whether the client answers heartbeats. One with an event stream cannot.
     two_way: bool,
-    /// Whether the last heartbeat brought none.
+    /// Whether the client has sent nothing since the last heartbeat.
     silent: bool,
-    /// Whether something is being done for the client, who is not heard meanwhile.
-    doing: bool,
-    /// When the token ends, in seconds since 1970.
-    until: Option<i64>,
+    /// Whether a command is executed, during which the client is not read.
+    executing: bool,
+    /// When the token expires, in seconds since 1970.
+    expires_at: Option<i64>,
 }
 
-/// What was heard since reading began.
+/// What was published while the journal was read.
 #[derive(Debug, Default)]
-struct Meanwhile {
+struct Missed {
     /// The last event that is kept.
-    heard: Option<Cursor>,
-    /// Whether anything may have been missed.
+    last: Option<Cursor>,
+    /// Whether events may have been missed altogether.
     gap: bool,
 }
 
 impl Session {
-    /// A session that tells what happens from now on, or from where the client was.
+    /// Opens a session that sends `hello`, and then events: those after `resume`, or from now on.
     pub fn open(
         user: &UserId,
         state: StreamState,
@@ -121,28 +122,27 @@ impl Session {
         heartbeat_s: u8,
         out: &mut VecDeque<Output>,
     ) -> Self {
-        let place = resume.unwrap_or(state.cursor);
-        // The client's own place, not the newest: should it break off now, it has missed nothing.
-        let hello = json!({
-            "type": "hello", "user": user, "cursor": place,
-            "total_unread_count": state.totals.total_unread_count,
-            "unread_conversations": state.totals.unread_conversations,
-            "heartbeat_s": heartbeat_s,
-        });
-        out.push_back(
-            ServerMessage::Say {
-                text: hello.to_string(),
-                at: Some(place),
-            }
-            .into(),
-        );
+        // The client's own cursor, not the newest: if the connection breaks before the first event,
+        // the client has missed nothing.
+        let cursor = resume.unwrap_or(state.cursor);
+        let hello = ServerMessage::Hello {
+            user: user.clone(),
+            cursor,
+            totals: state.totals,
+            heartbeat_s,
+        };
+        let hello = Outgoing::Message {
+            json: hello.to_json(),
+            cursor: Some(cursor),
+        };
+        out.push_back(hello.into());
         let mut session = Self {
-            place,
+            cursor,
             reading: None,
             two_way: true,
             silent: false,
-            doing: false,
-            until: None,
+            executing: false,
+            expires_at: None,
         };
         if resume.is_some() {
             session.read(out);
@@ -150,135 +150,139 @@ impl Session {
         session
     }
 
-    /// The same of a client that only listens.
+    /// The session of a client that cannot answer heartbeats.
     #[must_use]
     pub fn one_way(mut self) -> Self {
         self.two_way = false;
         self
     }
 
-    /// The same, as long as the token is good.
+    /// The session, until its token expires.
     #[must_use]
-    pub fn until(mut self, until: Option<i64>) -> Self {
-        self.until = until;
+    pub fn until(mut self, expires_at: Option<i64>) -> Self {
+        self.expires_at = expires_at;
         self
     }
 
-    /// Takes what happened, at a time in seconds since 1970, and says what is to be done.
-    pub fn take(&mut self, input: Input, now: i64, out: &mut VecDeque<Output>) {
+    /// Handles an input at a time in seconds since 1970.
+    pub fn handle(&mut self, input: Input, now: i64, out: &mut VecDeque<Output>) {
         match input {
-            Input::Notification(Notification::Event(event)) => self.event(event, out),
+            Input::Notification(Notification::Event(event)) => self.handle_event(event, out),
             Input::Notification(Notification::Gap) => match &mut self.reading {
-                Some(meanwhile) => meanwhile.gap = true,
+                Some(missed) => missed.gap = true,
                 None => self.read(out),
             },
-            Input::Notification(Notification::Heartbeat) => self.heartbeat(now, out),
-            Input::Notification(Notification::Leave(why)) => {
-                out.push_back(ServerMessage::Leave(why).into());
+            Input::Notification(Notification::Heartbeat) => self.handle_heartbeat(now, out),
+            Input::Notification(Notification::Close(reason)) => {
+                out.push_back(Outgoing::Close(reason).into());
             }
-            Input::Page(Ok(page)) => self.page(page, out),
-            Input::Page(Err(_)) => out.push_back(Output::ReadLater(self.place)),
-            Input::Text(text) => self.text(&text, out),
-            Input::Sign => self.silent = false,
-            Input::Executed(re, done) => self.done(re, done, out),
+            Input::Page(Ok(page)) => self.handle_page(page, out),
+            Input::Page(Err(_)) => out.push_back(Output::ReadLater(self.cursor)),
+            Input::Text(text) => self.handle_text(&text, out),
+            Input::Activity => self.silent = false,
+            Input::Executed(reference, result) => self.handle_result(reference, result, out),
         }
     }
 
-    fn event(&mut self, event: Arc<Event>, out: &mut VecDeque<Output>) {
-        if let Some(meanwhile) = &mut self.reading {
-            meanwhile.heard = event.cursor().or(meanwhile.heard);
+    fn handle_event(&mut self, event: Arc<RawEvent>, out: &mut VecDeque<Output>) {
+        if let Some(missed) = &mut self.reading {
+            missed.last = event.cursor().or(missed.last);
             return;
         }
         match event.cursor() {
-            None => say(event.told_at(self.place), out),
-            // Told before.
-            Some(cursor) if self.place.reaches(cursor) => (),
-            Some(cursor) if event.prev() == Some(self.place) => {
-                self.place = cursor;
-                out.push_back(ServerMessage::Event(event).into());
+            None => send(event.json_with_cursor(self.cursor), out),
+            // It was sent before.
+            Some(cursor) if self.cursor.reaches(cursor) => (),
+            Some(cursor) if event.prev() == Some(self.cursor) => {
+                self.cursor = cursor;
+                out.push_back(Outgoing::Event(event).into());
             }
             Some(_) => self.read(out),
         }
     }
 
     fn read(&mut self, out: &mut VecDeque<Output>) {
-        self.reading = Some(Meanwhile::default());
-        out.push_back(Output::Read(self.place));
+        self.reading = Some(Missed::default());
+        out.push_back(Output::Read(self.cursor));
     }
 
-    fn page(&mut self, page: EventPage, out: &mut VecDeque<Output>) {
+    fn handle_page(&mut self, page: EventPage, out: &mut VecDeque<Output>) {
         for event in page.events {
-            self.place = event.cursor().unwrap_or(self.place);
-            out.push_back(ServerMessage::Event(Arc::new(event)).into());
+            self.cursor = event.cursor().unwrap_or(self.cursor);
+            out.push_back(Outgoing::Event(Arc::new(event)).into());
         }
         if page.more {
-            out.push_back(Output::Read(self.place));
+            out.push_back(Output::Read(self.cursor));
             return;
         }
-        let Meanwhile { heard, gap } = self.reading.take().unwrap_or_default();
-        if gap || heard.is_some_and(|heard| !self.place.reaches(heard)) {
+        let Missed { last, gap } = self.reading.take().unwrap_or_default();
+        if gap || last.is_some_and(|last| !self.cursor.reaches(last)) {
             self.read(out);
         }
     }
 
-    fn heartbeat(&mut self, now: i64, out: &mut VecDeque<Output>) {
-        if self.until.is_some_and(|until| until <= now) {
-            out.push_back(ServerMessage::Leave(CloseReason::TokenExpired).into());
-        } else if self.silent && !self.doing {
-            out.push_back(ServerMessage::Leave(CloseReason::Silent).into());
+    fn handle_heartbeat(&mut self, now: i64, out: &mut VecDeque<Output>) {
+        let outgoing = if self.expires_at.is_some_and(|end| end <= now) {
+            Outgoing::Close(CloseReason::TokenExpired)
+        } else if self.silent && !self.executing {
+            Outgoing::Close(CloseReason::Unresponsive)
         } else {
             self.silent = self.two_way;
-            out.push_back(ServerMessage::Ping.into());
-        }
+            Outgoing::Ping
+        };
+        out.push_back(outgoing.into());
     }
 
-    fn text(&mut self, text: &str, out: &mut VecDeque<Output>) {
+    fn handle_text(&mut self, text: &str, out: &mut VecDeque<Output>) {
         self.silent = false;
-        match Frame::parse(text) {
-            Ok(Frame {
-                re,
-                command: Command::Ping,
-            }) => acknowledge(re, "", out),
-            Ok(Frame { re, command }) => {
-                self.doing = true;
-                out.push_back(Output::Do(re, command));
+        match ClientMessage::parse(text) {
+            Ok(ClientMessage {
+                reference,
+                command: Command::Ping {},
+            }) => acknowledge(reference.as_ref(), CommandResult::Done, out),
+            Ok(ClientMessage { reference, command }) => {
+                self.executing = true;
+                out.push_back(Output::Execute(reference, command));
             }
-            Err((re, error)) => out.push_back(ServerMessage::Refuse(re, error).into()),
+            Err((reference, error)) => out.push_back(Outgoing::Refusal(reference, error).into()),
         }
     }
 
-    fn done(
+    fn handle_result(
         &mut self,
-        re: Option<Ref>,
-        done: Result<CommandResult, Error>,
+        reference: Option<Reference>,
+        result: Result<CommandResult, Error>,
         out: &mut VecDeque<Output>,
     ) {
-        (self.doing, self.silent) = (false, false);
-        match done {
-            Ok(CommandResult::Sent { message, replayed }) => {
-                let members = format!(r#","message":{message},"replayed":{replayed}"#);
-                acknowledge(re, &members, out);
+        (self.executing, self.silent) = (false, false);
+        match result {
+            Ok(result) => {
+                if let CommandResult::Renewed(expires_at) = result {
+                    self.expires_at = expires_at;
+                    out.push_back(Output::ExpireAt(expires_at));
+                }
+                acknowledge(reference.as_ref(), result, out);
             }
-            Ok(CommandResult::Marked(state)) => {
-                acknowledge(re, &format!(r#","conversation":{state}"#), out);
-            }
-            Ok(CommandResult::Told) => acknowledge(re, "", out),
-            Ok(CommandResult::Until(until)) => {
-                self.until = until;
-                out.push_back(Output::Until(until));
-                acknowledge(re, "", out);
-            }
-            Err(error) => out.push_back(ServerMessage::Refuse(re, error).into()),
+            Err(error) => out.push_back(Outgoing::Refusal(reference, error).into()),
         }
     }
 }
 
-fn acknowledge(re: Option<Ref>, members: &str, out: &mut VecDeque<Output>) {
-    let Some(re) = re else { return };
-    let re = json!(re);
-    say(format!(r#"{{"type":"ack","ref":{re}{members}}}"#), out);
+/// Answers a command, if it has a `ref`.
+fn acknowledge(reference: Option<&Reference>, result: CommandResult, out: &mut VecDeque<Output>) {
+    let Some(reference) = reference else { return };
+    let json = match result {
+        CommandResult::Sent { message, replayed } => {
+            Ack::json_with_message(reference, &message, replayed)
+        }
+        CommandResult::Marked(conversation) => {
+            Ack::json_with_conversation(reference, &conversation)
+        }
+        CommandResult::Done | CommandResult::Renewed(_) => Ack::json(reference),
+    };
+    send(json, out);
 }
 
-fn say(text: String, out: &mut VecDeque<Output>) {
-    out.push_back(ServerMessage::Say { text, at: None }.into());
+fn send(json: String, out: &mut VecDeque<Output>) {
+    out.push_back(Outgoing::Message { json, cursor: None }.into());
 }

@@ -5,7 +5,7 @@ use super::script::{ANNOUNCE_TYPING, ISSUE_TICKET, OPEN_STREAM, READ_EVENTS, RED
 use super::{RateLimited, Store};
 use crate::error::Error;
 use crate::model::{UnreadTotals, UserId};
-use crate::protocol::{Cursor, Event, EventPage, StreamState};
+use crate::protocol::{Cursor, Event, EventPage, RawEvent, StreamState};
 use crate::rate::RateLimitRequest;
 
 /// Seconds for which the journal of a user is kept who does not listen: 7 days.
@@ -56,7 +56,7 @@ impl Store {
             .run_charged::<(Vec<String>, u8)>(&READ_EVENTS, charge, &keys, &args)
             .await?;
         reply.try_map(|(events, more)| {
-            let events = events.into_iter().map(Event::parse);
+            let events = events.into_iter().map(RawEvent::parse);
             Ok(EventPage {
                 events: events.collect::<Result<_, _>>()?,
                 more: more == 1,
@@ -71,7 +71,7 @@ impl Store {
     ) -> Result<RateLimited<bool>, Error> {
         let (keys, pair) = (&self.keys, act.pair());
         let channel = keys.live(act.peer.as_str());
-        let event = Event::typing(act.user);
+        let event = Event::typing(act.user.clone()).to_json();
         let keys = [keys.meta(&pair), keys.typing(&pair, act.user)];
         let args = [act.peer.as_str(), &channel, &event].map(str::as_bytes);
         let told = self

@@ -86,7 +86,7 @@ impl Store {
     /// Tells those who have a conversation with the user and are connected, except whom the user
     /// has blocked. Goes through all conversations, step by step: some 2 us of Redis each.
     pub async fn announce_presence(&self, presence: &Presence) -> Result<(), Error> {
-        let (user, event) = (&presence.user, Event::presence(presence));
+        let (user, event) = (&presence.user, Event::presence_changed(presence).to_json());
         let mut cursor = Some("0".to_owned());
         while let Some(from) = cursor {
             let (conversations, next) = self.scan_conversations(user, &from).await?;

@@ -10,4 +10,5 @@ pub mod presence;
 pub mod probes;
 pub mod receipts;
 pub mod tickets;
+pub mod typing;
 pub mod users;

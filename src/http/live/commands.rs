@@ -40,7 +40,7 @@ impl Commands {
             caller, operations, ..
         } = &*self.0;
         match command {
-            Command::Send(message, key) => self.send(message, key).await,
+            Command::Send(outgoing) => self.send(outgoing.message, outgoing.idempotency_key).await,
             Command::Read(receipt) => {
                 let users = self.participants(receipt.peer)?;
                 let state = operations.mark_read(caller, &users, receipt.seq).await?;
@@ -53,17 +53,17 @@ impl Commands {
                     .await?;
                 Ok(CommandResult::Marked(state.value.to_json()))
             }
-            Command::Typing(peer) => {
+            Command::Typing { peer } => {
                 let users = self.participants(peer)?;
                 operations.announce_typing(caller, &users).await?;
-                Ok(CommandResult::Told)
+                Ok(CommandResult::Done)
             }
-            Command::Ping => Ok(CommandResult::Told),
-            Command::Token(token) => self.renew(&token),
+            Command::Ping {} => Ok(CommandResult::Done),
+            Command::Token { token } => self.renew(&token),
         }
     }
 
-    /// Returns the events of the user behind a cursor.
+    /// Returns the events of the user after a cursor.
     pub async fn resume(self, after: Cursor, limit: u16) -> Result<EventPage, Error> {
         let CommandContext {
             caller,
@@ -111,7 +111,7 @@ impl Commands {
         } = &*self.0;
         let identity = authenticator.identify(token)?;
         operations.authorize_listener(&identity.caller, Some(user.clone()))?;
-        Ok(CommandResult::Until(identity.until))
+        Ok(CommandResult::Renewed(identity.until))
     }
 
     fn participants(&self, peer: UserId) -> Result<Participants, Error> {

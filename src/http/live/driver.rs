@@ -1,5 +1,5 @@
-//! What drives a session: takes what happens to it from its queue and from the store, does what it
-//! asks for, and leaves to the door what is to be told.
+//! Drives a session: polls its notifications, its reads and the running command, and hands what is
+//! to be sent to the WebSocket or the event stream.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -11,110 +11,112 @@ use tokio::time::sleep;
 
 use super::commands::Commands;
 use crate::error::Error;
-use crate::protocol::Ref;
-use crate::protocol::{Cursor, EventPage};
-use crate::realtime::{CommandResult, ConnectionGuard, Input, Output, ServerMessage, Session};
+use crate::protocol::{Cursor, EventPage, Reference};
+use crate::realtime::{CommandResult, ConnectionGuard, Input, Outgoing, Output, Session};
 
 /// Events that a session reads at once.
 const PAGE: u16 = 200;
-/// How long a session waits for a store that failed it.
+/// The pause before a session reads again from a store that failed.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Boxed, since most of the time there is none.
-type Doing<T> = Option<Pin<Box<dyn Future<Output = T>>>>;
+/// A future in progress. Boxed, because an idle connection has none.
+type Pending<T> = Option<Pin<Box<dyn Future<Output = T>>>>;
 
 /// A session and what it needs.
 pub struct ConnectionDriver {
     session: Session,
-    seat: ConnectionGuard,
+    connection: ConnectionGuard,
     commands: Commands,
     out: VecDeque<Output>,
-    reading: Doing<Result<EventPage, Error>>,
-    doing: Doing<(Option<Ref>, Result<CommandResult, Error>)>,
+    reading: Pending<Result<EventPage, Error>>,
+    executing: Pending<(Option<Reference>, Result<CommandResult, Error>)>,
 }
 
 impl ConnectionDriver {
-    /// Drives a session that was opened with what is in `out`.
+    /// A driver of a session whose first outputs are in `out`.
     pub fn new(
         session: Session,
         out: VecDeque<Output>,
-        seat: ConnectionGuard,
+        connection: ConnectionGuard,
         commands: Commands,
     ) -> Self {
         Self {
             session,
-            seat,
+            connection,
             commands,
             out,
             reading: None,
-            doing: None,
+            executing: None,
         }
     }
 
-    /// Whether something is being done for the client, who is not to be heard meanwhile.
-    pub fn is_busy(&self) -> bool {
-        self.doing.is_some()
+    /// Whether a command is executed. Until it is done, no message of the client is read.
+    pub fn is_executing(&self) -> bool {
+        self.executing.is_some()
     }
 
-    /// Takes something that happened.
-    pub fn take(&mut self, input: Input) {
+    /// Gives an input to the session.
+    pub fn handle(&mut self, input: Input) {
         let now = Utc::now().timestamp();
-        self.session.take(input, now, &mut self.out);
+        self.session.handle(input, now, &mut self.out);
     }
 
-    /// What is to be told next.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ServerMessage> {
+    /// Polls for what is to be sent next.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outgoing> {
         loop {
             while let Some(output) = self.out.pop_front() {
                 if self.out.is_empty() {
-                    // Most connections are idle; what a burst needed is not kept for them.
+                    // Most connections are idle and need no buffer, however large the last burst was.
                     self.out = VecDeque::new();
                 }
                 match output {
-                    Output::ServerMessage(tell) => return Poll::Ready(tell),
-                    Output::Read(place) => self.reading = Some(self.read(place, Duration::ZERO)),
-                    Output::ReadLater(place) => self.reading = Some(self.read(place, RETRY_DELAY)),
-                    Output::Do(re, command) => {
-                        let done = self.commands.clone().perform(command);
-                        self.doing = Some(Box::pin(async { (re, done.await) }));
+                    Output::Send(outgoing) => return Poll::Ready(outgoing),
+                    Output::Read(cursor) => self.reading = Some(self.read(cursor, Duration::ZERO)),
+                    Output::ReadLater(cursor) => {
+                        self.reading = Some(self.read(cursor, RETRY_DELAY));
                     }
-                    Output::Until(until) => self.seat.until(until),
+                    Output::Execute(reference, command) => {
+                        let result = self.commands.clone().perform(command);
+                        self.executing = Some(Box::pin(async { (reference, result.await) }));
+                    }
+                    Output::ExpireAt(expires_at) => self.connection.until(expires_at),
                 }
             }
-            match self.happened(cx) {
-                Poll::Ready(input) => self.take(input),
+            match self.poll_input(cx) {
+                Poll::Ready(input) => self.handle(input),
                 Poll::Pending => return Poll::Pending,
             }
         }
     }
 
-    fn happened(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
-        if let Poll::Ready(notice) = self.seat.poll(cx) {
-            return Poll::Ready(Input::Notification(notice));
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        if let Poll::Ready(notification) = self.connection.poll(cx) {
+            return Poll::Ready(Input::Notification(notification));
         }
         if let Some(Poll::Ready(page)) = self.reading.as_mut().map(|r| r.as_mut().poll(cx)) {
             self.reading = None;
             return Poll::Ready(Input::Page(page));
         }
-        if let Some(Poll::Ready((re, done))) = self.doing.as_mut().map(|d| d.as_mut().poll(cx)) {
-            self.doing = None;
-            return Poll::Ready(Input::Executed(re, done));
+        let executed = self.executing.as_mut().map(|e| e.as_mut().poll(cx));
+        if let Some(Poll::Ready((reference, result))) = executed {
+            self.executing = None;
+            return Poll::Ready(Input::Executed(reference, result));
         }
         Poll::Pending
     }
 
     fn read(
         &self,
-        place: Cursor,
+        after: Cursor,
         pause: Duration,
     ) -> Pin<Box<dyn Future<Output = Result<EventPage, Error>>>> {
         let commands = self.commands.clone();
         Box::pin(async move {
-            // Even none would wait for the next turn of the timer.
+            // A sleep of zero would still wait for the next turn of the timer.
             if !pause.is_zero() {
                 sleep(pause).await;
             }
-            commands.resume(place, PAGE).await
+            commands.resume(after, PAGE).await
         })
     }
 }

@@ -1,6 +1,9 @@
-//! Who may listen, and how it begins: the credential of a listener, which a browser cannot put into
-//! a header; the origin of its page, which CORS (being about answers) does not look at for
-//! WebSockets; its place among those who are connected; and the state of its stream.
+//! The handshake of a live connection: who the listener is, whether its page may connect, its place
+//! in the registry, and where its stream starts.
+//!
+//! A browser cannot set headers on a WebSocket or an event stream, so a ticket in the query or a
+//! subprotocol also carry a credential. CORS does not cover WebSockets, so the origin of the page is
+//! checked here.
 
 use std::collections::VecDeque;
 use std::future::{Ready, ready};
@@ -24,7 +27,7 @@ use crate::protocol::{Cursor, StreamState};
 use crate::rate::{RateLimitStatus, RateLimited};
 use crate::realtime::{ConnectionGuard, Hub, Session};
 
-/// What a token begins with that is offered as a subprotocol.
+/// The prefix of a subprotocol that carries a token.
 const BEARER: &str = "bearer.";
 
 /// The settings of live connections.
@@ -33,7 +36,7 @@ pub struct LiveSettings {
     pub origins: Vec<String>,
 }
 
-/// What it takes to let somebody in.
+/// What a handshake needs.
 pub struct Handshake {
     /// The operations.
     pub operations: Data<Operations>,
@@ -48,12 +51,12 @@ impl FromRequest for Handshake {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         fn data<T: 'static>(req: &HttpRequest) -> Result<Data<T>, Error> {
-            // Cannot be missing: the application was given all of it.
+            // The application has all of it, so this is never missing.
             req.app_data::<Data<T>>()
                 .cloned()
                 .ok_or(Code::Internal.into())
         }
-        let entrance = || {
+        let handshake = || {
             Ok(Self {
                 operations: data(req)?,
                 hub: data::<Hub>(req)?.into_inner(),
@@ -61,20 +64,20 @@ impl FromRequest for Handshake {
                 settings: data(req)?,
             })
         };
-        ready(entrance())
+        ready(handshake())
     }
 }
 
-/// Somebody who may listen.
+/// A client that may listen.
 pub struct Listener {
-    /// To whose stream.
+    /// The user whose stream it is.
     pub user: UserId,
     /// The caller, and until when the credential is valid.
     pub identity: Identity,
 }
 
 impl Handshake {
-    /// Tells who wants to listen, and whether it may.
+    /// Identifies the client, and refuses it if it may not listen.
     pub async fn admit(
         &self,
         req: &HttpRequest,
@@ -87,55 +90,56 @@ impl Handshake {
             .authorize_listener(&identity.caller, user()?)?;
         self.check_origin(req.headers())?;
         if self.authenticator.is_open() {
-            // A ticket has said for whom; charged is nobody here.
+            // A ticket names a user, but nobody is charged where no credential is needed.
             identity.caller = Caller::Anonymous;
         }
         Ok(Listener { user, identity })
     }
 
-    /// Gives a listener a place, if it is to hear of what happens, and opens its stream. Heard
-    /// first and opened then, so that nothing falls in between.
-    pub async fn sit(
+    /// Opens the stream of a listener, and before that registers its connection if `notified`: in
+    /// this order no event is missed between the two.
+    pub async fn join(
         &self,
         listener: &Listener,
-        hears: bool,
+        notified: bool,
     ) -> Result<(Option<ConnectionGuard>, RateLimited<StreamState>), Error> {
         let Listener { user, identity } = listener;
-        let seat = if hears {
+        let connection = if notified {
             Some(self.hub.join(user).await?)
         } else {
             None
         };
         let state = self.operations.open_stream(&identity.caller, user).await?;
-        Ok((seat, state))
+        Ok((connection, state))
     }
 
-    /// Begins a session, from where the listener was. `ways` says whether it speaks too.
+    /// Opens a session that resumes after a cursor. `direction` makes it one-way, or leaves it.
     pub async fn open(
         self,
         listener: Listener,
         resume: Option<Cursor>,
-        ways: impl FnOnce(Session) -> Session,
+        direction: impl FnOnce(Session) -> Session,
     ) -> Result<(ConnectionDriver, Option<RateLimitStatus>), Error> {
-        let (seat, RateLimited { value, quota }) = self.sit(&listener, true).await?;
-        let seat = seat.ok_or(Code::Internal)?;
-        seat.count_as_online();
+        let (connection, RateLimited { value, quota }) = self.join(&listener, true).await?;
+        let connection = connection.ok_or(Code::Internal)?;
+        connection.count_as_online();
         let Listener { user, identity } = listener;
         let mut out = VecDeque::new();
         let session = Session::open(&user, value, resume, self.hub.heartbeat_s(), &mut out);
-        seat.until(identity.until);
-        let session = ways(session.until(identity.until));
+        connection.until(identity.until);
+        let session = direction(session.until(identity.until));
         let commands = CommandContext {
             caller: identity.caller,
             user,
             operations: self.operations,
             authenticator: self.authenticator,
         };
-        let line = ConnectionDriver::new(session, out, seat, commands.into());
-        Ok((line, quota))
+        let driver = ConnectionDriver::new(session, out, connection, commands.into());
+        Ok((driver, quota))
     }
 
-    /// Who shows a ticket, or an `Authorization`, or a token among the subprotocols of a WebSocket.
+    /// Identifies the client by its ticket, its `Authorization` header, or the token among the
+    /// subprotocols of its WebSocket.
     async fn identify(&self, req: &HttpRequest, ticket: Option<&str>) -> Result<Identity, Error> {
         if let Some(ticket) = ticket {
             return self.operations.redeem_ticket(ticket).await;
@@ -151,15 +155,14 @@ impl Handshake {
         }
     }
 
-    /// Refuses pages of others: only the service's own origin and those that were named may
-    /// connect.
+    /// Refuses pages of other origins than the service's own and the configured ones.
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), Error> {
         let header = |name: HeaderName| {
             headers
                 .get(name)
                 .map(|value| value.to_str().unwrap_or_default())
         };
-        // Only browsers send one.
+        // Only browsers send `Origin`.
         let Some(origin) = header(ORIGIN) else {
             return Ok(());
         };

@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod driver;
 pub mod handshake;
+pub mod poll;
 pub mod sse;
 pub mod websocket;
 pub mod ws_messages;

@@ -1,4 +1,4 @@
-//! `/ws`: the stream of a user over a WebSocket (RFC 6455), and what its devices say.
+//! `GET /ws`: the stream of a user over a WebSocket (RFC 6455), and commands of the client.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,31 +6,28 @@ use std::task::{Context, Poll, ready};
 use actix_http::ResponseBuilder;
 use actix_http::ws::{self, CloseCode, Codec, Message};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::http::StatusCode;
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, get};
 use chrono::Utc;
 use serde::Deserialize;
-use serde_json::json;
 use tokio_util::codec::Encoder;
 use utoipa::IntoParams;
 
 use super::driver::ConnectionDriver;
 use super::handshake;
 use super::handshake::Handshake;
-use super::ws_messages::{Incoming, WsMessage};
+use super::ws_messages::{WsMessage, WsReader};
 use crate::error::{Code, Error};
 use crate::http::extract::QueryParams;
 use crate::http::middleware::authenticate;
 use crate::http::problem;
 use crate::metrics::Metrics;
 use crate::model::{UserId, fresh_id};
-use crate::protocol::CloseReason;
-use crate::protocol::Cursor;
-use crate::realtime::{Input, ServerMessage};
+use crate::protocol::{CloseReason, Cursor, Problem, ServerMessage};
+use crate::realtime::{Input, Outgoing};
 
-/// What this service speaks on a WebSocket.
+/// The subprotocol of this service.
 const PROTOCOL: &str = "duologue.v1";
 
 /// Whose stream, from where: the query of `GET /ws`.
@@ -71,10 +68,10 @@ pub async fn open_socket(
     req: HttpRequest,
     payload: Payload,
     query: Result<QueryParams<SocketQuery>, Error>,
-    entrance: Handshake,
+    handshake: Handshake,
     metrics: Data<Metrics>,
 ) -> Result<HttpResponse, Error> {
-    // A ticket stands in the query; a query out of form has none.
+    // A malformed query has no ticket; whether it has a credential is checked before it is refused.
     let ticket = query.as_ref().ok().and_then(|q| q.0.ticket.clone());
     let mut cursor = None;
     let user = || {
@@ -82,14 +79,14 @@ pub async fn open_socket(
         cursor = query.cursor;
         Ok(query.user)
     };
-    let listener = entrance.admit(&req, ticket.as_deref(), user).await?;
+    let listener = handshake.admit(&req, ticket.as_deref(), user).await?;
     let mut upgraded = upgrade(&req)?;
-    let (line, quota) = entrance.open(listener, cursor, |session| session).await?;
+    let (driver, quota) = handshake.open(listener, cursor, |session| session).await?;
     let socket = Socket {
-        line,
-        incoming: Incoming::new(payload),
+        driver,
+        reader: WsReader::new(payload),
         metrics,
-        left: false,
+        closed: false,
     };
     let response = upgraded.message_body(BoxBody::new(socket));
     let mut response = HttpResponse::from(response.map_err(|_| Code::Internal)?);
@@ -97,11 +94,11 @@ pub async fn open_socket(
     Ok(response)
 }
 
-/// The answer to a request that asks for a WebSocket.
+/// The answer to a request for a WebSocket.
 fn upgrade(req: &HttpRequest) -> Result<ResponseBuilder, Error> {
     let offered: Vec<_> = handshake::protocols(req.headers()).collect();
     if !offered.is_empty() && !offered.contains(&PROTOCOL) {
-        let why = "none of these subprotocols is spoken here, only duologue.v1";
+        let why = "the only supported subprotocol is duologue.v1";
         let pointer = "/header/sec-websocket-protocol";
         return Err(Error::field(Code::InvalidRequest, pointer, why));
     }
@@ -112,13 +109,13 @@ fn upgrade(req: &HttpRequest) -> Result<ResponseBuilder, Error> {
     Ok(response)
 }
 
-/// An open WebSocket: a body that never ends by itself. It is polled only when there is room for
-/// more on the way to the client, so nothing piles up behind it but the bounded queue.
+/// An open WebSocket, as a response body that has no length. It is polled only while the client
+/// accepts more, so nothing but the bounded queue fills up behind a slow client.
 struct Socket {
-    line: ConnectionDriver,
-    incoming: Incoming,
+    driver: ConnectionDriver,
+    reader: WsReader,
     metrics: Data<Metrics>,
-    left: bool,
+    closed: bool,
 }
 
 impl MessageBody for Socket {
@@ -133,19 +130,19 @@ impl MessageBody for Socket {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
-        if this.left {
+        if this.closed {
             return Poll::Ready(None);
         }
         loop {
-            if let Poll::Ready(tell) = this.line.poll(cx) {
-                return Poll::Ready(this.frame(tell).map(|message| Ok(encode(message))));
+            if let Poll::Ready(outgoing) = this.driver.poll(cx) {
+                return Poll::Ready(this.message(outgoing).map(|message| Ok(encode(message))));
             }
-            if this.line.is_busy() {
+            if this.driver.is_executing() {
                 return Poll::Pending;
             }
-            let answer = match ready!(this.incoming.poll(cx)) {
-                Some(Ok(said)) => this.heard(said),
-                Some(Err(why)) => this.frame(ServerMessage::Leave(why)),
+            let answer = match ready!(this.reader.poll(cx)) {
+                Some(Ok(message)) => this.handle(message),
+                Some(Err(reason)) => this.message(Outgoing::Close(reason)),
                 None => return Poll::Ready(None),
             };
             if let Some(answer) = answer {
@@ -156,85 +153,66 @@ impl MessageBody for Socket {
 }
 
 impl Socket {
-    /// Takes a message of the client; answers what is to be said at once.
-    fn heard(&mut self, said: WsMessage) -> Option<Message> {
-        match said {
-            WsMessage::Text(text) => self.line.take(Input::Text(text)),
+    /// Handles a message of the client; returns what to send at once.
+    fn handle(&mut self, message: WsMessage) -> Option<Message> {
+        match message {
+            WsMessage::Text(text) => self.driver.handle(Input::Text(text)),
             WsMessage::Ping(payload) => {
-                self.line.take(Input::Sign);
+                self.driver.handle(Input::Activity);
                 return Some(Message::Pong(payload));
             }
-            WsMessage::Pong => self.line.take(Input::Sign),
-            WsMessage::Close => return self.frame(ServerMessage::Leave(CloseReason::Asked)),
+            WsMessage::Pong => self.driver.handle(Input::Activity),
+            WsMessage::Close => return self.message(Outgoing::Close(CloseReason::ClientClosed)),
         }
         None
     }
 
-    /// What is told, as a message; `None` if the connection ends without a word.
-    fn frame(&mut self, tell: ServerMessage) -> Option<Message> {
-        match tell {
-            ServerMessage::Event(event) => Some(Message::Text(event.text().into())),
-            ServerMessage::Say { text, .. } => Some(Message::Text(text.into())),
-            ServerMessage::Refuse(re, error) => {
-                let problem = refusal(&error);
-                let re = re
-                    .map(|re| format!(r#","ref":{}"#, json!(re)))
-                    .unwrap_or_default();
-                Some(Message::Text(
-                    format!(r#"{{"type":"error"{re},"problem":{problem}}}"#).into(),
-                ))
+    /// The WebSocket message to send; `None` if the connection ends without a close frame.
+    fn message(&mut self, outgoing: Outgoing) -> Option<Message> {
+        match outgoing {
+            Outgoing::Event(event) => Some(Message::Text(event.json().into())),
+            Outgoing::Message { json, .. } => Some(Message::Text(json.into())),
+            Outgoing::Refusal(reference, error) => {
+                let problem = log_refusal(&error);
+                let message = ServerMessage::Error { reference, problem };
+                Some(Message::Text(message.to_json().into()))
             }
-            ServerMessage::Ping => Some(Message::Ping(Bytes::new())),
-            ServerMessage::Leave(why) => {
-                self.left = true;
-                if why == CloseReason::SlowConsumer {
+            Outgoing::Ping => Some(Message::Ping(Bytes::new())),
+            Outgoing::Close(reason) => {
+                self.closed = true;
+                if reason == CloseReason::SlowConsumer {
                     self.metrics.slow_consumers.inc();
                 }
-                close(why).map(|reason| Message::Close(Some(reason)))
+                close_frame(reason).map(|frame| Message::Close(Some(frame)))
             }
         }
     }
 }
 
-/// The problem document of a frame that was refused; logged once, like a request.
-fn refusal(error: &Error) -> String {
+/// Logs the refusal of a command once, as a request is logged; returns its problem document.
+fn log_refusal(error: &Error) -> Problem {
     let id = fresh_id(Utc::now()).to_string();
     let (status, code) = (error.code.status(), error.code.word());
+    let (request_id, route) = (id.as_str(), "/ws");
     if status < 500 {
-        tracing::info!(request_id = id, route = "/ws", status, code, "refused");
+        tracing::info!(request_id, route, status, code, "refused");
     } else {
         let detail = &*error.detail;
-        tracing::error!(
-            request_id = id,
-            route = "/ws",
-            status,
-            code,
-            detail,
-            "failed"
-        );
+        tracing::error!(request_id, route, status, code, detail, "failed");
     }
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    problem::document(error, status, &id)
+    problem::document(error, error.status_code(), &id)
 }
 
-/// The close codes of `docs/live.md`; `None` where the client would not hear it.
-fn close(why: CloseReason) -> Option<ws::CloseReason> {
-    let code = match why {
-        CloseReason::Restart => CloseCode::Restart,
-        CloseReason::TokenExpired => CloseCode::Other(4401),
-        CloseReason::SlowConsumer => CloseCode::Other(4408),
-        CloseReason::Binary => CloseCode::Unsupported,
-        CloseReason::TooLarge => CloseCode::Size,
-        CloseReason::Garbage => CloseCode::Protocol,
-        CloseReason::Asked => CloseCode::Normal,
-        CloseReason::Silent => return None,
-    };
-    Some((code, why.word()).into())
+/// The close frame of a reason; `None` where the client would not receive it. The code for that,
+/// 1006, is never sent (RFC 6455 section 7.4.1).
+fn close_frame(reason: CloseReason) -> Option<ws::CloseReason> {
+    let code = CloseCode::from(reason.code());
+    (reason != CloseReason::Unresponsive).then(|| (code, reason.reason()).into())
 }
 
 fn encode(message: Message) -> Bytes {
     let mut frame = BytesMut::new();
-    // Encoding into memory fails only for continuations out of order, of which there are none.
+    // Encoding to memory fails only for continuation frames, and there are none.
     let _ = Codec::new().encode(message, &mut frame);
     frame.freeze()
 }

@@ -1,8 +1,7 @@
-//! What a client says on a WebSocket (RFC 6455): messages, put together from frames.
+//! WebSocket messages of a client (RFC 6455), assembled from frames.
 //!
-//! The frames are the library's (actix-http). Not actix-ws, which puts messages together too: it
-//! comes with a queue of its own for each connection, which took 2 KB of an idle one and cannot be
-//! told its bound.
+//! Frames are decoded by actix-http. Messages are assembled here and not by actix-ws, whose queue
+//! costs each idle connection 2 KB and has a fixed bound.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,47 +16,47 @@ use crate::protocol::CloseReason;
 /// The largest message of a client, in bytes, in one frame or several.
 const MAX_MESSAGE: usize = 64 * 1024;
 
-/// What a client said.
+/// A message or a control frame of a client.
 pub enum WsMessage {
     /// A text message.
     Text(String),
-    /// It wants a sign of life, with these bytes.
+    /// A ping, with the payload that the pong repeats.
     Ping(Bytes),
-    /// It gave one.
+    /// A pong.
     Pong,
-    /// It wants to leave.
+    /// A close frame.
     Close,
 }
 
-/// The messages of a client, as they arrive.
-pub struct Incoming {
+/// Reads the messages of a client as they arrive.
+pub struct WsReader {
     payload: Payload,
     codec: Codec,
-    /// What has arrived of the next frame.
+    /// The beginning of the next frame.
     bytes: BytesMut,
-    /// What has arrived of a message in several frames.
-    begun: Option<Vec<u8>>,
+    /// The beginning of a message in several frames.
+    partial: Option<Vec<u8>>,
 }
 
-impl Incoming {
-    /// What stands in the body of a request that was answered with a handshake.
+impl WsReader {
+    /// Reads from the body of a request that was upgraded.
     pub fn new(payload: Payload) -> Self {
         Self {
             payload,
             codec: Codec::new().max_size(MAX_MESSAGE),
             bytes: BytesMut::new(),
-            begun: None,
+            partial: None,
         }
     }
 
-    /// What the client says next; `None` once it hung up, and why it is to leave if it says what is
-    /// not to be said.
+    /// Polls for the next message: `None` after the client disconnected, an error if the client
+    /// violates the protocol.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<WsMessage, CloseReason>>> {
         loop {
             match self.codec.decode(&mut self.bytes) {
                 Ok(Some(frame)) => {
-                    if let Some(said) = self.put_together(frame).transpose() {
-                        return Poll::Ready(Some(said));
+                    if let Some(message) = self.assemble(frame).transpose() {
+                        return Poll::Ready(Some(message));
                     }
                 }
                 Ok(None) => match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
@@ -65,59 +64,59 @@ impl Incoming {
                     Some(Err(_)) | None => return Poll::Ready(None),
                 },
                 Err(ProtocolError::Overflow) => {
-                    return Poll::Ready(Some(Err(CloseReason::TooLarge)));
+                    return Poll::Ready(Some(Err(CloseReason::MessageTooLarge)));
                 }
-                Err(_) => return Poll::Ready(Some(Err(CloseReason::Garbage))),
+                Err(_) => return Poll::Ready(Some(Err(CloseReason::ProtocolError))),
             }
         }
     }
 
-    /// What a frame says, if a message ends with it.
-    fn put_together(&mut self, frame: Frame) -> Result<Option<WsMessage>, CloseReason> {
+    /// Adds a frame; returns the message, if it is complete.
+    fn assemble(&mut self, frame: Frame) -> Result<Option<WsMessage>, CloseReason> {
         if self.bytes.is_empty() {
-            // Most connections are idle; what a message needed is not kept for them.
+            // Most connections are idle and need no buffer.
             self.bytes = BytesMut::new();
         }
         match frame {
-            Frame::Text(text) => self.whole(text.into()).map(Some),
-            Frame::Continuation(Item::FirstText(part)) if self.begun.is_none() => {
-                self.begun = Some(part.into());
+            Frame::Text(text) => self.complete(text.into()).map(Some),
+            Frame::Continuation(Item::FirstText(part)) if self.partial.is_none() => {
+                self.partial = Some(part.into());
                 Ok(None)
             }
             Frame::Continuation(Item::Continue(part)) => {
-                let begun = self.longer(&part)?;
-                self.begun = Some(begun);
+                let partial = self.append(&part)?;
+                self.partial = Some(partial);
                 Ok(None)
             }
             Frame::Continuation(Item::Last(part)) => {
-                let text = self.longer(&part)?;
-                self.whole(text).map(Some)
+                let text = self.append(&part)?;
+                self.complete(text).map(Some)
             }
             Frame::Binary(_) | Frame::Continuation(Item::FirstBinary(_)) => {
-                Err(CloseReason::Binary)
+                Err(CloseReason::BinaryMessage)
             }
-            Frame::Continuation(Item::FirstText(_)) => Err(CloseReason::Garbage),
+            Frame::Continuation(Item::FirstText(_)) => Err(CloseReason::ProtocolError),
             Frame::Ping(bytes) => Ok(Some(WsMessage::Ping(bytes))),
             Frame::Pong(_) => Ok(Some(WsMessage::Pong)),
             Frame::Close(_) => Ok(Some(WsMessage::Close)),
         }
     }
 
-    /// The message that was begun, and a part more.
-    fn longer(&mut self, part: &[u8]) -> Result<Vec<u8>, CloseReason> {
-        let mut begun = self.begun.take().ok_or(CloseReason::Garbage)?;
-        if begun.len() + part.len() > MAX_MESSAGE {
-            return Err(CloseReason::TooLarge);
+    /// Takes the partial message, with a part more.
+    fn append(&mut self, part: &[u8]) -> Result<Vec<u8>, CloseReason> {
+        let mut partial = self.partial.take().ok_or(CloseReason::ProtocolError)?;
+        if partial.len() + part.len() > MAX_MESSAGE {
+            return Err(CloseReason::MessageTooLarge);
         }
-        begun.extend_from_slice(part);
-        Ok(begun)
+        partial.extend_from_slice(part);
+        Ok(partial)
     }
 
-    fn whole(&self, text: Vec<u8>) -> Result<WsMessage, CloseReason> {
-        // Another message must not begin before the last part of the one before.
+    /// A complete text message. One message must not begin before the one before it ends.
+    fn complete(&self, text: Vec<u8>) -> Result<WsMessage, CloseReason> {
         match String::from_utf8(text) {
-            Ok(text) if self.begun.is_none() => Ok(WsMessage::Text(text)),
-            _ => Err(CloseReason::Garbage),
+            Ok(text) if self.partial.is_none() => Ok(WsMessage::Text(text)),
+            _ => Err(CloseReason::ProtocolError),
         }
     }
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use duologue::protocol::Event;
-use duologue::protocol::{CloseReason, Notification};
+use duologue::protocol::{CloseReason, Notification, RawEvent};
 use duologue::realtime::Queue;
 use serde_json::json;
 
@@ -12,7 +11,7 @@ use serde_json::json;
 fn event(bytes: usize) -> Notification {
     let empty = json!({"type": "x", "body": ""}).to_string().len();
     let text = json!({"type": "x", "body": "b".repeat(bytes - empty)});
-    Notification::Event(Arc::new(Event::parse(text.to_string()).unwrap()))
+    Notification::Event(Arc::new(RawEvent::parse(text.to_string()).unwrap()))
 }
 
 /// Everything in the queue.
@@ -40,7 +39,7 @@ fn a_full_queue_closes_the_connection() {
         queue.push(event(bytes));
         assert_eq!(
             taken(&queue),
-            [Notification::Leave(CloseReason::SlowConsumer)]
+            [Notification::Close(CloseReason::SlowConsumer)]
         );
     }
 }
@@ -66,11 +65,11 @@ fn a_queued_gap_or_heartbeat_is_not_queued_twice() {
 fn a_close_is_delivered_after_earlier_events_only() {
     let queue = Queue::default();
     queue.push(event(100));
-    queue.push(Notification::Leave(CloseReason::Restart));
+    queue.push(Notification::Close(CloseReason::Restart));
     queue.push(event(200));
     let told = taken(&queue);
     assert_eq!(
         told,
-        [event(100), Notification::Leave(CloseReason::Restart)]
+        [event(100), Notification::Close(CloseReason::Restart)]
     );
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use duologue::error::Code;
 use duologue::model::{UnreadTotals, UserId};
-use duologue::protocol::{CloseReason, Command, Notification};
-use duologue::protocol::{Cursor, Event, EventPage, StreamState};
-use duologue::realtime::{CommandResult, Input, Output, ServerMessage, Session};
+use duologue::protocol::{
+    Ack, ClientMessage, CloseReason, Command, Cursor, Event, EventPage, Notification, RawEvent,
+    ServerMessage, StreamState,
+};
+use duologue::realtime::{CommandResult, Input, Outgoing, Output, Session};
 use serde_json::{Value, json};
 
 /// A time at which nothing expires.
@@ -39,9 +41,9 @@ fn user(id: &str) -> UserId {
 }
 
 /// A journaled event after another.
-fn event(prev: u64, offset: u64) -> Event {
+fn event(prev: u64, offset: u64) -> RawEvent {
     let text = json!({"type": "message.created", "cursor": format!("7-{offset}"), "prev": format!("7-{prev}")});
-    Event::parse(text.to_string()).unwrap()
+    RawEvent::parse(text.to_string()).unwrap()
 }
 
 fn published(prev: u64, offset: u64) -> Input {
@@ -88,7 +90,7 @@ impl TestSession {
     }
 
     fn handle_at(&mut self, input: Input, now: i64) -> Vec<Action> {
-        self.session.take(input, now, &mut self.out);
+        self.session.handle(input, now, &mut self.out);
         self.actions()
     }
 
@@ -100,26 +102,25 @@ impl TestSession {
 fn action(output: Output) -> Action {
     let number = |cursor: Cursor| cursor.parts()[1].parse().unwrap();
     match output {
-        Output::ServerMessage(ServerMessage::Event(event)) => {
-            Action::Event(number(event.cursor().unwrap()))
-        }
-        Output::ServerMessage(ServerMessage::Say { text, .. }) => {
-            match serde_json::from_str::<Value>(&text).unwrap() {
+        Output::Send(Outgoing::Event(event)) => Action::Event(number(event.cursor().unwrap())),
+        Output::Send(Outgoing::Message { json, .. }) => {
+            match serde_json::from_str::<Value>(&json).unwrap() {
                 hello if hello["type"] == "hello" => Action::Hello(hello),
                 said => Action::Frame(said),
             }
         }
-        Output::ServerMessage(ServerMessage::Refuse(_, error)) => Action::Refusal(error.code),
-        Output::ServerMessage(ServerMessage::Ping) => Action::Ping,
-        Output::ServerMessage(ServerMessage::Leave(why)) => Action::Close(why),
+        Output::Send(Outgoing::Refusal(_, error)) => Action::Refusal(error.code),
+        Output::Send(Outgoing::Ping) => Action::Ping,
+        Output::Send(Outgoing::Close(why)) => Action::Close(why),
         Output::Read(place) => Action::Read(number(place)),
         Output::ReadLater(place) => Action::ReadLater(number(place)),
-        Output::Do(_, Command::Send(message, key)) => {
+        Output::Execute(_, Command::Send(outgoing)) => {
+            let (message, key) = (outgoing.message, outgoing.idempotency_key);
             let key = key.map(|key| key.as_str().to_owned());
             Action::SendMessage(format!("{} {}", message.to, key.unwrap_or_default()))
         }
-        Output::Do(..) => Action::OtherCommand,
-        Output::Until(until) => Action::ExpireAt(until),
+        Output::Execute(..) => Action::OtherCommand,
+        Output::ExpireAt(until) => Action::ExpireAt(until),
     }
 }
 
@@ -219,10 +220,10 @@ fn a_failed_journal_read_is_retried_from_its_cursor() {
 fn a_reset_switches_to_the_new_stream() {
     let mut session = TestSession::live();
     let other = json!({"type": "message.created", "cursor": "8-5", "prev": "8-4"});
-    let other = Event::parse(other.to_string()).unwrap();
+    let other = RawEvent::parse(other.to_string()).unwrap();
     let other = Input::Notification(Notification::Event(Arc::new(other)));
     assert_eq!(session.handle(other), [Action::Read(100)]);
-    let reset = Event::parse(json!({"type": "reset", "cursor": "8-5"}).to_string()).unwrap();
+    let reset = RawEvent::parse(json!({"type": "reset", "cursor": "8-5"}).to_string()).unwrap();
     let events = vec![reset];
     let page = EventPage {
         events,
@@ -230,7 +231,7 @@ fn a_reset_switches_to_the_new_stream() {
     };
     assert_eq!(session.handle(Input::Page(Ok(page))), [Action::Event(5)]);
     let next = json!({"type": "message.created", "cursor": "8-6", "prev": "8-5"});
-    let next = Event::parse(next.to_string()).unwrap();
+    let next = RawEvent::parse(next.to_string()).unwrap();
     let next = Input::Notification(Notification::Event(Arc::new(next)));
     assert_eq!(session.handle(next), [Action::Event(6)]);
 }
@@ -238,7 +239,7 @@ fn a_reset_switches_to_the_new_stream() {
 #[test]
 fn ephemeral_events_carry_the_current_cursor() {
     let typing = || {
-        let event = Event::parse(Event::typing(&user("bob"))).unwrap();
+        let event = RawEvent::parse(Event::typing(user("bob")).to_json()).unwrap();
         Input::Notification(Notification::Event(Arc::new(event)))
     };
     let mut session = TestSession::live();
@@ -318,9 +319,8 @@ fn malformed_frames_are_refused_and_name_the_field() {
         let mut session = TestSession::live();
         session
             .session
-            .take(Input::Text((*frame).to_owned()), NOON, &mut session.out);
-        let Some(Output::ServerMessage(ServerMessage::Refuse(_, error))) = session.out.pop_front()
-        else {
+            .handle(Input::Text((*frame).to_owned()), NOON, &mut session.out);
+        let Some(Output::Send(Outgoing::Refusal(_, error))) = session.out.pop_front() else {
             panic!("{frame} was taken");
         };
         let named: Vec<_> = error.fields.iter().map(|f| f.pointer.as_str()).collect();
@@ -333,9 +333,12 @@ fn a_client_silent_for_two_heartbeats_is_closed() {
     let beat = || Input::Notification(Notification::Heartbeat);
     let mut session = TestSession::live();
     assert_eq!(session.handle(beat()), [Action::Ping]);
-    assert_eq!(session.handle(Input::Sign), []);
+    assert_eq!(session.handle(Input::Activity), []);
     assert_eq!(session.handle(beat()), [Action::Ping]);
-    assert_eq!(session.handle(beat()), [Action::Close(CloseReason::Silent)]);
+    assert_eq!(
+        session.handle(beat()),
+        [Action::Close(CloseReason::Unresponsive)]
+    );
     // A client that waits for the service is not read, and not timed out.
     let mut session = TestSession::live();
     let read = json!({"type": "read", "ref": "r", "peer": "bob", "seq": 3});
@@ -343,9 +346,12 @@ fn a_client_silent_for_two_heartbeats_is_closed() {
     for _ in 0..3 {
         assert_eq!(session.handle(beat()), [Action::Ping]);
     }
-    session.handle(Input::Executed(None, Ok(CommandResult::Told)));
+    session.handle(Input::Executed(None, Ok(CommandResult::Done)));
     assert_eq!(session.handle(beat()), [Action::Ping]);
-    assert_eq!(session.handle(beat()), [Action::Close(CloseReason::Silent)]);
+    assert_eq!(
+        session.handle(beat()),
+        [Action::Close(CloseReason::Unresponsive)]
+    );
     // A client that only listens cannot answer.
     let mut session = TestSession::live();
     session.session = session.session.one_way();
@@ -360,9 +366,9 @@ fn an_expired_token_ends_the_sessionunless_refreshed() {
     let mut session = TestSession::live();
     session.session = session.session.until(Some(NOON + 10));
     assert_eq!(session.handle_at(beat(), NOON + 9), [Action::Ping]);
-    let fresh = Input::Executed(None, Ok(CommandResult::Until(Some(NOON + 99))));
+    let fresh = Input::Executed(None, Ok(CommandResult::Renewed(Some(NOON + 99))));
     assert_eq!(session.handle(fresh), [Action::ExpireAt(Some(NOON + 99))]);
-    session.handle(Input::Sign);
+    session.handle(Input::Activity);
     assert_eq!(session.handle_at(beat(), NOON + 10), [Action::Ping]);
     let end = session.handle_at(beat(), NOON + 99);
     assert_eq!(end, [Action::Close(CloseReason::TokenExpired)]);
@@ -371,7 +377,38 @@ fn an_expired_token_ends_the_sessionunless_refreshed() {
 #[test]
 fn a_closed_sessionstates_its_reason() {
     for why in [CloseReason::Restart, CloseReason::SlowConsumer] {
-        let told = TestSession::live().handle(Input::Notification(Notification::Leave(why)));
+        let told = TestSession::live().handle(Input::Notification(Notification::Close(why)));
         assert_eq!(told, [Action::Close(why)]);
     }
+}
+
+#[test]
+fn acks_are_encoded_as_their_type_declares() {
+    let message = json!({
+        "seq": 1, "id": "01a1f949-c4a3-7102-9444-9bcd871e2754", "from": "alice", "to": "bob",
+        "sent_at": "2026-01-31T12:00:00.000Z", "body": "hi", "metadata": {"b": 1, "a": 0.1},
+    });
+    let conversation = json!({
+        "peer": "bob", "last_message": message, "unread_count": 0, "last_seq": 1, "read_seq": 1,
+        "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false, "blocked": false,
+        "updated_at": "2026-01-31T12:00:00.000Z",
+    });
+    let parsed = ClientMessage::parse(r#"{"type":"ping","ref":"\"1"}"#).unwrap();
+    let reference = parsed.reference.unwrap();
+    for json in [
+        Ack::json(&reference),
+        Ack::json_with_message(&reference, &message.to_string(), true),
+        Ack::json_with_conversation(&reference, &conversation.to_string()),
+    ] {
+        let ack: ServerMessage = serde_json::from_str(&json).unwrap();
+        assert!(matches!(ack, ServerMessage::Ack(_)), "{json}");
+        assert_eq!(ack.to_json(), json);
+    }
+}
+
+#[test]
+fn an_event_of_an_unknown_type_is_read_as_unknown() {
+    let event = r#"{"type":"message.pinned","cursor":"7-1","peer":"bob"}"#;
+    let event: ServerMessage = serde_json::from_str(event).unwrap();
+    assert!(matches!(event, ServerMessage::Event(Event::Unknown)));
 }

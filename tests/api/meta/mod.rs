@@ -2,6 +2,7 @@
 
 mod architecture;
 mod docs;
+mod live_schemas;
 mod openapi;
 mod readme;
 mod script_headers;

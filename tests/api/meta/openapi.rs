@@ -1,6 +1,7 @@
 //! openapi.yaml is generated from the code, complete, and matches the responses.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use duologue::http::{openapi, openapi_yaml};
 use reqwest::Method;
@@ -11,8 +12,9 @@ use crate::harness::spawn_app;
 
 const UPDATE: &str = "UPDATE_OPENAPI=1 cargo test --test api openapi";
 
-fn contract() -> Value {
-    serde_json::to_value(openapi()).unwrap()
+pub fn contract() -> &'static Value {
+    static CONTRACT: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(openapi()).unwrap());
+    &CONTRACT
 }
 
 /// Method, path and definition of every operation.
@@ -223,6 +225,13 @@ fn handler_operation_store_and_script_share_one_name() {
 
 /// The property names that a schema declares, and those it requires.
 fn declared(schema: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return declared(
+            contract()
+                .pointer(reference.trim_start_matches('#'))
+                .unwrap(),
+        );
+    }
     let properties = schema["properties"].as_object().into_iter().flatten();
     let required = schema["required"].as_array().into_iter().flatten();
     let mut names: (BTreeSet<_>, BTreeSet<_>) = (
@@ -240,7 +249,7 @@ fn declared(schema: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 /// Compares the members of several objects with the properties of a schema.
-fn compare_all(schema: &str, objects: &[&Value]) {
+pub fn compare_all(schema: &str, objects: &[&Value]) {
     let schema = &contract()["components"]["schemas"][schema];
     let names = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let found: BTreeSet<_> = objects.iter().flat_map(|object| names(object)).collect();

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::harness::TestApp;
 use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::frame;
 
 /// How long anything a device waits for may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,7 +89,7 @@ impl Device {
             loop {
                 match self.socket.next().await {
                     Some(Ok(Message::Text(text))) => {
-                        return Received::Frame(serde_json::from_str(&text).unwrap());
+                        return Received::Frame(frame::parse(&text));
                     }
                     Some(Ok(Message::Close(Some(frame)))) => {
                         return Received::Closed(frame.code.into(), frame.reason.to_string());

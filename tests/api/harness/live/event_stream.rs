@@ -11,6 +11,7 @@ use crate::harness::TestApp;
 use crate::harness::http::response::ApiResponse;
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::device::{Received, TIMEOUT};
+use crate::harness::live::frame;
 
 /// Longer than any test: the client's default timeout covers a whole response, and this one does
 /// not end.
@@ -101,7 +102,7 @@ impl EventStream {
     fn understand(&mut self, line: &str) -> Option<Value> {
         if line.is_empty() {
             let data = std::mem::take(&mut self.data).join("\n");
-            return (!data.is_empty()).then(|| serde_json::from_str(&data).unwrap());
+            return (!data.is_empty()).then(|| frame::parse(&data));
         }
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value).to_owned();

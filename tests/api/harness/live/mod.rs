@@ -4,6 +4,7 @@ pub mod client_state;
 pub mod connect_options;
 pub mod device;
 pub mod event_stream;
+pub mod frame;
 pub mod presence;
 pub mod pubsub_listener;
 pub mod replica;

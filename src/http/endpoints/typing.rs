@@ -1,0 +1,36 @@
+//! `/conversations/{user}/{peer}/typing`: typing notifications.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, post};
+
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::http::middleware::authenticate;
+use crate::http::problem;
+use crate::model::Participants;
+use crate::operations::Operations;
+
+problem::refusals!(AnnounceTypingErrors: CALL CHANGE);
+
+/// Announce typing
+///
+/// Tells the devices of `peer` that `user` is typing, at most once a second and unless `peer` has
+/// blocked `user`. To be repeated every few seconds while the user types. Users announce
+/// themselves, backends any user.
+#[utoipa::path(
+    tag = "live",
+    security(("user_token" = []), ("service_key" = [])),
+    params(Participants),
+    responses((status = 204, description = "Accepted; the peer is notified at most once a second."), AnnounceTypingErrors)
+)]
+#[post("/conversations/{user}/{peer}/typing")]
+pub async fn announce_typing(
+    caller: Caller,
+    users: Participants,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    let told = operations.announce_typing(&caller, &users).await?;
+    let mut response = HttpResponse::NoContent().finish();
+    authenticate::insert_rate_limit_headers(response.headers_mut(), told.quota);
+    Ok(response)
+}

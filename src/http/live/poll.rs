@@ -1,0 +1,147 @@
+//! `GET /events`: an event stream, or one page of events for clients that poll.
+
+use std::time::Duration;
+
+use actix_web::http::header::ACCEPT;
+use actix_web::{HttpRequest, HttpResponse, get};
+use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
+use utoipa::IntoParams;
+
+use super::handshake::Handshake;
+use super::sse;
+use crate::error::Error;
+use crate::http::extract::QueryParams;
+use crate::http::{json, problem};
+use crate::model::{Limit, UserId};
+use crate::protocol::{Cursor, Events, Notification, ServerMessage};
+use crate::realtime::{ConnectionGuard, Session};
+
+/// The query of `GET /events`.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventQuery {
+    /// Whose events. Required of a backend, and where the service asks for no credential.
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~@-]{1,64}$")]
+    user: Option<UserId>,
+    /// Only events after this one: the `next_cursor` of the previous answer. Without it the stream
+    /// starts now. `Last-Event-ID` takes precedence.
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$")]
+    after: Option<Cursor>,
+    /// The maximum number of events. Polling only.
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+    /// Seconds to wait for an event. Polling only.
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 0, maximum = 30, default = 0)]
+    wait: Wait,
+    /// A ticket of `POST /tickets`, in place of a credential.
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 128)]
+    ticket: Option<String>,
+}
+
+/// Seconds to wait for an event: 0 to 30.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(try_from = "u64")]
+struct Wait(u8);
+
+impl TryFrom<u64> for Wait {
+    type Error = &'static str;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        match u8::try_from(seconds) {
+            Ok(seconds @ 0..=30) => Ok(Self(seconds)),
+            _ => Err("a wait is 0 to 30 seconds"),
+        }
+    }
+}
+
+problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
+
+/// Listen to events
+///
+/// With `Accept: text/event-stream` the answer is the event stream of a user, resumed from
+/// `Last-Event-ID` or `after`; each `data` is a `ServerMessage` (`hello`, then events). With any
+/// other `Accept` the answer is one page of the events after `after`, as JSON, without `typing` and
+/// `presence.changed`; if there are none, the service waits up to `wait` seconds for the first.
+/// A user may listen to itself, a backend to anybody. `docs/live.md` says what a client does with
+/// each event.
+#[utoipa::path(
+    tag = "live",
+    security(("user_token" = []), ("service_key" = [])),
+    params(
+        EventQuery,
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$",
+            description = "Where to resume an event stream. Takes precedence over `after`.")
+    ),
+    responses(
+        (status = 200, description = "A page of events and the cursor for the next request, or an event stream.", content(
+            (Events = "application/json", example = json!({"events": [], "next_cursor": "1768564800000000-1768564800123456"})),
+            (ServerMessage = "text/event-stream", example = json!("id: 1768564800000000-1768564800123456\ndata: {\"type\":\"typing\",\"cursor\":\"1768564800000000-1768564800123456\",\"peer\":\"bob\"}\n\n"))
+        )),
+        ReadEventsErrors,
+    )
+)]
+#[get("/events")]
+pub async fn read_events(
+    req: HttpRequest,
+    query: Result<QueryParams<EventQuery>, Error>,
+    handshake: Handshake,
+) -> Result<HttpResponse, Error> {
+    // A malformed query has no ticket; whether it has a credential is checked before it is refused.
+    let ticket = query.as_ref().ok().and_then(|q| q.0.ticket.clone());
+    let mut wanted = EventQuery::default();
+    let user = || {
+        wanted = query?.0;
+        Ok(wanted.user.take())
+    };
+    let listener = handshake.admit(&req, ticket.as_deref(), user).await?;
+    let last_event_id = sse::last_event_id(&req)?;
+    if wants_stream(&req) {
+        let resume = last_event_id.or(wanted.after);
+        let (driver, quota) = handshake.open(listener, resume, Session::one_way).await?;
+        return Ok(sse::respond(driver, quota));
+    }
+    let Wait(seconds) = wanted.wait;
+    let deadline = Instant::now() + Duration::from_secs(seconds.into());
+    let (connection, state) = handshake.join(&listener, seconds > 0).await?;
+    let after = wanted.after.unwrap_or(state.value.cursor);
+    let limit = wanted.limit.get().into();
+    loop {
+        let (caller, user) = (&listener.identity.caller, &listener.user);
+        let operations = &handshake.operations;
+        let page = operations.read_events(caller, user, after, limit).await?;
+        if !page.events.is_empty() || !is_notified(connection.as_ref(), deadline).await {
+            return Ok(json::answer(page.to_json(after), state.quota));
+        }
+    }
+}
+
+fn wants_stream(req: &HttpRequest) -> bool {
+    let accepts = req
+        .headers()
+        .get_all(ACCEPT)
+        .filter_map(|a| a.to_str().ok());
+    accepts.flat_map(|a| a.split(',')).any(|media_type| {
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        media_type.eq_ignore_ascii_case("text/event-stream")
+    })
+}
+
+/// Waits until there may be an event to read. `false` if there is none before the deadline, or the
+/// client does not wait.
+async fn is_notified(connection: Option<&ConnectionGuard>, deadline: Instant) -> bool {
+    let Some(connection) = connection else {
+        return false;
+    };
+    loop {
+        match timeout_at(deadline, connection.next()).await {
+            Ok(Notification::Event(event)) if event.cursor().is_some() => return true,
+            Ok(Notification::Gap) => return true,
+            Ok(Notification::Event(_) | Notification::Heartbeat) => (),
+            Ok(Notification::Close(_)) | Err(_) => return false,
+        }
+    }
+}

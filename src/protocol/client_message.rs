@@ -1,0 +1,176 @@
+//! What a client sends on a WebSocket.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::error::{Code, Error};
+use crate::model::{IdempotencyKey, NewMessage, Seq, UserId, parse_json, parse_value};
+
+/// A client's own name for a command, repeated in the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(max_length = 64, example = "1")]
+pub struct Reference(String);
+
+impl Reference {
+    /// A name of at most 64 characters; `None` if it is longer.
+    pub fn new(name: String) -> Option<Self> {
+        (name.chars().count() <= 64).then_some(Self(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A message of a client: a text message of a WebSocket.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClientMessage {
+    /// Repeated in the answer. A command without it is answered only if it is refused.
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reference: Option<Reference>,
+    /// What the client asks for.
+    #[serde(flatten)]
+    pub command: Command,
+}
+
+/// What a client asks for.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Command {
+    /// Send a message, as `POST /messages` does.
+    #[schema(title = "SendCommand", example = json!({
+        "type": "send", "ref": "1", "to": "bob", "body": "Lunch?", "idempotency_key": "7f9c2ba4"
+    }))]
+    Send(Box<OutgoingMessage>),
+    /// Mark a conversation as read up to a message.
+    #[schema(title = "ReadCommand", example = json!({
+        "type": "read", "ref": "2", "peer": "bob", "seq": 7
+    }))]
+    Read(Receipt),
+    /// Acknowledge that messages were received, up to a message.
+    #[schema(title = "DeliveredCommand")]
+    Delivered(Receipt),
+    /// Tell the peer that the user is typing.
+    #[schema(title = "TypingCommand", example = json!({"type": "typing", "peer": "bob"}))]
+    Typing {
+        /// The peer.
+        peer: UserId,
+    },
+    /// Ask for an `ack`, to see that the connection works.
+    #[schema(title = "PingCommand")]
+    Ping {},
+    /// Continue with a fresh token of the same user.
+    #[schema(title = "TokenCommand")]
+    Token {
+        /// The token (JWT).
+        token: String,
+    },
+}
+
+/// A message to send, and the key that makes sending it again safe.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OutgoingMessage {
+    /// The message. `from` may be left out.
+    #[serde(flatten)]
+    pub message: NewMessage,
+    /// What `Idempotency-Key` is over HTTP: 1 to 255 printable ASCII characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// How far a conversation was read or received.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The other user of the conversation.
+    pub peer: UserId,
+    /// The last message that was read or received.
+    pub seq: Seq,
+}
+
+impl ClientMessage {
+    /// Reads a message. An error comes with the `ref` of the message, if that could be read.
+    pub fn parse(text: &str) -> Result<Self, (Option<Reference>, Error)> {
+        let mut members: Map<String, Value> = parse_json(text.as_bytes()).map_err(|e| (None, e))?;
+        let reference = take_reference(&mut members).map_err(|e| (None, e))?;
+        match parse_command(members) {
+            Ok(command) => Ok(Self { reference, command }),
+            Err(error) => Err((reference, error)),
+        }
+    }
+}
+
+/// Reads a command by its type. Not by serde's tagged enum, which buffers the members and so loses
+/// where in them an error is.
+fn parse_command(mut members: Map<String, Value>) -> Result<Command, Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Typing {
+        peer: UserId,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Ping {}
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Token {
+        token: String,
+    }
+    let refused = |why| Err(Error::field(Code::InvalidRequest, "/type", why));
+    let kind = match members.remove("type") {
+        Some(Value::String(kind)) => kind,
+        Some(_) => return refused("a type is a string"),
+        None => return refused("missing field `type`"),
+    };
+    Ok(match &*kind {
+        "send" => {
+            let idempotency_key = take_key(&mut members)?;
+            let message = parse_value(members.into())?;
+            Command::Send(Box::new(OutgoingMessage {
+                message,
+                idempotency_key,
+            }))
+        }
+        "read" => Command::Read(parse_value(members.into())?),
+        "delivered" => Command::Delivered(parse_value(members.into())?),
+        "typing" => {
+            let Typing { peer } = parse_value(members.into())?;
+            Command::Typing { peer }
+        }
+        "ping" => {
+            let Ping {} = parse_value(members.into())?;
+            Command::Ping {}
+        }
+        "token" => {
+            let Token { token } = parse_value(members.into())?;
+            Command::Token { token }
+        }
+        _ => return refused("a type is one of send, read, delivered, typing, ping, token"),
+    })
+}
+
+fn take_reference(members: &mut Map<String, Value>) -> Result<Option<Reference>, Error> {
+    let refused = || {
+        let why = "a ref is a string of up to 64 characters";
+        Error::field(Code::InvalidRequest, "/ref", why)
+    };
+    match members.remove("ref") {
+        None => Ok(None),
+        Some(Value::String(name)) => Reference::new(name).map(Some).ok_or_else(refused),
+        Some(_) => Err(refused()),
+    }
+}
+
+fn take_key(members: &mut Map<String, Value>) -> Result<Option<IdempotencyKey>, Error> {
+    let key = match members.remove("idempotency_key") {
+        None => return Ok(None),
+        Some(Value::String(key)) => IdempotencyKey::try_from(key.as_str()),
+        Some(_) => Err("an idempotency key is a string"),
+    };
+    key.map(Some)
+        .map_err(|why| Error::field(Code::InvalidRequest, "/idempotency_key", why))
+}

@@ -1,0 +1,61 @@
+//! Problem documents (RFC 9457), over HTTP and on a WebSocket.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::error::Error;
+
+/// Why a request failed (RFC 9457). `type` is absent, which means `about:blank`; `code` identifies
+/// the problem.
+// A client may read the document of a proxy, which has fewer members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// The reason phrase of the HTTP status.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub title: String,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What happened, for people.
+    pub detail: String,
+    /// What happened, for programs; stable.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub code: String,
+    /// The id of the request, also in the header `X-Request-Id` and in the log.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub request_id: String,
+    /// The invalid fields; absent if the problem is not about the content of the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<ProblemField>,
+}
+
+/// One invalid field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProblemField {
+    /// A JSON Pointer (RFC 6901) into the body, or `/path/...`, `/query/...`, `/header/...`.
+    pub pointer: String,
+    /// What is wrong with the field, for people.
+    pub detail: String,
+}
+
+impl Problem {
+    /// The document of a failure. `title` is the reason phrase of its HTTP status.
+    pub fn new(error: &Error, status: u16, title: &str, request_id: &str) -> Self {
+        let fields = error.fields.iter().map(|field| ProblemField {
+            pointer: field.pointer.clone(),
+            detail: field.detail.clone(),
+        });
+        Self {
+            title: title.to_owned(),
+            status,
+            detail: error.detail.to_string(),
+            code: error.code.word().to_owned(),
+            request_id: request_id.to_owned(),
+            errors: fields.collect(),
+        }
+    }
+}

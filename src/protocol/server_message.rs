@@ -1,0 +1,110 @@
+//! What the service sends on a live connection.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{Cursor, Event, Problem, Reference};
+use crate::model::{ConversationState, Message, UnreadTotals, UserId};
+
+/// A message of the service: a text message of a WebSocket, or the `data` of an event stream.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The first message of a connection.
+    #[schema(title = "HelloMessage", example = json!({
+        "type": "hello", "user": "alice", "cursor": "1768564800000000-1768564800123456",
+        "total_unread_count": 3, "unread_conversations": 2, "heartbeat_s": 25
+    }))]
+    Hello {
+        /// Whose stream this is.
+        user: UserId,
+        /// Where the stream starts: at the client's own cursor, if it has one.
+        cursor: Cursor,
+        /// The user's badge.
+        #[serde(flatten)]
+        totals: UnreadTotals,
+        /// Seconds between two heartbeats of the service.
+        heartbeat_s: u8,
+    },
+    /// The command with this `ref` was executed. WebSocket only.
+    #[schema(title = "AckMessage", example = json!({
+        "type": "ack", "ref": "1", "replayed": false, "message": {
+            "seq": 7, "id": "019bc5f0-7c3a-7d52-9b52-0f6a5d1c2e47", "from": "alice", "to": "bob",
+            "sent_at": "2026-01-16T12:00:00.123Z", "body": "Lunch?"
+        }
+    }))]
+    Ack(Box<Ack>),
+    /// A command was refused. WebSocket only.
+    #[schema(title = "ErrorMessage")]
+    Error {
+        /// The `ref` of the command; absent if it has none.
+        #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        reference: Option<Reference>,
+        /// What HTTP would have answered.
+        problem: Problem,
+    },
+    /// The last message of an event stream. A WebSocket has a close frame for it.
+    #[schema(title = "CloseMessage", example = json!({"type": "close", "reason": "restart"}))]
+    Close {
+        /// The reason that a WebSocket's close frame would have: `restart`, `token_expired` or
+        /// `slow_consumer`.
+        reason: String,
+    },
+    /// An event.
+    #[serde(untagged)]
+    Event(Event),
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Ack {
+    /// The `ref` of the command.
+    #[serde(rename = "ref")]
+    pub reference: Reference,
+    /// The message that was sent; answers `send`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub message: Option<Message>,
+    /// Whether the message had been sent before with the same key; answers `send`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub replayed: Option<bool>,
+    /// The conversation after it; answers `read` and `delivered`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub conversation: Option<ConversationState>,
+}
+
+impl ServerMessage {
+    /// The JSON that is sent.
+    pub fn to_json(&self) -> String {
+        // Strings, numbers and objects with string keys: always valid JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Ack {
+    /// The JSON of an answer that says no more than that the command was executed.
+    pub fn json(reference: &Reference) -> String {
+        Self::json_with(reference, "")
+    }
+
+    /// The JSON of the answer to `send`. The message is pasted in as it is stored, which saves
+    /// parsing and encoding it.
+    pub fn json_with_message(reference: &Reference, message: &str, replayed: bool) -> String {
+        let members = format!(r#","message":{message},"replayed":{replayed}"#);
+        Self::json_with(reference, &members)
+    }
+
+    /// The JSON of the answer to `read` and `delivered`. The conversation is JSON that holds a
+    /// stored message, and is pasted in for the same reason.
+    pub fn json_with_conversation(reference: &Reference, conversation: &str) -> String {
+        Self::json_with(reference, &format!(r#","conversation":{conversation}"#))
+    }
+
+    fn json_with(reference: &Reference, members: &str) -> String {
+        format!(r#"{{"type":"ack","ref":{}{members}}}"#, json!(reference))
+    }
+}

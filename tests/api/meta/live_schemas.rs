@@ -1,0 +1,148 @@
+//! The schemas of live messages: unions that generators of clients can follow, and whose members
+//! are those of real messages.
+
+use std::collections::BTreeMap;
+
+use duologue::protocol::{ClientMessage, CloseReason, ServerMessage};
+use serde_json::{Value, json};
+
+use super::openapi::{compare_all, contract};
+use crate::harness::live::device::Device;
+use crate::harness::live::event_stream::EventStream;
+use crate::harness::source_tree::root;
+use crate::harness::{TestApp, spawn_app};
+
+/// The messages of a union: each `type` and the name of its schema.
+fn messages_of(union: &str) -> BTreeMap<String, String> {
+    let schema = &contract()["components"]["schemas"][union];
+    let mapping = schema["discriminator"]["mapping"].as_object().unwrap();
+    let name = |reference: &Value| {
+        reference
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let messages = mapping
+        .iter()
+        .map(|(tag, reference)| (tag.clone(), name(reference)));
+    messages.collect()
+}
+
+/// What a schema says of `type`, in itself or in a part of it.
+fn tag(schema: &Value) -> Option<Value> {
+    let own = schema["properties"].get("type").cloned();
+    let mut parts = schema["allOf"].as_array().into_iter().flatten();
+    own.or_else(|| parts.find_map(tag))
+}
+
+#[test]
+fn each_union_tells_its_messages_apart_by_type() {
+    let contract = contract();
+    let schemas = &contract["components"]["schemas"];
+    for (union, count) in [("Event", 9), ("ServerMessage", 13), ("Command", 6)] {
+        let messages = messages_of(union);
+        assert_eq!(messages.len(), count, "{union}");
+        assert_eq!(schemas[union]["discriminator"]["propertyName"], "type");
+        let one_of = schemas[union]["oneOf"].as_array().unwrap();
+        assert_eq!(one_of.len(), count, "{union}");
+        for (kind, name) in messages {
+            let reference = json!({"$ref": format!("#/components/schemas/{name}")});
+            assert!(one_of.contains(&reference), "{name}");
+            assert_eq!(tag(&schemas[&name]).unwrap()["enum"], json!([kind]));
+            assert!(schemas[&name]["description"].is_string(), "{name}");
+        }
+    }
+}
+
+/// Makes everything happen to bob that there is a message for, and collects the messages.
+async fn everything(app: &TestApp) -> Vec<Value> {
+    let mut bob = Device::connect(app, "bob").await;
+    let mut messages = vec![bob.hello.clone()];
+    app.send("alice", "bob", "hi").await;
+    let alice = Device::connect(app, "alice").await;
+    let came = |event: &Value| event["type"] == "presence.changed";
+    messages.extend(bob.events_until(came).await);
+    app.edit("alice", "bob", 1, &json!({"body": "hello"})).await;
+    app.mark_read("alice", "bob", 1).await;
+    app.delete("alice", "bob", 1).await;
+    let command = |kind: &str| json!({"type": kind, "peer": "bob", "seq": 1});
+    let mut alice = alice;
+    for command in [
+        command("delivered"),
+        json!({"type": "typing", "peer": "bob"}),
+        json!({"type": "send", "to": "bob", "body": "again"}),
+    ] {
+        messages.push(alice.ask(&command).await);
+    }
+    messages.push(alice.ask(&json!({"type": "ping"})).await);
+    messages.push(alice.ask(&json!({"type": "send"})).await);
+    let muted = app
+        .request(reqwest::Method::PUT, "/conversations/bob/alice/mute")
+        .await;
+    muted.json(200);
+    let changed = |event: &Value| event["type"] == "conversation.changed";
+    messages.extend(bob.events_until(changed).await);
+    let mut stream = EventStream::open(app, "bob", Some("1-1")).await;
+    messages.push(stream.next().await);
+    let reason = CloseReason::Restart.reason().to_owned();
+    let close = ServerMessage::Close { reason }.to_json();
+    messages.push(serde_json::from_str(&close).unwrap());
+    messages
+}
+
+#[tokio::test]
+async fn messages_hold_exactly_what_their_schemas_declare() {
+    let app = spawn_app();
+    let messages = everything(&app).await;
+    for (kind, schema) in messages_of("ServerMessage") {
+        let of_kind: Vec<_> = messages.iter().filter(|m| m["type"] == *kind).collect();
+        assert!(!of_kind.is_empty(), "no {kind} was sent");
+        compare_all(&schema, &of_kind);
+    }
+}
+
+#[test]
+fn commands_hold_exactly_what_their_schemas_declare() {
+    let commands = [
+        json!({"type": "send", "from": "alice", "to": "bob", "body": "hi", "reply_to": 1,
+            "attachments": [{"url": "https://files.example.com/menu.jpg"}], "metadata": {"a": 1},
+            "idempotency_key": "k"}),
+        json!({"type": "read", "peer": "bob", "seq": 1}),
+        json!({"type": "delivered", "peer": "bob", "seq": 1}),
+        json!({"type": "typing", "peer": "bob"}),
+        json!({"type": "ping"}),
+        json!({"type": "token", "token": "a.b.c"}),
+    ];
+    let schemas = messages_of("Command");
+    assert_eq!(schemas.len(), commands.len());
+    for command in commands {
+        let kind = command["type"].as_str().unwrap();
+        compare_all(&schemas[kind], &[&command]);
+        let mut message = command.clone();
+        message["ref"] = json!("1");
+        let parsed = ClientMessage::parse(&message.to_string()).unwrap();
+        assert_eq!(serde_json::to_value(&parsed).unwrap(), message);
+    }
+}
+
+#[test]
+fn the_page_on_live_lists_every_close_code() {
+    let page = std::fs::read_to_string(root().join("docs/live.md")).unwrap();
+    for reason in CloseReason::ALL {
+        // A client that closes knows why, and nobody is sent 1006.
+        if matches!(
+            reason,
+            CloseReason::ClientClosed | CloseReason::Unresponsive
+        ) {
+            continue;
+        }
+        let row = format!("| {} |", reason.code());
+        let row = page.lines().find(|line| line.starts_with(&row));
+        let row = row.unwrap_or_else(|| panic!("no row for {reason:?}"));
+        let named = row.contains(&format!("`{}`", reason.reason()));
+        assert!(named, "{row} does not name the reason of {reason:?}");
+    }
+}
