@@ -17,3 +17,4 @@ mod slow_clients;
 mod sse;
 mod typing;
 mod websocket;
+mod websocket_frames;

@@ -7,3 +7,4 @@ mod import;
 mod invalid_bodies;
 mod reactions;
 mod send;
+mod validation;

@@ -1,5 +1,8 @@
 //! A full Redis, with and without rate limits: reads are served, writes are refused.
 
+use std::time::Duration;
+
+use redis::cmd;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -85,4 +88,69 @@ async fn a_full_redis_serves_reads_and_refuses_writes() {
         let inbox = ask(&app, Method::GET, "/conversations/bob", &Value::Null).await;
         assert_eq!(inbox.json(200)["conversations"], json!([]), "cleared");
     }
+}
+
+/// A fault that adds to a full Redis.
+type Fault = fn(&mut redis::Connection);
+
+/// Sets `maxmemory` to a value that is already used up.
+fn fill_up(redis: &mut redis::Connection) {
+    cmd("CONFIG")
+        .arg("SET")
+        .arg("maxmemory")
+        .arg("1")
+        .exec(redis)
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_full_redis_refuses_messages_but_reads_and_resets() {
+    let app = spawn_app();
+    let mut redis = app.redis();
+    let message = json!({"from": "alice", "to": "bob", "body": "hi"});
+    let faults: [(&str, Fault); 3] = [
+        ("no other fault", |_| ()),
+        ("scripts flushed", |redis| {
+            cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap();
+        }),
+        ("scripts flushed and connections cut", |redis| {
+            cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap();
+            cmd("CLIENT")
+                .arg("KILL")
+                .arg("TYPE")
+                .arg("normal")
+                .exec(redis)
+                .unwrap();
+        }),
+    ];
+    for (reason, fault) in faults {
+        app.send("alice", "bob", "hi").await;
+        let before = app.peek("bob", "alice").await;
+        fill_up(&mut redis);
+        fault(&mut redis);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let refused = app.post(&message).await;
+        assert_eq!(refused.status, 507, "{reason}: {refused:?}");
+        refused.problem(507, "STORAGE_FULL");
+        assert_eq!(app.peek("bob", "alice").await, before, "{reason}");
+        let read = app.read("bob", "alice").await;
+        assert_eq!(read["unread_count"], 1, "{reason}");
+        assert_eq!(
+            app.read("bob", "alice").await["unread_count"],
+            0,
+            "{reason}"
+        );
+        assert_eq!(
+            app.read("alice", "bob").await["peer_read_seq"],
+            read["last_seq"]
+        );
+        assert_eq!(app.get("/readyz").await.status, 200, "{reason}");
+        cmd("CONFIG")
+            .arg("SET")
+            .arg("maxmemory")
+            .arg("0")
+            .exec(&mut redis)
+            .unwrap();
+    }
+    app.send("alice", "bob", "hi").await;
 }
