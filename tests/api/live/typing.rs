@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::auth::secured_app::{spawn_secured_app_with, token};
 use crate::harness::live::device::Device;
+use crate::harness::live::presence::wait_for_presence_events;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
 
@@ -31,6 +32,7 @@ async fn typing_reaches_every_device_of_the_peer_only() {
     let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
     one.send("alice", "bob", "hi").await;
     let mut alice = Device::connect(&one, "alice").await;
+    wait_for_presence_events(&one, 1).await;
     let mut bobs = [
         Device::connect(&one, "bob").await,
         Device::connect(&other, "bob").await,
@@ -91,6 +93,7 @@ async fn typing_reaches_no_stranger_and_no_blocking_peer() {
     app.send("alice", "bob", "hi").await;
     app.flag(Method::PUT, "bob", "alice", "block").await;
     let mut alice = Device::connect(&app, "alice").await;
+    wait_for_presence_events(&app, 1).await;
     let mut bob = Device::connect(&app, "bob").await;
     // The response is the same, so that nobody learns of the block.
     report_typing(&app, "alice", "bob").await;

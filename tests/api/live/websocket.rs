@@ -7,20 +7,14 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::live::device::Device;
-use crate::harness::metrics::wait_for_script_runs;
+use crate::harness::live::presence::wait_for_presence_events;
 use crate::harness::store::redis_server::RedisServer;
-use crate::harness::{TestApp, spawn_app, spawn_app_on};
+use crate::harness::{spawn_app, spawn_app_on};
 
 /// Type and peer of an event.
 fn summary(event: &Value) -> (&str, &str) {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     (text("type"), text("peer"))
-}
-
-/// Waits until the presence of this many users has been published, so that no presence event
-/// arrives later.
-async fn wait_for_presence_events(app: &TestApp, users: u32) {
-    wait_for_script_runs(app, "scan_conversations", users, Duration::from_secs(10)).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use redis::{Connection, cmd};
 use serde_json::{Value, json};
 
 use crate::harness::live::device::Device;
+use crate::harness::metrics::wait_for_script_runs;
 use crate::harness::{TestApp, eventually};
 
 /// How long a change of presence may take; the service waits 3 s for a reconnect and sweeps once a
@@ -30,6 +31,12 @@ pub async fn wait_online(app: &TestApp, user: &str, online: bool) {
         is_online(app, user).await == online
     })
     .await;
+}
+
+/// Waits until the presence of this many users has been published, so that no presence event
+/// arrives later.
+pub async fn wait_for_presence_events(app: &TestApp, users: u32) {
+    wait_for_script_runs(app, "scan_conversations", users, TIMEOUT).await;
 }
 
 /// The presence of a user who was never online.
