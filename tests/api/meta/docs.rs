@@ -1,6 +1,7 @@
 //! The README and the pages in `docs` agree with the source.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use duologue::error::Code;
 use duologue::metrics::Metrics;
@@ -11,11 +12,51 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
 }
 
+/// The README and every page: name and text.
+fn pages() -> Vec<(String, String)> {
+    let mut pages: Vec<_> = files("docs", "md").into_iter().collect();
+    pages.push(("README.md".to_owned(), read("README.md")));
+    pages
+}
+
 /// The first cells of the table rows that begin with this, with the rest of the row.
 fn rows<'a>(page: &'a str, beginning: &str) -> Vec<(&'a str, &'a str)> {
     let rows = page.lines().filter(|line| line.starts_with(beginning));
     rows.map(|row| row.strip_prefix("| `").unwrap().split_once('`').unwrap())
         .collect()
+}
+
+/// The folders and files at the top that a page can name.
+const TOP: &[&str] = &[
+    "src/",
+    "tests/",
+    "docs/",
+    "web/",
+    "benches/",
+    ".ci/",
+    "Makefile",
+    "deny.toml",
+];
+
+#[test]
+fn every_path_named_in_the_docs_exists() {
+    let mut named = 0;
+    for (page, text) in pages() {
+        let quoted = text.split('`').skip(1).step_by(2).map(str::to_owned);
+        let quoted = quoted.filter(|path| TOP.iter().any(|top| path.starts_with(top)));
+        for path in quoted.filter(|path| !path.contains(['<', '*', '{', ' ', '\n'])) {
+            assert!(root().join(&path).exists(), "{page} names {path}");
+            named += 1;
+        }
+        let folder = Path::new(&page).parent().unwrap().to_owned();
+        for link in text.split("](").skip(1) {
+            let target = link.split([')', '#']).next().unwrap();
+            let elsewhere = target.is_empty() || target.contains("://");
+            let path = root().join(&folder).join(target);
+            assert!(elsewhere || path.exists(), "{page} links to {target}");
+        }
+    }
+    assert!(named > 30, "the pages name files");
 }
 
 #[test]
