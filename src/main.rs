@@ -106,7 +106,7 @@ async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
 /// `duologue chat`.
 async fn chat([me, peer]: [&UserId; 2], url: Url, token: Option<String>) -> Outcome {
     let client = ApiClient::new(url, token, chat::socket::TIMEOUT)?;
-    Ok(chat::chat(client, me.as_str(), peer.as_str()).await?)
+    Ok(chat::chat(client, me, peer).await?)
 }
 
 /// `duologue key`.

@@ -10,7 +10,7 @@ use super::json::JsonObject;
 use super::json::optional_u32;
 
 /// The text of a message: at most 10,000 characters (Unicode scalar values).
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(max_length = 10000, example = "Lunch at one?")]
 pub struct Body(pub(super) String);
@@ -50,7 +50,7 @@ pub(super) fn optional_objects<'de, D: Deserializer<'de>>(
 }
 
 /// What is known of a file that goes with a message. The file itself lives elsewhere.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attachment {
     /// Where the file is.
@@ -94,7 +94,7 @@ pub struct Attachment {
 /// The address of an attachment: an absolute `http` or `https` URL of at most 2,048 characters.
 ///
 /// No other scheme, so that a client which opens it cannot be made to run `javascript:`.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(
     max_length = 2048,
@@ -103,6 +103,13 @@ pub struct Attachment {
     example = "https://files.example.com/menu.jpg"
 )]
 pub struct AttachmentUrl(String);
+
+impl AttachmentUrl {
+    /// The URL as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl TryFrom<String> for AttachmentUrl {
     type Error = &'static str;
@@ -118,7 +125,7 @@ impl TryFrom<String> for AttachmentUrl {
 }
 
 /// A media type: `type/subtype`, at most 127 characters.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(
     max_length = 127,
@@ -147,7 +154,7 @@ impl TryFrom<String> for MimeType {
 }
 
 /// The name of a file, to be shown: 1 to 255 characters.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(min_length = 1, max_length = 255, example = "menu.jpg")]
 pub struct FileName(String);

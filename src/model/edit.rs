@@ -70,6 +70,13 @@ pub struct ReceiptRequest {
 #[schema(min_length = 1, max_length = 64, example = "👍")]
 pub struct Emoji(String);
 
+impl Emoji {
+    /// The emoji as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl TryFrom<String> for Emoji {
     type Error = &'static str;
 

@@ -93,6 +93,12 @@ pub struct Receipt {
 }
 
 impl ClientMessage {
+    /// The JSON that is sent.
+    pub fn to_json(&self) -> String {
+        // Strings, numbers and objects with string keys: always valid JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// Reads a message. An error comes with the `ref` of the message, if that could be read.
     pub fn parse(text: &str) -> Result<Self, (Option<Reference>, Error)> {
         let mut members: Map<String, Value> = parse_json(text.as_bytes()).map_err(|e| (None, e))?;

@@ -8,7 +8,7 @@ use crate::error::Error;
 /// Why a request failed (RFC 9457). `type` is absent, which means `about:blank`; `code` identifies
 /// the problem.
 // A client may read the document of a proxy, which has fewer members.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// The reason phrase of the HTTP status.
     #[serde(default)]

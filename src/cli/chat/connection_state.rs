@@ -1,11 +1,9 @@
 //! Whether the WebSocket is up, when it counts as dead, and how many attempts failed in a row.
 
+use crate::protocol::CloseReason;
+
 /// A connection that lasted this many seconds resets the failure count.
 const STABLE_AFTER: u32 = 10;
-/// WebSocket close code 1012: the service restarts, so the client reconnects without backoff.
-const SERVICE_RESTART: u16 = 1012;
-/// Heartbeat interval in seconds unless the service announces another.
-const DEFAULT_HEARTBEAT: u32 = 25;
 
 /// State of the connection; all durations are in seconds.
 #[derive(Debug, Default)]
@@ -32,8 +30,9 @@ impl ConnectionState {
         self.failures
     }
 
-    /// Records the service's hello; returns whether this is a reconnect.
-    pub fn set_connected(&mut self, heartbeat: Option<u32>) -> bool {
+    /// Records the service's hello, which announces the heartbeat interval; returns whether this is
+    /// a reconnect.
+    pub fn set_connected(&mut self, heartbeat: u8) -> bool {
         let reconnected = self.ever_connected;
         *self = Self {
             connected: true,
@@ -41,7 +40,7 @@ impl ConnectionState {
             failures: self.failures,
             connected_for: 0,
             silent_for: 0,
-            heartbeat: heartbeat.unwrap_or(DEFAULT_HEARTBEAT).max(1),
+            heartbeat: u32::from(heartbeat).max(1),
         };
         reconnected
     }
@@ -54,10 +53,13 @@ impl ConnectionState {
     /// Records a lost connection or a failed attempt; returns whether it was connected until now.
     pub fn set_disconnected(&mut self, close_code: Option<u16>) -> bool {
         let was_connected = self.connected;
-        self.failures = match close_code {
-            Some(SERVICE_RESTART) => 0,
-            _ if self.connected_for >= STABLE_AFTER => 1,
-            _ => self.failures + 1,
+        // A service that restarts is back soon, so the client reconnects without backoff.
+        self.failures = if close_code == Some(CloseReason::Restart.code()) {
+            0
+        } else if self.connected_for >= STABLE_AFTER {
+            1
+        } else {
+            self.failures + 1
         };
         (self.connected, self.connected_for) = (false, 0);
         was_connected

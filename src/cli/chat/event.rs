@@ -1,11 +1,10 @@
 //! Inputs and outputs of the state machine in [`session`](super::session).
 
-use serde_json::Value;
-
 use super::ChatError;
-use super::frame::{Frame, Page, Problem};
 use super::status::ChatStatus;
-use super::transcript::TranscriptLine;
+use super::transcript::{HistoryPage, TranscriptLine};
+use crate::model::Seq;
+use crate::protocol::{ClientMessage, Cursor, Problem, ServerMessage};
 
 /// Input: something that happened.
 #[derive(Debug)]
@@ -15,11 +14,11 @@ pub enum ClientEvent {
     /// at once.
     Quit,
     /// The first message of each connection is `hello`.
-    MessageReceived(Box<Frame>),
+    MessageReceived(Box<ServerMessage>),
     /// A WebSocket ping or pong: the connection is alive.
     Heartbeat,
     /// Answers [`Effect::LoadHistory`].
-    HistoryLoaded(Page),
+    HistoryLoaded(HistoryPage),
     /// The connection was lost or could not be established.
     Disconnected {
         /// WebSocket close code, if the service sent one.
@@ -38,16 +37,15 @@ pub enum Effect {
     /// Drop the connection, wait for the backoff, and connect.
     Connect {
         /// Resume the event stream after this event.
-        cursor: Option<String>,
+        cursor: Option<Cursor>,
         /// Consecutive failures; without any there is no backoff.
         failures: u32,
     },
     /// Load the messages after this `seq`, or the newest ones.
     LoadHistory {
-        after: Option<u64>,
+        after: Option<Seq>,
     },
-    /// Send a client message over the WebSocket.
-    Send(Value),
+    Send(ClientMessage),
     /// Print lines of the conversation.
     Print(Vec<TranscriptLine>),
     /// Print a notice that is not part of the conversation.

@@ -9,13 +9,11 @@
 //! | `transcript` | displayed messages: each once, in order |
 //! | `outgoing` | messages and receipts to be acknowledged |
 //! | `connection_state` | liveness of the connection, number of failures |
-//! | `frame` | what travels over the connection |
 //! | [`render`], `status` | what the user sees |
 //! | [`socket`], `terminal` | network and terminal I/O |
 
 mod connection_state;
 pub mod event;
-pub mod frame;
 mod outgoing;
 pub mod render;
 pub mod session;
@@ -33,8 +31,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use crate::cli::client::ApiClient;
+use crate::model::{Seq, UserId};
+use crate::protocol::{Cursor, Problem};
 use event::{ClientEvent, Effect};
-use frame::Problem;
 use session::ChatSession;
 use socket::ChatSocket;
 use terminal::Terminal;
@@ -60,7 +59,7 @@ pub enum ChatError {
 }
 
 /// Runs the chat until the user ends the input.
-pub async fn chat(client: ApiClient, user: &str, peer: &str) -> Result<(), ChatError> {
+pub async fn chat(client: ApiClient, user: &UserId, peer: &UserId) -> Result<(), ChatError> {
     if user == peer {
         return Err(ChatError::SameUser);
     }
@@ -68,16 +67,18 @@ pub async fn chat(client: ApiClient, user: &str, peer: &str) -> Result<(), ChatE
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut runner = ChatRunner {
         client,
-        user: user.to_owned(),
-        peer: peer.to_owned(),
-        terminal: Terminal::open(user, peer)?,
+        user: user.clone(),
+        peer: peer.clone(),
+        terminal: Terminal::open(user.clone(), peer.clone())?,
         socket: None,
         request: Box::pin(pending()),
         interrupt: signal(SignalKind::interrupt())?,
         terminate: signal(SignalKind::terminate())?,
         ticks,
     };
-    let result = runner.run(ChatSession::new(user, peer)).await;
+    let result = runner
+        .run(ChatSession::new(user.clone(), peer.clone()))
+        .await;
     runner.terminal.close();
     if let Some(socket) = runner.socket {
         socket.close().await;
@@ -91,8 +92,8 @@ type ServiceRequest = Pin<Box<dyn Future<Output = (Option<ChatSocket>, ClientEve
 /// Performs the I/O of a session.
 struct ChatRunner {
     client: ApiClient,
-    user: String,
-    peer: String,
+    user: UserId,
+    peer: UserId,
     terminal: Terminal,
     socket: Option<ChatSocket>,
     /// Pending forever if there is none. A new request replaces and thereby cancels it.
@@ -154,18 +155,18 @@ impl ChatRunner {
         }
     }
 
-    fn connect(&self, cursor: Option<String>, failures: u32) -> ServiceRequest {
+    fn connect(&self, cursor: Option<Cursor>, failures: u32) -> ServiceRequest {
         let (client, user) = (self.client.clone(), self.user.clone());
         Box::pin(async move {
             sleep(backoff(failures)).await;
-            match ChatSocket::connect(&client, &user, cursor.as_deref()).await {
+            match ChatSocket::connect(&client, &user, cursor).await {
                 Ok((socket, hello)) => (Some(socket), hello),
                 Err(failure) => (None, failure),
             }
         })
     }
 
-    fn load_history(&self, after: Option<u64>) -> ServiceRequest {
+    fn load_history(&self, after: Option<Seq>) -> ServiceRequest {
         let client = self.client.clone();
         let (user, peer) = (self.user.clone(), self.peer.clone());
         Box::pin(async move {

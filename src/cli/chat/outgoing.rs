@@ -3,17 +3,16 @@
 use std::collections::VecDeque;
 
 use chrono::Utc;
-use serde_json::Value;
 
-use super::frame;
-use crate::model::{Body, fresh_id};
+use crate::model::{Body, IdempotencyKey, NewMessage, Seq, UserId, fresh_id};
+use crate::protocol::{ClientMessage, Command, OutgoingMessage, Receipt, Reference};
 
 /// Seconds after which an unanswered request counts as lost, and the connection with it.
 const TIMEOUT: u32 = 15;
 /// Seconds before a request is repeated that the service was too busy for.
 const RETRY_DELAY: u32 = 2;
-/// Receipts are sent as `delivered`, then `read`; the answer to the second acknowledges both.
-pub const READ: &str = "read";
+/// `ref` of the second receipt, which is sent after `delivered` and whose answer acknowledges both.
+pub const READ_REFERENCE: &str = "read";
 
 /// State of a request that may be sent once at a time.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -66,19 +65,37 @@ pub struct SendQueue {
 
 #[derive(Debug)]
 struct QueuedMessage {
-    idempotency_key: String,
-    body: String,
+    /// Idempotency key, and `ref` of the answer.
+    key: String,
+    body: Body,
+}
+
+impl QueuedMessage {
+    fn to_client_message(&self, recipient: &UserId) -> ClientMessage {
+        let message = NewMessage {
+            from: None,
+            to: recipient.clone(),
+            body: self.body.clone(),
+            reply_to: None,
+            attachments: Vec::new(),
+            metadata: None,
+        };
+        ClientMessage {
+            reference: Reference::new(self.key.clone()),
+            command: Command::Send(Box::new(OutgoingMessage {
+                message,
+                idempotency_key: IdempotencyKey::try_from(&*self.key).ok(),
+            })),
+        }
+    }
 }
 
 impl SendQueue {
     /// Appends a message, or returns why the text is not a valid body.
     pub fn push(&mut self, text: &str) -> Result<(), &'static str> {
-        let body = Body::try_from(text.to_owned())?.as_str().to_owned();
-        let idempotency_key = fresh_id(Utc::now()).to_string();
-        self.messages.push_back(QueuedMessage {
-            idempotency_key,
-            body,
-        });
+        let body = Body::try_from(text.to_owned())?;
+        let key = fresh_id(Utc::now()).to_string();
+        self.messages.push_back(QueuedMessage { key, body });
         Ok(())
     }
 
@@ -99,38 +116,38 @@ impl SendQueue {
         if connected && prompt { 0 } else { self.len() }
     }
 
-    /// The request to send now, if any.
-    pub fn next_request(&mut self, recipient: &str) -> Option<Value> {
+    /// The message to send now, if any.
+    pub fn next_to_send(&mut self, recipient: &UserId) -> Option<ClientMessage> {
         let first = self.messages.front()?;
         self.request
             .start()
-            .then(|| frame::send(&first.idempotency_key, recipient, &first.body))
+            .then(|| first.to_client_message(recipient))
     }
 
     /// Whether an answer with this `ref` belongs to the first message.
     pub fn expects(&self, reference: &str) -> bool {
         let first = self.messages.front();
-        first.is_some_and(|message| message.idempotency_key == reference)
+        first.is_some_and(|message| message.key == reference)
     }
 
     /// Removes the first message, which was acknowledged or rejected; returns its body.
-    pub fn pop(&mut self) -> Option<String> {
+    pub fn pop(&mut self) -> Option<Body> {
         self.request = PendingRequest::Idle;
         self.messages.pop_front().map(|message| message.body)
     }
 }
 
-/// Tells the service up to which message (`seq`) the conversation was displayed.
+/// Tells the service up to which message the conversation was displayed.
 #[derive(Debug, Default)]
 pub struct ReceiptTracker {
-    displayed: Option<u64>,
-    sent: Option<u64>,
-    acknowledged: Option<u64>,
+    displayed: Option<Seq>,
+    sent: Option<Seq>,
+    acknowledged: Option<Seq>,
     pub request: PendingRequest,
 }
 
 impl ReceiptTracker {
-    pub fn set_displayed(&mut self, seq: u64) {
+    pub fn set_displayed(&mut self, seq: Seq) {
         self.displayed = self.displayed.max(Some(seq));
     }
 
@@ -139,7 +156,7 @@ impl ReceiptTracker {
     }
 
     /// The receipts to send now, if any: what is displayed is delivered and read.
-    pub fn next_requests(&mut self, peer: &str) -> Vec<Value> {
+    pub fn next_to_send(&mut self, peer: &UserId) -> Vec<ClientMessage> {
         let Some(seq) = self.displayed.filter(|_| !self.is_acknowledged()) else {
             return Vec::new();
         };
@@ -147,8 +164,18 @@ impl ReceiptTracker {
             return Vec::new();
         }
         self.sent = Some(seq);
-        let receipts = ["delivered", READ].map(|kind| frame::receipt(kind, peer, seq));
-        receipts.into()
+        let receipt = || Receipt {
+            peer: peer.clone(),
+            seq,
+        };
+        let message = |reference: &str, command| ClientMessage {
+            reference: Reference::new(reference.to_owned()),
+            command,
+        };
+        vec![
+            message("delivered", Command::Delivered(receipt())),
+            message(READ_REFERENCE, Command::Read(receipt())),
+        ]
     }
 
     /// Records that the service acknowledged the receipts, or rejected them for good.

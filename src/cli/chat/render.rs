@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Local, Utc};
 
-use super::frame::Message;
 use super::transcript::TranscriptLine;
+use crate::model::{Message, UserId};
 
 /// Maximum number of characters in a quote.
 const QUOTE_CHARS: usize = 40;
@@ -27,11 +27,11 @@ pub struct RenderedLine {
     pub text: String,
 }
 
-/// Renders a line for the user `me`.
-pub fn render(line: &TranscriptLine, me: &str) -> RenderedLine {
+/// Renders a line for this user.
+pub fn render(line: &TranscriptLine, user: &UserId) -> RenderedLine {
     match line {
         TranscriptLine::Message(message) => RenderedLine {
-            style: if message.from == me {
+            style: if &message.from == user {
                 LineStyle::Own
             } else {
                 LineStyle::Peer
@@ -68,7 +68,10 @@ fn info(head: &str, text: String) -> RenderedLine {
 fn reactions(message: &Message) -> String {
     let reactions = message.reactions.iter();
     let reactions: Vec<_> = reactions
-        .map(|(emoji, users)| format!("{emoji} {}", users.join(", ")))
+        .map(|(emoji, users)| {
+            let users: Vec<_> = users.iter().map(UserId::as_str).collect();
+            format!("{} {}", emoji.as_str(), users.join(", "))
+        })
         .collect();
     sanitize(&reactions.join("  "))
 }
@@ -92,8 +95,8 @@ fn content(message: &Message) -> String {
     let attachments = message
         .attachments
         .iter()
-        .map(|attachment| format!("[{}]", attachment.url));
-    let body = Some(message.body.clone()).filter(|body| !body.is_empty());
+        .map(|attachment| format!("[{}]", attachment.url.as_str()));
+    let body = Some(message.body.as_str().to_owned()).filter(|body| !body.is_empty());
     let parts: Vec<_> = body.into_iter().chain(attachments).collect();
     sanitize(&parts.join(" ")).replace('\n', "\n      ")
 }

@@ -1,36 +1,35 @@
 //! One user's end of a conversation, as a state machine without I/O: [`ClientEvent`]s go in,
 //! [`Effect`]s come out. Time is an input too: [`ClientEvent::Tick`] once a second.
 
+mod receive;
+
 use super::ChatError;
 use super::connection_state::ConnectionState;
 use super::event::{ClientEvent, Effect};
-use super::frame::{Frame, Page, Problem, Receipts};
-use super::outgoing::{PendingRequest, READ, ReceiptTracker, SendQueue};
+use super::outgoing::{PendingRequest, ReceiptTracker, SendQueue};
 use super::render::quote;
-use super::status::{ChatStatus, DeliveryStatus};
-use super::transcript::{Transcript, TranscriptLine};
+use super::status::{ChatStatus, DeliveryStatus, PeerReceipts};
+use super::transcript::Transcript;
+use crate::model::UserId;
+use crate::protocol::{CloseReason, Cursor, Problem};
 
 /// After a quit, seconds to wait for each acknowledgement.
 const QUIT_TIMEOUT: u32 = 5;
-/// Seconds for which a typing event holds.
-const TYPING_TIMEOUT: u32 = 5;
-/// WebSocket close code for an expired token.
-const TOKEN_EXPIRED: u16 = 4401;
 
 /// State of a chat.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ChatSession {
-    user: String,
-    peer: String,
+    user: UserId,
+    peer: UserId,
     /// Position in the event stream.
-    cursor: Option<String>,
+    cursor: Option<Cursor>,
     connection: ConnectionState,
     transcript: Transcript,
     /// Whether a page of history was requested and is not loaded yet.
     loading_history: bool,
     queue: SendQueue,
     receipts: ReceiptTracker,
-    peer_receipts: Receipts,
+    peer_receipts: PeerReceipts,
     /// Seconds until the peer no longer counts as typing.
     typing_left: u32,
     /// Number of messages that will never be sent.
@@ -41,11 +40,21 @@ pub struct ChatSession {
 }
 
 impl ChatSession {
-    pub fn new(user: &str, peer: &str) -> Self {
+    pub fn new(user: UserId, peer: UserId) -> Self {
         Self {
-            user: user.to_owned(),
-            peer: peer.to_owned(),
-            ..Self::default()
+            user,
+            peer,
+            cursor: None,
+            connection: ConnectionState::default(),
+            transcript: Transcript::default(),
+            loading_history: false,
+            queue: SendQueue::default(),
+            receipts: ReceiptTracker::default(),
+            peer_receipts: PeerReceipts::default(),
+            typing_left: 0,
+            rejected: 0,
+            quit_left: None,
+            status: ChatStatus::default(),
         }
     }
 
@@ -77,9 +86,9 @@ impl ChatSession {
     fn advance(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         if self.connection.is_connected() {
-            let requests = self.queue.next_request(&self.peer).into_iter();
-            let requests = requests.chain(self.receipts.next_requests(&self.peer));
-            effects.extend(requests.map(Effect::Send));
+            effects.extend(self.queue.next_to_send(&self.peer).map(Effect::Send));
+            let receipts = self.receipts.next_to_send(&self.peer);
+            effects.extend(receipts.into_iter().map(Effect::Send));
         }
         let status = self.status();
         if status != self.status {
@@ -127,130 +136,15 @@ impl ChatSession {
         vec![Effect::PrintNotice(notice)]
     }
 
-    fn receive(&mut self, message: Frame) -> Vec<Effect> {
-        self.connection.record_activity();
-        match &*message.kind {
-            "hello" => self.connected(message),
-            "ack" | "error" => self.receive_answer(message),
-            _ => self.receive_event(message),
-        }
-    }
-
-    fn connected(&mut self, hello: Frame) -> Vec<Effect> {
-        self.cursor = hello.cursor;
-        let mut effects = Vec::new();
-        if self.connection.set_connected(hello.heartbeat_s) {
-            effects.push(Effect::PrintNotice("reconnected".to_owned()));
-        }
-        if self.loading_history || self.transcript.last_seq().is_none() {
-            effects.push(self.load_history());
-        }
-        effects
-    }
-
-    fn load_history(&mut self) -> Effect {
-        self.loading_history = true;
-        let after = self.transcript.last_seq();
-        Effect::LoadHistory { after }
-    }
-
-    fn receive_answer(&mut self, answer: Frame) -> Vec<Effect> {
-        let reference = answer.reference.unwrap_or_default();
-        if let Some(receipts) = answer.conversation {
-            self.peer_receipts = receipts;
-        }
-        if let Some(problem) = answer.problem {
-            return self.receive_error(&reference, &problem);
-        }
-        if reference == READ {
-            self.receipts.acknowledge();
-        } else if self.queue.expects(&reference) {
-            self.queue.pop();
-            self.quit_left = self.quit_left.map(|_| QUIT_TIMEOUT);
-        }
-        let lines = answer.message.map(|message| self.transcript.add(message));
-        self.print(lines.unwrap_or_default())
-    }
-
-    fn receive_error(&mut self, reference: &str, problem: &Problem) -> Vec<Effect> {
-        let is_message = self.queue.expects(reference);
-        let request = match reference {
-            READ => &mut self.receipts.request,
-            _ if is_message => &mut self.queue.request,
-            _ => return Vec::new(),
-        };
-        if problem.is_retryable() {
-            request.back_off();
-            return Vec::new();
-        }
-        if !is_message {
-            self.receipts.acknowledge();
-            return Vec::new();
-        }
-        let body = self.queue.pop().unwrap_or_default();
-        self.reject_message(&body, &problem.detail)
-    }
-
-    fn receive_event(&mut self, event: Frame) -> Vec<Effect> {
-        self.cursor = event.cursor.or(self.cursor.take());
-        if event.kind == "reset" {
-            return vec![self.load_history()];
-        }
-        if event.peer.as_deref() != Some(&*self.peer) {
-            return Vec::new();
-        }
-        match &*event.kind {
-            "typing" => self.typing_left = TYPING_TIMEOUT,
-            "presence.changed" => (),
-            _ => self.peer_receipts = event.receipts,
-        }
-        let mut effects = Vec::new();
-        if let Some(message) = event.message {
-            self.typing_left = 0;
-            let lines = self.transcript.add(message);
-            effects = self.print(lines);
-        }
-        if event.kind == "conversation.changed" || self.transcript.has_gap() {
-            effects.push(self.load_history());
-        }
-        effects
-    }
-
-    fn add_history(&mut self, page: Page) -> Vec<Effect> {
-        let read_seq = &mut self.peer_receipts.peer_read_seq;
-        *read_seq = page.peer_read_seq.max(*read_seq);
-        self.loading_history = false;
-        if self.transcript.last_seq().is_none() {
-            let lines = self.transcript.open(page);
-            // Sent for an empty page too: the acknowledgement says what the peer has received.
-            self.receipts.set_displayed(0);
-            return self.print(lines);
-        }
-        let (lines, next_after) = self.transcript.fill(page);
-        self.loading_history = next_after.is_some();
-        let mut effects = self.print(lines);
-        effects.extend(next_after.map(|seq| Effect::LoadHistory { after: Some(seq) }));
-        effects
-    }
-
-    fn print(&mut self, lines: Vec<TranscriptLine>) -> Vec<Effect> {
-        if lines.is_empty() {
-            return Vec::new();
-        }
-        let newest = self.transcript.newest_from(&self.peer);
-        self.receipts.set_displayed(newest.unwrap_or_default());
-        vec![Effect::Print(lines)]
-    }
-
     fn connect(&self) -> Effect {
         Effect::Connect {
-            cursor: self.cursor.clone(),
+            cursor: self.cursor,
             failures: self.connection.failures(),
         }
     }
 
     fn disconnected(&mut self, code: Option<u16>, reason: String) -> Vec<Effect> {
-        if code == Some(TOKEN_EXPIRED) {
+        if code == Some(CloseReason::TokenExpired.code()) {
             return vec![Effect::Exit(Err(ChatError::TokenExpired))];
         }
         if !self.connection.was_ever_connected() {
@@ -269,7 +163,7 @@ impl ChatSession {
     }
 
     fn request_rejected(&mut self, problem: Problem) -> Vec<Effect> {
-        if problem.is_retryable() && self.connection.was_ever_connected() {
+        if is_retryable(&problem) && self.connection.was_ever_connected() {
             return self.disconnected(None, problem.detail);
         }
         vec![Effect::Exit(Err(ChatError::Rejected(problem)))]
@@ -306,8 +200,13 @@ impl ChatSession {
             unsent => Err(ChatError::Unsent(unsent)),
         };
         let unsent = std::iter::from_fn(|| self.queue.pop());
-        let notices = unsent.map(|body| format!("not sent: {}", quote(&body)));
+        let notices = unsent.map(|body| format!("not sent: {}", quote(body.as_str())));
         let notices = notices.map(Effect::PrintNotice);
         notices.chain([Effect::Exit(result)]).collect()
     }
+}
+
+/// Decides by the HTTP status, since a proxy's response has no `code`.
+fn is_retryable(problem: &Problem) -> bool {
+    matches!(problem.status, 408 | 429 | 500..)
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Upgraded};
-use serde_json::Value;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -13,8 +12,10 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::event::ClientEvent;
-use super::frame::{Frame, Page, Problem};
+use super::transcript::HistoryPage;
 use crate::cli::client::ApiClient;
+use crate::model::{Seq, UserId};
+use crate::protocol::{ClientMessage, Cursor, Problem, ServerMessage};
 
 /// Limit for each request, the handshake and each send.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,8 +65,8 @@ impl ChatSocket {
     /// hello, or else the reason why there is none.
     pub async fn connect(
         client: &ApiClient,
-        user: &str,
-        cursor: Option<&str>,
+        user: &UserId,
+        cursor: Option<Cursor>,
     ) -> Result<(Self, ClientEvent), ClientEvent> {
         let cursor = cursor.map(|cursor| format!("&cursor={cursor}"));
         let path = format!("/ws?user={user}{}", cursor.unwrap_or_default());
@@ -87,7 +88,7 @@ impl ChatSocket {
     /// Waits for the next message. Cancel safe.
     pub async fn receive(&mut self) -> ClientEvent {
         match self.0.next().await {
-            Some(Ok(Message::Text(text))) => match serde_json::from_str::<Frame>(&text) {
+            Some(Ok(Message::Text(text))) => match serde_json::from_str::<ServerMessage>(&text) {
                 Ok(message) => ClientEvent::MessageReceived(Box::new(message)),
                 Err(error) => disconnected(format!("unexpected message: {error}")),
             },
@@ -105,8 +106,8 @@ impl ChatSocket {
     }
 
     /// Sends a client message. The error is the event that reports it.
-    pub async fn send(&mut self, message: &Value) -> Result<(), ClientEvent> {
-        match timeout(TIMEOUT, self.0.send(Message::text(message.to_string()))).await {
+    pub async fn send(&mut self, message: &ClientMessage) -> Result<(), ClientEvent> {
+        match timeout(TIMEOUT, self.0.send(Message::text(message.to_json()))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(disconnected(error.to_string())),
             Err(_) => Err(disconnected("sending timed out")),
@@ -127,18 +128,18 @@ impl ChatSocket {
 /// Loads the messages after a `seq`, or the newest ones, without marking them as read.
 pub async fn load_history(
     client: &ApiClient,
-    user: &str,
-    peer: &str,
-    after: Option<u64>,
+    user: &UserId,
+    peer: &UserId,
+    after: Option<Seq>,
 ) -> ClientEvent {
     let range = match after {
-        Some(seq) => format!("after={seq}&limit=200"),
+        Some(seq) => format!("after={}&limit=200", seq.get()),
         None => format!("limit={FIRST_PAGE}"),
     };
     let path = format!("/conversations/{user}/{peer}?peek=true&{range}");
     match client.request(Method::GET, &path).send().await {
         Ok(response) if response.status() == StatusCode::OK => {
-            match response.json::<Page>().await {
+            match response.json::<HistoryPage>().await {
                 Ok(page) => ClientEvent::HistoryLoaded(page),
                 Err(error) => unreachable(error),
             }
@@ -151,12 +152,13 @@ pub async fn load_history(
 /// Reads an error response. One that is no problem document comes from a proxy in between.
 async fn problem(response: Response) -> Problem {
     let status = response.status();
-    response.json().await.unwrap_or_else(|_| Problem {
-        status: status.as_u16(),
-        detail: status
-            .canonical_reason()
-            .unwrap_or("no reason given")
-            .to_owned(),
+    response.json().await.unwrap_or_else(|_| {
+        let reason = status.canonical_reason().unwrap_or("no reason given");
+        Problem {
+            status: status.as_u16(),
+            detail: reason.to_owned(),
+            ..Problem::default()
+        }
     })
 }
 

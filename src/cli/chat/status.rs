@@ -1,6 +1,7 @@
 //! What the prompt shows: connection, unsent messages, delivery of the last message, typing.
 
-use super::frame::Receipts;
+use crate::model::{ConversationState, Seq};
+use crate::protocol::ConversationEvent;
 
 /// State that the prompt shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,8 +10,35 @@ pub struct ChatStatus {
     /// Messages whose sending is delayed.
     pub unsent: usize,
     /// `seq` and delivery of the user's last message.
-    pub delivery: Option<(u64, DeliveryStatus)>,
+    pub delivery: Option<(Seq, DeliveryStatus)>,
     pub peer_is_typing: bool,
+}
+
+/// How far the peer is in the conversation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PeerReceipts {
+    /// Received by the peer's devices up to this message.
+    pub delivered_seq: Seq,
+    /// Read by the peer up to this message.
+    pub read_seq: Seq,
+}
+
+impl From<&ConversationEvent> for PeerReceipts {
+    fn from(event: &ConversationEvent) -> Self {
+        Self {
+            delivered_seq: event.peer_delivered_seq,
+            read_seq: event.peer_read_seq,
+        }
+    }
+}
+
+impl From<&ConversationState> for PeerReceipts {
+    fn from(conversation: &ConversationState) -> Self {
+        Self {
+            delivered_seq: conversation.peer_delivered_seq,
+            read_seq: conversation.peer_read_seq,
+        }
+    }
 }
 
 /// How far a message got.
@@ -25,10 +53,10 @@ pub enum DeliveryStatus {
 }
 
 impl DeliveryStatus {
-    pub fn of(seq: u64, receipts: Receipts) -> Self {
-        if receipts.peer_read_seq >= seq {
+    pub fn of(seq: Seq, receipts: PeerReceipts) -> Self {
+        if receipts.read_seq >= seq {
             DeliveryStatus::Read
-        } else if receipts.peer_delivered_seq >= seq {
+        } else if receipts.delivered_seq >= seq {
             DeliveryStatus::Delivered
         } else {
             DeliveryStatus::Sent

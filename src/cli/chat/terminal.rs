@@ -10,6 +10,7 @@ use super::event::ClientEvent;
 use super::render::{LineStyle, RenderedLine, render, sanitize};
 use super::status::{ChatStatus, DeliveryStatus};
 use super::transcript::TranscriptLine;
+use crate::model::{Seq, UserId};
 
 /// How many lines of a pipe are read ahead.
 const PIPE_BUFFER: usize = 64;
@@ -23,8 +24,8 @@ const CYAN: &str = "\x1b[36m";
 
 /// Standard input and output of the process.
 pub struct Terminal {
-    user: String,
-    peer: String,
+    user: UserId,
+    peer: UserId,
     mode: Mode,
 }
 
@@ -38,12 +39,12 @@ enum Mode {
         /// `None` after the last line.
         lines: Option<mpsc::Receiver<String>>,
         /// As printed last.
-        delivery: Option<(u64, DeliveryStatus)>,
+        delivery: Option<(Seq, DeliveryStatus)>,
     },
 }
 
 impl Terminal {
-    pub fn open(user: &str, peer: &str) -> io::Result<Self> {
+    pub fn open(user: UserId, peer: UserId) -> io::Result<Self> {
         let mode = if io::stdin().is_terminal() && io::stdout().is_terminal() {
             open_prompt()?
         } else {
@@ -52,7 +53,6 @@ impl Terminal {
                 delivery: None,
             }
         };
-        let (user, peer) = (user.to_owned(), peer.to_owned());
         Ok(Self { user, peer, mode })
     }
 
@@ -117,11 +117,8 @@ impl Terminal {
                 let Some((seq, delivery)) = status.delivery else {
                     return Ok(());
                 };
-                self.write(&format!(
-                    "{} {} {seq}\n",
-                    delivery.symbol(),
-                    delivery.word()
-                ))
+                let (symbol, word) = (delivery.symbol(), delivery.word());
+                self.write(&format!("{symbol} {word} {}\n", seq.get()))
             }
         }
     }
@@ -173,7 +170,7 @@ fn read_pipe() -> mpsc::Receiver<String> {
     lines
 }
 
-fn prompt(peer: &str, status: ChatStatus) -> String {
+fn prompt(peer: &UserId, status: ChatStatus) -> String {
     let mut prompt = String::new();
     if !status.connected {
         prompt.push_str(&dim("offline "));

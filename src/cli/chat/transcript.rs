@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::frame::{Message, Page};
+use serde::Deserialize;
+
+use crate::model::{Message, Seq, UserId};
 
 /// How many displayed messages are kept, to describe later changes to them.
 const RETAINED_MESSAGES: usize = 1_000;
 
 /// A line to display.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum TranscriptLine {
     Message(Message),
     /// The message with its new text.
@@ -21,18 +23,33 @@ pub enum TranscriptLine {
     Omitted(usize),
 }
 
+/// The members of the answer to `GET /conversations/{user}/{peer}` that the chat uses.
+#[derive(Clone, Debug, Deserialize)]
+pub struct HistoryPage {
+    /// Newest first.
+    pub history: Vec<Message>,
+    /// Newest first; at most the newest 500.
+    pub unread: Vec<Message>,
+    pub unread_count: usize,
+    /// `seq` of the newest message.
+    pub last_seq: Seq,
+    pub peer_read_seq: Seq,
+    /// After which message the next page starts; `None` on the last one.
+    pub next_after: Option<Seq>,
+}
+
 /// Puts messages in order and holds back those that come before a missing one.
 #[derive(Debug, Default)]
 pub struct Transcript {
     /// `seq` up to which all messages are displayed; `None` before the first page.
-    last_seq: Option<u64>,
+    last_seq: Option<Seq>,
     /// Received ahead of a message that is missing.
-    held_back: BTreeMap<u64, Message>,
-    displayed: BTreeMap<u64, Message>,
+    held_back: BTreeMap<Seq, Message>,
+    displayed: BTreeMap<Seq, Message>,
 }
 
 impl Transcript {
-    pub fn last_seq(&self) -> Option<u64> {
+    pub fn last_seq(&self) -> Option<Seq> {
         self.last_seq
     }
 
@@ -47,9 +64,9 @@ impl Transcript {
     }
 
     /// `seq` of the newest displayed message of a user.
-    pub fn newest_from(&self, user: &str) -> Option<u64> {
+    pub fn newest_from(&self, user: &UserId) -> Option<Seq> {
         let mut newest_first = self.displayed.values().rev();
-        let newest = newest_first.find(|message| message.from == user);
+        let newest = newest_first.find(|message| &message.from == user);
         newest.map(|message| message.seq)
     }
 
@@ -63,7 +80,7 @@ impl Transcript {
     }
 
     /// Adds the first page: the newest messages and the unread ones.
-    pub fn open(&mut self, page: Page) -> Vec<TranscriptLine> {
+    pub fn open(&mut self, page: HistoryPage) -> Vec<TranscriptLine> {
         let omitted = page.unread_count.saturating_sub(page.unread.len());
         let messages = page.history.into_iter().chain(page.unread);
         let messages: BTreeMap<_, _> = messages.map(|message| (message.seq, message)).collect();
@@ -78,7 +95,7 @@ impl Transcript {
 
     /// Adds a page of what follows [`Self::last_seq`]; returns the lines to display, and after
     /// which `seq` the next page starts, if there is one.
-    pub fn fill(&mut self, page: Page) -> (Vec<TranscriptLine>, Option<u64>) {
+    pub fn fill(&mut self, page: HistoryPage) -> (Vec<TranscriptLine>, Option<Seq>) {
         // The store lost its last messages, for example in a failover, and reuses their numbers.
         if self.last_seq.is_some_and(|last| last > page.last_seq) {
             self.last_seq = Some(page.last_seq);
@@ -99,7 +116,7 @@ impl Transcript {
 
     /// Marks everything up to `seq` as displayed, since messages that the pages lack no longer
     /// exist; returns the lines that were held back for them.
-    fn complete_up_to(&mut self, seq: u64) -> Vec<TranscriptLine> {
+    fn complete_up_to(&mut self, seq: Seq) -> Vec<TranscriptLine> {
         let last = self.last_seq.max(Some(seq)).unwrap_or_default();
         self.last_seq = Some(last);
         self.held_back.retain(|seq, _| *seq > last);
@@ -116,7 +133,7 @@ impl Transcript {
     }
 
     fn next_in_order(&mut self) -> Option<Message> {
-        let next = self.last_seq? + 1;
+        let next = Seq::try_from(self.last_seq?.get() + 1).ok()?;
         self.held_back.remove(&next)
     }
 

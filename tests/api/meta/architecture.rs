@@ -104,7 +104,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/error.rs", &["rate"]),
     ("src/rate.rs", &[]),
     ("src/tls.rs", &[]),
-    ("src/cli/", &["cli", "model"]),
+    ("src/cli/", &["cli", "model", "protocol"]),
     ("src/main.rs", &[]),
     ("src/lib.rs", &[]),
 ];

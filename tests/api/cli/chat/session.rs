@@ -2,10 +2,9 @@
 
 use duologue::cli::chat::ChatError;
 use duologue::cli::chat::event::ClientEvent;
-use duologue::cli::chat::session::ChatSession;
 use serde_json::{Value, json};
 
-use super::test_session::{NOTHING, TestSession, created, event, hello, message};
+use super::test_session::{NOTHING, TestSession, created, event, hello, message, new_session};
 
 #[test]
 fn typed_lines_are_sent_in_order_and_shown_once_stored() {
@@ -111,7 +110,7 @@ fn missed_messages_are_fetched_page_by_page() {
         ["bob: four", "bob: five"]
     );
     // A replaced store has fewer messages.
-    let reset = json!({"type": "reset", "cursor": "2-0"});
+    let reset = event("reset", "2-0", &json!({}));
     assert_eq!(alice.receive(reset), ["load after 5"]);
     assert_eq!(alice.load_page(&[], 1, None), NOTHING);
     let other = message(2, "bob", "another two");
@@ -213,7 +212,7 @@ fn a_refused_connection_shows_the_reason() {
     };
     for status in [401, 403, 404, 503] {
         let mut alice = TestSession::after_hello();
-        alice.session = ChatSession::new("alice", "bob");
+        alice.session = new_session();
         let exit = format!("exit: the service answered {status}: because");
         assert_eq!(alice.handle(problem(status)), [exit]);
     }

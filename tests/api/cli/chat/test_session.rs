@@ -1,9 +1,10 @@
 //! A chat session that is fed events, with its effects written as text.
 
 use duologue::cli::chat::event::{ClientEvent, Effect};
-use duologue::cli::chat::frame::Frame;
 use duologue::cli::chat::render::render;
 use duologue::cli::chat::session::ChatSession;
+use duologue::model::UserId;
+use duologue::protocol::ServerMessage;
 use serde_json::{Value, json};
 
 pub const NOTHING: [&str; 0] = [];
@@ -19,7 +20,7 @@ impl TestSession {
     /// A session that has only received `hello`.
     pub fn after_hello() -> Self {
         let mut alice = Self {
-            session: ChatSession::new("alice", "bob"),
+            session: new_session(),
             sent: Vec::new(),
         };
         assert!(matches!(
@@ -51,7 +52,7 @@ impl TestSession {
     }
 
     pub fn receive(&mut self, message: Value) -> Vec<String> {
-        let message: Frame = serde_json::from_value(message).unwrap();
+        let message: ServerMessage = serde_json::from_value(message).unwrap();
         self.handle(ClientEvent::MessageReceived(Box::new(message)))
     }
 
@@ -96,12 +97,13 @@ impl TestSession {
             Effect::Connect { cursor, failures } => {
                 vec![format!(
                     "connect at {} after {failures} failures",
-                    cursor.unwrap_or_default()
+                    cursor.unwrap()
                 )]
             }
             Effect::LoadHistory { after: None } => vec!["load newest".to_owned()],
-            Effect::LoadHistory { after: Some(seq) } => vec![format!("load after {seq}")],
+            Effect::LoadHistory { after: Some(seq) } => vec![format!("load after {}", seq.get())],
             Effect::Send(message) => {
+                let message = serde_json::to_value(message).unwrap();
                 let kind = message["type"].as_str().unwrap();
                 let what = message.get("body").unwrap_or(&message["seq"]);
                 let description = format!("{kind} {what}");
@@ -109,7 +111,7 @@ impl TestSession {
                 vec![description]
             }
             Effect::Print(lines) => {
-                let lines = lines.iter().map(|line| render(line, "alice"));
+                let lines = lines.iter().map(|line| render(line, &user("alice")));
                 let lines = lines.map(|line| format!("{} {}", line.head, line.text));
                 lines.map(|line| without_time(&line).to_owned()).collect()
             }
@@ -119,6 +121,14 @@ impl TestSession {
             Effect::Exit(Err(error)) => vec![format!("exit: {error}")],
         }
     }
+}
+
+pub fn new_session() -> ChatSession {
+    ChatSession::new(user("alice"), user("bob"))
+}
+
+fn user(id: &str) -> UserId {
+    UserId::try_from(id.to_owned()).unwrap()
 }
 
 /// A line without its time, which depends on the time zone.
@@ -131,7 +141,10 @@ fn without_time(line: &str) -> &str {
 }
 
 pub fn hello(cursor: &str) -> Value {
-    json!({"type": "hello", "user": "alice", "cursor": cursor, "heartbeat_s": 25})
+    json!({
+        "type": "hello", "user": "alice", "cursor": cursor, "total_unread_count": 0,
+        "unread_conversations": 0, "heartbeat_s": 25,
+    })
 }
 
 pub fn message(seq: u64, from: &str, body: &str) -> Value {
@@ -144,8 +157,9 @@ pub fn message(seq: u64, from: &str, body: &str) -> Value {
 /// An event about bob with these members.
 pub fn event(kind: &str, cursor: &str, members: &Value) -> Value {
     let mut event = json!({
-        "type": kind, "cursor": cursor, "prev": "", "peer": "bob", "unread_count": 0,
+        "type": kind, "cursor": cursor, "prev": "1-0", "peer": "bob", "unread_count": 0,
         "last_seq": 0, "read_seq": 0, "peer_read_seq": 0, "peer_delivered_seq": 0,
+        "total_unread_count": 0, "unread_conversations": 0,
     });
     for (name, value) in members.as_object().unwrap() {
         event[name] = value.clone();
