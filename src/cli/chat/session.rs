@@ -10,7 +10,7 @@ use super::outgoing::{PendingRequest, ReceiptTracker, SendQueue};
 use super::render::quote;
 use super::status::{ChatStatus, DeliveryStatus, PeerReceipts};
 use super::transcript::Transcript;
-use crate::model::UserId;
+use crate::model::{Seq, UserId};
 use crate::protocol::{CloseReason, Cursor, Problem};
 
 /// After a quit, seconds to wait for each acknowledgement.
@@ -27,6 +27,8 @@ pub struct ChatSession {
     transcript: Transcript,
     /// Whether a page of history was requested and is not loaded yet.
     loading_history: bool,
+    /// Where the page that was requested last starts.
+    history_after: Option<Seq>,
     queue: SendQueue,
     receipts: ReceiptTracker,
     peer_receipts: PeerReceipts,
@@ -48,6 +50,7 @@ impl ChatSession {
             connection: ConnectionState::default(),
             transcript: Transcript::default(),
             loading_history: false,
+            history_after: None,
             queue: SendQueue::default(),
             receipts: ReceiptTracker::default(),
             peer_receipts: PeerReceipts::default(),

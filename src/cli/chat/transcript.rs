@@ -93,11 +93,16 @@ impl Transcript {
         lines
     }
 
-    /// Adds a page of what follows [`Self::last_seq`]; returns the lines to display, and after
+    /// Adds the page that was requested `after` a `seq`; returns the lines to display, and after
     /// which `seq` the next page starts, if there is one.
-    pub fn fill(&mut self, page: HistoryPage) -> (Vec<TranscriptLine>, Option<Seq>) {
+    pub fn fill(
+        &mut self,
+        page: HistoryPage,
+        after: Option<Seq>,
+    ) -> (Vec<TranscriptLine>, Option<Seq>) {
         // The store lost its last messages, for example in a failover, and reuses their numbers.
-        if self.last_seq.is_some_and(|last| last > page.last_seq) {
+        // Messages that were displayed since the request do not count: the page may be older.
+        if after > Some(page.last_seq) {
             self.last_seq = Some(page.last_seq);
             self.held_back.clear();
             self.displayed.retain(|seq, _| *seq <= page.last_seq);

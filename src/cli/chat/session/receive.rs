@@ -45,7 +45,8 @@ impl ChatSession {
 
     fn load_history(&mut self) -> Effect {
         self.loading_history = true;
-        let after = self.transcript.last_seq();
+        self.history_after = self.transcript.last_seq();
+        let after = self.history_after;
         Effect::LoadHistory { after }
     }
 
@@ -141,10 +142,13 @@ impl ChatSession {
             self.receipts.set_displayed(Seq::default());
             return self.print(lines);
         }
-        let (lines, next_after) = self.transcript.fill(page);
-        self.loading_history = next_after.is_some();
+        let (lines, next_after) = self.transcript.fill(page, self.history_after);
         let mut effects = self.print(lines);
-        effects.extend(next_after.map(|seq| Effect::LoadHistory { after: Some(seq) }));
+        if next_after.is_some() {
+            self.loading_history = true;
+            self.history_after = next_after;
+            effects.push(Effect::LoadHistory { after: next_after });
+        }
         effects
     }
 

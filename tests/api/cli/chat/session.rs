@@ -118,6 +118,18 @@ fn missed_messages_are_fetched_page_by_page() {
 }
 
 #[test]
+fn a_page_older_than_the_last_event_repeats_no_message() {
+    let mut alice = TestSession::with_empty_conversation();
+    let changed = event("conversation.changed", "1-1", &json!({}));
+    assert_eq!(alice.receive(changed), ["load after 0"]);
+    let one = message(1, "bob", "one");
+    assert_eq!(alice.receive(created("1-2", &one))[0], "bob: one");
+    // The service read the page before the message was stored.
+    assert_eq!(alice.load_page(&[], 0, None), NOTHING);
+    assert_eq!(alice.receive(created("1-2", &one)), NOTHING);
+}
+
+#[test]
 fn changes_to_a_message_are_shown_briefly() {
     let mut alice = TestSession::with_empty_conversation();
     let mut one = message(1, "bob", "Lunch at\none \u{1b}[31mo'clock?");
