@@ -108,6 +108,15 @@ pub struct RateLimitRequest {
     pub caller: String,
 }
 
+impl RateLimitRequest {
+    /// What scripts take of it, beside the key of the bucket: microseconds in which a token comes
+    /// back, and tokens of a full bucket.
+    pub fn script_args(&self) -> (String, String) {
+        let rate = self.policy.rate;
+        (rate.interval_us().to_string(), rate.burst().to_string())
+    }
+}
+
 /// A result, and what the caller's rate limit has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimited<T> {

@@ -287,7 +287,7 @@ impl<'a> Bench<'a> {
             }
         }
         let mut kinds = self.redis.weigh_all()?;
-        kinds.retain(|kind, _| kind != "partitions");
+        kinds.retain(|kind, _| kind != "store");
         for bytes in kinds.values_mut() {
             *bytes /= f64::from(CONVERSATIONS);
         }

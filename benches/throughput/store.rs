@@ -16,12 +16,13 @@ pub const BARE: &str =
 /// Puts messages of the stored format into a conversation, so many at a time that no call keeps
 /// Redis for long. What follows the sender's id never matters to the service.
 const FILL: &str = r#"
-local seq = tonumber(redis.call('HGET', KEYS[2], 'seq') or 0)
+local state = redis.call('HGET', KEYS[2], 'state') or '0'
+local seq = tonumber(string.match(state, '%d+'))
 for _ = 1, tonumber(ARGV[1]) do
   seq = seq + 1
   redis.call('LPUSH', KEYS[1], '{"seq":' .. string.format('%.0f', seq) .. ',' .. ARGV[2])
 end
-redis.call('HSET', KEYS[2], 'seq', string.format('%.0f', seq))
+redis.call('HSET', KEYS[2], 'state', string.format('%.0f|0|0|0', seq))
 "#;
 
 /// A connection to it, and what is known of it.
@@ -66,7 +67,7 @@ impl Redis {
         const STEP: u32 = 10_000;
         let pair = pair(from, to)?;
         let rest = format!(
-            r#""id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","from":"{from}","to":"{to}","body":"{}","sent_at":"2026-01-31T12:00:00.000Z"}}"#,
+            r#""from":"{from}","to":"{to}","id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","sent_at":"2026-01-31T12:00:00.000Z","body":"{}"}}"#,
             crate::load::body()
         );
         let fill = Script::new(FILL);
@@ -112,7 +113,7 @@ impl Redis {
         let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection)?;
         let mut kinds = BTreeMap::new();
         for key in keys {
-            let kind = key.split(':').nth(2).unwrap_or("partitions").to_owned();
+            let kind = key.split(':').nth(2).unwrap_or("store").to_owned();
             *kinds.entry(kind).or_default() += self.memory(&key)?;
         }
         Ok(kinds)

@@ -22,7 +22,7 @@ pub struct InboxQuery {
     #[param(
         value_type = Option<String>,
         nullable = false,
-        pattern = "^[0-9]{1,16}:[A-Za-z0-9._~@:-]{0,140}$"
+        pattern = "^[0-9]{1,16},[A-Za-z0-9._~@-]{1,64}$"
     )]
     pub cursor: Option<InboxCursor>,
     /// `true` lists only conversations with unread messages.
@@ -38,15 +38,15 @@ impl InboxQuery {
     }
 }
 
-/// A place in an inbox: opaque to clients, a version and a pair to the store.
+/// A place in an inbox: opaque to clients, a version and a peer to the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct InboxCursor(String);
 
 impl InboxCursor {
-    /// The version and the pair.
+    /// The version and the peer.
     pub fn parts(&self) -> (&str, &str) {
-        self.0.split_once(':').unwrap_or_default()
+        self.0.split_once(',').unwrap_or_default()
     }
 }
 
@@ -57,10 +57,9 @@ impl TryFrom<String> for InboxCursor {
         let digits = |version: &str| {
             (1..=16).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_digit())
         };
-        let of_a_pair = |b: u8| b.is_ascii_alphanumeric() || b"._~@-:".contains(&b);
-        let whole = text.split_once(':').is_some_and(|(version, pair)| {
-            digits(version) && pair.len() <= 140 && pair.bytes().all(of_a_pair)
-        });
+        let whole = text
+            .split_once(',')
+            .is_some_and(|(version, peer)| digits(version) && UserId::is_valid(peer));
         if whole {
             Ok(Self(text))
         } else {
@@ -191,82 +190,66 @@ impl Inbox {
     }
 }
 
-/// A row of an inbox as the store keeps it.
+/// How a user sees a conversation, as the store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxEntry {
-    unread: u64,
-    /// Newest, read, read by the peer, delivered to the peer.
-    seqs: [Seq; 4],
-    muted: bool,
-    blocked: bool,
+    /// Messages of the peer that the user has not read.
+    pub unread_count: u64,
+    /// The seq of the newest message.
+    pub last_seq: Seq,
+    /// Up to where the user has read.
+    pub read_seq: Seq,
+    /// Up to where the peer has read.
+    pub peer_read_seq: Seq,
+    /// Up to where the peer's devices have received.
+    pub peer_delivered_seq: Seq,
+    /// Whether the user muted the conversation.
+    pub muted: bool,
+    /// Whether the user blocked the peer.
+    pub blocked: bool,
 }
 
 impl InboxEntry {
-    /// Reads a row: `ver|offset|unread|last|read|peer_read|peer_delivered|muted|blocked`.
-    pub fn parse(row: &str) -> Result<Self, Error> {
-        let parts: Vec<_> = row.split('|').collect();
-        let [_, _, rest @ ..] = parts.as_slice() else {
-            return Err(out_of_form());
-        };
-        Self::of_parts(rest)
+    /// Reads a row of an inbox, `version|ahead|age|entry`.
+    pub fn parse_row(row: &str) -> Result<Self, Error> {
+        let entry = row.splitn(4, '|').nth(3);
+        Self::parse(entry.ok_or_else(out_of_form)?)
     }
 
-    /// Reads what `lua/file_conversation.lua` takes of one user: a row behind four other parts.
-    pub fn of_filing(filing: &[String]) -> Result<Self, Error> {
-        let parts: Vec<_> = filing.iter().skip(4).take(7).map(String::as_str).collect();
-        Self::of_parts(&parts)
-    }
-
-    fn of_parts(parts: &[&str]) -> Result<Self, Error> {
-        let [unread, seqs @ .., muted, blocked] = parts else {
-            return Err(out_of_form());
+    /// Reads `unread|last_seq|read_seq|peer_read_seq|peer_delivered_seq|muted|blocked`.
+    pub fn parse(entry: &str) -> Result<Self, Error> {
+        let mut parts = entry.split('|');
+        let mut number = || parts.next()?.parse::<u64>().ok();
+        let mut entry = || {
+            Some(Self {
+                unread_count: number()?,
+                last_seq: number()?.try_into().ok()?,
+                read_seq: number()?.try_into().ok()?,
+                peer_read_seq: number()?.try_into().ok()?,
+                peer_delivered_seq: number()?.try_into().ok()?,
+                muted: number()? == 1,
+                blocked: number()? == 1,
+            })
         };
-        let seq = |text: &&str| {
-            text.parse()
-                .ok()
-                .and_then(|seq: u64| Seq::try_from(seq).ok())
-        };
-        let seqs: Option<Vec<_>> = seqs.iter().map(seq).collect();
-        let seqs = seqs.and_then(|seqs| <[Seq; 4]>::try_from(seqs).ok());
-        Ok(Self {
-            unread: unread.parse().map_err(|_| out_of_form())?,
-            seqs: seqs.ok_or_else(out_of_form)?,
-            muted: *muted == "1",
-            blocked: *blocked == "1",
-        })
-    }
-
-    /// The seq of the newest message.
-    pub fn last_seq(&self) -> Seq {
-        self.seqs[0]
+        entry().ok_or_else(out_of_form)
     }
 
     /// What it says of the conversation with `peer`. The newest message is JSON, or empty if there
     /// is none to show.
     pub fn into_state(self, peer: UserId, last_message: String) -> ConversationState {
         let last_message = (!last_message.is_empty()).then_some(StoredMessage(last_message));
-        let [last_seq, read_seq, peer_read_seq, peer_delivered_seq] = self.seqs;
-        // `sent_at` is one of the fixed members in front, so the first of that name is it.
-        let sent_at = last_message.as_ref().and_then(|message| {
-            message
-                .0
-                .split_once(r#""sent_at":""#)?
-                .1
-                .split('"')
-                .next()
-                .map(str::to_owned)
-        });
+        let sent_at = last_message.as_ref().and_then(StoredMessage::sent_at);
         ConversationState {
             peer,
+            updated_at: sent_at.map(str::to_owned),
             last_message,
-            unread_count: self.unread,
-            last_seq,
-            read_seq,
-            peer_read_seq,
-            peer_delivered_seq,
+            unread_count: self.unread_count,
+            last_seq: self.last_seq,
+            read_seq: self.read_seq,
+            peer_read_seq: self.peer_read_seq,
+            peer_delivered_seq: self.peer_delivered_seq,
             muted: self.muted,
             blocked: self.blocked,
-            updated_at: sent_at,
         }
     }
 }

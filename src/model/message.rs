@@ -41,6 +41,18 @@ impl StoredMessage {
         })
     }
 
+    /// Its place in the conversation. Like scripts, this relies on the fixed beginning of the JSON.
+    pub fn seq(&self) -> Option<u64> {
+        let rest = self.0.strip_prefix(r#"{"seq":"#)?;
+        rest.split_once(',')?.0.parse().ok()
+    }
+
+    /// When it was sent. One of the fixed members in front, so the first of that name is it.
+    pub fn sent_at(&self) -> Option<&str> {
+        let (_, rest) = self.0.split_once(r#""sent_at":""#)?;
+        rest.split('"').next()
+    }
+
     /// Its version, as the strong entity tag (RFC 9110 section 8.8.3) of the message.
     pub fn etag(&self) -> String {
         format!("\"{}\"", digest(self.0.as_bytes()))
@@ -73,17 +85,25 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 /// A message as it is answered.
-// The order of its members is that of `PendingMessage`.
+// The order of its members is part of the storage format, see `lua/lib/message.lua`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Message {
     /// Its place in the conversation: 1, 2, 3, ... Order is seq, never time.
     pub seq: Seq,
-    /// Its id, unique everywhere: a UUID of version 7 (RFC 9562).
-    pub id: Uuid,
     /// The sender.
     pub from: UserId,
+    /// When its author deleted it; absent if it stands.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "rfc3339_millis_of"
+    )]
+    #[schema(nullable = false)]
+    pub deleted_at: Option<DateTime<Utc>>,
     /// The recipient.
     pub to: UserId,
+    /// Its id, unique everywhere: a UUID of version 7 (RFC 9562).
+    pub id: Uuid,
     /// When the service accepted it (RFC 3339, UTC, milliseconds).
     #[serde(serialize_with = "rfc3339_millis")]
     pub sent_at: DateTime<Utc>,
@@ -113,14 +133,6 @@ pub struct Message {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false, value_type = Object, example = json!({"👍": ["bob"]}))]
     pub reactions: BTreeMap<Emoji, Vec<UserId>>,
-    /// When its author deleted it; absent if it stands.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "rfc3339_millis_of"
-    )]
-    #[schema(nullable = false)]
-    pub deleted_at: Option<DateTime<Utc>>,
 }
 
 // Serde calls it with a reference to the field.

@@ -40,13 +40,13 @@ pub struct NewMessage {
 /// A message that was accepted and has no place in its conversation yet: everything of a
 /// [`Message`] but its `seq`, which only the store can give.
 ///
-/// The order of its members is part of the storage format: scripts read the fixed ones in front,
-/// `seq` to `sent_at`, without parsing the rest.
+/// The order of its members is that of a message, and part of the storage format: scripts read the
+/// fixed ones in front, see `lua/lib/message.lua`, without parsing the rest.
 #[derive(Debug, Serialize)]
 pub struct PendingMessage {
-    id: Uuid,
     from: UserId,
     to: UserId,
+    id: Uuid,
     #[serde(serialize_with = "rfc3339_millis")]
     sent_at: DateTime<Utc>,
     body: Body,
@@ -149,7 +149,7 @@ impl PendingMessage {
         Ok(digest(&json))
     }
 
-    /// The JSON of the message from its second member on: `"id":...}`. What is missing in front,
+    /// The JSON of the message from its second member on: `"from":...}`. What is missing in front,
     /// `{"seq":7,`, is written by the script that knows it.
     pub fn json_after_seq(&self) -> Result<String, Error> {
         let mut json = serde_json::to_string(self)

@@ -19,12 +19,16 @@ impl Retention {
         self != Self::default()
     }
 
-    /// Since when messages are kept, as `sent_at` has it; empty for ever.
-    pub fn since(self) -> String {
-        if self.days == 0 {
+    /// What scripts take: `messages|since`, the latter a time as `sent_at` has it, empty for ever.
+    /// Empty if nothing is ever dropped.
+    pub fn script_arg(self) -> String {
+        if !self.is_limited() {
             return String::new();
         }
-        let since = Utc::now() - TimeDelta::days(i64::from(self.days));
-        rfc3339(since)
+        let since = match self.days {
+            0 => String::new(),
+            days => rfc3339(Utc::now() - TimeDelta::days(i64::from(days))),
+        };
+        format!("{}|{since}", self.messages)
     }
 }

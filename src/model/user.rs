@@ -10,7 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 /// `A-Z a-z 0-9 . _ ~ @ -`, case-sensitive.
 ///
 /// The alphabet is RFC 3986's unreserved characters and `@`, so an id stands in a path as it is,
-/// needs no escaping in JSON, and cannot hold the `:`, `{` and `}` that have a meaning in keys.
+/// needs no escaping in JSON, and cannot hold the `,`, `|`, `{` and `}` that have a meaning in keys and
+/// values of the store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~@-]{1,64}$")]
@@ -21,14 +22,19 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a text is an id.
+    pub fn is_valid(id: &str) -> bool {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._~@-".contains(&b);
+        (1..=64).contains(&id.len()) && id.bytes().all(allowed)
+    }
 }
 
 impl TryFrom<String> for UserId {
     type Error = &'static str;
 
     fn try_from(id: String) -> Result<Self, Self::Error> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._~@-".contains(&b);
-        if (1..=64).contains(&id.len()) && id.bytes().all(allowed) {
+        if Self::is_valid(&id) {
             Ok(Self(id))
         } else {
             Err("a user id is 1 to 64 characters of A-Z a-z 0-9 . _ ~ @ -")
@@ -82,7 +88,8 @@ impl Participants {
     }
 }
 
-/// The two users of a conversation, sorted bytewise and joined by `:`. Both of them name the same
+/// The two users of a conversation, sorted bytewise and joined by a comma, which no id
+/// holds. Both of them name the same
 /// pair, whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair(String);
@@ -95,7 +102,7 @@ impl Pair {
         } else {
             (other, one)
         };
-        Self([first.as_str(), ":", second.as_str()].concat())
+        Self([first.as_str(), ",", second.as_str()].concat())
     }
 
     /// The two users, in the order of the pair.
@@ -105,7 +112,7 @@ impl Pair {
 
     /// The two users of a pair that was stored.
     pub fn split(pair: &str) -> Option<(&str, &str)> {
-        pair.split_once(':')
+        pair.split_once(',')
     }
 
     /// The two users of a pair that was stored, if it is one.
@@ -113,16 +120,6 @@ impl Pair {
         let (first, second) = Self::split(pair)?;
         let user = |id: &str| UserId::try_from(id.to_owned()).ok();
         Some((user(first)?, user(second)?))
-    }
-
-    /// The other one of a pair that was stored.
-    pub fn peer_of(pair: &str, user: &UserId) -> Option<UserId> {
-        let (first, second) = Self::parse(pair)?;
-        if &first == user {
-            Some(second)
-        } else {
-            Some(first)
-        }
     }
 
     /// The pair as it stands in a key.

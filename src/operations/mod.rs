@@ -100,8 +100,8 @@ fn charge(caller: &Caller, policy: Option<Policy>) -> Option<RateLimitRequest> {
     let policy = policy?;
     let caller = match caller {
         Caller::Anonymous => return None,
-        Caller::User(user) => format!("user:{user}"),
-        Caller::Backend(key) => format!("key:{key}"),
+        Caller::User(user) => format!("user,{user}"),
+        Caller::Backend(key) => format!("key,{key}"),
     };
     Some(RateLimitRequest { policy, caller })
 }

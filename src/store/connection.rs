@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::script::{RetrySafety, SCRIPTS, Text};
+use super::script::{RetrySafety, SCRIPTS, Script};
 use crate::error::{Code, Error};
 
 /// How long a request waits for Redis, everything included. Clients are promised 2.5 s.
@@ -79,8 +79,8 @@ impl RedisConnection {
     /// Runs a script, within [`TIMEOUT`].
     pub(super) async fn call(
         &self,
-        script: &Text,
-        repeat: RetrySafety,
+        script: &Script,
+        retry: RetrySafety,
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<Value, Error> {
@@ -101,7 +101,7 @@ impl RedisConnection {
                     match timeout_at(deadline, attempt).await {
                         Ok(Ok(reply)) => return Ok(reply),
                         Ok(Err(refusal)) if was_not_run(&refusal) => refusal,
-                        Ok(Err(broken)) if repeat == RetrySafety::Harmless && is_lost(&broken) => {
+                        Ok(Err(broken)) if retry != RetrySafety::Never && is_lost(&broken) => {
                             self.discard().await;
                             lost = true;
                             broken
@@ -186,7 +186,7 @@ fn is_lost(error: &RedisError) -> bool {
 
 async fn evaluate(
     connection: &mut MultiplexedConnection,
-    script: &Text,
+    script: &Script,
     keys: &[String],
     args: &[&[u8]],
 ) -> RedisResult<Value> {
@@ -208,8 +208,8 @@ async fn evaluate(
 /// refuses that; then the first call sends the text.
 async fn load_scripts(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let mut pipeline = redis::pipe();
-    for text in SCRIPTS.iter().flat_map(|s| [&s.free, &s.charged]) {
-        let source = text.source.as_str();
+    for script in SCRIPTS {
+        let source = script.source.as_str();
         pipeline.cmd("SCRIPT").arg("LOAD").arg(source).ignore();
     }
     match pipeline.query_async(connection).await {

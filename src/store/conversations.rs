@@ -7,7 +7,9 @@ use super::script::{
 };
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{Conversation, ConversationState, Flag, PageQuery, Range, Seq, StoredMessage};
+use crate::model::{
+    Conversation, ConversationState, Flag, InboxEntry, PageQuery, Range, Seq, StoredMessage,
+};
 
 /// Unread messages that one read returns, at most. The count is exact beyond it.
 const UNREAD_LIMIT: &str = "500";
@@ -15,10 +17,8 @@ const UNREAD_LIMIT: &str = "500";
 /// reader who sent thousands of messages without ever reading.
 const SCAN_LIMIT: &str = "10000";
 
-/// The reply of `lua/read_conversation.lua`.
-type Reply = (Vec<String>, u64, Vec<String>, Marks, u64, u64);
-/// Newest, read, read by the peer, delivered to the peer; muted, blocked.
-type Marks = (u64, u64, u64, u64, u8, u8);
+/// The reply of `lua/conversations/read_conversation.lua`.
+type Reply = (String, Vec<String>, Vec<String>, u64, u64);
 
 impl Store {
     /// Reads a page of a conversation, and what the user has not read; marks all of it as read
@@ -41,9 +41,7 @@ impl Store {
         let (user, peer) = (act.user.clone(), act.peer.clone());
         let peek = if query.peek { "1" } else { "0" };
         let args = [
-            user.as_str(),
-            peer.as_str(),
-            &limit,
+            limit.as_str(),
             &before,
             &after,
             &around,
@@ -51,35 +49,31 @@ impl Store {
             UNREAD_LIMIT,
             SCAN_LIMIT,
         ];
-        let reply = self
-            .change::<Reply>(&READ_CONVERSATION, act, None, &args)
-            .await;
+        let reply = self.change::<Reply>(&READ_CONVERSATION, act, &args).await;
         // Nothing can have been written by a peek, so its outcome is never unknown.
         let reply = if query.peek {
             reply.map_err(Error::as_read_error)?
         } else {
             reply?
         };
-        reply.try_map(
-            |(history, unread_count, unread, marks, next_before, next_after)| {
-                let (last, read, peer_read, peer_delivered, muted, blocked) = marks;
-                Ok(Conversation {
-                    user,
-                    peer,
-                    history: history.into_iter().map(StoredMessage).collect(),
-                    unread_count,
-                    unread: unread.into_iter().map(StoredMessage).collect(),
-                    last_seq: reply::seq(last)?,
-                    read_seq: reply::seq(read)?,
-                    peer_read_seq: reply::seq(peer_read)?,
-                    peer_delivered_seq: reply::seq(peer_delivered)?,
-                    muted: muted == 1,
-                    blocked: blocked == 1,
-                    next_before: reply::cursor(next_before)?,
-                    next_after: reply::cursor(next_after)?,
-                })
-            },
-        )
+        reply.try_map(|(entry, history, unread, next_before, next_after)| {
+            let entry = InboxEntry::parse(&entry)?;
+            Ok(Conversation {
+                user,
+                peer,
+                history: history.into_iter().map(StoredMessage).collect(),
+                unread_count: entry.unread_count,
+                unread: unread.into_iter().map(StoredMessage).collect(),
+                last_seq: entry.last_seq,
+                read_seq: entry.read_seq,
+                peer_read_seq: entry.peer_read_seq,
+                peer_delivered_seq: entry.peer_delivered_seq,
+                muted: entry.muted,
+                blocked: entry.blocked,
+                next_before: reply::cursor(next_before)?,
+                next_after: reply::cursor(next_after)?,
+            })
+        })
     }
 
     /// Marks a conversation as read up to a message.
@@ -89,12 +83,7 @@ impl Store {
         seq: Seq,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
-        self.change_state(
-            &MARK_READ,
-            act,
-            &[act.user.as_str(), act.peer.as_str(), &seq],
-        )
-        .await
+        self.change_state(&MARK_READ, act, &[&seq]).await
     }
 
     /// Notes that the user's devices have received a conversation up to a message.
@@ -104,8 +93,7 @@ impl Store {
         seq: Seq,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
-        self.change_state(&MARK_DELIVERED, act, &[act.user.as_str(), &seq])
-            .await
+        self.change_state(&MARK_DELIVERED, act, &[&seq]).await
     }
 
     /// Marks a conversation as unread from a message on.
@@ -115,7 +103,7 @@ impl Store {
         seq: Seq,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
-        let args = [act.user.as_str(), act.peer.as_str(), &seq, SCAN_LIMIT];
+        let args = [seq.as_str(), SCAN_LIMIT];
         let marked = self.change_state(&MARK_UNREAD, act, &args).await;
         marked.map_err(|error| match error.code {
             Code::TooFarBack => Error::field(error.code, "/seq", error.detail),
@@ -128,8 +116,7 @@ impl Store {
         &self,
         act: ConversationRequest<'_>,
     ) -> Result<RateLimited<ConversationState>, Error> {
-        self.change_state(&CLEAR_CONVERSATION, act, &[act.user.as_str()])
-            .await
+        self.change_state(&CLEAR_CONVERSATION, act, &[]).await
     }
 
     /// Sets or takes away a flag.
@@ -140,11 +127,7 @@ impl Store {
         on: bool,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let on = if on { "1" } else { "0" };
-        self.change_state(
-            &FLAG_CONVERSATION,
-            act,
-            &[act.user.as_str(), flag.as_str(), on],
-        )
-        .await
+        self.change_state(&FLAG_CONVERSATION, act, &[flag.as_str(), on])
+            .await
     }
 }

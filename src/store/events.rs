@@ -9,7 +9,7 @@ use crate::protocol::{Cursor, Event, EventPage, RawEvent, StreamState};
 use crate::rate::RateLimitRequest;
 
 /// Seconds for which the journal of a user is kept who does not listen: 7 days.
-pub(super) const JOURNAL_S: &str = "604800";
+pub(super) const EVENTS_S: &str = "604800";
 /// Bytes of events that one call reads, about. A message has up to 64 KiB.
 const PAGE_BYTES: &str = "262144";
 
@@ -21,8 +21,8 @@ impl Store {
         charge: Option<&RateLimitRequest>,
     ) -> Result<RateLimited<StreamState>, Error> {
         let name = user.as_str();
-        let keys = [self.keys.conversations(name), self.keys.journal(name)];
-        let args = [JOURNAL_S.as_bytes()];
+        let keys = [self.keys.conversations(name), self.keys.events(name)];
+        let args = [EVENTS_S.as_bytes()];
         let reply = self
             .run_charged::<(u64, u64, u64, u64)>(&OPEN_STREAM, charge, &keys, &args)
             .await?;
@@ -49,9 +49,9 @@ impl Store {
         charge: Option<&RateLimitRequest>,
     ) -> Result<RateLimited<EventPage>, Error> {
         let name = user.as_str();
-        let keys = [self.keys.conversations(name), self.keys.journal(name)];
+        let keys = [self.keys.conversations(name), self.keys.events(name)];
         let ([epoch, offset, coarse], limit) = (after.parts(), limit.to_string());
-        let args = [name, &epoch, &offset, &coarse, &limit, PAGE_BYTES].map(str::as_bytes);
+        let args = [&epoch, &offset, &coarse, &limit, PAGE_BYTES].map(str::as_bytes);
         let reply = self
             .run_charged::<(Vec<String>, u8)>(&READ_EVENTS, charge, &keys, &args)
             .await?;
@@ -70,7 +70,7 @@ impl Store {
         act: ConversationRequest<'_>,
     ) -> Result<RateLimited<bool>, Error> {
         let (keys, pair) = (&self.keys, act.pair());
-        let channel = keys.live(act.peer.as_str());
+        let channel = keys.events(act.peer.as_str());
         let event = Event::typing(act.user.clone()).to_json();
         let keys = [keys.meta(&pair), keys.typing(&pair, act.user)];
         let args = [act.peer.as_str(), &channel, &event].map(str::as_bytes);

@@ -4,8 +4,13 @@ use redis::InfoDict;
 use tokio::time::timeout;
 
 use super::script::{CHECK_READY, OPEN_STORE};
-use super::{PARTITIONS, Store, connection};
+use super::{Store, connection};
 use crate::error::{Code, Error};
+
+/// The format of the store and its number of partitions, as `dm:store` has them.
+const STORE: &str = "2,256";
+/// What marked a store of format 1.
+const FIRST_MARKER: &str = "dm:partitions";
 
 /// What Redis says of itself.
 #[derive(Clone, Debug)]
@@ -69,34 +74,56 @@ impl Health {
 }
 
 impl Store {
-    /// Claims an empty Redis as a store, or makes sure that this one was made with the same number
-    /// of partitions. Once, at start.
+    /// Claims an empty Redis as a store, or makes sure that this one was made with the same format and
+    /// number of partitions. Once, at start.
     pub async fn open_store(&self) -> Result<(), Error> {
-        let ours = PARTITIONS.to_string();
-        let keys = [self.keys.partitions()];
-        let theirs = self
-            .run::<u16>(&OPEN_STORE, &keys, &[ours.as_bytes()])
+        if self.has_first_format().await? {
+            let detail = "this store was made by an earlier version of Duologue (format 1) and cannot be \
+                          read: start with an empty data directory or Redis database";
+            return Err(Error::new(Code::Internal, detail));
+        }
+        let theirs: String = self
+            .run(&OPEN_STORE, &[self.keys.store()], &[STORE.as_bytes()])
             .await?;
-        if theirs == PARTITIONS {
+        if theirs == STORE {
             return Ok(());
         }
-        let detail = format!("this store was made with {theirs} partitions, not {PARTITIONS}");
+        let detail = format!(
+            "this store has the format and number of partitions {theirs}, and this version of \
+             Duologue needs {STORE}: start the version that made it, or with an empty data directory \
+             or Redis database"
+        );
         Err(Error::new(Code::Internal, detail))
+    }
+
+    /// Whether the first format was used here, which had a marker of another name.
+    async fn has_first_format(&self) -> Result<bool, Error> {
+        let unavailable = |why: String| Error::new(Code::Unavailable, why);
+        let asked = async {
+            let connection = self.pool.get().await;
+            let mut connection = connection.map_err(|e| unavailable(e.to_string()))?;
+            let exists = redis::cmd("EXISTS")
+                .arg(FIRST_MARKER)
+                .query_async(&mut connection)
+                .await;
+            exists.map_err(|e| unavailable(e.to_string()))
+        };
+        timeout(connection::TIMEOUT, asked)
+            .await
+            .unwrap_or_else(|_| Err(Code::Unavailable.into()))
     }
 
     /// Whether scripts run, on the store that was opened, and writes are taken; and what Redis says
     /// of itself.
     pub async fn check_ready(&self) -> Result<Health, Error> {
         let refused = |why: &'static str| Err(Error::new(Code::Unavailable, why));
-        match self
-            .run::<Option<u16>>(&CHECK_READY, &[self.keys.partitions()], &[])
-            .await?
-        {
-            Some(PARTITIONS) => match self.health().await? {
-                health if health.role == "master" => Ok(health),
-                _ => refused("this Redis is a replica and takes no writes"),
-            },
-            _ => refused("this Redis is not the store that was opened"),
+        let store: Option<String> = self.run(&CHECK_READY, &[self.keys.store()], &[]).await?;
+        if store.as_deref() != Some(STORE) {
+            return refused("this Redis is not the store that was opened");
+        }
+        match self.health().await? {
+            health if health.role == "master" => Ok(health),
+            _ => refused("this Redis is a replica and takes no writes"),
         }
     }
 

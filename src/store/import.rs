@@ -8,7 +8,7 @@ use super::Store;
 use super::change::ConversationRequest;
 use super::script::IMPORT_MESSAGES;
 use crate::error::Error;
-use crate::model::{Import, PendingMessage};
+use crate::model::{Import, PendingMessage, rfc3339};
 
 /// Messages that one script appends, at most: what keeps Redis from others for a millisecond or
 /// two. Lua takes some thousands of values at once, not more.
@@ -56,20 +56,19 @@ impl Store {
                 peer: last.to(),
                 charge: None,
             };
-            let pair = last.pair();
-            let (first, second) = pair.users();
             let sent_us = last.sent_at().timestamp_micros().max(1).to_string();
-            let mut items = Vec::with_capacity(2 * drafts.len());
+            let mut items = Vec::with_capacity(3 * drafts.len());
             for draft in drafts {
                 items.push(draft.id().to_string());
+                items.push(rfc3339(draft.sent_at()));
                 items.push(draft.json_after_seq()?);
             }
-            let args: Vec<_> = [first, second, &sent_us]
+            let args: Vec<_> = [sent_us.as_str()]
                 .into_iter()
                 .chain(items.iter().map(String::as_str))
                 .collect();
             imported += self
-                .change::<u64>(&IMPORT_MESSAGES, act, None, &args)
+                .change::<u64>(&IMPORT_MESSAGES, act, &args)
                 .await?
                 .value;
         }

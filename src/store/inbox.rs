@@ -32,12 +32,12 @@ impl Store {
         let reply = self
             .run_charged::<Reply>(&LIST_CONVERSATIONS, charge, &keys, &args)
             .await?;
-        let (_, _, _, pairs, rows) = &reply.value;
-        let peers = pairs.iter().map(|pair| reply::peer(pair, user));
+        let (_, _, _, peers, rows) = &reply.value;
+        let peers = peers.iter().cloned().map(reply::peer);
         let peers = peers.collect::<Result<Vec<_>, _>>()?;
-        let rows = rows.iter().map(|row| InboxEntry::parse(row));
+        let rows = rows.iter().map(|row| InboxEntry::parse_row(row));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        let seqs: Vec<_> = rows.iter().map(InboxEntry::last_seq).collect();
+        let seqs: Vec<_> = rows.iter().map(|row| row.last_seq).collect();
         let last = self.read_last_messages(user, &peers, &seqs).await?;
         reply.try_map(|(total, unread_conversations, cursor, ..)| {
             let totals = UnreadTotals {

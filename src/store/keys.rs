@@ -2,20 +2,22 @@
 //!
 //! | key | type | slot | expires | written by |
 //! |---|---|---|---|---|
-//! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message`, `replace_message`, `delete_message`, `trim_conversation`, `erase_messages`, `import_messages` |
-//! | `dm:{c}:unread:<pair>` | hash: user -> unread count | conversation | never | `send_message`, `read_conversation`, `mark_read`, `mark_unread`, `clear_conversation`, `delete_message`, `trim_conversation`, `erase_messages` |
-//! | `dm:{c}:meta:<pair>` | hash: `seq`, `ver`, `active` (version of the last message), `read:<user>`, `seen:<user>` (what the peer was told of reading, where it is more), `delivered:<user>`, `blocked:<user>`, `muted:<user>`, `floor:<user>` (cleared up to), `imported` | conversation | never | `stamp_conversation`, `flag_conversation` |
-//! | `dm:{c}:retry:<pair>:<sender>:<key>` | string: fingerprint and seq of what an idempotency key produced | conversation | 24 h | `send_message` |
-//! | `dm:{u}:inbox:<user>` | zset: pair -> `active`: the order of the inbox | user | never | `file_conversation`, `forget_conversation` |
-//! | `dm:{u}:conversations:<user>` | hash: pair -> row; `totals`: useq, epoch, unread messages, conversations with some, whether there is a journal | user | never | `open_stream`, `file_conversation`, `forget_conversation` |
-//! | `dm:{u}:journal:<user>` | list: the last events, newest first, of a user who listens | user | 7 days after the last connection | `open_stream`, `file_conversation`, `renew_presence`, `forget_conversation` |
-//! | `dm:{u}:live:<user>` | channel: the events of a user | user | - | `file_conversation`, `forget_conversation`, `announce_typing` |
+//! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message`, `replace_message`, `delete_message`, `erase_messages`, `import_messages`, `every change` |
+//! | `dm:{c}:unread:<pair>` | hash: user -> unread count | conversation | never | `every change` |
+//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation, marks of each `user:<id>`; see `lua/lib/state.lua` | conversation | never | `every change` |
+//! | `dm:{c}:idempotency:<pair>,<sender>,<key>` | string: fingerprint and seq of what an idempotency key produced | conversation | 24 h | `send_message` |
+//! | `dm:{u}:inbox:<user>` | zset: peer -> version of the newest message: the order of the inbox | user | never | `every change`, `update_inbox`, `forget_conversation` |
+//! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals` and `,epoch`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_conversation` |
+//! | `dm:{u}:events:<user>` | list: the last events, newest first, of a user who listens; and the channel on which they are published | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_conversation`, `announce_typing` |
 //! | `dm:{u}:presence:<user>` | zset: process -> when the user was last connected to it; `` -> when the user left; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_conversation` |
 //! | `dm:{u}:leases` | zset: user of this partition -> when it was last known to be there, in ms | user | never | `renew_presence`, `leave_presence` |
-//! | `dm:{c}:typing:<pair>:<user>` | string: there for a second after the peer was told | conversation | 1 s | `announce_typing` |
+//! | `dm:{c}:typing:<pair>,<user>` | string: there for a second after the peer was told | conversation | 1 s | `announce_typing` |
 //! | `dm:{u}:ticket:<user>` | string: who may connect; here the user is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
-//! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; here the user is a policy and a caller, `send:user:alice` | user | when full | `charge_rate` |
-//! | `dm:partitions` | string: the number of partitions | its own | never | `open_store` |
+//! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; here the user is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |
+//! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
+//!
+//! A comma joins names, since no id holds one. `every change` are the scripts that include
+//! `lib/commit`, `every charge` those that include `lib/rate`.
 //!
 //! `{c}` is a hash tag: Redis Cluster places a key by what stands between the braces. It names one
 //! of 256 *partitions*, so that all keys of a conversation live together and yet a node can list
@@ -87,15 +89,16 @@ impl Keys {
 
     /// The keys that every conversation has: messages, unread, meta.
     pub fn conversation(&self, pair: &Pair) -> [String; 3] {
-        [self.messages(pair), self.unread(pair), self.meta(pair)]
+        let (tag, pair) = (self.tag(pair.as_str()), pair.as_str());
+        ["messages", "unread", "meta"].map(|kind| key(tag, kind, pair))
     }
 
     /// What an idempotency key of a sender produced. Of a request without one, a name that nothing
     /// is written to.
-    pub fn retry(&self, pair: &Pair, key: Option<(&UserId, &IdempotencyKey)>) -> String {
-        let name = self.of_pair("retry", pair);
+    pub fn idempotency(&self, pair: &Pair, key: Option<(&UserId, &IdempotencyKey)>) -> String {
+        let name = self.of_pair("idempotency", pair);
         match key {
-            Some((sender, key)) => [&name, ":", sender.as_str(), ":", key.as_str()].concat(),
+            Some((sender, key)) => [&name, ",", sender.as_str(), ",", key.as_str()].concat(),
             None => name,
         }
     }
@@ -110,14 +113,15 @@ impl Keys {
         self.of_user("conversations", user)
     }
 
-    /// The last events of a user.
-    pub fn journal(&self, user: &str) -> String {
-        self.of_user("journal", user)
+    /// The last events of a user, and the channel of that name.
+    pub fn events(&self, user: &str) -> String {
+        self.of_user("events", user)
     }
 
-    /// The channel of a user's events.
-    pub fn live(&self, user: &str) -> String {
-        self.of_user("live", user)
+    /// The keys of a user that every change writes: inbox, conversations, events.
+    pub fn user(&self, user: &str) -> [String; 3] {
+        let tag = self.tag(user);
+        ["inbox", "conversations", "events"].map(|kind| key(tag, kind, user))
     }
 
     /// Where a user is connected to.
@@ -137,7 +141,7 @@ impl Keys {
 
     /// There for a second after it was told that a user is typing.
     pub fn typing(&self, pair: &Pair, user: &UserId) -> String {
-        [&self.of_pair("typing", pair), ":", user.as_str()].concat()
+        [&self.of_pair("typing", pair), ",", user.as_str()].concat()
     }
 
     /// Who may connect with a ticket.
@@ -147,22 +151,20 @@ impl Keys {
 
     /// The bucket of a caller for one kind of work.
     pub fn rate(&self, charge: &RateLimitRequest) -> String {
-        self.of_user("rate", &format!("{}:{}", charge.policy.name, charge.caller))
+        self.of_user("rate", &format!("{},{}", charge.policy.name, charge.caller))
     }
 
-    /// The number of partitions of this store.
-    pub fn partitions(&self) -> String {
-        "dm:partitions".to_owned()
+    /// The format of this store and its number of partitions.
+    pub fn store(&self) -> String {
+        "dm:store".to_owned()
     }
 
-    // Not `format!`, which grows its string step by step: every request names several keys.
     fn of_pair(&self, kind: &str, pair: &Pair) -> String {
-        let pair = pair.as_str();
-        ["dm:{", self.tag(pair), "}:", kind, ":", pair].concat()
+        key(self.tag(pair.as_str()), kind, pair.as_str())
     }
 
     fn of_user(&self, kind: &str, user: &str) -> String {
-        ["dm:{", self.tag(user), "}:", kind, ":", user].concat()
+        key(self.tag(user), kind, user)
     }
 
     /// The tag of the partition of a pair or a user.
@@ -170,6 +172,11 @@ impl Keys {
         let partition = PARTITION_HASH.checksum(member.as_bytes()) % u32::from(PARTITIONS);
         &self.tags[partition as usize]
     }
+}
+
+// Not `format!`, which grows its string step by step: every request names several keys.
+fn key(tag: &str, kind: &str, name: &str) -> String {
+    ["dm:{", tag, "}:", kind, ":", name].concat()
 }
 
 fn leases(tag: &str) -> String {

@@ -63,7 +63,7 @@ impl PubSub {
     /// Begins to listen to a user. What is published after this returned is heard.
     pub async fn listen(&self, user: &UserId) -> Result<(), Error> {
         let (done, granted) = oneshot::channel();
-        let channel = self.store.keys.live(user.as_str());
+        let channel = self.store.keys.events(user.as_str());
         // The other end lives as long as the process.
         let _ = self.wishes.send(SubscriptionRequest::Listen(channel, done));
         match timeout(connection::TIMEOUT, granted).await {
@@ -74,7 +74,7 @@ impl PubSub {
 
     /// Ceases to listen to a user.
     pub fn leave(&self, user: &UserId) {
-        let channel = self.store.keys.live(user.as_str());
+        let channel = self.store.keys.events(user.as_str());
         let _ = self.wishes.send(SubscriptionRequest::Leave(channel));
     }
 }
@@ -89,7 +89,7 @@ impl Store {
             wanted: HashSet::new(),
             waiting: Vec::new(),
             was_connected: false,
-            own: self.keys.live(&format!("process~{}", Uuid::now_v7())),
+            own: self.keys.events(&format!("process~{}", Uuid::now_v7())),
             own_word: Arc::new(Notify::new()),
         };
         let live = PubSub {
@@ -149,7 +149,7 @@ impl PubSubListener {
                 PushKind::Message => match words(push.data) {
                     Some((channel, _)) if channel == own => own_word.notify_one(),
                     Some((channel, text)) => {
-                        if let Some((_, user)) = channel.split_once(":live:") {
+                        if let Some((_, user)) = channel.split_once(":events:") {
                             let user = user.to_owned();
                             handler(PubSubMessage::Event { user, text });
                         }

@@ -3,15 +3,15 @@
 use chrono::Utc;
 
 use super::change::ConversationRequest;
-use super::script::{DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, SEND_MESSAGE};
+use redis::Value;
+
+use super::script::{DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, RetrySafety, SEND_MESSAGE};
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    Edit, Emoji, IdempotencyKey, Message, Pair, PendingMessage, Seq, StoredMessage, rfc3339,
+    Edit, Emoji, IdempotencyKey, Message, PendingMessage, Seq, StoredMessage, rfc3339,
 };
 
-/// Seconds for which an idempotency key is remembered.
-const RETRY_S: &str = "86400";
 /// How often a message is read again that somebody else changed while its new text was made.
 const ATTEMPTS: usize = 5;
 
@@ -24,9 +24,6 @@ pub struct Sent {
     /// Whether it was sent before.
     pub replayed: bool,
 }
-
-/// The reply of `lua/send_message.lua`.
-type Reply = (u64, u8, String);
 
 impl Store {
     /// Appends a message to its conversation and counts it as unread for the recipient. With an
@@ -46,9 +43,27 @@ impl Store {
             .map(|_| draft.fingerprint())
             .transpose()?
             .unwrap_or_default();
+        let pair = act.pair();
+        let mut keys = self.change_keys(&pair, act);
+        keys.push(
+            self.keys
+                .idempotency(&pair, retry.map(|key| (act.user, key))),
+        );
+        let retention = self.retention.script_arg();
         let (from, to) = (act.user.as_str(), act.peer.as_str());
-        let args = [from, to, &json, &reply_to, &fingerprint, RETRY_S];
-        let sent = self.change::<Reply>(&SEND_MESSAGE, act, retry, &args).await;
+        let args = [from, to, &retention, &json, &reply_to, &fingerprint];
+        let mut args = args.map(str::as_bytes).to_vec();
+        if act.charge.is_none() {
+            // Each argument takes Redis some 60 ns, so those at the end that are empty are left out.
+            while args.pop_if(|arg| arg.is_empty()).is_some() {}
+        }
+        let safety = match retry {
+            Some(_) => RetrySafety::Harmless,
+            None => RetrySafety::Never,
+        };
+        let sent = self
+            .run_rate_limited::<Value>(&SEND_MESSAGE, safety, act.charge, keys, args)
+            .await;
         let sent = sent.map_err(|error| match error.code {
             Code::ReplyToNotFound => Error::field(error.code, "/reply_to", error.detail),
             Code::IdempotencyKeyReused => {
@@ -56,22 +71,24 @@ impl Store {
             }
             _ => error,
         })?;
-        sent.try_map(|(seq, replayed, message)| {
-            let seq = reply::seq(seq)?;
-            if replayed == 1 {
-                return Ok(Sent {
-                    seq,
-                    message: StoredMessage(message),
-                    replayed: true,
-                });
+        sent.try_map(|reply| match reply {
+            Value::Int(seq) => {
+                self.metrics.messages_sent.inc();
+                Ok(Sent {
+                    seq: reply::seq(seq.unsigned_abs())?,
+                    message: StoredMessage([r#"{"seq":"#, &seq.to_string(), ",", &json].concat()),
+                    replayed: false,
+                })
             }
-            self.metrics.messages_sent.inc();
-            let message = [r#"{"seq":"#, &seq.get().to_string(), ",", &json].concat();
-            Ok(Sent {
-                seq,
-                message: StoredMessage(message),
-                replayed: false,
-            })
+            stored => {
+                let message = redis::from_redis_value(stored).map(StoredMessage);
+                let message = message.map_err(|e| Error::new(Code::Internal, e.to_string()))?;
+                Ok(Sent {
+                    seq: reply::seq(message.seq().unwrap_or_default())?,
+                    message,
+                    replayed: true,
+                })
+            }
         })
     }
 
@@ -81,8 +98,8 @@ impl Store {
         act: ConversationRequest<'_>,
         seq: Seq,
     ) -> Result<RateLimited<StoredMessage>, Error> {
-        let pair = Pair::of(act.user, act.peer);
-        let keys = self.keys.conversation(&pair);
+        let pair = act.pair();
+        let keys = [self.keys.messages(&pair), self.keys.meta(&pair)];
         let seq = seq.get().to_string();
         let args = [act.user.as_str().as_bytes(), seq.as_bytes()];
         let read = self
@@ -133,10 +150,8 @@ impl Store {
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let seq = seq.get().to_string();
         let now = rfc3339(Utc::now());
-        let args = [act.user.as_str(), act.peer.as_str(), &seq, &now];
-        let deleted = self
-            .change::<String>(&DELETE_MESSAGE, act, None, &args)
-            .await?;
+        let args = [seq.as_str(), &now];
+        let deleted = self.change::<String>(&DELETE_MESSAGE, act, &args).await?;
         deleted.try_map(|tombstone| Ok(StoredMessage(tombstone)))
     }
 
@@ -167,10 +182,7 @@ impl Store {
             };
             let place = seq.get().to_string();
             let args = [place.as_str(), &old.0, &new.0];
-            match self
-                .change::<String>(&REPLACE_MESSAGE, free, None, &args)
-                .await
-            {
+            match self.change::<String>(&REPLACE_MESSAGE, free, &args).await {
                 Err(error) if error.code == Code::MessageChanged => {}
                 Err(error) => return Err(error),
                 Ok(RateLimited { value, .. }) => {

@@ -1,12 +1,11 @@
 //! The only module that knows Redis.
 //!
 //! Every decision on data is taken in a Lua script, atomically; a method of [`Store`] names the
-//! keys, calls the script of its own name (`send_message` runs `lua/send_message.lua`) and gives
+//! keys, calls the script of its own name (`send_message` runs `lua/messages/send_message.lua`) and gives
 //! the reply a type. There is deliberately no trait over the store and no second implementation:
 //! tests run against a real Redis.
 
 mod change;
-mod compose;
 mod connection;
 mod conversations;
 mod events;
@@ -38,14 +37,13 @@ pub use messages::Sent;
 pub use presence::Renewed;
 pub use redis::{ClientTlsConfig, TlsCertificates};
 pub use retention::Trimmed;
-pub use script::{PARTS, SCRIPTS};
+pub use script::{LIBRARY, RetrySafety, SCRIPTS, Script, included};
 
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use crate::model::Retention;
 use crate::rate::RateLimited;
 use connection::RedisConnection;
-use script::{RetrySafety, Script, Text};
 
 /// A handle on the store. Cheap to clone; clones share one connection. [`Store::another`] makes a
 /// handle with a connection of its own.
@@ -117,23 +115,21 @@ impl Store {
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<T, Error> {
-        self.call(script, &script.free, script.repeat(), keys, args)
-            .await
+        self.call(script, script.retry, keys, args).await
     }
 
     async fn call<T: FromRedisValue>(
         &self,
         script: &'static Script,
-        text: &'static Text,
-        repeat: RetrySafety,
+        retry: RetrySafety,
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<T, Error> {
         let timer = self.metrics.script_seconds(script.name).start_timer();
-        let reply = self.connection.call(text, repeat, keys, args).await;
+        let reply = self.connection.call(script, retry, keys, args).await;
         timer.observe_duration();
         // A token that was taken for reading is nothing a caller must know of.
-        let reply = if script.only_reads() {
+        let reply = if script.retry == RetrySafety::ReadsOnly {
             reply.map_err(Error::as_read_error)
         } else {
             reply

@@ -1,10 +1,10 @@
 //! Who is there, in Redis.
 
-use super::events::JOURNAL_S;
+use super::events::EVENTS_S;
 use super::script::{FIND_LAPSED, LEAVE_PRESENCE, READ_PRESENCE, RENEW_PRESENCE};
 use super::{RateLimited, Store, connection};
 use crate::error::{Code, Error};
-use crate::model::{Pair, Presence, UserId};
+use crate::model::{Presence, UserId};
 use crate::protocol::Event;
 use crate::rate::RateLimitRequest;
 
@@ -31,9 +31,9 @@ impl Store {
         let keys = [
             self.keys.presence(name),
             self.keys.leases(name),
-            self.keys.journal(name),
+            self.keys.events(name),
         ];
-        let args = [name, process, LEASE_MS, KEEP_S, JOURNAL_S].map(str::as_bytes);
+        let args = [name, process, LEASE_MS, KEEP_S, EVENTS_S].map(str::as_bytes);
         let (came, kept) = self.run::<(u8, u8)>(&RENEW_PRESENCE, &keys, &args).await?;
         Ok(Renewed {
             came: came == 1,
@@ -75,9 +75,8 @@ impl Store {
     ) -> Result<RateLimited<Presence>, Error> {
         let name = user.as_str();
         let keys = [self.keys.presence(name), self.keys.conversations(name)];
-        let stranger = viewer.filter(|viewer| *viewer != user);
-        let pair = stranger.map(|viewer| Pair::of(user, viewer));
-        let args = [pair.as_ref().map_or("", Pair::as_str), LEASE_MS].map(str::as_bytes);
+        let viewer = viewer.filter(|viewer| *viewer != user);
+        let args = [viewer.map_or("", UserId::as_str), LEASE_MS].map(str::as_bytes);
         let read = self.run_charged::<(u8, i64)>(&READ_PRESENCE, charge, &keys, &args);
         read.await?
             .try_map(|(online, last)| Ok(Presence::of(user.clone(), online == 1, last)))
@@ -91,7 +90,7 @@ impl Store {
         while let Some(from) = cursor {
             let (conversations, next) = self.scan_conversations(user, &from).await?;
             let may_know = conversations.iter().filter(|(_, blocked)| !blocked);
-            let channels = may_know.map(|(peer, _)| self.keys.live(peer.as_str()));
+            let channels = may_know.map(|(peer, _)| self.keys.events(peer.as_str()));
             self.publish(channels, &event).await?;
             cursor = next;
         }

@@ -2,21 +2,19 @@
 
 use redis::FromRedisValue;
 
-use super::script::RetrySafety;
-use super::script::{CHARGE_RATE, Script};
+use super::script::{CHARGE_RATE, RetrySafety, Script};
 use super::{RateLimited, Store};
 use crate::error::{Code, Error};
 use crate::rate::{RateLimitRequest, RateLimitStatus};
 
-/// The reply of `lua/charge_rate.lua`.
+/// The reply of `lua/admin/charge_rate.lua`.
 type Reply = (u32, u64);
 
 impl Store {
     /// Charges for something that is not done in Redis.
     pub async fn charge_rate(&self, charge: &RateLimitRequest) -> Result<RateLimitStatus, Error> {
-        let interval = charge.policy.rate.interval_us().to_string();
-        let burst = charge.policy.rate.burst().to_string();
-        let args = [interval.as_bytes(), burst.as_bytes()];
+        let (interval_us, burst) = charge.script_args();
+        let args = [interval_us.as_bytes(), burst.as_bytes()];
         let keys = [self.keys.rate(charge)];
         let reply = self.run::<Reply>(&CHARGE_RATE, &keys, &args).await;
         reply
@@ -24,7 +22,7 @@ impl Store {
             .map_err(|e| refused(charge, e))
     }
 
-    /// Runs a script, once unless it only reads, and charges somebody for it.
+    /// Runs a script, and charges somebody for it, if anybody is to be charged, in one round trip.
     pub(super) async fn run_charged<T: FromRedisValue>(
         &self,
         script: &'static Script,
@@ -32,35 +30,33 @@ impl Store {
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<RateLimited<T>, Error> {
-        self.run_repeatable(script, script.repeat(), charge, keys, args)
+        self.run_rate_limited(script, script.retry, charge, keys.to_vec(), args.to_vec())
             .await
     }
 
-    /// Runs a script, perhaps more than once if that is harmless, and charges somebody for it, if
-    /// anybody is to be charged, in one round trip.
-    pub(super) async fn run_repeatable<T: FromRedisValue>(
+    /// The same, where it is not the script alone that tells whether it may run twice.
+    pub(super) async fn run_rate_limited<T: FromRedisValue>(
         &self,
         script: &'static Script,
-        repeat: RetrySafety,
+        retry: RetrySafety,
         charge: Option<&RateLimitRequest>,
-        keys: &[String],
-        args: &[&[u8]],
+        mut keys: Vec<String>,
+        mut args: Vec<&[u8]>,
     ) -> Result<RateLimited<T>, Error> {
         let Some(charge) = charge else {
-            let value = self.call(script, &script.free, repeat, keys, args).await?;
+            let value = self.call(script, retry, &keys, &args).await?;
             return Ok(RateLimited { value, quota: None });
         };
-        let interval = charge.policy.rate.interval_us().to_string();
-        let burst = charge.policy.rate.burst().to_string();
-        let keys = [&[self.keys.rate(charge)], keys].concat();
-        let args = [&[interval.as_bytes(), burst.as_bytes()], args].concat();
+        let (interval_us, burst) = charge.script_args();
+        keys.push(self.keys.rate(charge));
+        args.extend([interval_us.as_bytes(), burst.as_bytes()]);
         let reply = self
-            .call::<(Reply, T)>(script, &script.charged, repeat, &keys, &args)
+            .call::<(u32, u64, T)>(script, retry, &keys, &args)
             .await;
-        let (left, value) = reply.map_err(|e| refused(charge, e))?;
+        let (remaining, full_ms, value) = reply.map_err(|e| refused(charge, e))?;
         Ok(RateLimited {
             value,
-            quota: Some(quota(charge, left)),
+            quota: Some(quota(charge, (remaining, full_ms))),
         })
     }
 }

@@ -2,7 +2,7 @@
 //! fit was not written by this service.
 
 use crate::error::{Code, Error};
-use crate::model::{Pair, Seq, UserId};
+use crate::model::{Seq, UserId};
 
 /// A place in a conversation.
 pub(super) fn seq(number: u64) -> Result<Seq, Error> {
@@ -18,8 +18,7 @@ pub(super) fn cursor(number: u64) -> Result<Option<Seq>, Error> {
     }
 }
 
-/// The other one of a pair that stands in a user's inbox.
-pub(super) fn peer(pair: &str, user: &UserId) -> Result<UserId, Error> {
-    let refused = || Error::new(Code::Internal, "an inbox holds what is not a pair");
-    Pair::peer_of(pair, user).ok_or_else(refused)
+/// A peer that stands in a user's inbox.
+pub(super) fn peer(id: String) -> Result<UserId, Error> {
+    UserId::try_from(id).map_err(|why| Error::new(Code::Internal, why))
 }

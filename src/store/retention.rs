@@ -13,6 +13,7 @@ use crate::model::{Pair, UserId};
 const STEP: u64 = 200;
 
 /// The outcome of one call of [`Store::trim_conversation`].
+#[derive(Default)]
 pub struct Trimmed {
     /// How many messages were dropped.
     pub dropped: u64,
@@ -32,10 +33,14 @@ impl Store {
             peer: second,
             charge: None,
         };
-        let (keep, since) = (self.retention.messages.to_string(), self.retention.since());
-        let args = [keep.as_str(), &since, &STEP.to_string()];
-        let trimmed = self.change::<u64>(&TRIM_CONVERSATION, act, None, &args);
-        let dropped = trimmed.await?.value;
+        if !self.retention.is_limited() {
+            return Ok(Trimmed::default());
+        }
+        let limit = STEP.to_string();
+        let trimmed = self
+            .change::<u64>(&TRIM_CONVERSATION, act, &[&limit])
+            .await?;
+        let dropped = trimmed.value;
         Ok(Trimmed {
             dropped,
             more: dropped == STEP,
@@ -67,7 +72,7 @@ impl Store {
         let (next, keys) = timeout(connection::TIMEOUT, scan)
             .await
             .unwrap_or_else(|_| Err(Code::Unavailable.into()))?;
-        // dm:{tag}:messages:<first>:<second>
+        // dm:{tag}:messages:<first>,<second>
         let pairs = keys
             .iter()
             .filter_map(|key| Pair::parse(key.splitn(4, ':').nth(3)?));

@@ -4,140 +4,143 @@ use std::sync::LazyLock;
 
 use redis::Cmd;
 
-use super::compose;
-use super::compose::Parts;
-
-/// A Lua script of the folder `lua`, and what it is composed to.
+/// A Lua script of the folder `lua`.
 pub struct Script {
     /// Its file name without `.lua`, which is also the name of the store's method that runs it.
     pub name: &'static str,
+    /// The file below `lua`, without `.lua`.
+    pub path: &'static str,
+    /// What it means to run it twice.
+    pub retry: RetrySafety,
     /// The file as it is.
     pub file: &'static str,
-    /// What runs: the file alone, or, if it changes a conversation, with what every change entails.
-    pub free: Text,
-    /// The same, in one round trip with the charge for it.
-    pub charged: Text,
+    /// What runs: the file with everything that it includes.
+    pub source: LazyLock<String>,
+    sha: LazyLock<String>,
 }
 
-/// What it would mean to run a script twice.
+/// What it means to run a script twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RetrySafety {
-    /// The same as once: the script only reads, or knows the request by an idempotency key.
+pub enum RetrySafety {
+    /// The same as once: the script only reads, apart from the charge.
+    ReadsOnly,
+    /// The same as once: the script knows the request by an idempotency key.
     Harmless,
     /// A second message.
     Never,
 }
 
-/// The text of a script and the digest that Redis knows it by.
-pub struct Text {
-    /// The text.
-    pub source: LazyLock<String>,
-    sha: LazyLock<String>,
-}
-
 macro_rules! file {
-    ($name:literal) => {
-        include_str!(concat!("../../lua/", $name, ".lua"))
+    ($path:expr) => {
+        include_str!(concat!("../../lua/", $path, ".lua"))
     };
 }
 
 macro_rules! scripts {
-    ($($constant:ident $name:literal $compose:expr;)*) => {
+    ($($constant:ident $folder:literal $name:literal $retry:ident;)*) => {
         $(pub(super) static $constant: Script = Script {
             name: $name,
-            file: file!($name),
-            free: Text {
-                source: LazyLock::new(|| $compose(file!($name))),
-                sha: LazyLock::new(|| sha1(&$constant.free.source)),
-            },
-            charged: Text {
-                source: LazyLock::new(|| compose::charged(CHARGE, &$constant.free.source)),
-                sha: LazyLock::new(|| sha1(&$constant.charged.source)),
-            },
+            path: concat!($folder, "/", $name),
+            retry: RetrySafety::$retry,
+            file: file!(concat!($folder, "/", $name)),
+            source: LazyLock::new(|| paste($constant.file, &mut Vec::new())),
+            sha: LazyLock::new(|| redis::Script::new(&$constant.source).get_hash().to_owned()),
         };)*
 
-        /// Every script that is called. [`PARTS`] has those that are only composed into others.
+        /// Every script.
         pub static SCRIPTS: &[&Script] = &[$(&$constant,)*];
     };
 }
 
 scripts! {
-    ANNOUNCE_TYPING     "announce_typing"     alone;
-    CHARGE_RATE         "charge_rate"         alone;
-    CHECK_READY         "check_ready"         alone;
-    CLEAR_CONVERSATION  "clear_conversation"  change;
-    COUNT_UNREAD        "count_unread"        alone;
-    DELETE_MESSAGE      "delete_message"      change;
-    ERASE_MESSAGES      "erase_messages"      change;
-    EXPORT_MESSAGES     "export_messages"     alone;
-    FIND_LAPSED         "find_lapsed"         alone;
-    FLAG_CONVERSATION   "flag_conversation"   change;
-    FORGET_CONVERSATION "forget_conversation" alone;
-    IMPORT_MESSAGES     "import_messages"     change;
-    ISSUE_TICKET        "issue_ticket"        alone;
-    LEAVE_PRESENCE      "leave_presence"      alone;
-    LIST_CONVERSATIONS  "list_conversations"  alone;
-    MARK_DELIVERED      "mark_delivered"      change;
-    MARK_READ           "mark_read"           change;
-    MARK_UNREAD         "mark_unread"         change;
-    OPEN_STORE          "open_store"          alone;
-    OPEN_STREAM         "open_stream"         alone;
-    READ_CONVERSATION   "read_conversation"   change;
-    READ_EVENTS         "read_events"         alone;
-    READ_LAST_MESSAGES  "read_last_messages"  alone;
-    READ_MESSAGE        "read_message"        alone;
-    READ_PRESENCE       "read_presence"       alone;
-    REDEEM_TICKET       "redeem_ticket"       alone;
-    RENEW_PRESENCE      "renew_presence"      alone;
-    REPLACE_MESSAGE     "replace_message"     change;
-    SCAN_CONVERSATIONS  "scan_conversations"  alone;
-    SEND_MESSAGE        "send_message"        change;
-    TRIM_CONVERSATION   "trim_conversation"   change;
+    CHARGE_RATE         "admin"         "charge_rate"         Never;
+    CHECK_READY         "admin"         "check_ready"         ReadsOnly;
+    OPEN_STORE          "admin"         "open_store"          Never;
+    CLEAR_CONVERSATION  "conversations" "clear_conversation"  Never;
+    FLAG_CONVERSATION   "conversations" "flag_conversation"   Never;
+    MARK_DELIVERED      "conversations" "mark_delivered"      Never;
+    MARK_READ           "conversations" "mark_read"           Never;
+    MARK_UNREAD         "conversations" "mark_unread"         Never;
+    READ_CONVERSATION   "conversations" "read_conversation"   Never;
+    TRIM_CONVERSATION   "conversations" "trim_conversation"   Never;
+    ANNOUNCE_TYPING     "events"        "announce_typing"     Never;
+    ISSUE_TICKET        "events"        "issue_ticket"        Never;
+    OPEN_STREAM         "events"        "open_stream"         Never;
+    READ_EVENTS         "events"        "read_events"         ReadsOnly;
+    REDEEM_TICKET       "events"        "redeem_ticket"       Never;
+    COUNT_UNREAD        "inbox"         "count_unread"        ReadsOnly;
+    FORGET_CONVERSATION "inbox"         "forget_conversation" Never;
+    LIST_CONVERSATIONS  "inbox"         "list_conversations"  ReadsOnly;
+    SCAN_CONVERSATIONS  "inbox"         "scan_conversations"  ReadsOnly;
+    UPDATE_INBOX        "inbox"         "update_inbox"        Never;
+    DELETE_MESSAGE      "messages"      "delete_message"      Never;
+    ERASE_MESSAGES      "messages"      "erase_messages"      Never;
+    EXPORT_MESSAGES     "messages"      "export_messages"     ReadsOnly;
+    IMPORT_MESSAGES     "messages"      "import_messages"     Never;
+    READ_LAST_MESSAGES  "messages"      "read_last_messages"  ReadsOnly;
+    READ_MESSAGE        "messages"      "read_message"        ReadsOnly;
+    REPLACE_MESSAGE     "messages"      "replace_message"     Never;
+    SEND_MESSAGE        "messages"      "send_message"        Never;
+    FIND_LAPSED         "presence"      "find_lapsed"         ReadsOnly;
+    LEAVE_PRESENCE      "presence"      "leave_presence"      Never;
+    READ_PRESENCE       "presence"      "read_presence"       ReadsOnly;
+    RENEW_PRESENCE      "presence"      "renew_presence"      Never;
 }
 
-/// The files that are composed into others, by name.
-pub static PARTS: &[(&str, &str)] = &[
-    ("count_messages", file!("count_messages")),
-    ("file_conversation", file!("file_conversation")),
-    ("stamp_conversation", file!("stamp_conversation")),
-];
-
-const CHARGE: &str = file!("charge_rate");
-
-fn alone(file: &str) -> String {
-    file.to_owned()
-}
-
-fn change(file: &str) -> String {
-    let parts = Parts {
-        count_messages: file!("count_messages"),
-        trim_conversation: file!("trim_conversation"),
-        stamp_conversation: file!("stamp_conversation"),
-        file_conversation: file!("file_conversation"),
+macro_rules! library {
+    ($($path:literal)*) => {
+        /// The files that scripts include, by name.
+        pub static LIBRARY: &[(&str, &str)] = &[$(($path, file!($path)),)*];
     };
-    compose::change(&parts, file)
 }
 
-fn sha1(source: &str) -> String {
-    redis::Script::new(source).get_hash().to_owned()
+library! {
+    "lib/advance_read"
+    "lib/charged"
+    "lib/clock"
+    "lib/commit"
+    "lib/conversation"
+    "lib/count"
+    "lib/event"
+    "lib/inbox"
+    "lib/message"
+    "lib/order"
+    "lib/page"
+    "lib/rate"
+    "lib/retention"
+    "lib/row"
+    "lib/state"
+    "lib/stream"
+    "lib/tombstone"
 }
-impl Script {
-    /// Whether Redis lets it write nothing. Then its outcome is never unknown.
-    pub(super) fn only_reads(&self) -> bool {
-        self.file.starts_with("#!lua flags=no-writes\n")
-    }
 
-    /// What it means to run it twice, as far as the script alone tells.
-    pub(super) fn repeat(&self) -> RetrySafety {
-        if self.only_reads() {
-            RetrySafety::Harmless
-        } else {
-            RetrySafety::Never
+/// The library file that a line includes.
+pub fn included(line: &str) -> Option<&'static (&'static str, &'static str)> {
+    let name = line.strip_prefix("--- @include \"")?.strip_suffix('"')?;
+    LIBRARY.iter().find(|(path, _)| *path == name)
+}
+
+/// A file with what it includes in place of the lines that say so. Each library file is pasted once,
+/// where it is first included.
+fn paste(file: &str, pasted: &mut Vec<&'static str>) -> String {
+    let mut source = String::new();
+    for line in file.lines() {
+        match included(line) {
+            Some((name, _)) if pasted.contains(name) => {}
+            Some((name, library)) => {
+                pasted.push(name);
+                source.push_str(&paste(library, pasted));
+            }
+            None => {
+                source.push_str(line);
+                source.push('\n');
+            }
         }
     }
+    source
 }
 
-impl Text {
+impl Script {
     /// The call by digest: what is sent as long as Redis knows the script.
     pub(super) fn evalsha(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
         call("EVALSHA", &self.sha, keys, args)

@@ -30,10 +30,10 @@ impl Store {
     ) -> Result<(Vec<(UserId, bool)>, Cursor), Error> {
         let keys = [self.keys.conversations(user.as_str())];
         let args = [cursor.as_bytes(), SCAN_STEP.as_bytes()];
-        let (next, pairs, blocked): (String, Vec<String>, Vec<u8>) =
+        let (next, peers, blocked): (String, Vec<String>, Vec<u8>) =
             self.run(&SCAN_CONVERSATIONS, &keys, &args).await?;
-        let peers = pairs.iter().zip(blocked);
-        let peers = peers.map(|(pair, blocked)| Ok((reply::peer(pair, user)?, blocked == 1)));
+        let peers = peers.into_iter().zip(blocked);
+        let peers = peers.map(|(peer, blocked)| Ok((reply::peer(peer)?, blocked == 1)));
         Ok((
             peers.collect::<Result<_, Error>>()?,
             (next != "0").then_some(next),
@@ -48,7 +48,7 @@ impl Store {
         before: Option<Seq>,
     ) -> Result<(Vec<StoredMessage>, Option<Seq>), Error> {
         let pair = Pair::of(user, peer);
-        let keys = self.keys.conversation(&pair);
+        let keys = [self.keys.messages(&pair), self.keys.meta(&pair)];
         let before = before.map(|seq| seq.get().to_string()).unwrap_or_default();
         let args = [before.as_bytes(), MESSAGE_STEP.as_bytes()];
         let (messages, next): (Vec<String>, u64) = self.run(&EXPORT_MESSAGES, &keys, &args).await?;
@@ -93,9 +93,9 @@ impl Store {
         let now = rfc3339(Utc::now());
         let (mut erased, mut before) = (0, String::new());
         loop {
-            let args = [user.as_str(), peer.as_str(), &before, MESSAGE_STEP, &now];
+            let args = [before.as_str(), MESSAGE_STEP, &now];
             let step = self
-                .change::<(u64, u64)>(&ERASE_MESSAGES, act, None, &args)
+                .change::<(u64, u64)>(&ERASE_MESSAGES, act, &args)
                 .await?;
             let (some, next) = step.value;
             erased += some;
@@ -108,19 +108,18 @@ impl Store {
 
     /// Takes a conversation out of a user's inbox for good.
     pub async fn forget_conversation(&self, user: &UserId, peer: &UserId) -> Result<u64, Error> {
-        self.forget(user, Pair::of(user, peer).as_str()).await
+        self.forget(user, peer.as_str()).await
     }
 
-    async fn forget(&self, user: &UserId, pair: &str) -> Result<u64, Error> {
+    async fn forget(&self, user: &UserId, peer: &str) -> Result<u64, Error> {
         let name = user.as_str();
         let keys = [
             self.keys.inbox(name),
             self.keys.conversations(name),
-            self.keys.journal(name),
+            self.keys.events(name),
             self.keys.presence(name),
-            self.keys.live(name),
         ];
-        self.run::<u64>(&FORGET_CONVERSATION, &keys, &[pair.as_bytes()])
+        self.run::<u64>(&FORGET_CONVERSATION, &keys, &[peer.as_bytes()])
             .await
     }
 }

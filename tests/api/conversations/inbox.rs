@@ -35,10 +35,7 @@ async fn an_empty_inbox_is_an_empty_page() {
         "conversations": [], "total_unread_count": 0, "unread_conversations": 0, "next_cursor": null,
     });
     assert_eq!(app.inbox("bob", "").await, empty);
-    assert_eq!(
-        app.inbox("bob", "cursor=1:a:b&unread_only=true").await,
-        empty
-    );
+    assert_eq!(app.inbox("bob", "cursor=1,a&unread_only=true").await, empty);
     assert_eq!(app.badge("bob").await, [0, 0]);
     let stored: u64 = redis::cmd("DBSIZE").query(&mut app.redis()).unwrap();
     assert_eq!(stored, 1, "listing nothing stores nothing");
@@ -222,18 +219,14 @@ async fn a_cleared_conversation_returns_with_its_next_message() {
 #[tokio::test]
 async fn an_invalid_query_is_refused_and_names_the_field() {
     let app = spawn_app();
-    let long = format!("cursor=1:{}", "x".repeat(160));
+    let long = format!("cursor=1,{}", "x".repeat(160));
     let cases = [
         ("a limit below the least", "limit=0", "/query/limit"),
         ("a limit above the most", "limit=201", "/query/limit"),
         ("a cursor in words", "cursor=next", "/query/cursor"),
-        ("a cursor without a place", "cursor=:a:b", "/query/cursor"),
-        (
-            "a cursor that is infinite",
-            "cursor=inf:a:b",
-            "/query/cursor",
-        ),
-        ("a cursor that excludes", "cursor=(1:a:b", "/query/cursor"),
+        ("a cursor without a place", "cursor=,a", "/query/cursor"),
+        ("a cursor that is infinite", "cursor=inf,a", "/query/cursor"),
+        ("a cursor that excludes", "cursor=(1,a", "/query/cursor"),
         ("a cursor too long", &long, "/query/cursor"),
         (
             "a flag that is neither",

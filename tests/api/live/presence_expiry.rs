@@ -182,7 +182,7 @@ async fn a_device_outlives_its_journal_and_its_users_erasure() {
     app.send("alice", "bob", "one").await;
     assert_eq!(bob.next().await["message"]["body"], "one");
     // Deleting the journal by hand is noticed when the presence is renewed, within 13 s.
-    let [_, _, journal, _] = keys_of_user("bob");
+    let [_, _, journal] = keys_of_user("bob");
     redis::cmd("DEL")
         .arg(journal)
         .exec(&mut app.redis())

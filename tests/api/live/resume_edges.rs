@@ -166,7 +166,7 @@ async fn an_expired_journal_is_replaced_by_conversation_changed() {
     let mut device = Device::connect(&app, "bob").await;
     let expire = |app: &TestApp| {
         let gone: u64 = cmd("DEL")
-            .arg(Keys::new().journal("bob"))
+            .arg(Keys::new().events("bob"))
             .query(&mut app.redis())
             .unwrap();
         assert_eq!(gone, 1);
@@ -206,7 +206,7 @@ async fn a_store_that_lost_its_last_writes_causes_a_reset() {
         copy.exec(&mut app.redis()).unwrap();
     };
     let names = Keys::new();
-    let of_bob = [names.conversations("bob"), names.journal("bob")];
+    let of_bob = [names.conversations("bob"), names.events("bob")];
     for key in &of_bob {
         copy(key.clone(), format!("{key}:kept"));
     }

@@ -385,7 +385,7 @@ fn a_closed_sessionstates_its_reason() {
 #[test]
 fn acks_are_encoded_as_their_type_declares() {
     let message = json!({
-        "seq": 1, "id": "01a1f949-c4a3-7102-9444-9bcd871e2754", "from": "alice", "to": "bob",
+        "seq": 1, "from": "alice", "to": "bob", "id": "01a1f949-c4a3-7102-9444-9bcd871e2754",
         "sent_at": "2026-01-31T12:00:00.000Z", "body": "hi", "metadata": {"b": 1, "a": 0.1},
     });
     let conversation = json!({

@@ -25,7 +25,7 @@ fn assert_replay(answer: &ApiResponse, first: &ApiResponse) {
 
 /// The number of stored idempotency keys.
 fn stored_keys(app: &TestApp) -> usize {
-    let keys: Vec<String> = app.redis().keys("*:retry:*").unwrap();
+    let keys: Vec<String> = app.redis().keys("*:idempotency:*").unwrap();
     keys.len()
 }
 
@@ -137,7 +137,7 @@ async fn keys_are_remembered_for_a_day_and_only_when_given() {
     assert_eq!(stored_keys(&app), 0, "a refusal is not remembered");
     app.send_with_key("k", &message("hi")).await.json(201);
     let mut redis = app.redis();
-    let keys: Vec<String> = redis.keys("*:retry:*").unwrap();
+    let keys: Vec<String> = redis.keys("*:idempotency:*").unwrap();
     let seconds: i64 = redis.ttl(&keys[0]).unwrap();
     assert_eq!(keys.len(), 1);
     assert!((86_000..=86_400).contains(&seconds), "{seconds}");

@@ -19,7 +19,7 @@ async fn sending_returns_the_whole_message() {
     let before = chrono::Utc::now();
     let sent = app.send("alice", "bob", "Lunch at one?").await;
     let members: Vec<_> = sent.as_object().unwrap().keys().collect();
-    assert_eq!(members, ["seq", "id", "from", "to", "sent_at", "body"]);
+    assert_eq!(members, ["seq", "from", "to", "id", "sent_at", "body"]);
     assert_eq!(sent["seq"], 1);
     assert_eq!(
         (&sent["from"], &sent["to"]),

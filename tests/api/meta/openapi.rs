@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use duologue::http::{openapi, openapi_yaml};
+use duologue::store::{RetrySafety, SCRIPTS, Script};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -146,8 +147,11 @@ fn every_operation_lists_the_errors_it_can_give() {
 }
 
 /// The script of an operation, if it has one.
-fn script(operation: &str) -> std::path::PathBuf {
-    root().join(format!("lua/{operation}.lua"))
+fn script(operation: &str) -> Option<&'static Script> {
+    SCRIPTS
+        .iter()
+        .copied()
+        .find(|script| script.name == operation)
 }
 
 fn sources(folder: &str) -> String {
@@ -156,8 +160,8 @@ fn sources(folder: &str) -> String {
 
 /// Whether a method of the store changes no data; a charge against a rate limit does not count.
 fn only_reads(method: &str) -> bool {
-    let source = std::fs::read_to_string(script(method)).unwrap_or_default();
-    method == "charge_rate" || source.starts_with("#!lua flags=no-writes")
+    let reads = |script: &Script| script.retry == RetrySafety::ReadsOnly;
+    method == "charge_rate" || script(method).is_some_and(reads)
 }
 
 /// Handlers without an operation: what they answer does not depend on the caller, or, of a
@@ -210,7 +214,7 @@ fn handler_operation_store_and_script_share_one_name() {
         let calls = store_calls(id);
         // Several operations may share a store method, but an operation with a script of its own
         // name must use that one.
-        if script(id).exists() {
+        if script(id).is_some() {
             assert_eq!(calls, [id]);
         }
         assert!(calls.len() < 2, "{id} calls the store once: {calls:?}");

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use duologue::error::Code;
-use duologue::store::{PARTS, SCRIPTS};
+use duologue::store::{LIBRARY, RetrySafety, SCRIPTS};
 
 use crate::harness::source_tree::files;
 
 /// The comment at the top of a script.
 fn header(source: &str) -> Vec<&str> {
-    let lines = source.lines().skip_while(|line| line.starts_with("#!"));
+    let above = |line: &&str| line.starts_with("#!") || line.starts_with("--- @include");
+    let lines = source.lines().skip_while(above);
     lines.take_while(|line| line.starts_with("--")).collect()
 }
 
@@ -38,22 +39,51 @@ fn headers_name_the_events_and_inputs_of_scripts() {
         let made: BTreeSet<_> = kinds.map(|kind| kind.split('\'').next().unwrap()).collect();
         let said: BTreeSet<_> = changes(script.file).collect();
         assert_eq!(made, said, "{}: events and header", script.name);
-        let composed = script.free.source.as_str() != script.file;
-        assert_eq!(composed, !said.is_empty(), "{}", script.name);
+        let commits = script.file.contains("@include \"lib/commit\"");
+        assert_eq!(commits, !said.is_empty(), "{}", script.name);
     }
-    for (name, source) in files("lua", "lua") {
-        let own = source.contains("local state =");
-        let given = source.contains("state.") || source.contains("state[");
-        let said = header(&source)
-            .iter()
-            .any(|line| line.starts_with("-- Given    state"));
-        assert_eq!(given && !own, said, "{name}: what is given, and header");
+}
+
+/// The scripts by their files.
+fn scripts() -> impl Iterator<Item = (String, String)> {
+    files("lua", "lua")
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("lua/lib/"))
+}
+
+#[test]
+fn library_files_explain_themselves_and_take_parameters() {
+    for (name, source) in files("lua/lib", "lua") {
+        assert!(source.starts_with("-- "), "{name} has no header");
+        assert!(
+            !source.contains("KEYS") && !source.contains("ARGV"),
+            "{name}"
+        );
+        let functions = source.matches("\nlocal function ").count();
+        let constants = source.matches("\nlocal ").count() - functions;
+        assert!(functions + constants > 0, "{name} has nothing to include");
+    }
+    let includes = files("lua", "lua").into_values().collect::<String>();
+    for (name, _) in LIBRARY {
+        assert!(
+            includes.contains(&format!("--- @include \"{name}\"")),
+            "{name} is unused"
+        );
+    }
+    for script in SCRIPTS {
+        let source = script.source.as_str();
+        assert!(
+            !source.contains("@include"),
+            "{}: unknown include",
+            script.name
+        );
+        assert!(source.starts_with("#!lua"), "{}", script.name);
     }
 }
 
 #[test]
 fn scripts_begin_with_what_they_do_and_return() {
-    for (name, source) in files("lua", "lua") {
+    for (name, source) in scripts() {
         let header = header(&source);
         let first = header
             .first()
@@ -66,24 +96,31 @@ fn scripts_begin_with_what_they_do_and_return() {
             header.iter().any(|line| line.starts_with("-- Returns  ")),
             "{name} does not say what it returns"
         );
-        let shebang = source.lines().next().unwrap();
-        let writes = [
-            "HSET", "HDEL", "HINCRBY", "LPUSH", "LSET", "RPOP", "LTRIM", "'SET'", "ZADD", "ZREM",
-            "DEL'", "PUBLISH",
-        ];
-        // A script that changes a conversation writes at least its version, in code added after it.
-        let only_reads =
-            changes(&source).next().is_none() && !writes.iter().any(|write| source.contains(write));
-        assert_eq!(
-            only_reads,
-            shebang == "#!lua flags=no-writes",
-            "{name}: {shebang}"
-        );
     }
 }
 
-/// The keys of a conversation in their order.
-const CONVERSATION: [&str; 4] = ["messages", "unread", "meta", "retry"];
+#[test]
+fn scripts_that_read_are_marked_as_such() {
+    let writes = |source: &str| {
+        [
+            "HSET", "HDEL", "LPUSH", "LSET", "LTRIM", "'SET'", "ZADD", "ZREM", "DEL'", "PUBLISH",
+            "EXPIRE",
+        ]
+        .iter()
+        .any(|write| source.contains(write))
+    };
+    for script in SCRIPTS {
+        let only_reads = !writes(&script.source);
+        let shebang = script.source.lines().next().unwrap();
+        let name = script.name;
+        assert_eq!(only_reads, shebang == "#!lua flags=no-writes", "{name}");
+        // A charge does not count.
+        let commits = script.file.contains("lib/commit") || script.file.contains("lib/inbox");
+        let reads = !commits && !writes(script.file) && name != "charge_rate";
+        let marked = script.retry == RetrySafety::ReadsOnly;
+        assert_eq!(reads && !script.file.contains("GETDEL"), marked, "{name}");
+    }
+}
 
 /// The number of indices that are keys.
 fn keys_of(bound: &[String]) -> usize {
@@ -93,7 +130,7 @@ fn keys_of(bound: &[String]) -> usize {
 
 #[test]
 fn scripts_name_and_explain_every_key_and_argument() {
-    for (name, source) in files("lua", "lua") {
+    for (name, source) in scripts() {
         let (mut bound, mut names) = (Vec::new(), Vec::new());
         for line in source.lines().filter(|line| !indices(line).is_empty()) {
             let index = indices(line).remove(0);
@@ -128,14 +165,7 @@ fn scripts_name_and_explain_every_key_and_argument() {
         };
         let keys = keys_of(&bound);
         assert_eq!(bound[keys..], dense("ARGV"), "{name}");
-        // A script may leave out keys of the conversation that it does not need.
-        if bound[..keys] != dense("KEYS") {
-            for (index, local) in bound.iter().zip(&names).take(keys) {
-                let place = CONVERSATION.iter().position(|key| key == local);
-                let place = place.unwrap_or_else(|| panic!("{name}: {local}"));
-                assert_eq!(*index, format!("KEYS[{}]", place + 1), "{name}: {local}");
-            }
-        }
+        assert_eq!(bound[..keys], dense("KEYS"), "{name}");
         let distinct: BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len(), "{name}: each name once");
     }
@@ -144,12 +174,13 @@ fn scripts_name_and_explain_every_key_and_argument() {
 #[test]
 fn script_errors_are_in_their_header_and_the_error_table() {
     let table: BTreeSet<_> = Code::ALL.iter().map(|code| code.word()).collect();
-    for (name, source) in files("lua", "lua") {
-        let refusals = source.split("error_reply('").skip(1);
+    for script in SCRIPTS {
+        let (name, source) = (script.name, script.file);
+        let refusals = script.source.split("error_reply('").skip(1);
         let used: BTreeSet<_> = refusals
             .map(|r| r.split([' ', '\'']).next().unwrap())
             .collect();
-        let errors = header(&source)
+        let errors = header(source)
             .into_iter()
             .skip_while(|line| !line.starts_with("-- Errors  "));
         let said: BTreeSet<_> = errors
@@ -180,21 +211,27 @@ fn script_errors_are_in_their_header_and_the_error_table() {
 #[test]
 fn every_script_is_listed_and_has_a_method() {
     let store: String = files("src/store", "rs").into_values().collect();
-    let names = |names: Vec<&str>| {
-        let files = names.iter().map(|name| format!("lua/{name}.lua"));
-        files.collect::<Vec<_>>()
-    };
-    let called = names(SCRIPTS.iter().map(|script| script.name).collect());
-    let parts = names(PARTS.iter().map(|(name, _)| *name).collect());
+    let called: Vec<_> = SCRIPTS
+        .iter()
+        .map(|script| format!("lua/{}.lua", script.path))
+        .collect();
+    let library: Vec<_> = LIBRARY
+        .iter()
+        .map(|(name, _)| format!("lua/{name}.lua"))
+        .collect();
     assert!(
-        called.is_sorted() && parts.is_sorted(),
+        called.is_sorted() && library.is_sorted(),
         "scripts stand in their order"
     );
-    let listed: BTreeSet<_> = called.iter().chain(&parts).cloned().collect();
-    assert_eq!(listed.len(), called.len() + parts.len(), "each once");
+    let listed: BTreeSet<_> = called.iter().chain(&library).cloned().collect();
+    assert_eq!(listed.len(), called.len() + library.len(), "each once");
     let there: BTreeSet<_> = files("lua", "lua").into_keys().collect();
-    assert_eq!(listed, there, "SCRIPTS and PARTS list the scripts");
-    for script in SCRIPTS {
+    assert_eq!(listed, there, "SCRIPTS and LIBRARY list the scripts");
+    // Of the second step of a change on a cluster only the library function is in use yet.
+    let called = SCRIPTS
+        .iter()
+        .filter(|script| script.name != "update_inbox");
+    for script in called {
         let method = format!("pub async fn {}(", script.name);
         assert_eq!(store.matches(&method).count(), 1, "{method}");
         let constant = format!("&{}", script.name.to_uppercase());

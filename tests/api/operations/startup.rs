@@ -256,15 +256,31 @@ fn a_password_in_the_redis_url_is_not_printed() {
 }
 
 #[test]
-fn a_store_with_another_partition_count_is_refused() {
-    let redis = RedisServer::volatile();
-    cmd("SET")
-        .arg("dm:partitions")
-        .arg(128)
-        .exec(&mut redis.connect())
-        .unwrap();
-    let error = refusal_to_start(&["--redis-url", &redis.url()]).to_string();
-    assert!(error.contains("128 partitions, not 256"), "{error}");
+fn a_store_of_another_format_or_partition_count_is_refused() {
+    let cases = [
+        (
+            "dm:store",
+            "2,128",
+            "2,128, and this version of Duologue needs 2,256",
+        ),
+        (
+            "dm:store",
+            "3,256",
+            "3,256, and this version of Duologue needs 2,256",
+        ),
+        (
+            "dm:partitions",
+            "256",
+            "earlier version of Duologue (format 1)",
+        ),
+    ];
+    for (key, value, said) in cases {
+        let redis = RedisServer::volatile();
+        let mut set = cmd("SET");
+        set.arg(key).arg(value).exec(&mut redis.connect()).unwrap();
+        let error = refusal_to_start(&["--redis-url", &redis.url()]).to_string();
+        assert!(error.contains(said), "{error}");
+    }
 }
 
 /// A fake Redis that answers only what the version check asks, since tests have no old Redis.

@@ -6,7 +6,9 @@ use redis::{Commands, Connection, RedisResult, Value};
 use crate::harness::store::lua::{Conversation, keys_of_user, source};
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{keys, store::lua};
-use crate::store::scripts::{change, contents, read, refused_with, send, set_full};
+use crate::store::scripts::{
+    change, contents, meta, read, refused_with, send, set_full, unread_count,
+};
 
 const TIME: &str = "2026-01-31T12:02:00.000Z";
 
@@ -32,23 +34,19 @@ fn totals(redis: &mut Connection, user: &str) -> (u64, u64) {
 fn each_refusal_has_its_code_and_writes_nothing() {
     let (_server, mut redis) = conversation();
     let seen = |redis: &mut Connection| {
-        change::<Value>(redis, "flag_conversation", &["a", "blocked", "1"])
+        change::<Value>(redis, "flag_conversation", &["a", "b", "blocked", "1"])
     };
     seen(&mut redis).unwrap();
     let draft = lua::draft("b", "a", "hi");
     let own = lua::draft("a", "b", "hi");
-    let retried = ["a", "b", &own, "", "f1", "60"];
+    let retried = ["a", "b", &own, "", "f1"];
     change::<Value>(&mut redis, "send_message", &retried).unwrap();
     let cases: &[(&str, &[&str], &str)] = &[
-        ("send_message", &["b", "a", &draft, "", "", "60"], "BLOCKED"),
+        ("send_message", &["b", "a", &draft], "BLOCKED"),
+        ("send_message", &["a", "b", &own, "9"], "REPLY_TO_NOT_FOUND"),
         (
             "send_message",
-            &["a", "b", &own, "9", "", "60"],
-            "REPLY_TO_NOT_FOUND",
-        ),
-        (
-            "send_message",
-            &["a", "b", &own, "", "f2", "60"],
+            &["a", "b", &own, "", "f2"],
             "IDEMPOTENCY_KEY_REUSED",
         ),
         (
@@ -62,8 +60,16 @@ fn each_refusal_has_its_code_and_writes_nothing() {
             "MESSAGE_NOT_FOUND",
         ),
         ("delete_message", &["b", "a", "1", TIME], "FORBIDDEN"),
-        ("replace_message", &["1", "{}", "{}"], "MESSAGE_CHANGED"),
-        ("replace_message", &["9", "{}", "{}"], "MESSAGE_CHANGED"),
+        (
+            "replace_message",
+            &["a", "b", "1", "{}", "{}"],
+            "MESSAGE_CHANGED",
+        ),
+        (
+            "replace_message",
+            &["a", "b", "9", "{}", "{}"],
+            "MESSAGE_CHANGED",
+        ),
     ];
     let before = contents(&mut redis);
     for (script, args, word) in cases {
@@ -86,10 +92,10 @@ fn repeating_a_change_writes_nothing() {
     };
     let first: &[(&str, &[&str])] = &[
         ("mark_read", &["b", "a", "2"]),
-        ("mark_delivered", &["b", "3"]),
-        ("flag_conversation", &["b", "muted", "1"]),
+        ("mark_delivered", &["b", "a", "3"]),
+        ("flag_conversation", &["b", "a", "muted", "1"]),
         ("delete_message", &["a", "b", "3", TIME]),
-        ("clear_conversation", &["a"]),
+        ("clear_conversation", &["a", "b"]),
     ];
     for (script, args) in first {
         change::<Value>(&mut redis, script, args).unwrap();
@@ -97,10 +103,10 @@ fn repeating_a_change_writes_nothing() {
     let before = contents(&mut redis);
     let again: &[(&str, &[&str])] = &[
         ("mark_read", &["b", "a", "1"]),
-        ("mark_delivered", &["b", "2"]),
+        ("mark_delivered", &["b", "a", "2"]),
         ("mark_unread", &["b", "a", "3", "10000"]),
-        ("flag_conversation", &["b", "blocked", "0"]),
-        ("replace_message", &["4", &newest, &newest]),
+        ("flag_conversation", &["b", "a", "blocked", "0"]),
+        ("replace_message", &["a", "b", "4", &newest, &newest]),
     ];
     for (script, args) in first[..3].iter().chain(&first[4..]).chain(again) {
         change::<Value>(&mut redis, script, args).unwrap();
@@ -111,16 +117,16 @@ fn repeating_a_change_writes_nothing() {
 #[test]
 fn a_full_redis_allows_only_reading_marking_and_clearing() {
     let (_server, mut redis) = conversation();
-    let [messages, unread, meta] = keys("a", "b");
+    let [messages, unread, _] = keys("a", "b");
     let newest: String = redis.lindex(&messages, 0).unwrap();
     let own = lua::draft("a", "b", "hi");
     let refused: &[(&str, &[&str])] = &[
-        ("send_message", &["a", "b", &own, "", "", "60"]),
+        ("send_message", &["a", "b", &own]),
         ("delete_message", &["a", "b", "1", TIME]),
-        ("replace_message", &["4", &newest, "{}"]),
+        ("replace_message", &["a", "b", "4", &newest, "{}"]),
         ("mark_unread", &["b", "a", "1", "10000"]),
-        ("mark_delivered", &["b", "1"]),
-        ("flag_conversation", &["b", "muted", "1"]),
+        ("mark_delivered", &["b", "a", "1"]),
+        ("flag_conversation", &["b", "a", "muted", "1"]),
     ];
     set_full(&mut redis, true);
     let before = contents(&mut redis);
@@ -131,13 +137,13 @@ fn a_full_redis_allows_only_reading_marking_and_clearing() {
     change::<Value>(&mut redis, "mark_read", &["b", "a", "2"]).unwrap();
     assert_eq!(redis.hget(&unread, "b"), Ok(1));
     assert_eq!(
-        (redis.hget(&meta, "read:b"), totals(&mut redis, "b")),
-        (Ok(2), (1, 1))
+        (meta(&mut redis, "user:b")[0], totals(&mut redis, "b")),
+        (2, (1, 1))
     );
-    assert_eq!(read(&mut redis, "b", "a", "0").unwrap().1, 1);
+    assert_eq!(unread_count(&read(&mut redis, "b", "a", "0").unwrap()), 1);
     assert_eq!(totals(&mut redis, "b"), (0, 0));
-    change::<Value>(&mut redis, "clear_conversation", &["a"]).unwrap();
-    assert_eq!(redis.hget(&meta, "floor:a"), Ok(4));
+    change::<Value>(&mut redis, "clear_conversation", &["a", "b"]).unwrap();
+    assert_eq!(meta(&mut redis, "user:a")[3], 4);
     assert_eq!(totals(&mut redis, "a"), (0, 0));
     let [inbox, ..] = keys_of_user("a");
     assert_eq!(redis.zcard(&inbox), Ok(0));
@@ -146,7 +152,7 @@ fn a_full_redis_allows_only_reading_marking_and_clearing() {
 #[test]
 fn a_journal_exists_only_for_listeners_and_keeps_512_events() {
     let (_server, mut redis) = conversation();
-    let [.., journal, _] = keys_of_user("b");
+    let [.., journal] = keys_of_user("b");
     assert_eq!(redis.exists(&journal), Ok(false), "b never listened");
     lua::open_stream(&mut redis, "b");
     for _ in 0..600 {
@@ -156,17 +162,17 @@ fn a_journal_exists_only_for_listeners_and_keeps_512_events() {
     assert!((512..576).contains(&kept), "{kept}");
     let newest: String = redis.lindex(&journal, 0).unwrap();
     assert!(newest.contains(r#""last_seq":604"#), "{newest}");
-    let [.., of_a, _] = keys_of_user("a");
+    let [.., of_a] = keys_of_user("a");
     assert_eq!(redis.exists(&of_a), Ok(false));
 }
 
 #[test]
 fn a_user_without_a_journal_is_not_a_listener() {
     let (_server, mut redis) = conversation();
-    let [_, conversations, journal, _] = keys_of_user("b");
+    let [_, conversations, journal] = keys_of_user("b");
     let listens = |redis: &mut Connection| {
         send(redis, "a", "b", "").unwrap();
-        let totals: String = redis.hget(&conversations, "totals").unwrap();
+        let totals: String = redis.hget(&conversations, ",totals").unwrap();
         totals.ends_with("|1")
     };
     assert!(!listens(&mut redis));
@@ -181,31 +187,29 @@ fn a_user_without_a_journal_is_not_a_listener() {
 #[test]
 fn versions_grow_even_when_the_clock_stands_still() {
     let (_server, mut redis) = conversation();
-    let [_, _, meta] = keys("a", "b");
+    let [_, _, meta_key] = keys("a", "b");
     let far = 8_000_000_000_000_000_u64;
-    let _: () = redis.hset(&meta, "ver", far).unwrap();
+    let _: () = redis
+        .hset(&meta_key, "state", format!("4|{far}|0|0"))
+        .unwrap();
     for step in 1..=3 {
         send(&mut redis, "a", "b", "").unwrap();
-        assert_eq!(redis.hget(&meta, "ver"), Ok(far + step));
+        assert_eq!(meta(&mut redis, "state")[1], far + step);
         let [_, conversations, ..] = keys_of_user("b");
-        let row: String = redis.hget(&conversations, "a:b").unwrap();
+        let row: String = redis.hget(&conversations, "a").unwrap();
         assert!(row.starts_with(&format!("{}|", far + step)), "{row}");
     }
 }
 
 #[test]
 fn inbox_updates_may_be_repeated_late_and_reordered() {
-    let file = |redis: &mut Connection, ver: u64, unread: u64| -> RedisResult<u64> {
-        let source = duologue::store::PARTS.iter();
-        let source = source.filter(|(name, _)| *name == "file_conversation");
-        let (_, source) = source.clone().next().unwrap();
-        let (ver, unread) = (ver.to_string(), unread.to_string());
+    let file = |redis: &mut Connection, version: u64, unread: u64| -> RedisResult<u64> {
+        let (version, entry) = (version.to_string(), format!("{unread}|9|0|0|0|0|0"));
         let mut eval = redis::cmd("EVAL");
-        eval.arg(source).arg(4).arg(&keys_of_user("b"));
-        eval.arg(&[
-            "a:b", "a", &ver, &ver, &unread, "9", "0", "0", "0", "0", "0",
-        ]);
-        eval.arg(&["message.created", "{}", "512"]).query(redis)
+        let eval = eval.arg(source("update_inbox")).arg(3);
+        let eval = eval.arg(&keys_of_user("b"));
+        eval.arg(&["a", &version, &version, &entry, "message.created", "{}"])
+            .query(redis)
     };
     let server = RedisServer::volatile();
     let mut redis = server.connect();
@@ -221,9 +225,10 @@ fn inbox_updates_may_be_repeated_late_and_reordered() {
 #[test]
 fn trim_conversation_drops_at_most_the_given_number() {
     let (_server, mut redis) = conversation();
-    let trim = |redis: &mut Connection, args: &[&str]| -> u64 {
+    let trim = |redis: &mut Connection, [keep, since, limit]: &[&str; 3]| -> u64 {
         Conversation::of("a", "b")
-            .eval("trim_conversation", args)
+            .keeping(keep, since)
+            .eval("trim_conversation", &["a", "b", limit])
             .query(redis)
             .unwrap()
     };
@@ -257,7 +262,7 @@ fn a_change_drops_expired_messages_in_the_same_step() {
     let (_server, mut redis) = conversation();
     let [messages, ..] = keys("a", "b");
     let keeping = Conversation::of("a", "b").keeping("2", "");
-    let mute = keeping.eval("flag_conversation", &["a", "muted", "1"]);
+    let mute = keeping.eval("flag_conversation", &["a", "b", "muted", "1"]);
     mute.exec(&mut redis).unwrap();
     assert_eq!(redis.llen(&messages), Ok(2));
     assert_eq!(totals(&mut redis, "b"), (1, 1), "though it is a's alone");

@@ -96,11 +96,11 @@ fn a_conversation_has_one_slot_and_conversations_spread() {
 #[test]
 fn key_names_never_change() {
     // Key names are part of the storage format: renaming one loses stored data.
-    let names = ["messages", "unread", "meta"].map(|kind| format!("dm:{{26}}:{kind}:alice:bob"));
+    let names = ["messages", "unread", "meta"].map(|kind| format!("dm:{{457}}:{kind}:alice,bob"));
     assert_eq!(keys("alice", "bob"), names);
     assert_eq!(keys("bob", "alice"), names);
-    assert_eq!(Keys::new().partitions(), "dm:partitions");
-    let names = ["inbox", "conversations", "journal", "live"];
+    assert_eq!(Keys::new().store(), "dm:store");
+    let names = ["inbox", "conversations", "events"];
     assert_eq!(
         keys_of_user("alice"),
         names.map(|kind| format!("dm:{{19}}:{kind}:alice"))
@@ -109,7 +109,7 @@ fn key_names_never_change() {
     let (alice, pair) = (user("alice"), Pair::of(&user("alice"), &user("bob")));
     let key = IdempotencyKey::try_from("a key: of {any} form").unwrap();
     assert_eq!(
-        Keys::new().retry(&pair, Some((&alice, &key))),
-        "dm:{26}:retry:alice:bob:alice:a key: of {any} form"
+        Keys::new().idempotency(&pair, Some((&alice, &key))),
+        "dm:{457}:idempotency:alice,bob,alice,a key: of {any} form"
     );
 }

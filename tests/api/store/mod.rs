@@ -1,9 +1,11 @@
 //! The store: Lua scripts, keys, retention, and a Redis that fails.
 
 mod change_scripts;
+mod inbox_order;
 mod keys;
 mod out_of_memory;
 mod permissions;
+mod redis_cli;
 mod redis_failures;
 mod retention;
 mod scripts;

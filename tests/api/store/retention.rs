@@ -25,9 +25,9 @@ fn send_at(app: &TestApp, from: &str, to: &str, sent_at: &str, count: usize) {
     let mut redis = app.redis();
     for _ in 0..count {
         let json = format!(
-            r#""id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","from":"{from}","to":"{to}","sent_at":"{sent_at}","body":"hi"}}"#
+            r#""from":"{from}","to":"{to}","id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","sent_at":"{sent_at}","body":"hi"}}"#
         );
-        let args = [from, to, &json, "", "", "60"];
+        let args = [from, to, &json];
         let send = Conversation::of(from, to).eval("send_message", &args);
         send.exec(&mut redis).unwrap();
     }

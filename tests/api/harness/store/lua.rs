@@ -8,81 +8,78 @@ use redis::{Cmd, cmd};
 pub fn source(name: &str) -> &'static str {
     let script = SCRIPTS.iter().find(|script| script.name == name);
     let script = script.unwrap_or_else(|| panic!("there is no script {name}"));
-    script.free.source.as_str()
+    script.source.as_str()
 }
 
-/// A conversation that scripts change: the keys and arguments that stand in front of their own.
+/// A conversation that scripts change.
 pub struct Conversation {
-    keys: Vec<String>,
-    common: [String; 6],
+    pair: Pair,
+    retention: String,
 }
 
 impl Conversation {
     /// That of two users, under the names that the service gives to keys, without retention.
     pub fn of(one: &str, other: &str) -> Self {
         let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
-        let (names, pair) = (Keys::new(), Pair::of(&user(one), &user(other)));
-        let mut keys = vec![names.messages(&pair), names.unread(&pair)];
-        keys.extend([names.meta(&pair), names.retry(&pair, None)]);
-        let (first, second) = pair.users();
-        for user in [first, second] {
-            keys.extend(keys_of_user(user));
-        }
-        let common = [pair.as_str(), first, second, "512", "0", ""].map(str::to_owned);
-        Self { keys, common }
+        let (pair, retention) = (Pair::of(&user(one), &user(other)), String::new());
+        Self { pair, retention }
     }
 
     /// The same, keeping so many messages and none from before a time.
     #[must_use]
     pub fn keeping(mut self, messages: &str, since: &str) -> Self {
-        messages.clone_into(&mut self.common[4]);
-        since.clone_into(&mut self.common[5]);
+        self.retention = format!("{messages}|{since}");
         self
     }
 
-    /// The call of a script by its text, with the arguments of its own.
+    /// The call of a script by its text, with the user who acts, the peer, and the arguments behind
+    /// `retention`.
     pub fn eval(&self, script: &str, args: &[&str]) -> Cmd {
-        self.call("EVAL", source(script), args)
+        self.call("EVAL", script, source(script), args)
     }
 
     /// The call of a script by its digest, once Redis has seen it.
     pub fn evalsha(&self, script: &str, args: &[&str]) -> Cmd {
         let digest = redis::Script::new(source(script));
-        self.call("EVALSHA", digest.get_hash(), args)
+        self.call("EVALSHA", script, digest.get_hash(), args)
     }
 
-    fn call(&self, command: &str, script: &str, args: &[&str]) -> Cmd {
+    fn call(&self, command: &str, name: &str, script: &str, args: &[&str]) -> Cmd {
+        let [user, peer, own @ ..] = args else {
+            panic!("no user and peer: {args:?}");
+        };
+        let names = Keys::new();
+        let mut keys = names.conversation(&self.pair).to_vec();
+        keys.extend(names.user(user));
+        keys.extend(names.user(peer));
+        if name == "send_message" {
+            keys.push(names.idempotency(&self.pair, None));
+        }
         let mut call = cmd(command);
-        call.arg(script).arg(self.keys.len()).arg(&self.keys);
-        call.arg(&self.common).arg(args);
+        call.arg(script).arg(keys.len()).arg(keys);
+        call.arg(user).arg(peer).arg(&self.retention).arg(own);
         call
     }
 }
 
-/// The keys of a user: inbox, conversations, journal, and the channel.
-pub fn keys_of_user(user: &str) -> [String; 4] {
-    let keys = Keys::new();
-    [
-        keys.inbox(user),
-        keys.conversations(user),
-        keys.journal(user),
-        keys.live(user),
-    ]
+/// The keys of a user: inbox, conversations, events.
+pub fn keys_of_user(user: &str) -> [String; 3] {
+    Keys::new().user(user)
 }
 
 /// Makes a user one who listens, as a device does that connects.
 pub fn open_stream(redis: &mut redis::Connection, user: &str) {
-    let [_, conversations, journal, _] = keys_of_user(user);
+    let [_, conversations, events] = keys_of_user(user);
     let mut open = cmd("EVAL");
     open.arg(source("open_stream")).arg(2);
-    open.arg(conversations).arg(journal).arg(3600);
+    open.arg(conversations).arg(events).arg(3600);
     open.exec(redis).unwrap();
 }
 
 /// A message as `send_message` takes it: from its second member on.
 pub fn draft(from: &str, to: &str, body: &str) -> String {
     let sent_at = "2026-01-31T12:00:00.000Z";
-    format!(r#""id":"x","from":"{from}","to":"{to}","sent_at":"{sent_at}","body":"{body}"}}"#)
+    format!(r#""from":"{from}","to":"{to}","id":"x","sent_at":"{sent_at}","body":"{body}"}}"#)
 }
 
 /// Puts messages into a conversation through the script, many in a round trip.
@@ -92,7 +89,7 @@ pub fn fill(redis: &mut redis::Connection, from: &str, to: &str, count: usize) {
     load.arg("LOAD").arg(source("send_message"));
     load.exec(redis).unwrap();
     let json = draft(from, to, "hi");
-    let send = conversation.evalsha("send_message", &[from, to, &json, "", "", "60"]);
+    let send = conversation.evalsha("send_message", &[from, to, &json]);
     let mut pipeline = redis::pipe();
     for _ in 0..count {
         pipeline.add_command(send.clone()).ignore();

@@ -1,0 +1,61 @@
+#!lua flags=allow-oom
+--- @include "lib/advance_read"
+--- @include "lib/commit"
+--- @include "lib/count"
+--- @include "lib/page"
+--- @include "lib/rate"
+-- Cuts a page from a conversation, tells what the user has not read, and marks it all as read.
+--
+-- Returns  [entry, history, unread, next_before, next_after]  how the user saw the conversation, see
+--          lib/row; messages, newest first; the cursors are 0 where there is none
+-- Changes  conversation.read
+-- Errors   RATE_LIMITED  the bucket is empty
+
+local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
+local unread             = KEYS[2]  -- hash    user -> messages not yet read
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
+local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[7]  -- zset    the same of the peer
+local peer_conversations = KEYS[8]  -- hash    the same of the peer
+local peer_events        = KEYS[9]  -- list    the same of the peer
+local bucket             = KEYS[10] -- string  bucket to charge; none if nobody is charged
+local user               = ARGV[1]  -- string  user id
+local peer               = ARGV[2]  -- string  user id of the other one
+local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
+local limit              = ARGV[4]  -- integer messages of history, at most
+local before             = ARGV[5]  -- integer only older ones than this seq; empty for any
+local after              = ARGV[6]  -- integer only newer ones than this seq; empty for any
+local around             = ARGV[7]  -- integer this one and half the page on each side; empty for any
+local peek               = ARGV[8]  -- flag    1 marks nothing as read
+local unread_limit       = ARGV[9]  -- integer unread messages to return, at most
+local scan_limit         = ARGV[10] -- integer messages to search for unread ones, at most
+local interval_us        = ARGV[11] -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[12] -- integer tokens of a full bucket
+
+local charge, refusal = charge_rate(bucket, interval_us, burst)
+if refusal then return refusal end
+local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
+  peer, peer_inbox, peer_conversations, peer_events)
+local reader = conversation.user
+local newest = tonumber(conversation.seq)
+local oldest = math.max(newest - redis.call('LLEN', messages), tonumber(reader.cleared_up_to)) + 1
+local high, low = page_bounds(limit, before, after, around, newest, oldest)
+local history, next_before, next_after = {}, 0, 0
+if high >= low then
+  history = redis.call('LRANGE', messages, newest - high, newest - low)
+  if low > oldest then next_before = low end
+  if high < newest then next_after = high end
+end
+
+local wanted = math.min(reader.unread, unread_limit)
+local last = math.max(reader.read + 1, oldest, newest - scan_limit + 1)
+local reply = {
+  entry_of(conversation, reader, conversation.peer), history,
+  newest_messages(messages, peer, newest, last, wanted), next_before, next_after,
+}
+if peek == '1' or tonumber(reader.read) >= newest then return commit(conversation, nil, retention, charge, reply) end
+reader.unread = '0'
+advance_read(reader, conversation.seq)
+return commit(conversation, {kind = 'conversation.read', message = '', marks = 'user'}, retention, charge, reply)

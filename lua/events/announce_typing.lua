@@ -1,0 +1,29 @@
+#!lua
+--- @include "lib/charged"
+--- @include "lib/conversation"
+--- @include "lib/rate"
+-- Tells the peer's devices that the user is typing, at most once a second, and only if the two have a
+-- conversation and the peer has not blocked the user.
+--
+-- Returns  announced  1 if they were told
+-- Errors   RATE_LIMITED  the bucket is empty
+
+local meta        = KEYS[1] -- hash    everything else of the pair, see lib/conversation and lib/marks
+local typing      = KEYS[2] -- string  there for a second after it was told
+local bucket      = KEYS[3] -- string  bucket to charge; none if nobody is charged
+local peer        = ARGV[1] -- string  user id of the one to tell
+local channel     = ARGV[2] -- channel of the peer's events
+local event       = ARGV[3] -- string  the event as JSON
+local interval_us = ARGV[4] -- integer microseconds in which the bucket gets a token back
+local burst       = ARGV[5] -- integer tokens of a full bucket
+
+local charge, refusal = charge_rate(bucket, interval_us, burst)
+if refusal then return refusal end
+local stored = redis.call('HMGET', meta, 'state', 'user:' .. peer)
+local told = participant(peer, nil, stored[2])
+local empty = string.match(stored[1] or '0', '%d+') == '0'
+if empty or told.blocked == '1' or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
+  return with_charge(charge, 0)
+end
+redis.call('PUBLISH', channel, event)
+return with_charge(charge, 1)

@@ -1,0 +1,20 @@
+#!lua flags=no-writes
+--- @include "lib/row"
+-- Goes through all conversations a user ever had, in no order, cleared ones included.
+--
+-- Returns  [cursor, peers, blocked]  where to go on (0 at the end), some of them (one may come
+--          twice), and of each 1 if the user blocked the peer
+
+local conversations = KEYS[1] -- hash    rows and totals of the user, see lib/row
+local cursor        = ARGV[1] -- integer where to go on; 0 to begin
+local count         = ARGV[2] -- integer how many to look at, about
+
+local step = redis.call('HSCAN', conversations, cursor, 'COUNT', count)
+local peers, blocked = {}, {}
+for i = 1, #step[2], 2 do
+  local peer, row = step[2][i], step[2][i + 1]
+  if peer ~= TOTALS_FIELD and peer ~= EPOCH_FIELD then
+    peers[#peers + 1], blocked[#blocked + 1] = peer, string.find(row, BLOCKED) and 1 or 0
+  end
+end
+return {step[1], peers, blocked}

@@ -1,0 +1,80 @@
+-- The end of a script that changes a conversation: what it changed is written, and told to both users.
+--- @include "lib/clock"
+--- @include "lib/conversation"
+--- @include "lib/inbox"
+--- @include "lib/retention"
+
+-- Messages that a change drops, at most, if they are older than they may be.
+local DROPPED_BY_A_CHANGE = 16
+
+-- Writes what changed of one of the two users, the count as it was stored given, and returns how the
+-- user now sees the conversation: the version of its newest message, 0 if the user cleared it, and
+-- the entry.
+local function commit_user(conversation, user, peer, active, count, marks_changed)
+  if marks_changed then
+    redis.call('HSET', conversation.meta, 'user:' .. user.id, user.read .. '|' .. user.told_read .. '|' .. user.delivered
+      .. '|' .. user.cleared_up_to .. '|' .. user.muted .. '|' .. user.blocked)
+  end
+  if user.unread ~= (count or '0') then
+    if user.unread == '0' then
+      redis.call('HDEL', conversation.unread, user.id)
+    else
+      redis.call('HSET', conversation.unread, user.id, user.unread)
+    end
+  end
+  local cleared = user.cleared_up_to ~= '0' and tonumber(user.cleared_up_to) >= tonumber(conversation.seq)
+  return cleared and '0' or active, entry_of(conversation, user, peer)
+end
+
+-- Writes a changed conversation with its next version, updates the inboxes of its users and tells
+-- their devices.
+--
+-- change     nil if there is none, else
+--   kind     type of the event that tells of it
+--   message  JSON of the message that it is about; empty if it is about none
+--   active   for a new message: 'now', or when it was sent, in microseconds since 1970
+--   marks    whose marks changed: nil, 'user' or 'both'
+--   private  true if it concerns the user and not the peer
+-- retention  as drop_old_messages takes it; empty to keep everything
+-- charge     as charge_rate returns it
+-- reply      what to answer; nil for [entry, newest message]
+--
+-- Returns  the reply; if somebody was charged, [tokens left, milliseconds until the bucket is full, reply]
+local function commit(conversation, change, retention, charge, reply)
+  local user, peer, counts = conversation.user, conversation.peer, conversation.counts
+  if change then
+    local private, marks, kind, message = change.private, change.marks, change.kind, change.message
+    if retention ~= '' then
+      local _, uncounted = drop_old_messages(conversation, retention, DROPPED_BY_A_CHANGE)
+      private = private and not uncounted
+    end
+
+    -- A hybrid clock: it orders the changes of a conversation, and still does after a failover that
+    -- lost some of them.
+    local version = now_us()
+    if version <= conversation.version then version = string.format('%d', conversation.version + 1) end
+    local active = change.active
+    if active == 'now' then active = version end
+    if not active then active = string.format('%d', conversation.version - conversation.age) end
+    local age = active == version and '0' or string.format('%d', version - active)
+    redis.call('HSET', conversation.meta, 'state',
+      conversation.seq .. '|' .. version .. '|' .. age .. '|' .. conversation.imported)
+
+    local user_active, user_entry = commit_user(conversation, user, peer, active, counts[1], marks)
+    local peer_active, peer_entry = commit_user(conversation, peer, user, active, counts[2], marks == 'both')
+    local user_event = update_inbox(conversation.user_inbox, conversation.user_conversations, conversation.user_events,
+      peer.id, version, user_active, user.unread, user_entry, kind, message)
+    local peer_event = not private and update_inbox(conversation.peer_inbox, conversation.peer_conversations,
+      conversation.peer_events, user.id, version, peer_active, peer.unread, peer_entry, kind, message)
+    -- Publishing comes last: it may be refused, and what was written stays.
+    if user_event then redis.call('PUBLISH', conversation.user_events, user_event) end
+    if peer_event then redis.call('PUBLISH', conversation.peer_events, peer_event) end
+  end
+  if not reply then
+    local cleared = tonumber(user.cleared_up_to) >= tonumber(conversation.seq)
+    local newest = not cleared and redis.call('LINDEX', conversation.messages, 0)
+    reply = {entry_of(conversation, user, peer), newest or ''}
+  end
+  if charge then return {charge[1], charge[2], reply} end
+  return reply
+end

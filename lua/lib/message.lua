@@ -1,0 +1,10 @@
+-- The beginning of a message as it is stored, for string.match: JSON of which the first members are
+-- "seq" and "from", then, in a tombstone, "deleted_at", then "to", "id" and "sent_at". What follows is
+-- opaque.
+
+-- Captures seq, sender and the name of the next member, which tells a tombstone.
+local MESSAGE_HEAD = '^{"seq":(%d+),"from":"([^"]*)","([%a_]+)"'
+local TOMBSTONE = 'deleted_at'
+
+-- Captures the id and the time.
+local MESSAGE_ENVELOPE = '"to":"[^"]*","id":"([^"]*)","sent_at":"([^"]*)"'

@@ -1,0 +1,15 @@
+-- The order of a user's inbox: the score of a peer is the version of the newest message.
+--- @include "lib/row"
+
+-- Gives a conversation its place in the order when it does not simply move to the top: it was
+-- cleared, imported, or comes late. Messages of the conversation on top leave its score as it is,
+-- so the one that is to stand next below may have a score that is too low. Its row has the true one.
+local function place_by_age(inbox, conversations, peer, active)
+  if active == '0' then return redis.call('ZREM', inbox, peer) end
+  local below = redis.call('ZREVRANGEBYSCORE', inbox, '(' .. active, '-inf', 'LIMIT', '0', '1')[1]
+  if below then
+    local _, _, below_active = parse_row(redis.call('HGET', conversations, below))
+    redis.call('ZADD', inbox, below_active, below)
+  end
+  redis.call('ZADD', inbox, active, peer)
+end

@@ -1,0 +1,50 @@
+#!lua
+--- @include "lib/commit"
+--- @include "lib/message"
+--- @include "lib/rate"
+--- @include "lib/tombstone"
+-- Deletes a message for both users: a tombstone without content takes its place, so that no other
+-- message moves. One that was not read yet no longer counts.
+--
+-- Returns  message  the tombstone as JSON
+-- Changes  message.deleted
+-- Errors   MESSAGE_NOT_FOUND  it is not there, or not for this user
+--          FORBIDDEN          somebody else wrote it
+--          RATE_LIMITED       the bucket is empty
+
+local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
+local unread             = KEYS[2]  -- hash    user -> messages not yet read
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
+local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[7]  -- zset    the same of the peer
+local peer_conversations = KEYS[8]  -- hash    the same of the peer
+local peer_events        = KEYS[9]  -- list    the same of the peer
+local bucket             = KEYS[10] -- string  bucket to charge; none if nobody is charged
+local user               = ARGV[1]  -- string  user id
+local peer               = ARGV[2]  -- string  user id of the other one
+local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
+local seq                = ARGV[4]  -- integer which one
+local deleted_at         = ARGV[5]  -- string  time, RFC 3339
+local interval_us        = ARGV[6]  -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[7]  -- integer tokens of a full bucket
+
+local charge, refusal = charge_rate(bucket, interval_us, burst)
+if refusal then return refusal end
+local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
+  peer, peer_inbox, peer_conversations, peer_events)
+local index = tonumber(conversation.seq) - seq
+local visible = index >= 0 and tonumber(seq) > tonumber(conversation.user.cleared_up_to)
+local message = visible and redis.call('LINDEX', messages, index)
+if not message then return redis.error_reply('MESSAGE_NOT_FOUND there is no such message') end
+local _, from, next_member = string.match(message, MESSAGE_HEAD)
+if from ~= user then return redis.error_reply('FORBIDDEN only its author deletes a message') end
+if next_member == TOMBSTONE then return commit(conversation, nil, retention, charge, message) end
+
+message = make_tombstone(message, deleted_at)
+redis.call('LSET', messages, index, message)
+if tonumber(seq) > tonumber(conversation.peer.read) and conversation.peer.unread ~= '0' then
+  conversation.peer.unread = string.format('%d', conversation.peer.unread - 1)
+end
+return commit(conversation, {kind = 'message.deleted', message = message}, retention, charge, message)

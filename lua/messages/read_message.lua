@@ -1,0 +1,26 @@
+#!lua flags=allow-oom
+--- @include "lib/charged"
+--- @include "lib/conversation"
+--- @include "lib/rate"
+-- Finds one message of a conversation.
+--
+-- Returns  message  JSON
+-- Errors   MESSAGE_NOT_FOUND  it is not there, or not for this user
+--          RATE_LIMITED       the bucket is empty
+
+local messages    = KEYS[1] -- list    messages of the pair as JSON, newest first
+local meta        = KEYS[2] -- hash    everything else of the pair, see lib/conversation and lib/marks
+local bucket      = KEYS[3] -- string  bucket to charge; none if nobody is charged
+local user        = ARGV[1] -- string  user id
+local seq         = ARGV[2] -- integer which one
+local interval_us = ARGV[3] -- integer microseconds in which the bucket gets a token back
+local burst       = ARGV[4] -- integer tokens of a full bucket
+
+local charge, refusal = charge_rate(bucket, interval_us, burst)
+if refusal then return refusal end
+local stored = redis.call('HMGET', meta, 'state', 'user:' .. user)
+local index = string.match(stored[1] or '0', '%d+') - seq
+local reader = participant(user, nil, stored[2])
+local visible = index >= 0 and tonumber(seq) > tonumber(reader.cleared_up_to)
+local message = visible and redis.call('LINDEX', messages, index)
+return message and with_charge(charge, message) or redis.error_reply('MESSAGE_NOT_FOUND there is no such message')

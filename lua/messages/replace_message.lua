@@ -1,0 +1,34 @@
+#!lua
+--- @include "lib/commit"
+-- Replaces a message by another text of it, if it still is what the other was made from. So the
+-- text is made where JSON is read exactly, and the decision still falls here.
+--
+-- Returns  message  JSON
+-- Changes  message.updated
+-- Errors   MESSAGE_CHANGED  somebody else changed it meanwhile
+
+local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
+local unread             = KEYS[2]  -- hash    user -> messages not yet read
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
+local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[7]  -- zset    the same of the peer
+local peer_conversations = KEYS[8]  -- hash    the same of the peer
+local peer_events        = KEYS[9]  -- list    the same of the peer
+local user               = ARGV[1]  -- string  user id
+local peer               = ARGV[2]  -- string  user id of the other one
+local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
+local seq                = ARGV[4]  -- integer which one
+local old                = ARGV[5]  -- string  the message as it was read
+local new                = ARGV[6]  -- string  the message as it is to be
+
+local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
+  peer, peer_inbox, peer_conversations, peer_events)
+local index = tonumber(conversation.seq) - seq
+if index < 0 or redis.call('LINDEX', messages, index) ~= old then
+  return redis.error_reply('MESSAGE_CHANGED the message was changed meanwhile')
+end
+if old == new then return new end
+redis.call('LSET', messages, index, new)
+return commit(conversation, {kind = 'message.updated', message = new}, retention, nil, new)

@@ -1,0 +1,68 @@
+#!lua
+--- @include "lib/commit"
+--- @include "lib/rate"
+-- Appends a message to its conversation and counts it as unread for the peer.
+--
+-- Returns  seq of the message; the message as it now is if it was sent before
+-- Changes  message.created
+-- Errors   REPLY_TO_NOT_FOUND      the message answers one that is not there
+--          BLOCKED                 the peer has blocked the user
+--          IDEMPOTENCY_KEY_REUSED  the key came with another message before
+--          MESSAGE_NOT_FOUND       it was sent before, and has been dropped since
+--          RATE_LIMITED            the bucket is empty
+
+local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
+local unread             = KEYS[2]  -- hash    user -> messages not yet read
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
+local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[7]  -- zset    the same of the peer
+local peer_conversations = KEYS[8]  -- hash    the same of the peer
+local peer_events        = KEYS[9]  -- list    the same of the peer
+local idempotency        = KEYS[10] -- string  what the idempotency key produced: fingerprint|seq
+local bucket             = KEYS[11] -- string  bucket to charge; none if nobody is charged
+local user               = ARGV[1]  -- string  user id
+local peer               = ARGV[2]  -- string  user id of the other one
+local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
+local json               = ARGV[4]  -- string  the message from its second member on
+local reply_to           = ARGV[5]  -- integer seq of the message it answers; empty or none if it answers none
+local fingerprint        = ARGV[6]  -- string  digest of what was sent; empty or none without an idempotency key
+local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[8]  -- integer tokens of a full bucket
+
+-- How long an idempotency key is remembered.
+local REMEMBER_S = 86400
+
+local charge, refusal = charge_rate(bucket, interval_us, burst)
+if refusal then return refusal end
+local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
+  peer, peer_inbox, peer_conversations, peer_events)
+local newest = tonumber(conversation.seq)
+if fingerprint and fingerprint ~= '' then
+  local known, seq = string.match(redis.call('GET', idempotency) or '', '^(.*)|(%d+)$')
+  if known == fingerprint then
+    local message = redis.call('LINDEX', messages, newest - seq)
+    if message then return commit(conversation, nil, retention, charge, message) end
+    return redis.error_reply('MESSAGE_NOT_FOUND the message was stored, and has been dropped since')
+  elseif known then
+    return redis.error_reply('IDEMPOTENCY_KEY_REUSED this key came with another message before')
+  end
+end
+if conversation.peer.blocked == '1' then
+  return redis.error_reply('BLOCKED the recipient does not take messages from the sender')
+end
+if reply_to and reply_to ~= '' then
+  local oldest = math.max(newest - redis.call('LLEN', messages), tonumber(conversation.user.cleared_up_to)) + 1
+  if tonumber(reply_to) < oldest or tonumber(reply_to) > newest then
+    return redis.error_reply('REPLY_TO_NOT_FOUND there is no such message')
+  end
+end
+
+local seq = string.format('%d', newest + 1)
+local message = '{"seq":' .. seq .. ',' .. json
+redis.call('LPUSH', messages, message)
+if fingerprint and fingerprint ~= '' then redis.call('SET', idempotency, fingerprint .. '|' .. seq, 'EX', REMEMBER_S) end
+conversation.seq = seq
+conversation.peer.unread = string.format('%d', conversation.peer.unread + 1)
+return commit(conversation, {kind = 'message.created', message = message, active = 'now'}, retention, charge, newest + 1)

@@ -1,0 +1,12 @@
+#!lua flags=no-writes
+--- @include "lib/clock"
+-- Finds users of a partition of whom no process has said for longer than a lease that they are there.
+--
+-- Returns  users  some of them
+
+local leases   = KEYS[1] -- zset    user -> when it was last known to be there, in ms
+local lease_ms = ARGV[1] -- integer how long a lease lasts
+local count    = ARGV[2] -- integer how many to find, at most
+
+local expired = string.format('%d', math.floor(now_us() / 1000) - lease_ms)
+return redis.call('ZRANGEBYSCORE', leases, '-inf', expired, 'LIMIT', 0, count)

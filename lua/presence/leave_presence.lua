@@ -1,0 +1,34 @@
+#!lua flags=allow-oom
+--- @include "lib/clock"
+-- Notes that a user has no connection to a process any more, and forgets the processes that have
+-- not renewed the user's presence for longer than a lease.
+--
+-- Returns  [left, last_seen]  1 if the user is not there any more and was until now; when, in ms
+
+local presence = KEYS[1] -- zset    process -> when the user was last connected to it, in ms; '' -> when it left
+local leases   = KEYS[2] -- zset    user -> when it was last known to be there, in ms; of a partition
+local user     = ARGV[1] -- string  user id
+local process  = ARGV[2] -- string  id of the process; empty to forget only the dead
+local lease_ms = ARGV[3] -- integer how long a lease lasts
+local keep_s   = ARGV[4] -- integer seconds to remember when a user was last there
+
+local now = math.floor(now_us() / 1000)
+local last_seen, online, gone = 0, false, {}
+local known = redis.call('ZRANGE', presence, 0, -1, 'WITHSCORES')
+for i = 1, #known, 2 do
+  local name, at = known[i], tonumber(known[i + 1])
+  if name == '' or name == process or at <= now - lease_ms then
+    last_seen = math.max(last_seen, name == process and process ~= '' and now or at)
+    if name ~= '' then gone[#gone + 1] = name end
+  else
+    online = true
+  end
+end
+-- Nothing is known of a user who was erased, and nothing is to be. The time is written before the
+-- processes are removed, so that the key does not vanish in between.
+if not online and last_seen > 0 then redis.call('ZADD', presence, string.format('%d', last_seen), '') end
+if #gone > 0 then redis.call('ZREM', presence, unpack(gone)) end
+redis.call('EXPIRE', presence, keep_s)
+if online then return {0, 0} end
+-- Whoever takes the lease away is the one who noticed.
+return {redis.call('ZREM', leases, user), last_seen}

@@ -1,0 +1,33 @@
+#!lua flags=allow-oom
+--- @include "lib/charged"
+--- @include "lib/clock"
+--- @include "lib/rate"
+--- @include "lib/row"
+-- Tells whether a user is there, and since when not. To somebody who has no conversation with the
+-- user, or whom the user has blocked, it tells what it would tell of a user who never was there.
+--
+-- Returns  [online, last_seen]  1 if there; else when last, in ms, 0 if that is not known
+-- Errors   RATE_LIMITED  the bucket is empty
+
+local presence      = KEYS[1] -- zset    process -> when the user was last connected to it, in ms; '' -> when it left
+local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
+local bucket        = KEYS[3] -- string  bucket to charge; none if nobody is charged
+local viewer        = ARGV[1] -- string  user id of who asks; empty if anything may be told
+local lease_ms      = ARGV[2] -- integer how long a lease lasts
+local interval_us   = ARGV[3] -- integer microseconds in which the bucket gets a token back
+local burst         = ARGV[4] -- integer tokens of a full bucket
+
+local charge, refusal = charge_rate(bucket, interval_us, burst)
+if refusal then return refusal end
+if viewer ~= '' then
+  local row = redis.call('HGET', conversations, viewer)
+  if not row or string.find(row, BLOCKED) then return with_charge(charge, {0, 0}) end
+end
+local now, last_seen = math.floor(now_us() / 1000), 0
+local known = redis.call('ZRANGE', presence, 0, -1, 'WITHSCORES')
+for i = 1, #known, 2 do
+  local at = tonumber(known[i + 1])
+  if known[i] ~= '' and at > now - lease_ms then return with_charge(charge, {1, 0}) end
+  last_seen = math.max(last_seen, at)
+end
+return with_charge(charge, {0, last_seen})

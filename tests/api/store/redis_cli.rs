@@ -1,0 +1,161 @@
+//! Every script runs by redis-cli with the keys and arguments that its header names, and those that
+//! only read change nothing.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use duologue::model::{Pair, UserId};
+use duologue::store::{Keys, RetrySafety, SCRIPTS, Script};
+
+use crate::harness::store::lua::open_stream;
+use crate::harness::store::redis_server::RedisServer;
+use crate::store::scripts::{contents, send};
+
+/// What stands for each name of a key or argument of any script, in the conversation of a and b.
+fn values() -> BTreeMap<&'static str, String> {
+    let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
+    let (keys, pair) = (Keys::new(), Pair::of(&user("a"), &user("b")));
+    let message = r#""from":"a","to":"b","id":"x","sent_at":"2026-01-31T12:00:00.000Z","body":""}"#;
+    let stored = format!("{{\"seq\":1,{message}");
+    let of_user = ["inbox", "conversations", "events"];
+    let mut values = BTreeMap::from([
+        ("messages", keys.messages(&pair)),
+        ("unread", keys.unread(&pair)),
+        ("meta", keys.meta(&pair)),
+        ("idempotency", keys.idempotency(&pair, None)),
+        ("typing", keys.typing(&pair, &user("a"))),
+        ("presence", keys.presence("a")),
+        ("leases", keys.leases("a")),
+        ("ticket", keys.ticket("digest")),
+        ("store", keys.store()),
+        ("channel", keys.events("b")),
+        ("json", message.to_owned()),
+        ("old", stored.clone()),
+        ("new", stored),
+    ]);
+    for (name, key) in of_user.iter().zip(keys.user("a")) {
+        values.insert(name, key);
+    }
+    let of_change = [
+        "user_inbox",
+        "user_conversations",
+        "user_events",
+        "peer_inbox",
+        "peer_conversations",
+        "peer_events",
+    ];
+    let both = keys.user("a").into_iter().chain(keys.user("b"));
+    values.extend(of_change.into_iter().zip(both));
+    let plain = [
+        ("bucket", "bucket"),
+        ("user", "a"),
+        ("peer", "b"),
+        ("viewer", "b"),
+        ("process", "p1"),
+        ("bearer", "a,"),
+        ("ours", "2,256"),
+        ("flag", "muted"),
+        ("kind", "conversation.changed"),
+        ("event", "{}"),
+        ("entry", "0|1|0|0|0|0|0"),
+        ("epoch", "1"),
+        ("deleted_at", "2026-01-31T12:00:00.000Z"),
+    ];
+    values.extend(plain.map(|(name, value)| (name, value.to_owned())));
+    let empty = [
+        "retention",
+        "reply_to",
+        "fingerprint",
+        "before",
+        "after",
+        "around",
+        "coarse",
+        "score",
+        "message",
+    ];
+    values.extend(empty.map(|name| (name, String::new())));
+    values
+}
+
+/// The keys and the arguments of a script, by the names of its header; numbers are 1.
+fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
+    let values = values();
+    let of = |table: &str| {
+        let lines = script.file.lines().filter(|line| line.contains(table));
+        let names = lines.map(|line| line.split_whitespace().nth(1).unwrap());
+        let rate = ["bucket", "interval_us", "burst"];
+        let names = names.filter(|name| charged || !rate.contains(name));
+        let values = names.map(|name| match (script.name, name) {
+            // A message that is not there yet is not to be answered, and a new one is not flagged.
+            ("trim_conversation", "retention") => "10|".to_owned(),
+            (_, name) => values.get(name).cloned().unwrap_or_else(|| "1".to_owned()),
+        });
+        values.collect::<Vec<_>>()
+    };
+    let mut args = of("= ARGV[");
+    if script.name == "import_messages" {
+        args.extend(["x", "2026-01-31T12:00:00.000Z"].map(str::to_owned));
+        args.push(values["json"].clone());
+    }
+    if script.name == "read_last_messages" {
+        return [vec![values["messages"].clone()], vec!["1".to_owned()]];
+    }
+    [of("= KEYS["), args]
+}
+
+/// Runs a script by redis-cli on a store with one message and one user who listens.
+fn run(script: &Script, charged: bool, server: &RedisServer) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("script.lua");
+    std::fs::write(&file, script.source.as_str()).unwrap();
+    let [keys, args] = call(script, charged);
+    let mut cli = Command::new("redis-cli");
+    cli.args(["-u", &server.url()]);
+    if let Some(path) = server.url().strip_prefix("unix://") {
+        cli = Command::new("redis-cli");
+        cli.args(["-s", path]);
+    }
+    let out = cli.arg("-e").arg("--eval").arg(&file).args(keys);
+    let out = out.arg(",").args(args).output().unwrap();
+    let said = [out.stdout, out.stderr].concat();
+    String::from_utf8(said).unwrap()
+}
+
+fn filled() -> RedisServer {
+    let server = RedisServer::volatile();
+    let mut redis = server.connect();
+    send(&mut redis, "a", "b", "").unwrap();
+    open_stream(&mut redis, "a");
+    server
+}
+
+#[test]
+fn every_script_runs_by_redis_cli_as_its_header_says() {
+    for script in SCRIPTS {
+        for charged in [false, true] {
+            // Its bucket is all that this script is about.
+            let charged = charged || script.name == "charge_rate";
+            let said = run(script, charged, &filled());
+            let refusals = ["IMPORT_CONFLICT", "IDEMPOTENCY_KEY_REUSED"];
+            let refused = refusals.iter().any(|word| said.contains(word));
+            assert!(
+                refused || !said.contains("ERR") && !said.contains("rror"),
+                "{}: {said}",
+                script.name
+            );
+        }
+    }
+}
+
+#[test]
+fn scripts_that_only_read_write_nothing_when_uncharged() {
+    let reading = SCRIPTS
+        .iter()
+        .filter(|script| script.retry == RetrySafety::ReadsOnly);
+    for script in reading {
+        let server = filled();
+        let before = contents(&mut server.connect());
+        run(script, false, &server);
+        assert_eq!(contents(&mut server.connect()), before, "{}", script.name);
+    }
+}
