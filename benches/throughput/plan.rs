@@ -60,7 +60,8 @@ fn requests(interrupt: &Interrupt, workers: usize, report: &mut Report) -> Outco
     report.guarded(&guarded(interrupt, workers)?);
     eprintln!("measuring sends one by one ...");
     let bench = Bench::start(interrupt, "everysec", workers, &[])?;
-    report.alone(bench.alone()?);
+    let (times, appended) = bench.alone()?;
+    report.alone(times, appended);
     eprintln!("measuring inboxes ...");
     let bench = Bench::start(interrupt, "everysec", workers, &[])?;
     report.listed(&bench.list()?);
@@ -192,26 +193,32 @@ impl<'a> Bench<'a> {
     }
 
     /// The time that Redis takes for the bare script and for a send: by its own clock, so whatever
-    /// interrupts it counts too.
-    fn alone(mut self) -> Outcome<[f64; 3]> {
+    /// interrupts it counts too; and the bytes that a send appends to its file.
+    fn alone(mut self) -> Outcome<([f64; 3], f64)> {
         let one = Requests::sends_between(self.dir.path(), "ann", "ben")?;
         let many = Requests::sends(self.dir.path())?;
         self.measure(&many, WARM_UP)?;
         let mut least = [f64::INFINITY; 3];
+        let mut appended = (0.0, 0.0);
         for _ in 0..QUIET_ROUNDS {
             self.interrupt.check()?;
             let mut marks = vec![self.redis.scripts()?];
             bare_script(&mut self.redis, 20_000)?;
             marks.push(self.redis.scripts()?);
+            let before = self.redis.appended()?;
             for sends in [&one, &many] {
                 sends.send(&self.service.url, 1, IN_FLIGHT)?;
                 marks.push(self.redis.scripts()?);
+                if marks.len() == 3 {
+                    appended.0 += self.redis.appended()? - before;
+                    appended.1 += marks[2].0 - marks[1].0;
+                }
             }
             for (least, mark) in least.iter_mut().zip(marks.windows(2)) {
                 *least = least.min((mark[1].1 - mark[0].1) / (mark[1].0 - mark[0].0));
             }
         }
-        Ok(least)
+        Ok((least, appended.0 / appended.1))
     }
 
     /// The first page and the totals of a short and of a long inbox.

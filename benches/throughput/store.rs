@@ -99,6 +99,15 @@ impl Redis {
         ))
     }
 
+    /// The bytes of its append-only file.
+    pub fn appended(&mut self) -> Outcome<f64> {
+        let mut info = redis::cmd("INFO");
+        let file: redis::InfoDict = info.arg("persistence").query(&mut self.connection)?;
+        Ok(file
+            .get("aof_current_size")
+            .ok_or("no aof_current_size in INFO")?)
+    }
+
     /// The number of messages of a conversation, the bytes of their JSON, and those of the list.
     pub fn weigh(&mut self, from: &str, to: &str) -> Outcome<(f64, f64, f64)> {
         let key = self.keys.messages(&pair(from, to)?);

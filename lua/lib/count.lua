@@ -7,7 +7,7 @@ local function count_messages(messages, sender, newest, low, high)
   while high >= low do
     local to = math.max(high - 499, low)
     for _, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - to)) do
-      local _, from, next_member = string.match(message, MESSAGE_HEAD)
+      local from, next_member = string.match(message, MESSAGE_AUTHOR)
       if from == sender and next_member ~= TOMBSTONE then count = count + 1 end
     end
     high = to - 1
@@ -22,7 +22,7 @@ local function newest_messages(messages, sender, newest, oldest, wanted)
   while #found < wanted and high >= oldest do
     local to = math.max(high - math.max(wanted - #found, 16) + 1, oldest)
     for _, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - to)) do
-      local _, from, next_member = string.match(message, MESSAGE_HEAD)
+      local from, next_member = string.match(message, MESSAGE_AUTHOR)
       if #found < wanted and from == sender and next_member ~= TOMBSTONE then found[#found + 1] = message end
     end
     high = to - 1

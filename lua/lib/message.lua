@@ -6,5 +6,8 @@
 local MESSAGE_HEAD = '^{"seq":(%d+),"from":"([^"]*)","([%a_]+)"'
 local TOMBSTONE = 'deleted_at'
 
+-- Captures the same without seq, for scripts that look at many: each seq is a text of its own.
+local MESSAGE_AUTHOR = '^{"seq":%d+,"from":"([^"]*)","([%a_]+)"'
+
 -- Captures the id and the time.
 local MESSAGE_ENVELOPE = '"to":"[^"]*","id":"([^"]*)","sent_at":"([^"]*)"'

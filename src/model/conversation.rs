@@ -109,7 +109,7 @@ pub struct Conversation {
     pub history: Vec<StoredMessage>,
     /// How many messages of the peer the reader had not read. Exact, however many.
     pub unread_count: u64,
-    /// Those messages, newest first, at most 500 and none further back than 10,000 messages; what
+    /// Those messages, newest first, at most 500 and none further back than 4,000 messages; what
     /// is older is found with `before`.
     #[schema(value_type = Vec<Message>, max_items = 500)]
     pub unread: Vec<StoredMessage>,

@@ -13,9 +13,9 @@ use crate::model::{
 
 /// Unread messages that one read returns, at most. The count is exact beyond it.
 const UNREAD_LIMIT: &str = "500";
-/// Messages that one call searches or counts, at most: a millisecond of Redis. Matters only to a
-/// reader who sent thousands of messages without ever reading.
-const SCAN_LIMIT: &str = "10000";
+/// Messages that one call searches or counts, at most: 3.5 ms of Redis, 0.9 ms a thousand. Matters
+/// only to a reader who sent thousands of messages without ever reading.
+const SCAN_LIMIT: &str = "4000";
 
 /// The reply of `lua/conversations/read_conversation.lua`.
 type Reply = (String, Vec<String>, Vec<String>, u64, u64);

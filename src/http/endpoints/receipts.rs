@@ -68,7 +68,7 @@ problem::refusals!(MarkUnreadErrors: CALL BODY CHANGE; TooFarBack);
 
 /// Mark as unread
 ///
-/// Marks the messages of the peer from `seq` on as unread, at most 10,000 messages back. The peer's
+/// Marks the messages of the peer from `seq` on as unread, at most 4,000 messages back. The peer's
 /// `peer_read_seq` does not move back. Users mark as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",

@@ -206,10 +206,10 @@ async fn unread_messages_are_found_behind_many_own_messages() {
 }
 
 #[tokio::test]
-async fn unread_messages_are_searched_10000_messages_back() {
+async fn unread_messages_are_searched_4000_messages_back() {
     let app = spawn_app();
     exchange_messages(&app, 1).await;
-    fill(&app, "bob", "alice", 9_999);
+    fill(&app, "bob", "alice", 3_999);
     assert_eq!(seqs(&app.peek("bob", "alice").await["unread"]), [1]);
     fill(&app, "bob", "alice", 1);
     let page = app.read("bob", "alice").await;

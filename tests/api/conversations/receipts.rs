@@ -165,9 +165,9 @@ async fn only_own_messages_after_a_seq_leave_nothing_to_mark() {
 }
 
 #[tokio::test]
-async fn marking_unread_reaches_10000_messages_back() {
+async fn marking_unread_reaches_4000_messages_back() {
     let app = spawn_app();
-    lua::fill(&mut app.redis(), "alice", "bob", 10_001);
+    lua::fill(&mut app.redis(), "alice", "bob", 4_001);
     app.read("bob", "alice").await;
     let path = "/conversations/bob/alice/unread";
     let refused = app.ask(Method::POST, path, &json!({"seq": 1})).await;
@@ -175,7 +175,7 @@ async fn marking_unread_reaches_10000_messages_back() {
     refused.invalid_field("/seq");
     assert_eq!(app.badge("bob").await, [0, 0], "nothing was changed");
     let state = app.mark_unread("bob", "alice", 2).await;
-    assert_eq!(state["unread_count"], 10_000);
+    assert_eq!(state["unread_count"], 4_000);
 }
 
 #[tokio::test]

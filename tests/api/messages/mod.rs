@@ -7,4 +7,5 @@ mod import;
 mod invalid_bodies;
 mod reactions;
 mod send;
+mod stored_form;
 mod validation;
