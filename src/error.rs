@@ -54,7 +54,7 @@ codes! {
     MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and can no longer be changed.";
     PreconditionFailed   412 "PRECONDITION_FAILED"    "The message is not the version that `If-Match` names.";
     PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 64 KiB.";
-    UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The body must be sent as `Content-Type: application/json`.";
+    UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The `Content-Type` or `Content-Encoding` of the body is not supported; `errors` names the header.";
     IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" "This `Idempotency-Key` was used for a different message.";
     TooFarBack           422 "TOO_FAR_BACK"           "The message is too old to mark the conversation as unread from it.";
     TooManyReactions     422 "TOO_MANY_REACTIONS"     "The message has the maximum of different reactions.";
@@ -151,6 +151,11 @@ impl Error {
             }
         }
         self
+    }
+
+    /// Whether the error is about this field.
+    pub fn names(&self, pointer: &str) -> bool {
+        self.fields.iter().any(|field| field.pointer == pointer)
     }
 
     /// An error about one field.

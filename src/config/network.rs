@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use ipnet::IpNet;
-use url::Url;
 
 use super::{AccessError, address};
+use crate::model::OriginPattern;
 use crate::store::{ClientTlsConfig, TlsCertificates};
 
 /// TLS, proxies, CORS, and what is served beside the API.
@@ -33,9 +33,15 @@ pub struct Network {
     )]
     pub tls_key: Option<PathBuf>,
 
-    /// Origins whose pages may call the API, comma-separated: https://app.example.com
-    #[arg(long, env = "DUOLOGUE_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
-    pub cors_origins: Vec<String>,
+    /// Origins whose pages may call the API, comma-separated: https://*.example.com,
+    /// capacitor://localhost
+    #[arg(
+        long,
+        env = "DUOLOGUE_CORS_ORIGINS",
+        value_name = "ORIGINS",
+        value_delimiter = ','
+    )]
+    pub cors_origins: Vec<OriginPattern>,
 
     /// Proxies (IP or CIDR, comma-separated) whose Forwarded or X-Forwarded-For is trusted
     #[arg(long, env = "DUOLOGUE_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
@@ -104,14 +110,6 @@ impl Network {
             client_tls,
             root_cert,
         }))
-    }
-}
-
-/// An origin as browsers write it (RFC 6454 section 6.2): scheme, host and port, nothing else.
-fn origin(text: &str) -> Result<String, &'static str> {
-    match Url::parse(text).map(|url| url.origin().ascii_serialization()) {
-        Ok(origin) if origin == text && origin != "null" => Ok(origin),
-        _ => Err("expected scheme://host or scheme://host:port, such as https://app.example.com"),
     }
 }
 

@@ -1,12 +1,20 @@
 //! Bodies, queries and headers, parsed into values of [`crate::model`].
+//!
+//! An operation takes a [`JsonBody`], [`QueryParams`] or, if it takes neither, [`NoInput`]. Each of
+//! them refuses what the operation does not take.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_LENGTH, IF_MATCH};
+use actix_web::http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, IF_MATCH, TRANSFER_ENCODING,
+};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use futures_util::StreamExt;
+use futures_util::future::Either;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use utoipa::IntoParams;
@@ -27,11 +35,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_acceptable = refuse_query(req).and_then(|()| refuse_encoding(req.headers()));
         let is_json = req.content_type().eq_ignore_ascii_case("application/json");
         // A body that declares to be too large is refused before it arrives.
         let is_too_large = declared_length(req).is_some_and(|length| length > MAX_BODY as u64);
         let body = web::Payload::from_request(req, payload).into_inner();
         Box::pin(async move {
+            is_acceptable?;
             if !is_json {
                 let why = "must be application/json";
                 return Err(Error::field(
@@ -62,21 +72,122 @@ fn declared_length(req: &HttpRequest) -> Option<u64> {
     length.to_str().ok()?.parse().ok()
 }
 
+/// The field that an error about the coding of a body names.
+pub const CONTENT_ENCODING_POINTER: &str = "/header/content-encoding";
+
+/// Refuses a compressed body: reading it could take any amount of memory.
+pub fn refuse_encoding(headers: &HeaderMap) -> Result<(), Error> {
+    let values = headers.get_all(CONTENT_ENCODING);
+    // A header that is not ASCII names no coding that is known.
+    let mut codings = values.flat_map(|value| value.to_str().unwrap_or("?").split(','));
+    let is_identity = |coding: &str| {
+        let coding = coding.trim();
+        coding.is_empty() || coding.eq_ignore_ascii_case("identity")
+    };
+    if codings.all(is_identity) {
+        return Ok(());
+    }
+    let why = "must be identity: the body must not be compressed";
+    Err(Error::field(
+        Code::UnsupportedMediaType,
+        CONTENT_ENCODING_POINTER,
+        why,
+    ))
+}
+
 /// The query of a request.
 pub struct QueryParams<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest for QueryParams<T> {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+/// A result that is there at once, or when the body was looked at.
+type Extraction<T> =
+    Either<Ready<Result<T, Error>>, Pin<Box<dyn Future<Output = Result<T, Error>>>>>;
 
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let query = form_urlencoded::parse(req.query_string().as_bytes());
-        let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(query));
-        ready(parsed.map(Self).map_err(|e| {
-            let why = e.inner().to_string();
-            Error::field(Code::InvalidRequest, pointer("/query", e.path(), &why), why)
-        }))
+impl<T: DeserializeOwned + 'static> FromRequest for QueryParams<T> {
+    type Error = Error;
+    type Future = Extraction<Self>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        match parse_query(req) {
+            Ok(query) if may_have_body(req.headers()) => {
+                let payload = payload.take();
+                Either::Right(Box::pin(async move {
+                    refuse_body(payload).await.map(|()| Self(query))
+                }))
+            }
+            parsed => Either::Left(ready(parsed.map(Self))),
+        }
     }
+}
+
+/// The input of an operation that takes neither query parameters nor a body.
+pub struct NoInput;
+
+impl FromRequest for NoInput {
+    type Error = Error;
+    type Future = Extraction<Self>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        match QueryParams::<NoParams>::from_request(req, payload) {
+            Either::Left(parsed) => Either::Left(ready(parsed.into_inner().map(|_| Self))),
+            Either::Right(later) => Either::Right(Box::pin(async { later.await.map(|_| Self) })),
+        }
+    }
+}
+
+/// The query of an operation without parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParams {}
+
+/// Refuses a request with query parameters.
+pub fn refuse_query(req: &HttpRequest) -> Result<(), Error> {
+    parse_query::<NoParams>(req).map(|_| ())
+}
+
+fn parse_query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, Error> {
+    let query = form_urlencoded::parse(req.query_string().as_bytes());
+    let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(query));
+    parsed.map_err(|e| {
+        let why = e.inner().to_string();
+        Error::field(Code::InvalidRequest, pointer("/query", e.path(), &why), why)
+    })
+}
+
+/// Whether the headers declare a body, which may be empty (RFC 9112 section 6.3).
+fn may_have_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
+}
+
+/// Refuses a body that is not empty.
+async fn refuse_body(mut payload: Payload) -> Result<(), Error> {
+    let is_empty = async {
+        loop {
+            match payload.next().await {
+                None => return true,
+                Some(Ok(bytes)) if bytes.is_empty() => (),
+                Some(_) => return false,
+            }
+        }
+    };
+    match timeout(BODY_TIMEOUT, is_empty).await {
+        Ok(true) => Ok(()),
+        _ => Err(unexpected_body()),
+    }
+}
+
+/// Refuses a body by the headers that declare it, where the connection goes on as a WebSocket.
+pub fn refuse_declared_body(headers: &HeaderMap) -> Result<(), Error> {
+    let length = headers.get(CONTENT_LENGTH);
+    let is_empty = length.is_none_or(|length| length.as_bytes() == b"0");
+    if is_empty && !headers.contains_key(TRANSFER_ENCODING) {
+        Ok(())
+    } else {
+        Err(unexpected_body())
+    }
+}
+
+fn unexpected_body() -> Error {
+    Error::field(Code::InvalidRequest, "", "the operation takes no body")
 }
 
 /// The `Idempotency-Key` header.

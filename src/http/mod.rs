@@ -19,9 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::Extensions;
+use actix_web::dev::{Extensions, RequestHead};
 use actix_web::http::header::{
-    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, LOCATION, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use actix_web::middleware::{Condition, from_fn};
@@ -37,6 +37,7 @@ pub use routes::{Routes, openapi};
 
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
+use crate::model::OriginPattern;
 use crate::operations::Operations;
 use crate::realtime::Hub;
 use crate::tls::{Certificate, TlsError};
@@ -64,7 +65,7 @@ pub struct Http {
     /// Proxies that are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call and connect.
-    pub cors_origins: Vec<String>,
+    pub cors_origins: Vec<OriginPattern>,
     /// Who is connected.
     pub hub: Arc<Hub>,
     /// What to serve beside the operations that are always there.
@@ -95,8 +96,9 @@ impl Http {
             workers,
             ..
         } = self;
+        let origins: Arc<[_]> = self.cors_origins.into();
         let live = Data::new(live::handshake::LiveSettings {
-            origins: self.cors_origins.clone(),
+            origins: origins.clone(),
         });
         let hub = Data::from(self.hub);
         let allowed = routes::Allowed::new(routes);
@@ -110,10 +112,7 @@ impl Http {
                 .app_data(proxies.clone())
                 .app_data(live.clone())
                 .app_data(hub.clone())
-                .wrap(Condition::new(
-                    !self.cors_origins.is_empty(),
-                    cors(&self.cors_origins),
-                ))
+                .wrap(Condition::new(!origins.is_empty(), cors(origins.clone())))
                 .wrap(from_fn(middleware::request_log::observe))
                 .configure(|config| routes.configure(config, &allowed))
         });
@@ -155,6 +154,7 @@ pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> std::io::R
         App::new()
             .app_data(metrics)
             .route("/metrics", web::get().to(endpoints::probes::metrics_alone))
+            .route("/metrics", web::head().to(endpoints::probes::metrics_alone))
     });
     let server = server
         .workers(1)
@@ -174,11 +174,14 @@ pub enum ServeError {
 
 /// What pages of these origins may do: everything that an app does. Credentials are bearer tokens,
 /// so cookies stay out.
-fn cors(origins: &[String]) -> Cors {
-    let cors = origins
-        .iter()
-        .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
-    cors.allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+fn cors(origins: Arc<[OriginPattern]>) -> Cors {
+    let is_allowed = move |origin: &HeaderValue, _: &RequestHead| {
+        let matches = |origin| origins.iter().any(|pattern| pattern.matches(origin));
+        origin.to_str().is_ok_and(matches)
+    };
+    Cors::default()
+        .allowed_origin_fn(is_allowed)
+        .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([
             AUTHORIZATION,
             CONTENT_TYPE,

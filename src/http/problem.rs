@@ -6,7 +6,8 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE,
+    WWW_AUTHENTICATE,
 };
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
@@ -16,6 +17,7 @@ use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
 
+use super::extract::CONTENT_ENCODING_POINTER;
 use super::middleware::authenticate;
 use crate::error::{Code, Error};
 use crate::protocol::Problem;
@@ -42,6 +44,10 @@ impl ResponseError for Error {
         }
         if self.code == Code::UpgradeRequired {
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        // Of a 415 about anything else this header must be absent (RFC 9110 section 12.5.3).
+        if self.names(CONTENT_ENCODING_POINTER) {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         authenticate::insert_rate_limit_headers(headers, self.quota);
         response

@@ -78,7 +78,8 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
         description = "One-to-one messaging for the backends of mobile apps.\n\n\
             Times are RFC 3339 in UTC. Lists are newest first; messages are ordered by `seq`. Every \
             response has an `X-Request-Id`, which the client may choose. Every error is a problem \
-            document (RFC 9457) with a stable `code`.",
+            document (RFC 9457) with a stable `code`. `HEAD` is answered like `GET`, and marks nothing \
+            as read. Unknown query parameters, and bodies where an operation takes none, are refused.",
         contact(name = "The developers of Duologue"),
         license(name = "MIT", identifier = "MIT")
     ),
@@ -171,15 +172,15 @@ impl Allowed {
         // These are not operations, so the document does not list them.
         let docs = ResourceDef::new(["/docs", "/docs/{file:.*}"]);
         let page = ResourceDef::new(page::paths().collect::<Vec<_>>());
-        let docs = on.docs.then_some((docs, "GET".to_owned()));
-        let page = on.page.then_some((page, "GET".to_owned()));
+        let docs = on.docs.then_some((docs, "GET, HEAD".to_owned()));
+        let page = on.page.then_some((page, "GET, HEAD".to_owned()));
         Data::new(Self(operations.chain(docs).chain(page).collect()))
     }
 }
 
 fn methods(item: &PathItem) -> String {
     let all = [
-        (&item.get, "GET"),
+        (&item.get, "GET, HEAD"),
         (&item.post, "POST"),
         (&item.put, "PUT"),
         (&item.patch, "PATCH"),

@@ -46,6 +46,12 @@ pub enum Range {
 }
 
 impl PageQuery {
+    /// The same page, read without marking anything as read.
+    #[must_use]
+    pub fn peeking(self) -> Self {
+        Self { peek: true, ..self }
+    }
+
     /// Where the page is cut from; refuses two answers to that.
     pub fn range(&self) -> Result<Range, Error> {
         let refused = |pointer| {

@@ -7,7 +7,8 @@ use utoipa::IntoResponses;
 use super::examples;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::http::extract::QueryParams;
+use crate::http::extract::{NoInput, QueryParams};
+use crate::http::middleware::head::IsHead;
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
 use crate::model::{
@@ -64,6 +65,7 @@ pub async fn list_conversations(
 pub async fn count_unread(
     caller: Caller,
     PathUser { user }: PathUser,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let totals = operations.count_unread(&caller, &user).await?;
@@ -93,11 +95,13 @@ problem::refusals!(ReadConversationErrors: CALL READ; OutcomeUnknown);
 pub async fn read_conversation(
     caller: Caller,
     users: Participants,
-    query: QueryParams<PageQuery>,
+    QueryParams(query): QueryParams<PageQuery>,
+    IsHead(is_head): IsHead,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
+    let query = if is_head { query.peeking() } else { query };
     let read = operations
-        .read_conversation(&caller, &users, &query.0)
+        .read_conversation(&caller, &users, &query)
         .await?;
     Ok(json::answer(read.value.to_json(), read.quota))
 }
@@ -134,6 +138,7 @@ pub fn current(state: RateLimited<ConversationState>) -> HttpResponse {
 pub async fn clear_conversation(
     caller: Caller,
     users: Participants,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let state = operations.clear_conversation(&caller, &users).await?;
@@ -154,6 +159,7 @@ pub async fn clear_conversation(
 pub async fn block_peer(
     caller: Caller,
     users: Participants,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations.block_peer(&caller, &users).await.map(current)
@@ -173,6 +179,7 @@ pub async fn block_peer(
 pub async fn unblock_peer(
     caller: Caller,
     users: Participants,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations.unblock_peer(&caller, &users).await.map(current)
@@ -192,6 +199,7 @@ pub async fn unblock_peer(
 pub async fn mute_conversation(
     caller: Caller,
     users: Participants,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let state = operations.mute_conversation(&caller, &users).await?;
@@ -211,6 +219,7 @@ pub async fn mute_conversation(
 pub async fn unmute_conversation(
     caller: Caller,
     users: Participants,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let state = operations.unmute_conversation(&caller, &users).await?;

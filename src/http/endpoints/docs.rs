@@ -7,7 +7,10 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, get};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::http::routes;
+use crate::http::extract::NoInput;
+use crate::http::{problem, routes};
+
+problem::refusals!(ReadOpenapiErrors: ; InvalidRequest);
 
 /// Rendered at the first request, because most processes are never asked for it.
 static JSON: LazyLock<Bytes> = LazyLock::new(|| {
@@ -32,10 +35,11 @@ pub fn openapi_yaml() -> String {
 /// The same text as `openapi.yaml` in the repository. Anybody may read it.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/yaml",
-        example = json!({"openapi": "3.1.0"}))
+        example = json!({"openapi": "3.1.0"})),
+    ReadOpenapiErrors,
 ))]
 #[get("/openapi.yaml")]
-pub async fn read_openapi_yaml() -> HttpResponse {
+pub async fn read_openapi_yaml(_: NoInput) -> HttpResponse {
     // RFC 9512.
     HttpResponse::Ok()
         .content_type("application/yaml")
@@ -46,10 +50,11 @@ pub async fn read_openapi_yaml() -> HttpResponse {
 ///
 /// The same document for tools that do not read YAML, like Swagger UI. Anybody may read it.
 #[utoipa::path(tag = "operations", security(()), responses(
-    (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"}))
+    (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"})),
+    ReadOpenapiErrors,
 ))]
 #[get("/openapi.json")]
-pub async fn read_openapi_json() -> HttpResponse {
+pub async fn read_openapi_json(_: NoInput) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .body(JSON.clone())

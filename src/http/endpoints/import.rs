@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::auth::Caller;
 use crate::error::{Code, Error};
-use crate::http::extract::BODY_TIMEOUT;
+use crate::http::extract::{BODY_TIMEOUT, refuse_encoding, refuse_query};
 use crate::http::{json, problem};
 use crate::model::{Import, ImportLine, PendingMessage, parse_json};
 use crate::operations::Operations;
@@ -48,6 +48,8 @@ pub async fn import_messages(
 }
 
 async fn read_batch(req: &HttpRequest, body: web::Payload) -> Result<Vec<PendingMessage>, Error> {
+    refuse_query(req)?;
+    refuse_encoding(req.headers())?;
     if !req
         .content_type()
         .eq_ignore_ascii_case("application/x-ndjson")

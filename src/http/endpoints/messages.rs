@@ -8,7 +8,7 @@ use utoipa::IntoResponses;
 use super::examples;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::http::extract::{IdempotencyKeyHeader, IfMatchHeader, JsonBody};
+use crate::http::extract::{IdempotencyKeyHeader, IfMatchHeader, JsonBody, NoInput};
 use crate::http::middleware::authenticate;
 use crate::http::path::{PathEmoji, PathSeq};
 use crate::http::{json, problem};
@@ -151,6 +151,7 @@ pub async fn read_message(
     caller: Caller,
     users: Participants,
     PathSeq { seq }: PathSeq,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let message = operations.read_message(&caller, &users, seq).await?;
@@ -204,6 +205,7 @@ pub async fn delete_message(
     caller: Caller,
     users: Participants,
     PathSeq { seq }: PathSeq,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let tombstone = operations.delete_message(&caller, &users, seq).await?;
@@ -226,6 +228,7 @@ pub async fn add_reaction(
     users: Participants,
     PathSeq { seq }: PathSeq,
     PathEmoji { emoji }: PathEmoji,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations
@@ -250,6 +253,7 @@ pub async fn remove_reaction(
     users: Participants,
     PathSeq { seq }: PathSeq,
     PathEmoji { emoji }: PathEmoji,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::http::extract::QueryParams;
+use crate::http::extract::{NoInput, QueryParams};
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
 use crate::model::{Presence, PresenceQuery, Presences};
@@ -33,6 +33,7 @@ problem::refusals!(ReadPresenceErrors: CALL READ);
 pub async fn read_presence(
     caller: Caller,
     PathUser { user }: PathUser,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let presence = operations.read_presence(&caller, &user).await?;

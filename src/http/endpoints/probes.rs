@@ -7,13 +7,15 @@ use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::error::{Code, Error};
+use crate::http::extract::NoInput;
 use crate::http::problem;
 use crate::metrics::Metrics;
 use crate::operations::{Health, Operations};
 use crate::realtime::Hub;
 
-problem::refusals!(CheckReadyErrors: READ);
-problem::refusals!(ReadMetricsErrors: ; Unauthenticated, Forbidden, RateLimited);
+problem::refusals!(CheckHealthErrors: ; InvalidRequest);
+problem::refusals!(CheckReadyErrors: READ; InvalidRequest);
+problem::refusals!(ReadMetricsErrors: ; InvalidRequest, Unauthenticated, Forbidden, RateLimited);
 
 /// The process is running.
 #[derive(Serialize, ToSchema)]
@@ -79,10 +81,11 @@ impl From<Health> for RedisHealth {
 /// The process is running. Does not check Redis, because restarting the process would not help a
 /// Redis that is down. Anybody may call it.
 #[utoipa::path(tag = "operations", security(()), responses(
-    (status = 200, description = "The process is running.", body = Alive)
+    (status = 200, description = "The process is running.", body = Alive),
+    CheckHealthErrors,
 ))]
 #[get("/healthz")]
-pub async fn check_health() -> Json<Alive> {
+pub async fn check_health(_: NoInput) -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
@@ -99,6 +102,7 @@ pub async fn check_health() -> Json<Alive> {
 #[get("/readyz")]
 pub async fn check_ready(
     caller: Option<Caller>,
+    _: NoInput,
     hub: Data<Hub>,
     operations: Data<Operations>,
 ) -> Result<Json<Readiness>, Error> {
@@ -125,6 +129,7 @@ pub async fn check_ready(
 #[get("/metrics")]
 pub async fn read_metrics(
     caller: Caller,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations.read_metrics(&caller).map(metrics_text)

@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, post};
 
 use crate::auth::Caller;
 use crate::error::Error;
+use crate::http::extract::NoInput;
 use crate::http::middleware::authenticate;
 use crate::http::problem;
 use crate::model::Participants;
@@ -27,6 +28,7 @@ problem::refusals!(AnnounceTypingErrors: CALL CHANGE);
 pub async fn announce_typing(
     caller: Caller,
     users: Participants,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let told = operations.announce_typing(&caller, &users).await?;

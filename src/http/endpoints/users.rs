@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::auth::Caller;
 use crate::error::Error;
+use crate::http::extract::NoInput;
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
 use crate::model::Erasure;
@@ -35,6 +36,7 @@ problem::refusals!(ExportUserErrors: CALL READ);
 pub async fn export_user(
     caller: Caller,
     PathUser { user }: PathUser,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let mut export = operations.export_user(&caller, user).await?;
@@ -79,6 +81,7 @@ problem::refusals!(EraseUserErrors: CALL CHANGE);
 pub async fn erase_user(
     caller: Caller,
     PathUser { user }: PathUser,
+    _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let erasure = operations.erase_user(&caller, &user).await?;

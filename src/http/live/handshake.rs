@@ -21,7 +21,7 @@ use super::driver::ConnectionDriver;
 use crate::auth::{Authenticator, Caller, Identity};
 use crate::error::{Code, Error};
 use crate::http::middleware::authenticate;
-use crate::model::UserId;
+use crate::model::{OriginPattern, UserId};
 use crate::operations::Operations;
 use crate::protocol::{Cursor, StreamState};
 use crate::rate::{RateLimitStatus, RateLimited};
@@ -33,7 +33,7 @@ const BEARER: &str = "bearer.";
 /// The settings of live connections.
 pub struct LiveSettings {
     /// Origins whose pages may connect, besides the service's own.
-    pub origins: Vec<String>,
+    pub origins: Arc<[OriginPattern]>,
 }
 
 /// What a handshake needs.
@@ -175,7 +175,7 @@ impl Handshake {
                 .settings
                 .origins
                 .iter()
-                .any(|allowed| allowed == origin)
+                .any(|pattern| pattern.matches(origin))
         {
             return Ok(());
         }

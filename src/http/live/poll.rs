@@ -12,6 +12,7 @@ use super::handshake::Handshake;
 use super::sse;
 use crate::error::Error;
 use crate::http::extract::QueryParams;
+use crate::http::middleware::head::IsHead;
 use crate::http::{json, problem};
 use crate::model::{Limit, UserId};
 use crate::protocol::{Cursor, Events, Notification, ServerMessage};
@@ -88,6 +89,7 @@ problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
 pub async fn read_events(
     req: HttpRequest,
     query: Result<QueryParams<EventQuery>, Error>,
+    IsHead(is_head): IsHead,
     handshake: Handshake,
 ) -> Result<HttpResponse, Error> {
     // A malformed query has no ticket; whether it has a credential is checked before it is refused.
@@ -99,12 +101,16 @@ pub async fn read_events(
     };
     let listener = handshake.admit(&req, ticket.as_deref(), user).await?;
     let last_event_id = sse::last_event_id(&req)?;
+    if is_head && wants_stream(&req) {
+        let (_, state) = handshake.join(&listener, false).await?;
+        return Ok(sse::head(state.quota));
+    }
     if wants_stream(&req) {
         let resume = last_event_id.or(wanted.after);
         let (driver, quota) = handshake.open(listener, resume, Session::one_way).await?;
         return Ok(sse::respond(driver, quota));
     }
-    let Wait(seconds) = wanted.wait;
+    let seconds = if is_head { 0 } else { wanted.wait.0 };
     let deadline = Instant::now() + Duration::from_secs(seconds.into());
     let (connection, state) = handshake.join(&listener, seconds > 0).await?;
     let after = wanted.after.unwrap_or(state.value.cursor);

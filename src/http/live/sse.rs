@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
@@ -31,15 +31,21 @@ pub fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Error> {
 
 /// The response that is an event stream.
 pub fn respond(driver: ConnectionDriver, quota: Option<RateLimitStatus>) -> HttpResponse {
+    let stream = EventStream {
+        driver,
+        closed: false,
+    };
+    head(quota).map_body(|_, _| BoxBody::new(stream))
+}
+
+/// The status and headers of an event stream.
+pub fn head(quota: Option<RateLimitStatus>) -> HttpResponse {
     let mut response = HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
         // nginx buffers responses unless told not to.
         .insert_header(("x-accel-buffering", "no"))
-        .body(EventStream {
-            driver,
-            closed: false,
-        });
+        .body(body::None::new());
     authenticate::insert_rate_limit_headers(response.headers_mut(), quota);
     response
 }

@@ -19,8 +19,9 @@ use super::handshake;
 use super::handshake::Handshake;
 use super::ws_messages::{WsMessage, WsReader};
 use crate::error::{Code, Error};
-use crate::http::extract::QueryParams;
+use crate::http::extract::{self, QueryParams};
 use crate::http::middleware::authenticate;
+use crate::http::middleware::head::IsHead;
 use crate::http::problem;
 use crate::metrics::Metrics;
 use crate::model::{UserId, fresh_id};
@@ -68,6 +69,7 @@ pub async fn open_socket(
     req: HttpRequest,
     payload: Payload,
     query: Result<QueryParams<SocketQuery>, Error>,
+    IsHead(is_head): IsHead,
     handshake: Handshake,
     metrics: Data<Metrics>,
 ) -> Result<HttpResponse, Error> {
@@ -80,6 +82,11 @@ pub async fn open_socket(
         Ok(query.user)
     };
     let listener = handshake.admit(&req, ticket.as_deref(), user).await?;
+    if is_head {
+        // Only a GET upgrades (RFC 6455 section 4.1).
+        return Err(Code::UpgradeRequired.into());
+    }
+    extract::refuse_declared_body(req.headers())?;
     let mut upgraded = upgrade(&req)?;
     let (driver, quota) = handshake.open(listener, cursor, |session| session).await?;
     let socket = Socket {

@@ -2,4 +2,5 @@
 
 pub mod authenticate;
 pub mod client_ip;
+pub mod head;
 pub mod request_log;

@@ -12,7 +12,7 @@ use actix_web::web::Data;
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::authenticate;
+use super::{authenticate, head};
 use crate::error::{Code, Error};
 use crate::http::problem;
 use crate::metrics::Metrics;
@@ -27,12 +27,14 @@ const NO_ROUTE: &str = "none";
 
 /// The outermost middleware.
 pub async fn observe(
-    req: ServiceRequest,
+    mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
     let started = Instant::now();
     let id = request_id(&req);
     let metrics = req.app_data::<Data<Metrics>>().cloned();
+    let method = req.method().clone();
+    let is_head = head::route_as_get(&mut req);
 
     let answer = next.call(req).await?;
     let (mut response, error) = match answer.status().as_u16() {
@@ -41,6 +43,7 @@ pub async fn observe(
             let (response, error) = Box::pin(settle(answer)).await;
             (response.map_into_right_body(), Some(error))
         }
+        _ if is_head => (head::without_stream(answer).map_into_right_body(), None),
         _ => (answer.map_into_left_body(), None),
     };
 
@@ -48,7 +51,6 @@ pub async fn observe(
     let status = response.status().as_u16();
     let pattern = response.request().match_pattern();
     let route = pattern.as_deref().unwrap_or(NO_ROUTE);
-    let method = response.request().method().clone();
     let elapsed = started.elapsed();
     if let Some(metrics) = &metrics {
         let status = response.status();

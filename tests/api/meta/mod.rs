@@ -3,6 +3,6 @@
 mod architecture;
 mod docs;
 mod live_schemas;
-mod openapi;
+pub mod openapi;
 mod readme;
 mod script_headers;

@@ -19,7 +19,7 @@ pub fn contract() -> &'static Value {
 }
 
 /// Method, path and definition of every operation.
-fn operations() -> Vec<(String, String, Value)> {
+pub fn operations() -> Vec<(String, String, Value)> {
     let contract = contract();
     let paths = contract["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, item)| {

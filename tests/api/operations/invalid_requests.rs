@@ -68,12 +68,12 @@ async fn a_wrong_method_is_a_problem_that_lists_allowed_methods() {
         ),
         (
             "/conversations/a/b",
-            "GET, DELETE",
+            "GET, HEAD, DELETE",
             vec![Method::POST, Method::PUT, Method::OPTIONS],
         ),
         (
             "/conversations/a/b/messages/1",
-            "GET, PATCH, DELETE",
+            "GET, HEAD, PATCH, DELETE",
             vec![Method::POST, Method::PUT],
         ),
         (
@@ -94,15 +94,15 @@ async fn a_wrong_method_is_a_problem_that_lists_allowed_methods() {
         ("/conversations/a/b/unread", "POST", vec![Method::PUT]),
         ("/conversations/a/b/read", "PUT", vec![Method::POST]),
         ("/conversations/a/b/delivered", "PUT", vec![Method::GET]),
-        ("/conversations/a", "GET", vec![Method::PUT]),
-        ("/users/a/unread", "GET", vec![Method::DELETE]),
-        ("/healthz", "GET", vec![Method::POST]),
-        ("/readyz", "GET", vec![Method::POST]),
-        ("/metrics", "GET", vec![Method::PUT]),
-        ("/openapi.yaml", "GET", vec![Method::POST]),
-        ("/openapi.json", "GET", vec![brew]),
-        ("/docs/", "GET", vec![Method::POST]),
-        ("/docs", "GET", vec![Method::DELETE]),
+        ("/conversations/a", "GET, HEAD", vec![Method::PUT]),
+        ("/users/a/unread", "GET, HEAD", vec![Method::DELETE]),
+        ("/healthz", "GET, HEAD", vec![Method::POST]),
+        ("/readyz", "GET, HEAD", vec![Method::POST]),
+        ("/metrics", "GET, HEAD", vec![Method::PUT]),
+        ("/openapi.yaml", "GET, HEAD", vec![Method::POST]),
+        ("/openapi.json", "GET, HEAD", vec![brew]),
+        ("/docs/", "GET, HEAD", vec![Method::POST]),
+        ("/docs", "GET, HEAD", vec![Method::DELETE]),
     ];
     for (path, allowed, methods) in cases {
         for method in methods {

@@ -1,5 +1,6 @@
 //! Running the service: startup, probes, logs, TLS, and requests that are no valid HTTP calls.
 
+mod http_semantics;
 pub mod invalid_requests;
 mod logs;
 mod network;

@@ -48,6 +48,49 @@ async fn pages_of_an_allowed_origin_may_call() {
 }
 
 #[tokio::test]
+async fn apps_in_a_web_view_and_subdomains_may_call() {
+    let origins = "capacitor://localhost,ionic://localhost,tauri://,https://*.example.com";
+    let app = spawn_secured_app_with(&["--cors-origins", origins]);
+    let bearer = format!("Bearer {}", token("alice"));
+    let socket = "/ws?user=alice".to_owned();
+    let allowed = [
+        "capacitor://localhost",
+        "ionic://localhost",
+        "tauri://localhost",
+        "https://app.example.com",
+        "https://eu.app.example.com",
+    ];
+    for origin in allowed {
+        let headers = [("origin", origin), ("authorization", &*bearer)];
+        for answer in [
+            preflight(&app, origin).await,
+            app.call("GET", PATH, &headers, None).await,
+        ] {
+            assert_eq!(answer.status, 200, "{origin}: {answer:?}");
+            assert_eq!(answer.header("access-control-allow-origin"), origin);
+            assert!(answer.header("vary").to_lowercase().contains("origin"));
+        }
+        let answer = app.call("GET", &socket, &headers, None).await;
+        answer.problem(426, "UPGRADE_REQUIRED");
+    }
+    let refused = [
+        "capacitor://other",
+        "ionic://localhost:1",
+        "https://example.com",
+        "https://evilexample.com",
+        "http://app.example.com",
+        "https://app.example.com.evil.example",
+    ];
+    for origin in refused {
+        let headers = [("origin", origin), ("authorization", &*bearer)];
+        let answer = app.call("GET", PATH, &headers, None).await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+        let answer = app.call("GET", &socket, &headers, None).await;
+        answer.problem(403, "FORBIDDEN");
+    }
+}
+
+#[tokio::test]
 async fn cors_headers_are_on_successes_and_on_every_error() {
     let app = spawn_secured_app_with(&["--cors-origins", ORIGIN, "--request-rate", "1:1"]);
     let asked = async |credential: &str| {

@@ -32,6 +32,17 @@ impl RawConnection {
 
     /// Reads one response; `None` if the service closed the connection without one.
     pub fn answer(&mut self) -> Option<ApiResponse> {
+        let mut response = self.head()?;
+        let length = response.headers.get("content-length");
+        let length = length.map_or(0, |length| length.to_str().unwrap().parse().unwrap());
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        response.text = String::from_utf8(body).unwrap();
+        Some(response)
+    }
+
+    /// Reads the status and the headers of one response, which is all of the response to a `HEAD`.
+    pub fn head(&mut self) -> Option<ApiResponse> {
         let status_line = line(&mut self.0)?;
         let status = status_line.split(' ').nth(1)?.parse().ok()?;
         let mut headers = HeaderMap::new();
@@ -39,16 +50,10 @@ impl RawConnection {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             headers.insert(name, HeaderValue::from_str(value).unwrap());
         }
-        let length = headers
-            .get("content-length")
-            .map_or(0, |length| length.to_str().unwrap().parse().unwrap());
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        let text = String::from_utf8(body).unwrap();
         Some(ApiResponse {
             status,
             headers,
-            text,
+            text: String::new(),
         })
     }
 }
