@@ -31,7 +31,8 @@ pub struct PathSeq {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct PathEmoji {
-    /// The reaction: one emoji, percent-encoded.
+    /// The reaction: one emoji of Unicode's list, percent-encoded, with or without U+FE0F. Answers have
+    /// its fully qualified form.
     #[param(example = "👍")]
     pub emoji: Emoji,
 }

@@ -1,7 +1,6 @@
 //! What may be done to a message that was sent, and to how much of a conversation.
 
-use serde::{Deserialize, Deserializer, Serialize};
-use unicode_segmentation::UnicodeSegmentation;
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::content::optional_objects;
@@ -61,35 +60,4 @@ impl Edit {
 pub struct ReceiptRequest {
     /// The message.
     pub seq: Seq,
-}
-
-/// An emoji: one grapheme cluster (Unicode Annex 29) outside ASCII, at most 64 bytes. Which ones
-/// there are changes every year, so a list would refuse the newest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String")]
-#[schema(min_length = 1, max_length = 64, example = "👍")]
-pub struct Emoji(String);
-
-impl Emoji {
-    /// The emoji as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Emoji {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let one = text.graphemes(true).count() == 1;
-        // The last one is what stands for bytes of a path that are no text.
-        let plain = text
-            .chars()
-            .any(|c| c.is_alphanumeric() || c.is_control() || c.is_whitespace() || c == '\u{fffd}');
-        if one && text.len() <= 64 && !text.is_ascii() && (!plain || text.contains('\u{20e3}')) {
-            Ok(Self(text))
-        } else {
-            Err("a reaction is one emoji")
-        }
-    }
 }

@@ -6,6 +6,7 @@
 mod content;
 mod conversation;
 mod edit;
+mod emoji;
 mod erasure;
 mod idempotency_key;
 mod import;
@@ -22,7 +23,8 @@ mod user;
 
 pub use content::{Attachment, Body, Metadata};
 pub use conversation::{Conversation, Flag, Limit, PageQuery, Range};
-pub use edit::{Edit, Emoji, ReceiptRequest};
+pub use edit::{Edit, ReceiptRequest};
+pub use emoji::Emoji;
 pub use erasure::Erasure;
 pub use idempotency_key::IdempotencyKey;
 pub use import::{Import, ImportLine};

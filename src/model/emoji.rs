@@ -1,0 +1,54 @@
+//! Emoji, the reactions to a message.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One emoji of Unicode's list (UTS 51, emoji-test.txt), in the form that the list calls fully
+/// qualified.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(min_length = 1, max_length = 64, example = "👍")]
+pub struct Emoji(String);
+
+/// Asks for the colourful form of the character before it. Keyboards differ in where they write it.
+const PRESENTATION: char = '\u{fe0f}';
+
+/// The emoji by their forms without [`PRESENTATION`]. Not `emojis::get`, which takes some of these
+/// forms for another emoji (24 couples of one skin tone, and digits for keycaps).
+static LISTED: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
+    let toned = |emoji: &'static emojis::Emoji| emoji.skin_tones().into_iter().flatten();
+    let all = emojis::iter().flat_map(|emoji| toned(emoji).chain([emoji]));
+    let all = all.map(emojis::Emoji::as_str);
+    all.map(|emoji| (emoji.replace(PRESENTATION, ""), emoji))
+        .collect()
+});
+
+impl Emoji {
+    /// Every emoji.
+    pub fn all() -> impl Iterator<Item = Self> {
+        LISTED.values().map(|emoji| Self((*emoji).to_owned()))
+    }
+
+    /// The emoji as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Emoji {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let rest = text.strip_suffix(PRESENTATION).unwrap_or(&text);
+        // It stands behind a character, once.
+        let placed = rest.split(PRESENTATION).all(|part| !part.is_empty());
+        let listed = LISTED.get(&text.replace(PRESENTATION, ""));
+        let emoji = listed.filter(|_| placed);
+        emoji
+            .map(|emoji| Self((*emoji).to_owned()))
+            .ok_or("a reaction is one emoji of Unicode's list")
+    }
+}
