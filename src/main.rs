@@ -10,7 +10,7 @@ use duologue::auth::{TokenRequest, generate_key};
 use duologue::cli::chat;
 use duologue::cli::client::ApiClient;
 use duologue::cli::import;
-use duologue::config::{Command, Config};
+use duologue::config::{Config, Subcommand};
 use duologue::model::UserId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,10 +35,10 @@ async fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let outcome = match &config.command {
-        Some(Command::Token { sub, ttl }) => print_token(&config, sub.clone(), *ttl),
-        Some(Command::Key) => print_key(),
-        Some(Command::Import { file, url, key }) => import(file, url.clone(), key.clone()).await,
-        Some(Command::Chat {
+        Some(CliCommand::Token { sub, ttl }) => print_token(&config, sub.clone(), *ttl),
+        Some(CliCommand::Key) => print_key(),
+        Some(CliCommand::Import { file, url, key }) => import(file, url.clone(), key.clone()).await,
+        Some(CliCommand::Chat {
             me,
             peer,
             url,

@@ -38,9 +38,9 @@ impl fmt::Display for Rate {
 
 /// A rate, or no limit (`0`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit(pub Option<Rate>);
+pub struct RateLimit(pub Option<Rate>);
 
-impl FromStr for Limit {
+impl FromStr for RateLimit {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -58,7 +58,7 @@ impl FromStr for Limit {
     }
 }
 
-impl fmt::Display for Limit {
+impl fmt::Display for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(rate) => rate.fmt(f),
@@ -89,8 +89,8 @@ pub struct Policies {
 
 impl Policies {
     /// The policies for the configured rates.
-    pub fn new(send: Limit, request: Limit, failure: Limit) -> Self {
-        let policy = |name, Limit(rate): Limit| rate.map(|rate| Policy { name, rate });
+    pub fn new(send: RateLimit, request: RateLimit, failure: RateLimit) -> Self {
+        let policy = |name, RateLimit(rate): RateLimit| rate.map(|rate| Policy { name, rate });
         Self {
             send: policy("send", send),
             request: policy("request", request),

@@ -1,6 +1,6 @@
-//! Row (a): an actix handler that parses the same JSON and answers it, and does nothing else. No
-//! service on this framework can spend less on a send. Row (p): the same after one PING to Redis,
-//! on a connection that each worker shares among its requests, as the service does.
+//! Row (a): an actix handler that parses the JSON of a message and returns it. No service on this
+//! framework can spend less on a send. Row (p): the same after one PING to Redis, on a connection
+//! that the requests of a worker share, as in the service.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -24,17 +24,17 @@ struct Message {
     body: String,
 }
 
-/// The connection of a worker, opened by its first request.
+/// The Redis connection of a worker, opened by its first request.
 struct Redis {
     client: Client,
     connection: OnceCell<MultiplexedConnection>,
 }
 
-async fn answer(message: Json<Message>) -> HttpResponse {
+async fn echo(message: Json<Message>) -> HttpResponse {
     HttpResponse::Created().json(message)
 }
 
-async fn ping_and_answer(
+async fn ping_and_echo(
     message: Json<Message>,
     redis: Data<Redis>,
 ) -> actix_web::Result<HttpResponse> {
@@ -48,8 +48,8 @@ async fn ping_and_answer(
     Ok(HttpResponse::Created().json(message))
 }
 
-/// Serves row (a), or row (p) if it is told the socket of a Redis, on a port of the system's
-/// choice, which it prints, until its standard input ends: so it outlives the benchmark in no event.
+/// Serves row (a), or, given the socket of a Redis, row (p). Prints its address and stops when its
+/// standard input ends, so it never outlives the benchmark.
 pub fn serve(workers: usize, socket: Option<&Path>) -> Outcome<()> {
     thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -61,12 +61,12 @@ pub fn serve(workers: usize, socket: Option<&Path>) -> Outcome<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         println!("{}", listener.local_addr()?);
         let server = HttpServer::new(move || match client.clone() {
-            None => App::new().route("/messages", web::post().to(answer)),
+            None => App::new().route("/messages", web::post().to(echo)),
             Some(client) => {
                 let connection = OnceCell::new();
                 App::new()
                     .app_data(Data::new(Redis { client, connection }))
-                    .route("/messages", web::post().to(ping_and_answer))
+                    .route("/messages", web::post().to(ping_and_echo))
             }
         });
         server.workers(workers).listen(listener)?.run().await?;

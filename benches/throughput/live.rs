@@ -1,54 +1,58 @@
-//! What it costs to be connected, and to be told: the rows of Live.
+//! The live rows: the cost of delivering events and of idle connections.
 
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::sleep;
 
-use crate::plan::Bench;
+use crate::bench::Bench;
 use crate::process::cpu;
 use crate::report::{Report, Target};
-use crate::sockets::{Crowd, Sent, send};
+use crate::sockets::{Listeners, Sent, send};
 use crate::{Interrupt, Outcome};
 
-/// Users who hear of messages, messages a second between them, and for how many seconds; so long
-/// also before it is measured.
+/// Users who send and receive messages.
 const USERS: u32 = 2_000;
-const A_SECOND: u32 = 1_000;
+const MESSAGES_PER_SECOND: u32 = 1_000;
+/// Seconds of a measurement.
 const SECONDS: u32 = 8;
+/// Seconds of sending before a measurement.
 const WARM_UP: u32 = 2;
-/// After the last message, for what is still on its way.
-const REST: Duration = Duration::from_millis(500);
-/// Users who are connected and to whom nothing happens.
+/// How long the last events of a measurement may take to arrive.
+const DELIVERY: Duration = Duration::from_millis(500);
+/// Connections without events.
 const IDLE: u64 = 20_000;
-/// Files of a process that are not such connections.
+/// Files that a process opens besides these connections.
 const OTHER_FILES: u64 = 100;
-/// Connections that come and go before, and the seconds until they are forgotten.
-const BEFORE: u32 = 500;
-const FORGOTTEN: u32 = 6;
-/// Seconds until each presence was renewed at least once after all are connected, and for which is
-/// then measured what it costs.
-const SETTLED: u32 = 20;
+/// Connections that open and close before memory is read.
+const EARLIER_CONNECTIONS: u32 = 500;
+/// Seconds until the service has dropped the state of closed connections.
+const EXPIRY: u32 = 6;
+/// Seconds until each presence was renewed at least once.
+const RENEWAL: u32 = 20;
+/// Seconds for which the CPU of idle connections is measured.
 const IDLE_SECONDS: u32 = 30;
-/// Bytes that an idle connection may cost the service. "13 KB", in the stricter sense.
+/// Bytes of memory that an idle connection may cost the service.
 const MEMORY_TARGET: f64 = 13_000.0;
 
-/// Measures it and adds it to the report.
+/// Measures the live rows and adds them to the report.
 pub fn measure(interrupt: &Interrupt, workers: usize, report: &mut Report) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let idle = allow_connections()?;
-    eprintln!("measuring {USERS} users who hear of {A_SECOND} messages a second ...");
+    eprintln!(
+        "measuring the delivery of {MESSAGES_PER_SECOND} messages per second to {USERS} users ..."
+    );
     let bench = Bench::start(interrupt, "everysec", workers, &[])?;
-    runtime.block_on(hear(&bench, report))?;
+    runtime.block_on(delivery(&bench, report))?;
     eprintln!("measuring {idle} idle connections ...");
     let bench = Bench::start(interrupt, "everysec", workers, &[])?;
-    runtime.block_on(idle_users(bench, idle, report))
+    runtime.block_on(idle_connections(bench, idle, report))
 }
 
-/// Raises the number of files that this process may open, as the service does with its own; answers
-/// how many connections fit into both.
+/// Raises the limit of open files to its maximum, as the service does; returns how many idle
+/// connections it permits, in this process as in the service.
 fn allow_connections() -> Outcome<u32> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let limit = Rlimit {
@@ -68,7 +72,7 @@ struct Cost {
 }
 
 impl Cost {
-    /// All until now.
+    /// The CPU time since the processes started.
     fn so_far(bench: &Bench) -> Outcome<Self> {
         Ok(Self {
             service: bench.service.cpu()?,
@@ -76,7 +80,7 @@ impl Cost {
         })
     }
 
-    /// What some work costs.
+    /// Does some work; returns its value and its cost.
     async fn of<T>(
         bench: &Bench<'_>,
         work: impl Future<Output = Outcome<T>>,
@@ -94,8 +98,9 @@ impl Cost {
         }
     }
 
-    fn report(self, of: u32, what: &str, report: &mut Report) {
-        let each = |cost| cost / f64::from(of);
+    /// Adds the cost per unit to the report.
+    fn report(self, units: u32, what: &str, report: &mut Report) {
+        let each = |cost| cost / f64::from(units);
         let name = format!("{what}: service CPU, us");
         report.figure(&name, each(self.service), 1, None);
         let name = format!("{what}: Redis CPU, us");
@@ -103,46 +108,47 @@ impl Cost {
     }
 }
 
-/// The same sends to nobody and to users who are connected, and those users without sends.
-async fn hear(bench: &Bench<'_>, report: &mut Report) -> Outcome<()> {
+/// Measures the same sends without and with connected users, and these users without sends.
+async fn delivery(bench: &Bench<'_>, report: &mut Report) -> Outcome<()> {
     let address = bench.service.address();
     let send_for = async |seconds: u32| {
-        let sent = send(address, seconds * A_SECOND, USERS).await?;
-        sleep(REST).await;
+        let sent = send(address, seconds * MESSAGES_PER_SECOND, USERS).await?;
+        sleep(DELIVERY).await;
         Ok(sent) as Outcome<_>
     };
     send_for(WARM_UP).await?;
-    let (_, unheard) = Cost::of(bench, send_for(SECONDS)).await?;
-    let mut crowd = Crowd::connect(address, USERS).await?;
+    let (_, without_listeners) = Cost::of(bench, send_for(SECONDS)).await?;
+    let mut listeners = Listeners::connect(address, USERS).await?;
     send_for(WARM_UP).await?;
-    let ((), silence) = Cost::of(bench, async {
+    let ((), idle) = Cost::of(bench, async {
         wait(bench.interrupt, SECONDS).await?;
-        sleep(REST).await;
+        sleep(DELIVERY).await;
         Ok(())
     })
     .await?;
-    crowd.heard();
-    let (sent, heard) = Cost::of(bench, send_for(SECONDS)).await?;
-    crowd.check()?;
-    let (events, arrivals) = crowd.heard();
-    crowd.leave().await;
-    let messages = SECONDS * A_SECOND;
+    listeners.take_received();
+    let (sent, with_listeners) = Cost::of(bench, send_for(SECONDS)).await?;
+    listeners.check()?;
+    let (events, arrivals) = listeners.take_received();
+    listeners.disconnect().await;
+    let messages = SECONDS * MESSAGES_PER_SECOND;
     if events != 2 * messages {
-        return Err(format!("{messages} messages made {events} events").into());
+        return Err(format!("{messages} messages caused {events} events, not two each").into());
     }
     latencies(sent, arrivals, report);
-    heard.report(messages, "(l) message both hear", report);
-    unheard.report(messages, "(l) message nobody hears", report);
-    let told = heard.minus(unheard).minus(silence);
-    told.report(events, "(l) delivered event", report);
+    with_listeners.report(messages, "(l) send with listeners", report);
+    without_listeners.report(messages, "(l) send without listeners", report);
+    let delivered = with_listeners.minus(without_listeners).minus(idle);
+    delivered.report(events, "(l) delivered event", report);
     Ok(())
 }
 
-/// Adds how long it took from the request, and from its answer, until the peer had read the event.
+/// Adds the time from sending the request, and from reading its response, until the recipient has
+/// read the event.
 fn latencies(mut sent: Vec<Sent>, mut arrivals: Vec<(u32, Instant)>, report: &mut Report) {
     sent.sort_by_key(|sent| sent.number);
     arrivals.sort_by_key(|(number, _)| *number);
-    let took = |from: fn(&Sent) -> Instant| {
+    let latencies = |from: fn(&Sent) -> Instant| {
         let both = sent.iter().zip(&arrivals);
         let mut all: Vec<_> = both
             .map(|(sent, (_, at))| milliseconds(from(sent), *at))
@@ -151,8 +157,8 @@ fn latencies(mut sent: Vec<Sent>, mut arrivals: Vec<(u32, Instant)>, report: &mu
         all
     };
     for (what, all) in [
-        ("request to event", took(|sent| sent.requested)),
-        ("answer to event", took(|sent| sent.accepted)),
+        ("request to event", latencies(|sent| sent.requested)),
+        ("response to event", latencies(|sent| sent.accepted)),
     ] {
         for percent in [50, 99] {
             let name = format!("(l) {what}, p{percent}, ms");
@@ -162,42 +168,47 @@ fn latencies(mut sent: Vec<Sent>, mut arrivals: Vec<(u32, Instant)>, report: &mu
     let first = sent.iter().map(|sent| sent.requested).min();
     let last = sent.iter().map(|sent| sent.accepted).max();
     if let (Some(first), Some(last)) = (first, last) {
-        let pace = f64::from(SECONDS * A_SECOND) / (last - first).as_secs_f64();
-        report.figure("(l) messages a second", pace, 0, None);
+        let per_second = f64::from(SECONDS * MESSAGES_PER_SECOND) / (last - first).as_secs_f64();
+        report.figure("(l) messages per second", per_second, 0, None);
     }
 }
 
-/// From one moment to another, which may be the earlier one.
+/// Milliseconds from one instant to another; negative if `to` is the earlier one.
 fn milliseconds(from: Instant, to: Instant) -> f64 {
-    let forth = to.saturating_duration_since(from).as_secs_f64();
-    let back = from.saturating_duration_since(to).as_secs_f64();
-    (forth - back) * 1e3
+    let after = to.saturating_duration_since(from).as_secs_f64();
+    let before = from.saturating_duration_since(to).as_secs_f64();
+    (after - before) * 1e3
 }
 
-/// What users cost who are connected and to whom nothing happens.
-async fn idle_users(mut bench: Bench<'_>, users: u32, report: &mut Report) -> Outcome<()> {
-    let crowd = Crowd::connect(bench.service.address(), BEFORE).await?;
-    crowd.leave().await;
-    wait(bench.interrupt, FORGOTTEN).await?;
+/// Measures connections without events.
+async fn idle_connections(
+    mut bench: Bench<'_>,
+    connections: u32,
+    report: &mut Report,
+) -> Outcome<()> {
+    let address = bench.service.address();
+    let earlier = Listeners::connect(address, EARLIER_CONNECTIONS).await?;
+    earlier.disconnect().await;
+    wait(bench.interrupt, EXPIRY).await?;
     let before = (bench.service.memory()?, bench.redis.used_memory()?);
-    let mut crowd = Crowd::connect(bench.service.address(), users).await?;
-    wait(bench.interrupt, SETTLED).await?;
+    let mut listeners = Listeners::connect(address, connections).await?;
+    wait(bench.interrupt, RENEWAL).await?;
     let ((), cost) = Cost::of(&bench, wait(bench.interrupt, IDLE_SECONDS)).await?;
-    crowd.check()?;
+    listeners.check()?;
     let after = (bench.service.memory()?, bench.redis.used_memory()?);
-    crowd.leave().await;
-    let each = |bytes: f64| bytes / f64::from(users);
-    report.figure("(m) idle connections", f64::from(users), 0, None);
+    listeners.disconnect().await;
+    let each = |bytes: f64| bytes / f64::from(connections);
+    report.figure("(m) idle connections", f64::from(connections), 0, None);
     let name = "(m) one in the service's memory, bytes";
     let target = Some(Target::AtMost(MEMORY_TARGET));
     report.figure(name, each(after.0 - before.0), 0, target);
     let name = "(m) one in the memory of Redis, bytes";
     report.figure(name, each(after.1 - before.1), 0, None);
-    cost.report(users * IDLE_SECONDS, "(m) one for a second", report);
+    cost.report(connections * IDLE_SECONDS, "(m) one for a second", report);
     Ok(())
 }
 
-/// Waits, and fails if there is a reason to stop.
+/// Waits; fails at once if the run is interrupted.
 async fn wait(interrupt: &Interrupt, seconds: u32) -> Outcome<()> {
     for _ in 0..seconds {
         interrupt.check()?;

@@ -1,20 +1,25 @@
-//! How fast the service is, beside what nobody could be faster than: one table, one run.
+//! Measures the service beside lower bounds of what it does, in one run, as tables.
 //!
-//! A machine's speed varies by the minute, so figures are only ever compared within a run: each
-//! row is measured in several short rounds that take turns, and the median of its rounds counts.
-//! What to read is the CPU per request; requests per second depend on what else the machine does.
+//! A machine's speed varies by the minute, so compare figures only within a run: rows are measured
+//! in short alternating rounds, of which the median counts. Compare CPU per request; requests per
+//! second depend on the machine's other load.
 //!
-//! `cargo bench --bench throughput`; with `-- live` only the rows of Live, with `-- --check` it fails
-//! when a target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
+//! `cargo bench --bench throughput`. `-- live` measures only the live rows; `-- --check` fails if a
+//! target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
 
 mod baseline;
+mod bench;
+mod imports;
 mod live;
 mod load;
+mod messages;
 mod plan;
 mod process;
 mod report;
+mod requests;
 mod sockets;
 mod store;
+mod wrk;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,19 +30,18 @@ use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The service's allocator, so that row (a), which is this binary too, is served no worse.
+/// The allocator of the service, for a fair row (a), which this binary serves.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What any step of the benchmark may end with. It is for a person, so it is text.
+/// The result of a step. Errors are only printed, so any type will do.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// The argument with which the binary runs itself as row (a), or, followed by the socket of a
-/// Redis, as row (p).
+/// The argument that makes this binary serve row (a), or, before the socket of a Redis, row (p).
 const SERVE_BASELINE: &str = "serve-baseline";
-/// The argument for the rows of Live alone.
+/// The argument that selects the live rows.
 const LIVE: &str = "live";
-/// The whole run ends by then, come what may.
+/// Maximum duration of a run.
 const TIME_LIMIT: Duration = Duration::from_secs(360);
 
 fn main() -> ExitCode {
@@ -48,7 +52,7 @@ fn main() -> ExitCode {
         return exit_code(baseline::serve(workers(), socket).map(|()| true));
     }
     if !has("--bench") {
-        println!("This measures, and takes some four minutes: cargo bench --bench throughput");
+        println!("To measure, for about four minutes, run: cargo bench --bench throughput");
         return ExitCode::SUCCESS;
     }
     let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers(), has(LIVE)));
@@ -71,8 +75,8 @@ fn workers() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Why to stop early: a signal, or the time limit. Asked between rounds, so that children and
-/// folders are cleaned up on the way out.
+/// Reasons to stop early: a signal or the time limit. Checked between rounds, so that destructors
+/// stop child processes and remove folders.
 struct Interrupt {
     signalled: Arc<AtomicBool>,
     deadline: Instant,

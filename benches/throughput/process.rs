@@ -1,4 +1,4 @@
-//! The processes that are measured: started, asked for the CPU they used, stopped.
+//! The processes to measure: starts and stops them and reads the CPU and memory they use.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,27 +10,27 @@ use std::time::{Duration, Instant};
 use crate::store::Redis;
 use crate::{Outcome, SERVE_BASELINE};
 
-/// How long a child may take to say where it listens, or to stop.
+/// How long a child may take to print its address, or to stop.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Ticks a second in `/proc`. The kernel's interface has a fixed 100, whatever its own clock.
+/// Ticks per second in `/proc`: always 100, independent of the kernel's own clock.
 const TICKS: f64 = 100.0;
 
 /// A child that is stopped when it goes out of scope.
 pub struct Server {
     child: Child,
-    /// Where it serves HTTP.
+    /// The base URL.
     pub url: String,
 }
 
 impl Server {
-    /// Row (a), or with the socket of a Redis row (p): this binary once more.
+    /// Starts this binary again as row (a), or, given the socket of a Redis, as row (p).
     pub fn baseline(socket: Option<&Path>) -> Outcome<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         Self::start(command.arg(SERVE_BASELINE).args(socket))
     }
 
-    /// The service itself with a private Redis in `dir`, as a user would run it, with these
-    /// settings and no others of the environment.
+    /// Starts the service with an embedded Redis in `dir` and these environment variables; those of
+    /// this process are not inherited.
     pub fn duologue(
         dir: &Path,
         fsync: &str,
@@ -49,7 +49,7 @@ impl Server {
         Ok((server, redis))
     }
 
-    /// Starts a child and reads from the first line it prints where it listens.
+    /// Starts a child and reads its address from the first line that it prints.
     fn start(command: &mut Command) -> Outcome<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -69,17 +69,17 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it serves, without the scheme.
+    /// Host and port.
     pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
     }
 
-    /// The CPU it has used, in microseconds.
+    /// The CPU time used so far, in microseconds.
     pub fn cpu(&self) -> Outcome<f64> {
         cpu(self.child.id())
     }
 
-    /// The memory it holds, in bytes: what of it is in RAM.
+    /// The resident memory, in bytes.
     pub fn memory(&self) -> Outcome<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -88,23 +88,23 @@ impl Server {
     }
 }
 
-/// A child that ends without a word, or that says nothing in time, has an empty first line.
+/// The first line of a child's output; empty if the child prints none in time.
 fn first_line(output: ChildStdout) -> String {
-    let (say, said) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
         let mut output = BufReader::new(output);
         let _ = output.read_line(&mut line);
-        let _ = say.send(line);
-        // A closed pipe would be an error to the child that goes on talking.
+        let _ = sender.send(line);
+        // Keeps reading: the child fails if it writes to a closed pipe.
         let _ = std::io::copy(&mut output, &mut std::io::sink());
     });
-    said.recv_timeout(TIMEOUT).unwrap_or_default()
+    receiver.recv_timeout(TIMEOUT).unwrap_or_default()
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The baseline ends with its input; the service on a signal, after its Redis.
+        // The baseline stops when its input ends, the service on a signal.
         drop(self.child.stdin.take());
         let pid = i32::try_from(self.child.id()).ok();
         if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
@@ -128,10 +128,10 @@ fn wait(child: &mut Child) -> Option<std::process::ExitStatus> {
     None
 }
 
-/// The CPU that all threads of a process have used in user and system mode, in microseconds.
+/// The CPU time of all threads of a process, user and system, in microseconds.
 pub fn cpu(pid: u32) -> Outcome<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name of the program stands in parentheses and may hold anything; count from its end.
+    // Fields are counted from the end of the program's name, which may contain spaces.
     let fields = stat.rsplit(')').next().unwrap_or_default();
     let ticks: f64 = fields
         .split_whitespace()
@@ -142,7 +142,7 @@ pub fn cpu(pid: u32) -> Outcome<f64> {
     Ok(ticks / TICKS * 1e6)
 }
 
-/// The service's program, without the settings of the environment.
+/// A command for the service's binary, without the `DUOLOGUE_` variables of this process.
 pub fn duologue() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_duologue"));
     let variables = std::env::vars_os().map(|(name, _)| name);
@@ -152,7 +152,7 @@ pub fn duologue() -> Command {
     command
 }
 
-/// Runs a program to its end, which is near, and answers what it printed.
+/// Runs a short program and returns its output.
 pub fn run(command: &mut Command) -> Outcome<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let child = command
@@ -161,17 +161,17 @@ pub fn run(command: &mut Command) -> Outcome<String> {
         .stderr(Stdio::piped())
         .spawn();
     let mut child = child.map_err(|e| format!("{name}: {e}; is it installed?"))?;
-    // Neither program prints more than a pipe holds.
+    // No program prints more than a pipe buffers, so waiting before reading cannot deadlock.
     if wait(&mut child).is_none() {
         let _ = child.kill();
         let _ = child.wait();
-        return Err(format!("{name} did not end").into());
+        return Err(format!("{name} did not finish within {TIMEOUT:?}").into());
     }
     let output = child.wait_with_output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{name} failed: {text}{complaint}").into())
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{name} failed: {text}{stderr}").into())
 }

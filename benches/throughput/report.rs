@@ -1,25 +1,23 @@
-//! The table.
+//! The tables that a run prints.
 
 use std::collections::BTreeMap;
 
 use crate::load::Load;
 
-/// What a send may cost the service at most, with fsync `everysec`, beside the row that does the
-/// least. There is no such target for Redis: a send is more than the bare script since it files the
-/// conversation with both users and tells them. Its target is another one.
+/// Maximum CPU of the service for a send, with fsync `everysec`, relative to row (a).
 const SERVICE_TARGET: f64 = 1.7;
-/// What a send may cost Redis at most, in times of the bare script.
+/// Maximum time of Redis for a send, relative to the bare script.
 const SEND_TARGET: f64 = 6.0;
-/// All CPU of a send at most, in times of the least service and the bare script.
-const WHOLE_TARGET: f64 = 3.4;
-/// What a page of an inbox of 10,000 may cost beside the same page of one of 20.
+/// Maximum CPU of service and Redis for a send, relative to row (a) plus the bare script.
+const TOTAL_TARGET: f64 = 3.4;
+/// Maximum cost of a page of an inbox of 10,000 relative to one of 20.
 const INBOX_TARGET: f64 = 1.5;
-/// Messages a second that are to be imported.
+/// Minimum number of messages imported per second.
 const IMPORT_TARGET: f64 = 20_000.0;
-/// What a conversation of a million may cost beside one of ten and still count as no growth: the
-/// noise of a machine that is not ours alone.
+/// Maximum cost of a conversation of a million messages relative to one of ten. Anything less is
+/// noise of a shared machine, not growth.
 const GROWTH_TARGET: f64 = 1.25;
-/// What a send with a token may cost beside the same send to an open service.
+/// Maximum cost of a send with a token relative to the same send without authentication.
 const TOKEN_TARGET: f64 = 1.25;
 
 /// One kind of request, measured several times.
@@ -28,7 +26,7 @@ pub struct Row {
     rounds: Vec<Round>,
 }
 
-/// Requests a second, milliseconds, and microseconds of CPU a request.
+/// Requests per second, latencies in milliseconds, and microseconds of CPU per request.
 struct Round {
     per_second: f64,
     p50: Option<f64>,
@@ -43,7 +41,7 @@ impl Row {
         Self { name, rounds }
     }
 
-    /// Adds a round and the microseconds of CPU it took in all.
+    /// Adds a round, with its total CPU in microseconds.
     pub fn add(&mut self, load: &Load, service: Option<f64>, redis: Option<f64>) {
         let each = |cpu: f64| cpu / f64::from(load.requests.max(1));
         self.rounds.push(Round {
@@ -55,7 +53,7 @@ impl Row {
         });
     }
 
-    /// The median of a figure; none if it was not measured.
+    /// The median of a figure; `None` if it was not measured.
     fn median(&self, figure: impl Fn(&Round) -> Option<f64>) -> Option<f64> {
         let mut figures: Vec<_> = self.rounds.iter().filter_map(figure).collect();
         figures.sort_by(f64::total_cmp);
@@ -89,14 +87,14 @@ fn text(figure: Option<f64>, digits: usize) -> String {
     figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
 }
 
-/// What a figure is to be.
+/// A bound that a figure should keep.
 #[derive(Clone, Copy)]
 pub enum Target {
     AtMost(f64),
     AtLeast(f64),
 }
 
-/// All rows, as text, the ratios of some, and figures of other kinds.
+/// The tables as text: rows, ratios between rows, and other figures.
 pub struct Report {
     table: String,
     ratios: String,
@@ -107,7 +105,7 @@ pub struct Report {
 impl Report {
     pub fn new(workers: usize) -> Self {
         let table = format!(
-            "\n64 connections, {workers} workers, 10,000 users, bodies of 100 bytes; medians of interleaved rounds\n\n\
+            "\n64 connections, {workers} workers, 10,000 users, bodies of 100 bytes; medians of alternating rounds\n\n\
              | {:<34} | {:<8} | {:>10} | {:>6} | {:>6} | {:>7} | {:>7} |\n\
              |{:-<36}|{:-<10}|{:-<11}:|{:-<7}:|{:-<7}:|{:-<8}:|{:-<8}:|\n",
             "",
@@ -133,19 +131,19 @@ impl Report {
         }
     }
 
-    /// Adds the rows of one durability. The targets hold for `everysec`; the cost of an fsync
-    /// is the disk's.
-    pub fn compared(&mut self, fsync: &str, rows: &[Row; 5]) {
+    /// Adds the rows of one durability. Targets apply to `everysec`, because the cost of an fsync
+    /// depends on the disk.
+    pub fn add_lower_bounds(&mut self, fsync: &str, rows: &[Row; 5]) {
         self.add(fsync, rows);
         let [baseline, ping, bare, send, _] = rows;
-        let strict = fsync == "everysec";
+        let has_target = fsync == "everysec";
         let sum = |one: Option<f64>, other: Option<f64>| Some(one? + other?);
         let name = format!("{fsync}: service CPU, (c) / (a)");
         self.ratio(
             &name,
             send.service(),
             baseline.service(),
-            strict.then_some(SERVICE_TARGET),
+            has_target.then_some(SERVICE_TARGET),
         );
         let name = format!("{fsync}: service CPU, (p) / (a)");
         self.ratio(&name, ping.service(), baseline.service(), None);
@@ -153,12 +151,12 @@ impl Report {
         self.ratio(&name, send.redis(), bare.redis(), None);
         let name = format!("{fsync}: all CPU, (c) / (a + b)");
         let least = sum(baseline.service(), bare.redis());
-        let target = strict.then_some(WHOLE_TARGET);
+        let target = has_target.then_some(TOTAL_TARGET);
         self.ratio(&name, sum(send.service(), send.redis()), least, target);
     }
 
-    /// Adds the rows that tell whether a conversation's length costs anything.
-    pub fn grown(&mut self, rows: &[Row; 4]) {
+    /// Adds the rows that show whether the length of a conversation affects its cost.
+    pub fn add_conversation_lengths(&mut self, rows: &[Row; 4]) {
         self.add("everysec", rows);
         let [send_short, send_long, read_short, read_long] = rows;
         for (what, long, short) in [
@@ -173,8 +171,8 @@ impl Report {
         }
     }
 
-    /// Adds the rows that tell what it costs to know who sends and how often.
-    pub fn guarded(&mut self, rows: &[Row; 3]) {
+    /// Adds the rows that show the cost of authentication and rate limits.
+    pub fn add_tokens_and_limits(&mut self, rows: &[Row; 3]) {
         self.add("everysec", rows);
         let [open, tokens, limits] = rows;
         let target = Some(TOKEN_TARGET);
@@ -186,20 +184,20 @@ impl Report {
         self.ratio(name, limits.redis(), open.redis(), None);
     }
 
-    /// Adds the microseconds that Redis was busy with a send when it had little else to do, and the
-    /// bytes that a send appends to its file.
-    pub fn alone(&mut self, [bare, one, many]: [f64; 3], appended: f64) {
+    /// Adds the microseconds that Redis takes for the bare script and for a send, and the bytes that
+    /// a send appends to the append-only file.
+    pub fn add_redis_times(&mut self, [bare, one, many]: [f64; 3], appended: f64) {
         self.figure("Redis time of the bare script, us", bare, 1, None);
         self.figure("(g) of POST /messages, one pair, us", one, 1, None);
         self.figure("(g) the same, 100,000 pairs, us", many, 1, None);
         let target = Some(Target::AtMost(SEND_TARGET));
         self.figure("(g) one pair / the bare script", one / bare, 2, target);
-        let name = "append-only file, bytes a send of one pair";
+        let name = "append-only file, bytes per send of one pair";
         self.figure(name, appended, 0, None);
     }
 
-    /// Adds the rows that tell whether an inbox's length costs anything.
-    pub fn listed(&mut self, rows: &[Row; 4]) {
+    /// Adds the rows that show whether the length of an inbox affects its cost.
+    pub fn add_inbox_lengths(&mut self, rows: &[Row; 4]) {
         self.add("everysec", rows);
         let [page_short, page_long, unread_short, unread_long] = rows;
         for (what, long, short) in [
@@ -215,7 +213,7 @@ impl Report {
     }
 
     /// Adds the rows of imports.
-    pub fn imported(&mut self, rows: &[Row; 2]) {
+    pub fn add_imports(&mut self, rows: &[Row; 2]) {
         self.add("everysec", rows);
         for row in rows {
             let name = format!("{}, messages/s", row.name);
@@ -225,9 +223,9 @@ impl Report {
         }
     }
 
-    /// Adds what is kept in memory: for a message of a long conversation, and for a conversation
-    /// of one message, by kind of key.
-    pub fn weighed(&mut self, json: f64, message: f64, kinds: &BTreeMap<String, f64>) {
+    /// Adds the memory of a message in a long conversation, and of a conversation of one message, by
+    /// kind of key.
+    pub fn add_memory(&mut self, json: f64, message: f64, kinds: &BTreeMap<String, f64>) {
         self.figure("(k) JSON of a message, bytes", json, 0, None);
         let target = Some(Target::AtMost((1.15 * json + 60.0).floor()));
         self.figure("(k) a message of 1,000, bytes", message, 0, target);
@@ -238,7 +236,7 @@ impl Report {
         }
     }
 
-    /// Adds a figure of its own.
+    /// Adds a figure to the third table.
     pub fn figure(&mut self, name: &str, figure: f64, digits: usize, target: Option<Target>) {
         let verdict = self.verdict(name, figure, target);
         let line = format!("| {name:<45} | {figure:>6.digits$} | {verdict:<24} |\n");
@@ -246,16 +244,16 @@ impl Report {
     }
 
     fn verdict(&mut self, name: &str, figure: f64, target: Option<Target>) -> String {
-        let (words, target, reached) = match target {
+        let (bound, target, reached) = match target {
             None => return String::new(),
             Some(Target::AtMost(target)) => ("at most", target, figure <= target),
             Some(Target::AtLeast(target)) => ("at least", target, figure >= target),
         };
         if reached {
-            return format!("{words} {target}: reached");
+            return format!("{bound} {target}: reached");
         }
         self.missed.push(name.to_owned());
-        format!("{words} {target}: MISSED")
+        format!("{bound} {target}: MISSED")
     }
 
     fn add(&mut self, fsync: &str, rows: &[Row]) {
@@ -275,7 +273,7 @@ impl Report {
     pub fn print(&self) {
         if !self.ratios.is_empty() {
             println!("{}", self.table);
-            println!("service, Redis: microseconds of CPU a request\n");
+            println!("service, Redis: microseconds of CPU per request\n");
             println!("| {:<45} | {:>5} | {:<21} |", "", "ratio", "target");
             println!("|{:-<47}|{:-<6}:|{:-<23}|", "", "", "");
             println!("{}", self.ratios);

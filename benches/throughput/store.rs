@@ -1,4 +1,4 @@
-//! The Redis of the service, seen past the service: filled, and measured bare.
+//! Direct access to the Redis of the service: fills conversations and measures memory and scripts.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use duologue::store::Keys;
 use redis::{Client, Connection, Script};
 
 use crate::Outcome;
+use crate::messages::body;
 
-/// The bare script of row (b): what the customer asked for in its least form.
+/// The bare script of row (b): appends a message and counts it.
 pub const BARE: &str =
     "redis.call('LPUSH', KEYS[1], ARGV[2]) return redis.call('HINCRBY', KEYS[2], ARGV[1], 1)";
 
-/// Puts messages of the stored format into a conversation, so many at a time that no call keeps
-/// Redis for long. What follows the sender's id never matters to the service.
+/// Appends ARGV[1] messages of the stored format to a conversation.
 const FILL: &str = r#"
 local state = redis.call('HGET', KEYS[2], 'state') or '0'
 local seq = tonumber(string.match(state, '%d+'))
@@ -25,7 +25,7 @@ end
 redis.call('HSET', KEYS[2], 'state', string.format('%.0f|0|0|0', seq))
 "#;
 
-/// A connection to it, and what is known of it.
+/// A connection to a Redis.
 pub struct Redis {
     connection: Connection,
     keys: Keys,
@@ -48,27 +48,28 @@ impl Redis {
         })
     }
 
-    /// The digest of the bare script, which it now knows.
+    /// Loads the bare script and returns its digest.
     pub fn load_bare(&mut self) -> Outcome<String> {
         let mut load = redis::cmd("SCRIPT");
         Ok(load.arg("LOAD").arg(BARE).query(&mut self.connection)?)
     }
 
-    /// Empties the database that row (b) works in. The service's own is number 0.
-    pub fn forget_bare(&mut self) -> Outcome<()> {
+    /// Empties database 1, which row (b) uses. The service uses database 0.
+    pub fn flush_bare(&mut self) -> Outcome<()> {
         let mut both = redis::pipe();
         both.cmd("SELECT").arg(1).cmd("FLUSHDB").arg("SYNC");
         both.cmd("SELECT").arg(0).exec(&mut self.connection)?;
         Ok(())
     }
 
-    /// Puts `messages` messages into the conversation of two users, all read.
+    /// Appends messages, all of them read, to the conversation of two users. Each call of Redis
+    /// appends at most 10,000, to be short.
     pub fn fill(&mut self, from: &str, to: &str, messages: u32) -> Outcome<()> {
         const STEP: u32 = 10_000;
         let pair = pair(from, to)?;
         let rest = format!(
-            r#""from":"{from}","to":"{to}","id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","sent_at":"2026-01-31T12:00:00.000Z","body":"{}"}}"#,
-            crate::load::body()
+            r#""id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","from":"{from}","to":"{to}","body":"{}","sent_at":"2026-01-31T12:00:00.000Z"}}"#,
+            body()
         );
         let fill = Script::new(FILL);
         let mut left = messages;
@@ -84,8 +85,8 @@ impl Redis {
         Ok(())
     }
 
-    /// How often it ran a script by its digest, and the microseconds it was busy with that.
-    pub fn scripts(&mut self) -> Outcome<(f64, f64)> {
+    /// The number of EVALSHA calls and the microseconds that Redis spent in them.
+    pub fn script_calls(&mut self) -> Outcome<(f64, f64)> {
         let mut info = redis::cmd("INFO");
         let stats: redis::InfoDict = info.arg("commandstats").query(&mut self.connection)?;
         let line: String = stats.get("cmdstat_evalsha").unwrap_or_default();
@@ -99,8 +100,8 @@ impl Redis {
         ))
     }
 
-    /// The bytes of its append-only file.
-    pub fn appended(&mut self) -> Outcome<f64> {
+    /// The bytes of the append-only file.
+    pub fn append_only_bytes(&mut self) -> Outcome<f64> {
         let mut info = redis::cmd("INFO");
         let file: redis::InfoDict = info.arg("persistence").query(&mut self.connection)?;
         Ok(file
@@ -109,7 +110,7 @@ impl Redis {
     }
 
     /// The number of messages of a conversation, the bytes of their JSON, and those of the list.
-    pub fn weigh(&mut self, from: &str, to: &str) -> Outcome<(f64, f64, f64)> {
+    pub fn message_memory(&mut self, from: &str, to: &str) -> Outcome<(f64, f64, f64)> {
         let key = self.keys.messages(&pair(from, to)?);
         let mut all = redis::cmd("LRANGE");
         let messages: Vec<String> = all.arg(&key).arg(0).arg(-1).query(&mut self.connection)?;
@@ -117,8 +118,8 @@ impl Redis {
         Ok((float(messages.len()), json, self.memory(&key)?))
     }
 
-    /// The bytes of all keys, by their kind.
-    pub fn weigh_all(&mut self) -> Outcome<BTreeMap<String, f64>> {
+    /// The bytes of all keys, by kind of key.
+    pub fn memory_by_kind(&mut self) -> Outcome<BTreeMap<String, f64>> {
         let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection)?;
         let mut kinds = BTreeMap::new();
         for key in keys {
@@ -128,7 +129,7 @@ impl Redis {
         Ok(kinds)
     }
 
-    /// The bytes of all it holds, whatever for.
+    /// All memory that Redis has allocated, in bytes.
     pub fn used_memory(&mut self) -> Outcome<f64> {
         let info: redis::InfoDict = redis::cmd("INFO").query(&mut self.connection)?;
         Ok(info.get("used_memory").ok_or("no used_memory in INFO")?)
@@ -140,7 +141,7 @@ impl Redis {
         Ok(usage.query(&mut self.connection)?)
     }
 
-    /// Cuts a conversation down to its newest ten messages.
+    /// Removes all messages of a conversation but the newest ten.
     pub fn trim(&mut self, from: &str, to: &str) -> Outcome<()> {
         let key = self.keys.messages(&pair(from, to)?);
         redis::cmd("LTRIM")

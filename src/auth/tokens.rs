@@ -134,7 +134,7 @@ impl PublicKey {
 }
 
 /// The source of the key that verifies tokens.
-enum Keys {
+enum VerificationKeys {
     One(PublicKey),
     Set(Arc<Jwks>),
 }
@@ -151,7 +151,7 @@ struct Verified {
 
 /// Verifies tokens.
 pub struct Tokens {
-    keys: Keys,
+    keys: VerificationKeys,
     validation: Validation,
     verified: Cache<Box<str>, Verified>,
 }
@@ -165,15 +165,15 @@ impl Tokens {
 
     /// Tokens signed with the private part of this key.
     pub fn with_key(key: PublicKey, rules: &Rules) -> Self {
-        Self::new(Keys::One(key), rules)
+        Self::new(VerificationKeys::One(key), rules)
     }
 
     /// Tokens signed with one of a set of keys, chosen by the token's `kid`.
     pub fn with_jwks(jwks: Arc<Jwks>, rules: &Rules) -> Self {
-        Self::new(Keys::Set(jwks), rules)
+        Self::new(VerificationKeys::Set(jwks), rules)
     }
 
-    fn new(keys: Keys, rules: &Rules) -> Self {
+    fn new(keys: VerificationKeys, rules: &Rules) -> Self {
         let mut validation = Validation::default();
         let mut required = HashSet::from(["exp".to_owned(), "sub".to_owned()]);
         validation.leeway = LEEWAY_S;
@@ -234,16 +234,16 @@ impl Tokens {
 
     fn generation(&self) -> u64 {
         match &self.keys {
-            Keys::One(_) => 0,
-            Keys::Set(jwks) => jwks.generation(),
+            VerificationKeys::One(_) => 0,
+            VerificationKeys::Set(jwks) => jwks.generation(),
         }
     }
 
     /// The key for a token. Only the `kid` of a token takes part in the choice.
     fn key(&self, token: &str) -> Result<PublicKey, &'static str> {
         match &self.keys {
-            Keys::One(key) => Ok(key.clone()),
-            Keys::Set(jwks) => {
+            VerificationKeys::One(key) => Ok(key.clone()),
+            VerificationKeys::Set(jwks) => {
                 let header = jsonwebtoken::decode_header(token).map_err(|e| reason(e.kind()))?;
                 let kid = header
                     .kid

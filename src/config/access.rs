@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::auth::{Authenticator, Jwks, JwksSource, PublicKey, Rules, Secret, ServiceKeys, Tokens};
-use crate::rate::Limit;
+use crate::rate::RateLimit;
 
 /// Credentials that are accepted, and rate limits.
 #[derive(Args, Clone, Debug)]
@@ -63,7 +63,7 @@ pub struct Access {
         value_name = "RATE:BURST",
         default_value = "20:60"
     )]
-    pub send_rate: Limit,
+    pub send_rate: RateLimit,
 
     /// Limit of all other requests per user and per key (requests per second : burst)
     #[arg(
@@ -72,11 +72,11 @@ pub struct Access {
         value_name = "RATE:BURST",
         default_value = "100:300"
     )]
-    pub request_rate: Limit,
+    pub request_rate: RateLimit,
 
     // The former name of `request_rate`. It is refused, because ignoring it would lift a limit.
     #[arg(long, hide = true, env = FORMER_REQUEST_RATE, value_parser = refuse_former_request_rate)]
-    read_rate: Option<Limit>,
+    read_rate: Option<RateLimit>,
 
     /// Limit of failed authentications per client address (failures per second : burst)
     #[arg(
@@ -85,13 +85,13 @@ pub struct Access {
         value_name = "RATE:BURST",
         default_value = "1:30"
     )]
-    pub failure_rate: Limit,
+    pub failure_rate: RateLimit,
 }
 
 /// The former name of `DUOLOGUE_REQUEST_RATE`, from when it covered reads only.
 const FORMER_REQUEST_RATE: &str = "DUOLOGUE_READ_RATE";
 
-fn refuse_former_request_rate(_: &str) -> Result<Limit, &'static str> {
+fn refuse_former_request_rate(_: &str) -> Result<RateLimit, &'static str> {
     Err("DUOLOGUE_READ_RATE is now called DUOLOGUE_REQUEST_RATE (--request-rate)")
 }
 

@@ -86,12 +86,12 @@ pub struct Config {
     pub live: Live,
 
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<CliCommand>,
 }
 
 /// What the binary does instead of serving.
 #[derive(Clone, Debug, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Print a user token signed with DUOLOGUE_JWT_SECRET, for trying the API
     Token {
         /// User id, the sub claim of the token

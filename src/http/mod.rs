@@ -32,8 +32,7 @@ use ipnet::IpNet;
 use rustix::net::sockopt;
 
 pub use actix_web::dev::{Server, ServerHandle};
-pub use endpoints::docs::openapi_yaml;
-pub use routes::{Routes, openapi};
+pub use routes::{Routes, openapi, openapi_yaml};
 
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
@@ -101,7 +100,7 @@ impl Http {
             origins: origins.clone(),
         });
         let hub = Data::from(self.hub);
-        let allowed = routes::Allowed::new(routes);
+        let allowed_methods = routes::AllowedMethods::new(routes);
         let proxies = Data::new(middleware::client_ip::TrustedProxies(self.trusted_proxies));
         let counted = metrics.clone();
         let server = HttpServer::new(move || {
@@ -114,7 +113,7 @@ impl Http {
                 .app_data(hub.clone())
                 .wrap(Condition::new(!origins.is_empty(), cors(origins.clone())))
                 .wrap(from_fn(middleware::request_log::observe))
-                .configure(|config| routes.configure(config, &allowed))
+                .configure(|config| routes.configure(config, &allowed_methods))
         });
         let server = server
             .workers(workers)

@@ -1,5 +1,7 @@
-//! The table of routes. The same call collects what is served and what openapi.yaml says, so neither
-//! can miss an operation.
+//! The table of routes and the OpenAPI document. Both come from one list of handlers, so neither can
+//! miss an operation.
+
+use std::sync::LazyLock;
 
 use actix_web::dev::ResourceDef;
 use actix_web::http::header::{ALLOW, HeaderValue};
@@ -11,6 +13,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::endpoints::docs::OpenApiText;
 use super::endpoints::{
     conversations, docs, import, messages, page, presence, probes, receipts, tickets, typing, users,
 };
@@ -18,19 +21,19 @@ use super::live::{poll, websocket};
 use crate::error::{Code, Error};
 use crate::protocol::{self, NameVariants};
 
-/// Which of the routes that can be switched off are on.
+/// Whether each of the optional routes is served.
 #[derive(Clone, Copy)]
 pub struct Routes {
     /// Swagger UI and openapi.yaml.
     pub docs: bool,
     /// The messenger at `/`.
     pub page: bool,
-    /// `/metrics`, for backends.
+    /// `/metrics`, for backends only.
     pub metrics: bool,
 }
 
-/// Every operation.
-fn operations(config: &mut ServiceConfig, on: Routes) {
+/// Adds the handler of every operation that is served.
+fn operations(config: &mut ServiceConfig, routes: Routes) {
     config
         .service(messages::send_message)
         .service(import::import_messages)
@@ -60,10 +63,10 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
         .service(users::erase_user)
         .service(probes::check_health)
         .service(probes::check_ready);
-    if on.metrics {
+    if routes.metrics {
         config.service(probes::read_metrics);
     }
-    if on.docs {
+    if routes.docs {
         config
             .service(docs::read_openapi_yaml)
             .service(docs::read_openapi_json);
@@ -99,7 +102,7 @@ fn operations(config: &mut ServiceConfig, on: Routes) {
 )]
 struct Contract;
 
-/// The two kinds of credentials.
+/// Adds the two security schemes.
 struct Schemes;
 
 impl Modify for Schemes {
@@ -121,7 +124,21 @@ impl Modify for Schemes {
     }
 }
 
-/// The OpenAPI document.
+static OPENAPI_TEXT: OpenApiText = OpenApiText {
+    json: LazyLock::new(|| openapi().to_pretty_json().unwrap_or_default().into()),
+    yaml: LazyLock::new(|| openapi_yaml().into()),
+};
+
+/// The OpenAPI document as YAML, as it stands in `openapi.yaml` of the repository.
+///
+/// # Panics
+/// Never: the document is plain data.
+#[allow(clippy::expect_used)]
+pub fn openapi_yaml() -> String {
+    openapi().to_yaml().expect("the document is plain data")
+}
+
+/// The OpenAPI document with all optional routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let all = Routes {
         docs: true,
@@ -134,7 +151,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 impl Routes {
-    /// The document for the routes that are on.
+    /// The OpenAPI document of these routes.
     fn openapi(self) -> utoipa::openapi::OpenApi {
         let app = App::new().into_utoipa_app().openapi(Contract::openapi());
         app.configure(|config| operations(config, self))
@@ -142,11 +159,12 @@ impl Routes {
             .1
     }
 
-    /// Serves the operations, Swagger UI and the messenger. Everything else is a 404 or a 405.
-    pub fn configure(self, config: &mut web::ServiceConfig, allowed: &Data<Allowed>) {
+    /// Serves the operations, Swagger UI and the messenger. Other requests get 404 or 405.
+    pub fn configure(self, config: &mut web::ServiceConfig, allowed: &Data<AllowedMethods>) {
         operations(&mut ServiceConfig::new(config), self);
         if self.docs {
             config
+                .app_data(Data::new(&OPENAPI_TEXT))
                 .service(docs::to_swagger_ui)
                 .service(docs::swagger_ui());
         }
@@ -155,25 +173,25 @@ impl Routes {
         }
         config
             .app_data(allowed.clone())
-            .default_service(web::to(refuse));
+            .default_service(web::to(reject_unrouted));
     }
 }
 
-/// The methods of each path, for `Allow`.
-pub struct Allowed(Vec<(ResourceDef, String)>);
+/// The methods of each path, for the `Allow` header.
+pub struct AllowedMethods(Vec<(ResourceDef, String)>);
 
-impl Allowed {
-    /// Derived from the OpenAPI document, once for all workers.
-    pub fn new(on: Routes) -> Data<Self> {
-        let paths = on.openapi().paths.paths;
+impl AllowedMethods {
+    /// Derives them from the OpenAPI document, once for all workers.
+    pub fn new(routes: Routes) -> Data<Self> {
+        let paths = routes.openapi().paths.paths;
         let operations = paths
             .iter()
             .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
-        // These are not operations, so the document does not list them.
+        // The document lists only operations.
         let docs = ResourceDef::new(["/docs", "/docs/{file:.*}"]);
         let page = ResourceDef::new(page::paths().collect::<Vec<_>>());
-        let docs = on.docs.then_some((docs, "GET, HEAD".to_owned()));
-        let page = on.page.then_some((page, "GET, HEAD".to_owned()));
+        let docs = routes.docs.then_some((docs, "GET, HEAD".to_owned()));
+        let page = routes.page.then_some((page, "GET, HEAD".to_owned()));
         Data::new(Self(operations.chain(docs).chain(page).collect()))
     }
 }
@@ -194,8 +212,8 @@ fn methods(item: &PathItem) -> String {
     some.join(", ")
 }
 
-/// Answers requests without a route: 405 if the path exists for other methods, 404 if not.
-async fn refuse(req: HttpRequest, allowed: Data<Allowed>) -> HttpResponse {
+/// Answers requests that match no route: 405 if the path exists for other methods, else 404.
+async fn reject_unrouted(req: HttpRequest, allowed: Data<AllowedMethods>) -> HttpResponse {
     match allowed.0.iter().find(|(path, _)| path.is_match(req.path())) {
         Some((_, methods)) => {
             let mut response = Error::from(Code::MethodNotAllowed).error_response();

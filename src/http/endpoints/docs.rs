@@ -3,31 +3,20 @@
 use std::sync::LazyLock;
 
 use actix_web::http::header::LOCATION;
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpResponse, get};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::http::extract::NoInput;
-use crate::http::{problem, routes};
+use crate::http::problem;
 
 problem::refusals!(ReadOpenapiErrors: ; InvalidRequest);
 
-/// Rendered at the first request, because most processes are never asked for it.
-static JSON: LazyLock<Bytes> = LazyLock::new(|| {
-    let json = routes::openapi().to_pretty_json().unwrap_or_default();
-    json.into()
-});
-static YAML: LazyLock<Bytes> = LazyLock::new(|| openapi_yaml().into());
-
-/// The contract as YAML: what `openapi.yaml` at the top of the project must hold.
-///
-/// # Panics
-/// Never: the document is made of plain data.
-#[allow(clippy::expect_used)]
-pub fn openapi_yaml() -> String {
-    routes::openapi()
-        .to_yaml()
-        .expect("the contract is plain data")
+/// The OpenAPI document as text. Rendered by the first request, because most processes never serve
+/// it.
+pub struct OpenApiText {
+    pub json: LazyLock<Bytes>,
+    pub yaml: LazyLock<Bytes>,
 }
 
 /// This document as YAML
@@ -39,11 +28,11 @@ pub fn openapi_yaml() -> String {
     ReadOpenapiErrors,
 ))]
 #[get("/openapi.yaml")]
-pub async fn read_openapi_yaml(_: NoInput) -> HttpResponse {
+pub async fn read_openapi_yaml(_: NoInput, text: Data<&'static OpenApiText>) -> HttpResponse {
     // RFC 9512.
     HttpResponse::Ok()
         .content_type("application/yaml")
-        .body(YAML.clone())
+        .body(text.yaml.clone())
 }
 
 /// This document as JSON
@@ -54,13 +43,13 @@ pub async fn read_openapi_yaml(_: NoInput) -> HttpResponse {
     ReadOpenapiErrors,
 ))]
 #[get("/openapi.json")]
-pub async fn read_openapi_json(_: NoInput) -> HttpResponse {
+pub async fn read_openapi_json(_: NoInput, text: Data<&'static OpenApiText>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
-        .body(JSON.clone())
+        .body(text.json.clone())
 }
 
-/// The address people type. Swagger UI's own files are found relative to the one with a slash.
+/// Redirects to the path with a slash, which the relative links of Swagger UI require.
 #[get("/docs")]
 pub async fn to_swagger_ui() -> HttpResponse {
     HttpResponse::PermanentRedirect()
@@ -68,9 +57,9 @@ pub async fn to_swagger_ui() -> HttpResponse {
         .finish()
 }
 
-/// Swagger UI, whose files are part of the binary: it works without a network.
+/// Swagger UI. Its files are part of the binary, so it works without a network.
 pub fn swagger_ui() -> SwaggerUi {
-    // Without "none" the page sends the contract to a validator on the internet and shows its badge.
+    // By default the page sends the document to a validator on the internet.
     let config = Config::new(["/openapi.json"])
         .try_it_out_enabled(true)
         .persist_authorization(true)

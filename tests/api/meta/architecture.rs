@@ -1,7 +1,7 @@
 //! Architecture rules: module layers, and tables in comments and documents that must match the
 //! source.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use duologue::store::SCRIPTS;
 
@@ -246,4 +246,33 @@ fn test_names_have_at_most_60_characters() {
             }
         }
     }
+}
+
+/// The type that a line of source declares, if any.
+fn declared_type(line: &str) -> Option<&str> {
+    /// What traits of libraries require of their implementations.
+    const ASSOCIATED: [&str; 4] = ["type Err ", "type Error ", "type Future ", "type Value "];
+    let mut words = line.trim_start();
+    if ASSOCIATED.iter().any(|begin| words.starts_with(begin)) {
+        return None;
+    }
+    if let Some(rest) = words.strip_prefix("pub") {
+        words = rest.split_once(' ')?.1;
+    }
+    let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
+    let rest = kinds.iter().find_map(|kind| words.strip_prefix(kind))?;
+    let name = rest.split(|c: char| !c.is_alphanumeric()).next()?;
+    name.starts_with(char::is_uppercase).then_some(name)
+}
+
+#[test]
+fn each_type_name_is_declared_once() {
+    let mut declared = BTreeMap::new();
+    for (file, source) in files("src", "rs") {
+        for name in source.lines().filter_map(declared_type) {
+            let other = declared.insert(name.to_owned(), file.clone());
+            assert_eq!(other, None, "{file} declares {name} again");
+        }
+    }
+    assert!(declared.len() > 100, "declarations are found");
 }
