@@ -10,7 +10,7 @@ use duologue::auth::{TokenRequest, generate_key};
 use duologue::cli::chat;
 use duologue::cli::client::ApiClient;
 use duologue::cli::import;
-use duologue::config::{Config, Subcommand};
+use duologue::config::{CliCommand, Config};
 use duologue::model::UserId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};

@@ -12,7 +12,7 @@ const IMPORTED: u32 = 40_000;
 const IMPORTED_PAIRS: u32 = 2_000;
 
 /// Measures imports of a file ordered by conversation and of one ordered by time.
-pub fn imports(bench: Bench<'_>) -> Outcome<[Row; 2]> {
+pub fn imports(bench: &Bench<'_>) -> Outcome<[Row; 2]> {
     let dir = bench.dir.path();
     let each = IMPORTED / IMPORTED_PAIRS;
     let mut rows = [

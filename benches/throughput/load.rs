@@ -32,7 +32,7 @@ pub struct Load {
 pub fn bare_script(redis: &mut Redis, requests: u32) -> Outcome<Load> {
     const PIPELINE: u32 = 16;
     let sha = redis.load_bare()?;
-    redis.forget_bare()?;
+    redis.flush_bare()?;
     let json = format!(
         r#"{{"seq":1,"id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","from":"user00001","to":"user00002","body":"{}","sent_at":"2026-01-31T12:00:00.000Z"}}"#,
         body()

@@ -37,10 +37,10 @@ fn measure_requests(interrupt: &Interrupt, workers: usize, report: &mut Report) 
     let (times, appended) = requests::redis_times(start("everysec")?)?;
     report.add_redis_times(times, appended);
     eprintln!("measuring short and long inboxes ...");
-    let rows = requests::inbox_lengths(start("everysec")?)?;
+    let rows = requests::inbox_lengths(&start("everysec")?)?;
     report.add_inbox_lengths(&rows);
     eprintln!("measuring imports and memory ...");
-    let rows = imports::imports(start("everysec")?)?;
+    let rows = imports::imports(&start("everysec")?)?;
     report.add_imports(&rows);
     imports::memory(start("everysec")?, report)
 }

@@ -162,7 +162,7 @@ pub fn redis_times(mut bench: Bench<'_>) -> Outcome<([f64; 3], f64)> {
 }
 
 /// Measures the first page and the totals of a short and of a long inbox.
-pub fn inbox_lengths(bench: Bench<'_>) -> Outcome<[Row; 4]> {
+pub fn inbox_lengths(bench: &Bench<'_>) -> Outcome<[Row; 4]> {
     let dir = bench.dir.path();
     let conversations = |user: &'static str, count| {
         (0..count).map(move |number| (format!("peer{number:05}"), user.to_owned()))

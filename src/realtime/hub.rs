@@ -54,7 +54,7 @@ impl Hub {
     /// returns.
     pub async fn join(&self, user: &UserId) -> Result<ConnectionGuard, Error> {
         let guard = self.registry.register(user)?;
-        self.pubsub.listen(user).await?;
+        self.pubsub.subscribe(user).await?;
         Ok(guard)
     }
 

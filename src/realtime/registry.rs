@@ -273,7 +273,7 @@ impl Drop for ConnectionGuard {
         if of_user.is_empty() {
             connections.by_user.remove(self.user.as_str());
             // Under the lock, so that a later connection of the user subscribes after this.
-            registry.pubsub.leave(&self.user);
+            registry.pubsub.unsubscribe(&self.user);
         }
         if self.connection.counts_as_online() && !connections.is_online(&self.user) {
             registry.report(PresenceChange::Offline(self.user.clone()));

@@ -1,5 +1,5 @@
-//! Changes of a conversation: each one script, which also updates the inboxes of both users and tells
-//! their devices.
+//! Changes of a conversation. Each is one script, which also updates the inboxes of both users and
+//! publishes events.
 
 use redis::FromRedisValue;
 
@@ -9,14 +9,14 @@ use crate::error::Error;
 use crate::model::{ConversationState, InboxEntry, Pair, UserId};
 use crate::rate::RateLimitRequest;
 
-/// Who changes which conversation, at whose cost.
+/// The user and the peer of a request, and the rate limit to charge.
 #[derive(Clone, Copy)]
 pub struct ConversationRequest<'a> {
-    /// The user who acts.
+    /// The acting user.
     pub user: &'a UserId,
-    /// The other one.
+    /// The other user of the conversation.
     pub peer: &'a UserId,
-    /// Whom to charge, if anybody.
+    /// The rate limit to charge, if any.
     pub charge: Option<&'a RateLimitRequest>,
 }
 
@@ -28,7 +28,7 @@ impl ConversationRequest<'_> {
 }
 
 impl Store {
-    /// Runs a script that changes a conversation. `args` are those of its file behind `retention`.
+    /// Runs a script that changes a conversation. `args` follow the argument `retention`.
     pub(super) async fn change<T: FromRedisValue>(
         &self,
         script: &'static Script,
@@ -47,7 +47,7 @@ impl Store {
             .await
     }
 
-    /// The same, for a script that answers with the state of the conversation.
+    /// Like [`Store::change`], for a script that returns the state of the conversation.
     pub(super) async fn change_state(
         &self,
         script: &'static Script,
@@ -61,8 +61,8 @@ impl Store {
         state.try_map(|(entry, last)| Ok(InboxEntry::parse(&entry)?.into_state(peer, last)))
     }
 
-    /// The keys of a conversation and of both its users, in the order in which every script that
-    /// changes a conversation takes them.
+    /// The keys of a conversation and of both users, in the order of the scripts that change a
+    /// conversation.
     pub(super) fn change_keys(&self, pair: &Pair, request: ConversationRequest<'_>) -> Vec<String> {
         let mut keys = Vec::with_capacity(11);
         keys.extend(self.keys.conversation(pair));

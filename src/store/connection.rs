@@ -1,10 +1,9 @@
-//! One shared connection, and the rules for what may be sent twice.
+//! One shared connection, and the rules for retries.
 //!
-//! A lane never loses track of whether a script may have run. What Redis refused before running it
-//! (`LOADING`, `READONLY`, ...) is sent again while the request's time lasts. What left and was not
-//! answered is sent again only where that is harmless (see [`RetrySafety`]); otherwise the answer is
-//! `OUTCOME_UNKNOWN`. redis-rs' own idea of what may be retried is ignored, because it counts a lost
-//! reply among it.
+//! A connection keeps track of whether a script may have run. A call that Redis refused before
+//! running it (`LOADING`, `READONLY`, ...) is retried for [`RETRY_WINDOW`]. A call without a reply is
+//! retried only if that is safe (see [`RetrySafety`]); otherwise the error is `OUTCOME_UNKNOWN`. The
+//! retry rules of redis-rs are not used, because they include lost replies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,27 +22,28 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::script::{RetrySafety, SCRIPTS, Script};
 use crate::error::{Code, Error};
 
-/// How long a request waits for Redis, everything included. Clients are promised 2.5 s.
+/// Maximum time that a request spends on Redis, retries included. Clients get a response within
+/// 2.5 s.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a request goes on trying while Redis refuses. Shorter than [`TIMEOUT`]: an answer is
-/// worth more waiting than a refusal.
+/// How long a request is retried while Redis refuses it. Shorter than [`TIMEOUT`], because a reply is
+/// worth a longer wait than a refusal.
 const RETRY_WINDOW: Duration = Duration::from_secs(1);
-/// Between two attempts on a Redis that is not ready. Short enough that its restart goes unnoticed.
+/// Between two attempts. Short, so that clients do not notice a restart of Redis.
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// A connection that heals: opened on first use, replaced when it breaks.
+/// A connection that is opened on first use and replaced when it breaks.
 pub(super) struct RedisConnection {
     client: Client,
     config: AsyncConnectionConfig,
-    /// A Tokio mutex, because it is held while connecting: those who wait share the outcome.
+    /// A Tokio mutex, because it is held while connecting, so that waiting requests share the result.
     connection: Mutex<Option<MultiplexedConnection>>,
-    /// Set by the driver of the connection as soon as it ends, so that nothing is sent into the
-    /// void and called "unknown" although it never left.
+    /// Set by the driver of the connection as soon as it ends, so that no call is sent over a closed
+    /// connection and reported as unknown.
     broken: Arc<AtomicBool>,
 }
 
-/// What a lane needs on top of what a URL says: `TCP_NODELAY` (off by default in redis-rs 1.8) and
-/// RESP3, in which a disconnection is announced.
+/// Adds to the settings of a URL: `TCP_NODELAY` (off by default in redis-rs 1.8) and RESP3, which
+/// reports disconnections.
 pub(super) fn connection_info(url: ConnectionInfo) -> ConnectionInfo {
     let settings = url
         .redis_settings()
@@ -63,7 +63,7 @@ impl RedisConnection {
             }
             Ok::<(), std::convert::Infallible>(())
         };
-        // No response timeout here: `call` bounds the request as a whole.
+        // No response timeout: `call` limits the whole request.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(TIMEOUT / 2))
             .set_response_timeout(None)
@@ -86,15 +86,15 @@ impl RedisConnection {
     ) -> Result<Value, Error> {
         let started = Instant::now();
         let deadline = started + TIMEOUT;
-        // Whether an attempt left and was not answered. Not being let in later does not undo it.
+        // Whether an attempt got no reply. A later refusal does not change that it may have run.
         let mut lost = false;
-        let given_up = |lost, error: Error| match error.code {
+        let final_error = |lost, error: Error| match error.code {
             Code::Unavailable | Code::StorageFull if lost => Code::OutcomeUnknown.into(),
             _ => error,
         };
         loop {
             let refusal = match self.connected(deadline).await {
-                Err(_) => return Err(given_up(lost, Code::Unavailable.into())),
+                Err(_) => return Err(final_error(lost, Code::Unavailable.into())),
                 Ok(Err(refusal)) => refusal,
                 Ok(Ok(mut connection)) => {
                     let attempt = evaluate(&mut connection, script, keys, args);
@@ -106,7 +106,9 @@ impl RedisConnection {
                             lost = true;
                             broken
                         }
-                        Ok(Err(error)) => return Err(given_up(lost, self.failed(error).await)),
+                        Ok(Err(error)) => {
+                            return Err(final_error(lost, self.to_error(error).await));
+                        }
                         Err(_) => {
                             self.discard().await;
                             return Err(Code::OutcomeUnknown.into());
@@ -118,33 +120,36 @@ impl RedisConnection {
                 self.discard().await;
             }
             if started.elapsed() >= RETRY_WINDOW {
-                return Err(given_up(lost, unavailable(&refusal)));
+                return Err(final_error(lost, unavailable(&refusal)));
             }
             sleep(RETRY_DELAY).await;
         }
     }
 
-    /// The connection, opened if there is none that works. Nearly always there is one, so what it
-    /// takes to open another is boxed: every request's future would have room for it.
+    /// The open connection, or a new one. Opening one is rare, so its future is boxed and does not
+    /// enlarge that of every request.
     async fn connected(
         &self,
         deadline: Instant,
     ) -> Result<RedisResult<MultiplexedConnection>, Elapsed> {
-        let at_hand = self.connection.try_lock();
-        if let Some(open) = at_hand.ok().and_then(|held| self.working(held.as_ref())) {
+        let current = self.connection.try_lock();
+        if let Some(open) = current
+            .ok()
+            .and_then(|current| self.working(current.as_ref()))
+        {
             return Ok(Ok(open));
         }
         Box::pin(timeout_at(deadline, self.connect())).await
     }
 
-    fn working(&self, held: Option<&MultiplexedConnection>) -> Option<MultiplexedConnection> {
+    fn working(&self, current: Option<&MultiplexedConnection>) -> Option<MultiplexedConnection> {
         let broken = self.broken.load(Ordering::Acquire);
-        held.filter(|_| !broken).cloned()
+        current.filter(|_| !broken).cloned()
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let mut connection = self.connection.lock().await;
-        // Whoever held the lock may have opened one.
+        // Another request may have opened one while this one waited for the lock.
         if let Some(open) = self.working(connection.as_ref()) {
             return Ok(open);
         }
@@ -162,8 +167,8 @@ impl RedisConnection {
         *self.connection.lock().await = None;
     }
 
-    /// What an error that is not a plain refusal means to the client.
-    async fn failed(&self, error: RedisError) -> Error {
+    /// The error for a call that is not retried.
+    async fn to_error(&self, error: RedisError) -> Error {
         if is_lost(&error) {
             self.discard().await;
             return Code::OutcomeUnknown.into();
@@ -171,7 +176,7 @@ impl RedisConnection {
         match error.code() {
             Some("OOM") => Code::StorageFull.into(),
             Some("MISCONF" | "NOREPLICAS") => unavailable(&error),
-            word => match word.and_then(Code::from_word) {
+            code => match code.and_then(Code::from_word) {
                 Some(code) => refused(code, &error),
                 None => Error::new(Code::Internal, format!("Redis refused: {error}")),
             },
@@ -179,7 +184,7 @@ impl RedisConnection {
     }
 }
 
-/// Whether the call left and its reply did not arrive.
+/// Whether the call was sent and its reply was lost.
 fn is_lost(error: &RedisError) -> bool {
     error.is_io_error() || error.kind() == ErrorKind::Parse
 }
@@ -204,7 +209,7 @@ async fn evaluate(
     }
 }
 
-/// Tells Redis the scripts, so that the first call of each takes one round trip. A full Redis
+/// Loads the scripts into Redis, so that the first call of each takes one round trip. A full Redis
 /// refuses that; then the first call sends the text.
 async fn load_scripts(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let mut pipeline = redis::pipe();
@@ -218,7 +223,7 @@ async fn load_scripts(connection: &mut MultiplexedConnection) -> RedisResult<()>
     }
 }
 
-/// Whether Redis said that it did not even begin.
+/// Whether Redis refused the call before running the script.
 fn was_not_run(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly, TryAgain};
     match error.kind() {
@@ -232,10 +237,10 @@ fn was_not_run(error: &RedisError) -> bool {
     }
 }
 
-/// A script's own refusal, in its words.
+/// A refusal by the script itself.
 fn refused(code: Code, error: &RedisError) -> Error {
     match error.detail() {
-        Some(words) => Error::new(code, words.to_owned()),
+        Some(detail) => Error::new(code, detail.to_owned()),
         None => code.into(),
     }
 }

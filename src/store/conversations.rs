@@ -1,4 +1,4 @@
-//! Conversations in Redis.
+//! Conversations, stored in Redis.
 
 use super::change::ConversationRequest;
 use super::script::{
@@ -11,21 +11,21 @@ use crate::model::{
     Conversation, ConversationState, Flag, InboxEntry, PageQuery, Range, Seq, StoredMessage,
 };
 
-/// Unread messages that one read returns, at most. The count is exact beyond it.
+/// Maximum number of unread messages in one reply. The count may be larger.
 const UNREAD_LIMIT: &str = "500";
-/// Messages that one call searches or counts, at most: 3.5 ms of Redis, 0.9 ms a thousand. Matters
-/// only to a reader who sent thousands of messages without ever reading.
+/// Maximum number of messages that one call searches or counts, which takes Redis 3.5 ms. Reached
+/// only by a reader who sent thousands of messages without ever reading.
 const SCAN_LIMIT: &str = "4000";
 
 /// The reply of `lua/conversations/read_conversation.lua`.
-type Reply = (String, Vec<String>, Vec<String>, u64, u64);
+type ConversationReply = (String, Vec<String>, Vec<String>, u64, u64);
 
 impl Store {
-    /// Reads a page of a conversation, and what the user has not read; marks all of it as read
-    /// unless it only peeks.
+    /// Reads a page of a conversation and the user's unread messages, and marks the conversation as
+    /// read unless `query.peek` is set.
     pub async fn read_conversation(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         query: &PageQuery,
     ) -> Result<RateLimited<Conversation>, Error> {
         let limit = query.limit().to_string();
@@ -38,7 +38,7 @@ impl Store {
             Range::Around(seq) => (None, None, Some(seq)),
         };
         let (before, after, around) = (at(before), at(after), at(around));
-        let (user, peer) = (act.user.clone(), act.peer.clone());
+        let (user, peer) = (request.user.clone(), request.peer.clone());
         let peek = if query.peek { "1" } else { "0" };
         let args = [
             limit.as_str(),
@@ -49,8 +49,10 @@ impl Store {
             UNREAD_LIMIT,
             SCAN_LIMIT,
         ];
-        let reply = self.change::<Reply>(&READ_CONVERSATION, act, &args).await;
-        // Nothing can have been written by a peek, so its outcome is never unknown.
+        let reply = self
+            .change::<ConversationReply>(&READ_CONVERSATION, request, &args)
+            .await;
+        // A peek writes nothing, so its outcome is never unknown.
         let reply = if query.peek {
             reply.map_err(Error::as_read_error)?
         } else {
@@ -79,55 +81,55 @@ impl Store {
     /// Marks a conversation as read up to a message.
     pub async fn mark_read(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         seq: Seq,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
-        self.change_state(&MARK_READ, act, &[&seq]).await
+        self.change_state(&MARK_READ, request, &[&seq]).await
     }
 
-    /// Notes that the user's devices have received a conversation up to a message.
+    /// Marks a conversation as delivered to the user's devices up to a message.
     pub async fn mark_delivered(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         seq: Seq,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
-        self.change_state(&MARK_DELIVERED, act, &[&seq]).await
+        self.change_state(&MARK_DELIVERED, request, &[&seq]).await
     }
 
     /// Marks a conversation as unread from a message on.
     pub async fn mark_unread(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         seq: Seq,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
         let args = [seq.as_str(), SCAN_LIMIT];
-        let marked = self.change_state(&MARK_UNREAD, act, &args).await;
+        let marked = self.change_state(&MARK_UNREAD, request, &args).await;
         marked.map_err(|error| match error.code {
             Code::TooFarBack => Error::field(error.code, "/seq", error.detail),
             _ => error,
         })
     }
 
-    /// Clears a conversation for the user alone.
+    /// Clears a conversation for the user, not for the peer.
     pub async fn clear_conversation(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
     ) -> Result<RateLimited<ConversationState>, Error> {
-        self.change_state(&CLEAR_CONVERSATION, act, &[]).await
+        self.change_state(&CLEAR_CONVERSATION, request, &[]).await
     }
 
-    /// Sets or takes away a flag.
+    /// Sets or clears a flag.
     pub async fn flag_conversation(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         flag: Flag,
         on: bool,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let on = if on { "1" } else { "0" };
-        self.change_state(&FLAG_CONVERSATION, act, &[flag.as_str(), on])
+        self.change_state(&FLAG_CONVERSATION, request, &[flag.as_str(), on])
             .await
     }
 }

@@ -1,4 +1,4 @@
-//! The streams of users in Redis, and who may listen with a ticket.
+//! The journals of users, typing events and tickets, stored in Redis.
 
 use super::change::ConversationRequest;
 use super::script::{ANNOUNCE_TYPING, ISSUE_TICKET, OPEN_STREAM, READ_EVENTS, REDEEM_TICKET};
@@ -8,13 +8,14 @@ use crate::model::{UnreadTotals, UserId};
 use crate::protocol::{Cursor, Event, EventPage, RawEvent, StreamState};
 use crate::rate::RateLimitRequest;
 
-/// Seconds for which the journal of a user is kept who does not listen: 7 days.
+/// Seconds for which a journal is stored after the user's last connection: 7 days.
 pub(super) const EVENTS_S: &str = "604800";
-/// Bytes of events that one call reads, about. A message has up to 64 KiB.
+/// Bytes of events after which one call stops reading. An event may have 64 KiB.
 const PAGE_BYTES: &str = "262144";
 
 impl Store {
-    /// Where the stream of a user is who is about to listen; from now on events are kept.
+    /// The current end of a user's stream, with the inbox totals. From now on the journal stores the
+    /// user's events.
     pub async fn open_stream(
         &self,
         user: &UserId,
@@ -39,8 +40,8 @@ impl Store {
         )
     }
 
-    /// What happened behind a place in the stream of a user. Never refuses: where events are not
-    /// kept any more it tells which conversations changed.
+    /// The events of a user after a cursor. If the journal no longer has them, the page tells which
+    /// conversations changed instead.
     pub async fn read_events(
         &self,
         user: &UserId,
@@ -64,37 +65,38 @@ impl Store {
         })
     }
 
-    /// Tells the peer's devices that the user is typing; answers whether they were told.
+    /// Publishes a typing event to the peer, at most once a second; returns whether it was
+    /// published.
     pub async fn announce_typing(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
     ) -> Result<RateLimited<bool>, Error> {
-        let (keys, pair) = (&self.keys, act.pair());
-        let channel = keys.events(act.peer.as_str());
-        let event = Event::typing(act.user.clone()).to_json();
-        let keys = [keys.meta(&pair), keys.typing(&pair, act.user)];
-        let args = [act.peer.as_str(), &channel, &event].map(str::as_bytes);
-        let told = self
-            .run_charged::<u8>(&ANNOUNCE_TYPING, act.charge, &keys, &args)
+        let (keys, pair) = (&self.keys, request.pair());
+        let channel = keys.events(request.peer.as_str());
+        let event = Event::typing(request.user.clone()).to_json();
+        let keys = [keys.meta(&pair), keys.typing(&pair, request.user)];
+        let args = [request.peer.as_str(), &channel, &event].map(str::as_bytes);
+        let published = self
+            .run_charged::<u8>(&ANNOUNCE_TYPING, request.charge, &keys, &args)
             .await?;
-        told.try_map(|told| Ok(told == 1))
+        published.try_map(|published| Ok(published == 1))
     }
 
-    /// Keeps a ticket, by its digest, for so many seconds. `bearer` is given back for it.
+    /// Stores a ticket by its digest. [`Store::redeem_ticket`] returns `bearer` for it.
     pub async fn issue_ticket(
         &self,
         digest: &str,
         bearer: &str,
-        good_s: u32,
+        lifetime_s: u32,
         charge: Option<&RateLimitRequest>,
     ) -> Result<RateLimited<u8>, Error> {
-        let good_s = good_s.to_string();
-        let args = [bearer.as_bytes(), good_s.as_bytes()];
+        let lifetime_s = lifetime_s.to_string();
+        let args = [bearer.as_bytes(), lifetime_s.as_bytes()];
         self.run_charged(&ISSUE_TICKET, charge, &[self.keys.ticket(digest)], &args)
             .await
     }
 
-    /// Uses a ticket up: what was kept with it, or `None` if there is none.
+    /// Deletes a ticket and returns its bearer; `None` if there is no such ticket.
     pub async fn redeem_ticket(&self, digest: &str) -> Result<Option<String>, Error> {
         self.run(&REDEEM_TICKET, &[self.keys.ticket(digest)], &[])
             .await

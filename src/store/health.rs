@@ -1,4 +1,4 @@
-//! Whether the store is there, is ours, and how safe what it says is.
+//! Checks of the store: its format, readiness and durability.
 
 use redis::InfoDict;
 use tokio::time::timeout;
@@ -7,19 +7,19 @@ use super::script::{CHECK_READY, OPEN_STORE};
 use super::{Store, connection};
 use crate::error::{Code, Error};
 
-/// The format of the store and its number of partitions, as `dm:store` has them.
+/// The value of `dm:store`: the storage format and the number of partitions.
 const STORE: &str = "2,256";
-/// What marked a store of format 1.
+/// The key that marks a store of format 1.
 const FIRST_MARKER: &str = "dm:partitions";
 
-/// What Redis says of itself.
+/// What Redis reports about itself.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// `redis_version`; a Valkey tells the Redis version it is compatible with.
+    /// `redis_version`; Valkey reports the Redis version that it is compatible with.
     pub version: String,
-    /// `master` or `slave`, in Redis' words.
+    /// `master` or `slave`.
     pub role: String,
-    /// How safe an acknowledged write is.
+    /// How durable an acknowledged write is.
     pub durability: Durability,
 }
 
@@ -28,20 +28,22 @@ pub struct Health {
 pub struct Durability {
     /// Whether writes go to an append-only file.
     pub appendonly: bool,
-    /// When that file is flushed: `always`, `everysec` or `no`. `None` where Redis will not say
-    /// (managed services forbid `CONFIG`).
+    /// When that file is flushed: `always`, `everysec` or `no`. `None` if unknown, because managed
+    /// services forbid `CONFIG`.
     pub appendfsync: Option<String>,
-    /// What happens when memory is full. Anything but `noeviction` deletes messages.
+    /// The policy for full memory. Any but `noeviction` deletes messages.
     pub maxmemory_policy: String,
 }
 
 impl Durability {
-    /// What is weaker than what the embedded Redis gives, each in a sentence.
+    /// One sentence for each setting that is weaker than that of the embedded Redis.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.appendonly {
-            warnings
-                .push("appendonly is off: messages since the last snapshot die with Redis".into());
+            warnings.push(
+                "appendonly is off: a crash of Redis loses the messages since the last snapshot"
+                    .into(),
+            );
         } else if let Some(fsync) = self
             .appendfsync
             .as_deref()
@@ -62,7 +64,7 @@ impl Durability {
 }
 
 impl Health {
-    /// Whether this Redis has all the scripts need: shebangs came with 7.0.
+    /// Whether this Redis supports the scripts, whose shebangs require 7.0.
     pub fn is_recent_enough(&self) -> bool {
         let major = self
             .version
@@ -74,29 +76,29 @@ impl Health {
 }
 
 impl Store {
-    /// Claims an empty Redis as a store, or makes sure that this one was made with the same format and
-    /// number of partitions. Once, at start.
+    /// Writes format and number of partitions into an empty Redis, or checks those of an existing
+    /// store. Called once, at start.
     pub async fn open_store(&self) -> Result<(), Error> {
         if self.has_first_format().await? {
             let detail = "this store was made by an earlier version of Duologue (format 1) and cannot be \
                           read: start with an empty data directory or Redis database";
             return Err(Error::new(Code::Internal, detail));
         }
-        let theirs: String = self
+        let found: String = self
             .run(&OPEN_STORE, &[self.keys.store()], &[STORE.as_bytes()])
             .await?;
-        if theirs == STORE {
+        if found == STORE {
             return Ok(());
         }
         let detail = format!(
-            "this store has the format and number of partitions {theirs}, and this version of \
+            "this store has the format and number of partitions {found}, and this version of \
              Duologue needs {STORE}: start the version that made it, or with an empty data directory \
              or Redis database"
         );
         Err(Error::new(Code::Internal, detail))
     }
 
-    /// Whether the first format was used here, which had a marker of another name.
+    /// Whether this is a store of format 1, which had a different marker.
     async fn has_first_format(&self) -> Result<bool, Error> {
         let unavailable = |why: String| Error::new(Code::Unavailable, why);
         let asked = async {
@@ -113,8 +115,8 @@ impl Store {
             .unwrap_or_else(|_| Err(Code::Unavailable.into()))
     }
 
-    /// Whether scripts run, on the store that was opened, and writes are taken; and what Redis says
-    /// of itself.
+    /// Checks that scripts run, that this is the store that was opened, and that it accepts
+    /// writes.
     pub async fn check_ready(&self) -> Result<Health, Error> {
         let refused = |why: &'static str| Err(Error::new(Code::Unavailable, why));
         let store: Option<String> = self.run(&CHECK_READY, &[self.keys.store()], &[]).await?;
@@ -123,11 +125,11 @@ impl Store {
         }
         match self.health().await? {
             health if health.role == "master" => Ok(health),
-            _ => refused("this Redis is a replica and takes no writes"),
+            _ => refused("this Redis is a replica, which accepts no writes"),
         }
     }
 
-    /// Asks Redis about itself, over the pool.
+    /// Reads what Redis reports about itself, over a connection of the pool.
     pub async fn health(&self) -> Result<Health, Error> {
         let unavailable = |why: String| Error::new(Code::Unavailable, why);
         let asked = async {

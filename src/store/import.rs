@@ -1,4 +1,4 @@
-//! Messages from elsewhere, into Redis.
+//! Import of messages from another system.
 
 use std::collections::HashMap;
 
@@ -10,35 +10,36 @@ use super::script::IMPORT_MESSAGES;
 use crate::error::Error;
 use crate::model::{Import, PendingMessage, rfc3339};
 
-/// Messages that one script appends, at most: what keeps Redis from others for a millisecond or
-/// two. Lua takes some thousands of values at once, not more.
+/// Maximum number of messages that one script appends, which takes Redis a millisecond or two. Lua
+/// limits the number of arguments to some thousands.
 const STEP: usize = 500;
-/// Conversations that are imported into at once.
+/// Conversations to import concurrently.
 const CONCURRENCY: usize = 32;
 
 impl Store {
-    /// Appends messages to their conversations, in the order of their times, as read by both. Those that an earlier attempt appended are left out.
-    pub async fn import_messages(&self, drafts: Vec<PendingMessage>) -> Result<Import, Error> {
-        let total = drafts.len() as u64;
+    /// Appends messages to their conversations, ordered by time and read by both users. Skips those
+    /// that an earlier attempt appended.
+    pub async fn import_messages(&self, messages: Vec<PendingMessage>) -> Result<Import, Error> {
+        let total = messages.len() as u64;
         let mut conversations: HashMap<String, Vec<PendingMessage>> = HashMap::new();
-        for draft in drafts {
+        for message in messages {
             conversations
-                .entry(draft.pair().as_str().to_owned())
+                .entry(message.pair().as_str().to_owned())
                 .or_default()
-                .push(draft);
+                .push(message);
         }
-        for drafts in conversations.values_mut() {
-            // Places rise with times, which is also how a repeated import is found.
-            drafts.sort_by_key(PendingMessage::sent_at);
+        for messages in conversations.values_mut() {
+            // Positions increase with times; by its time the script recognizes a repeated message.
+            messages.sort_by_key(PendingMessage::sent_at);
         }
         let imports = stream::iter(
             conversations
                 .into_values()
-                .map(|drafts| self.import_conversation(drafts)),
+                .map(|messages| self.import_conversation(messages)),
         );
         let imported = imports
             .buffer_unordered(CONCURRENCY)
-            .try_fold(0, async |sum, some| Ok(sum + some));
+            .try_fold(0, async |sum, count| Ok(sum + count));
         let imported = imported.await?;
         self.metrics.messages_sent.inc_by(imported);
         Ok(Import {
@@ -47,28 +48,30 @@ impl Store {
         })
     }
 
-    async fn import_conversation(&self, drafts: Vec<PendingMessage>) -> Result<u64, Error> {
+    async fn import_conversation(&self, messages: Vec<PendingMessage>) -> Result<u64, Error> {
         let mut imported = 0;
-        for drafts in drafts.chunks(STEP) {
-            let Some(last) = drafts.last() else { continue };
-            let act = ConversationRequest {
+        for messages in messages.chunks(STEP) {
+            let Some(last) = messages.last() else {
+                continue;
+            };
+            let request = ConversationRequest {
                 user: last.from(),
                 peer: last.to(),
                 charge: None,
             };
             let sent_us = last.sent_at().timestamp_micros().max(1).to_string();
-            let mut items = Vec::with_capacity(3 * drafts.len());
-            for draft in drafts {
-                items.push(draft.id().to_string());
-                items.push(rfc3339(draft.sent_at()));
-                items.push(draft.json_after_seq()?);
+            let mut items = Vec::with_capacity(3 * messages.len());
+            for message in messages {
+                items.push(message.id().to_string());
+                items.push(rfc3339(message.sent_at()));
+                items.push(message.json_after_seq()?);
             }
             let args: Vec<_> = [sent_us.as_str()]
                 .into_iter()
                 .chain(items.iter().map(String::as_str))
                 .collect();
             imported += self
-                .change::<u64>(&IMPORT_MESSAGES, act, &args)
+                .change::<u64>(&IMPORT_MESSAGES, request, &args)
                 .await?
                 .value;
         }

@@ -1,4 +1,4 @@
-//! Inboxes in Redis.
+//! Inboxes, stored in Redis.
 
 use super::script::{COUNT_UNREAD, LIST_CONVERSATIONS, READ_LAST_MESSAGES};
 use super::{RateLimited, Store, reply};
@@ -6,15 +6,15 @@ use crate::error::{Code, Error};
 use crate::model::{Inbox, InboxCursor, InboxEntry, InboxQuery, Pair, Seq, UnreadTotals, UserId};
 use crate::rate::RateLimitRequest;
 
-/// Conversations that one call looks at, at most, for those with unread messages. A page may so be
-/// short of its limit and yet have a next one.
+/// Maximum number of conversations that one call searches for unread ones. A page may therefore have
+/// less than `limit` conversations and still have a next page.
 const SCAN_LIMIT: &str = "2000";
 
-/// The reply of `lua/list_conversations.lua`.
-type Reply = (u64, u64, String, Vec<String>, Vec<String>);
+/// The reply of `lua/inbox/list_conversations.lua`.
+type InboxReply = (u64, u64, String, Vec<String>, Vec<String>);
 
 impl Store {
-    /// A page of a user's inbox, latest message first.
+    /// A page of a user's inbox, ordered by the newest message.
     pub async fn list_conversations(
         &self,
         user: &UserId,
@@ -30,7 +30,7 @@ impl Store {
         let unread_only = if query.unread_only { "1" } else { "0" };
         let args = [limit.as_str(), score, after, unread_only, SCAN_LIMIT].map(str::as_bytes);
         let reply = self
-            .run_charged::<Reply>(&LIST_CONVERSATIONS, charge, &keys, &args)
+            .run_charged::<InboxReply>(&LIST_CONVERSATIONS, charge, &keys, &args)
             .await?;
         let (_, _, _, peers, rows) = &reply.value;
         let peers = peers.iter().cloned().map(reply::peer);
@@ -56,8 +56,8 @@ impl Store {
         })
     }
 
-    /// The messages that stand last in a user's rows, as they now are. They live with their
-    /// conversations and not in the rows, which every message writes for both its users.
+    /// The current newest message of each conversation. Rows do not contain it, because every message
+    /// writes the rows of both users.
     pub async fn read_last_messages(
         &self,
         user: &UserId,
@@ -74,7 +74,7 @@ impl Store {
         self.run(&READ_LAST_MESSAGES, &keys, &args).await
     }
 
-    /// How much a user has not read, over all conversations. One lookup, whatever the inbox.
+    /// The unread totals of a user: one lookup, whatever the size of the inbox.
     pub async fn count_unread(
         &self,
         user: &UserId,

@@ -1,4 +1,4 @@
-//! The names of all keys, one function a key.
+//! The names of all keys, one function per key.
 //!
 //! | key | type | slot | expires | written by |
 //! |---|---|---|---|---|
@@ -8,46 +8,46 @@
 //! | `dm:{c}:idempotency:<pair>,<sender>,<key>` | string: fingerprint and seq of what an idempotency key produced | conversation | 24 h | `send_message` |
 //! | `dm:{u}:inbox:<user>` | zset: peer -> version of the newest message: the order of the inbox | user | never | `every change`, `update_inbox`, `forget_conversation` |
 //! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals` and `,epoch`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_conversation` |
-//! | `dm:{u}:events:<user>` | list: the last events, newest first, of a user who listens; and the channel on which they are published | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_conversation`, `announce_typing` |
-//! | `dm:{u}:presence:<user>` | zset: process -> when the user was last connected to it; `` -> when the user left; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_conversation` |
-//! | `dm:{u}:leases` | zset: user of this partition -> when it was last known to be there, in ms | user | never | `renew_presence`, `leave_presence` |
-//! | `dm:{c}:typing:<pair>,<user>` | string: there for a second after the peer was told | conversation | 1 s | `announce_typing` |
-//! | `dm:{u}:ticket:<user>` | string: who may connect; here the user is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
-//! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; here the user is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |
+//! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_conversation`, `announce_typing` |
+//! | `dm:{u}:presence:<user>` | zset: process -> time of the last renewal; `` -> when the user went offline; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_conversation` |
+//! | `dm:{u}:leases` | zset: user of this partition -> time of the last renewal, in ms | user | never | `renew_presence`, `leave_presence` |
+//! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
+//! | `dm:{u}:ticket:<user>` | string: the bearer; `<user>` is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
+//! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; `<user>` is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |
 //! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
 //!
-//! A comma joins names, since no id holds one. `every change` are the scripts that include
+//! Commas separate names, because no id contains one. `every change` means the scripts that include
 //! `lib/commit`, `every charge` those that include `lib/rate`.
 //!
-//! `{c}` is a hash tag: Redis Cluster places a key by what stands between the braces. It names one
-//! of 256 *partitions*, so that all keys of a conversation live together and yet a node can list
-//! all partitions it serves, which it could not with a tag for each pair.
+//! `{c}` and `{u}` are hash tags, which determine the slot in a Redis Cluster. A tag names one of 256
+//! *partitions*, so that all keys of a conversation are on one node, and a node can enumerate its
+//! partitions, which would be impossible with one tag per pair.
 
 use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
 
 use crate::model::{IdempotencyKey, Pair, UserId};
 use crate::rate::RateLimitRequest;
 
-/// How many partitions conversations and users are spread over. Written into the store when it is
-/// made; changing it would move every key.
+/// The number of partitions of conversations and users. Stored in `dm:store`; another number would
+/// rename every key.
 pub const PARTITIONS: u16 = 256;
 
-/// Slots of a Redis Cluster.
+/// The number of slots of a Redis Cluster.
 const SLOTS: u16 = 16384;
-/// What Redis Cluster hashes a tag with.
+/// The hash from tag to slot.
 const SLOT_HASH: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
-/// What places a pair in a partition. Part of the storage format, like the number of partitions.
+/// The hash from pair or user to partition. Part of the storage format, like [`PARTITIONS`].
 const PARTITION_HASH: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
-/// Names keys.
+/// The names of keys.
 pub struct Keys {
-    /// The tag of each partition: the smallest decimal number whose slot lies in the partition's
-    /// share of the slots, so that partitions spread evenly over the nodes of a cluster.
+    /// The tag of each partition: the smallest decimal number whose slot is in the partition's range
+    /// of slots, so that partitions are spread evenly over the nodes of a cluster.
     tags: Vec<String>,
 }
 
 impl Keys {
-    /// Finds the tags of all partitions (some 1,500 hashes).
+    /// Finds the tags of all partitions, which takes about 1,500 hashes.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         let mut tags = vec![String::new(); usize::from(PARTITIONS)];
@@ -55,9 +55,9 @@ impl Keys {
         for number in 0u32.. {
             let tag = number.to_string();
             let slot = SLOT_HASH.checksum(tag.as_bytes()) % SLOTS;
-            let place = &mut tags[usize::from(slot / (SLOTS / PARTITIONS))];
-            if place.is_empty() {
-                *place = tag;
+            let partition = &mut tags[usize::from(slot / (SLOTS / PARTITIONS))];
+            if partition.is_empty() {
+                *partition = tag;
                 missing -= 1;
                 if missing == 0 {
                     break;
@@ -82,7 +82,7 @@ impl Keys {
         self.of_pair("unread", pair)
     }
 
-    /// Everything else of a pair.
+    /// The state of a pair and the marks of its users.
     pub fn meta(&self, pair: &Pair) -> String {
         self.of_pair("meta", pair)
     }
@@ -93,8 +93,8 @@ impl Keys {
         ["messages", "unread", "meta"].map(|kind| key(tag, kind, pair))
     }
 
-    /// What an idempotency key of a sender produced. Of a request without one, a name that nothing
-    /// is written to.
+    /// The message that a sender's idempotency key produced. Without a key, a name that is never
+    /// written.
     pub fn idempotency(&self, pair: &Pair, key: Option<(&UserId, &IdempotencyKey)>) -> String {
         let name = self.of_pair("idempotency", pair);
         match key {
@@ -113,7 +113,7 @@ impl Keys {
         self.of_user("conversations", user)
     }
 
-    /// The last events of a user, and the channel of that name.
+    /// The journal of a user and the channel of the same name.
     pub fn events(&self, user: &str) -> String {
         self.of_user("events", user)
     }
@@ -124,32 +124,32 @@ impl Keys {
         ["inbox", "conversations", "events"].map(|kind| key(tag, kind, user))
     }
 
-    /// Where a user is connected to.
+    /// The processes that a user is connected to.
     pub fn presence(&self, user: &str) -> String {
         self.of_user("presence", user)
     }
 
-    /// The users that are there, of the partition of this one.
+    /// The online users of this user's partition.
     pub fn leases(&self, user: &str) -> String {
         leases(self.tag(user))
     }
 
-    /// The users that are there, of a partition.
+    /// The online users of a partition.
     pub fn leases_of(&self, partition: usize) -> String {
         leases(&self.tags[partition])
     }
 
-    /// There for a second after it was told that a user is typing.
+    /// Exists for a second after a typing event of the user.
     pub fn typing(&self, pair: &Pair, user: &UserId) -> String {
         [&self.of_pair("typing", pair), ",", user.as_str()].concat()
     }
 
-    /// Who may connect with a ticket.
+    /// The bearer of a ticket.
     pub fn ticket(&self, digest: &str) -> String {
         self.of_user("ticket", digest)
     }
 
-    /// The bucket of a caller for one kind of work.
+    /// The bucket of a caller under a policy.
     pub fn rate(&self, charge: &RateLimitRequest) -> String {
         self.of_user("rate", &format!("{},{}", charge.policy.name, charge.caller))
     }
@@ -174,7 +174,7 @@ impl Keys {
     }
 }
 
-// Not `format!`, which grows its string step by step: every request names several keys.
+// `concat` allocates once, unlike `format!`; every request names several keys.
 fn key(tag: &str, kind: &str, name: &str) -> String {
     ["dm:{", tag, "}:", kind, ":", name].concat()
 }

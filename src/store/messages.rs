@@ -1,10 +1,9 @@
-//! Messages in Redis.
+//! Messages, stored in Redis.
 
 use chrono::Utc;
-
-use super::change::ConversationRequest;
 use redis::Value;
 
+use super::change::ConversationRequest;
 use super::script::{DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, RetrySafety, SEND_MESSAGE};
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
@@ -12,49 +11,49 @@ use crate::model::{
     Edit, Emoji, IdempotencyKey, Message, PendingMessage, Seq, StoredMessage, rfc3339,
 };
 
-/// How often a message is read again that somebody else changed while its new text was made.
+/// How often a replacement is tried while the message changes concurrently.
 const ATTEMPTS: usize = 5;
 
-/// A message that was sent, now or, with the same idempotency key, before.
+/// A message that was sent by this request, or before with the same idempotency key.
 pub struct Sent {
-    /// Its place.
+    /// Its position in the conversation.
     pub seq: Seq,
-    /// The message as it now is.
+    /// The current message.
     pub message: StoredMessage,
-    /// Whether it was sent before.
+    /// Whether an earlier request sent it.
     pub replayed: bool,
 }
 
 impl Store {
     /// Appends a message to its conversation and counts it as unread for the recipient. With an
-    /// idempotency key, sending it again answers with what was sent first.
+    /// idempotency key, a repeated request returns the message that was sent first.
     pub async fn send_message(
         &self,
-        draft: &PendingMessage,
+        message: &PendingMessage,
         retry: Option<&IdempotencyKey>,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
     ) -> Result<RateLimited<Sent>, Error> {
-        let json = draft.json_after_seq()?;
-        let reply_to = draft
+        let json = message.json_after_seq()?;
+        let reply_to = message
             .reply_to()
             .map(|seq| seq.get().to_string())
             .unwrap_or_default();
         let fingerprint = retry
-            .map(|_| draft.fingerprint())
+            .map(|_| message.fingerprint())
             .transpose()?
             .unwrap_or_default();
-        let pair = act.pair();
-        let mut keys = self.change_keys(&pair, act);
+        let pair = request.pair();
+        let mut keys = self.change_keys(&pair, request);
         keys.push(
             self.keys
-                .idempotency(&pair, retry.map(|key| (act.user, key))),
+                .idempotency(&pair, retry.map(|key| (request.user, key))),
         );
         let retention = self.retention.script_arg();
-        let (from, to) = (act.user.as_str(), act.peer.as_str());
+        let (from, to) = (request.user.as_str(), request.peer.as_str());
         let args = [from, to, &retention, &json, &reply_to, &fingerprint];
         let mut args = args.map(str::as_bytes).to_vec();
-        if act.charge.is_none() {
-            // Each argument takes Redis some 60 ns, so those at the end that are empty are left out.
+        if request.charge.is_none() {
+            // Each argument takes Redis about 60 ns, so trailing empty ones are omitted.
             while args.pop_if(|arg| arg.is_empty()).is_some() {}
         }
         let safety = match retry {
@@ -62,7 +61,7 @@ impl Store {
             None => RetrySafety::Never,
         };
         let sent = self
-            .run_rate_limited::<Value>(&SEND_MESSAGE, safety, act.charge, keys, args)
+            .run_rate_limited::<Value>(&SEND_MESSAGE, safety, request.charge, keys, args)
             .await;
         let sent = sent.map_err(|error| match error.code {
             Code::ReplyToNotFound => Error::field(error.code, "/reply_to", error.detail),
@@ -92,85 +91,87 @@ impl Store {
         })
     }
 
-    /// One message of a conversation, as its user may see it.
+    /// One message of a conversation, if the user may see it.
     pub async fn read_message(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         seq: Seq,
     ) -> Result<RateLimited<StoredMessage>, Error> {
-        let pair = act.pair();
+        let pair = request.pair();
         let keys = [self.keys.messages(&pair), self.keys.meta(&pair)];
         let seq = seq.get().to_string();
-        let args = [act.user.as_str().as_bytes(), seq.as_bytes()];
+        let args = [request.user.as_str().as_bytes(), seq.as_bytes()];
         let read = self
-            .run_charged::<String>(&READ_MESSAGE, act.charge, &keys, &args)
+            .run_charged::<String>(&READ_MESSAGE, request.charge, &keys, &args)
             .await?;
         read.try_map(|message| Ok(StoredMessage(message)))
     }
 
-    /// Changes a message by its author. `if_match` is the version it must have, if any.
+    /// Edits a message of the user. `if_match` is the required `ETag`, if any.
     pub async fn edit_message(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         seq: Seq,
         edit: &Edit,
         if_match: Option<&str>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
-        let edit = |message: Message| message.edited(act.user, edit).map(Some);
-        self.replace_message(act, seq, if_match, edit).await
+        let edit = |message: Message| message.edited(request.user, edit).map(Some);
+        self.replace_message(request, seq, if_match, edit).await
     }
 
     /// Adds a reaction of the user to a message.
     pub async fn add_reaction(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         seq: Seq,
         emoji: &Emoji,
     ) -> Result<RateLimited<StoredMessage>, Error> {
-        let react = |message: Message| message.reacted(act.user, emoji);
-        self.replace_message(act, seq, None, react).await
+        let react = |message: Message| message.reacted(request.user, emoji);
+        self.replace_message(request, seq, None, react).await
     }
 
-    /// Takes a reaction of the user away from a message.
+    /// Removes a reaction of the user from a message.
     pub async fn remove_reaction(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         seq: Seq,
         emoji: &Emoji,
     ) -> Result<RateLimited<StoredMessage>, Error> {
-        let unreact = |message: Message| Ok(message.unreacted(act.user, emoji));
-        self.replace_message(act, seq, None, unreact).await
+        let unreact = |message: Message| Ok(message.unreacted(request.user, emoji));
+        self.replace_message(request, seq, None, unreact).await
     }
 
-    /// Deletes a message for both users, by its author.
+    /// Deletes a message of the user for both users.
     pub async fn delete_message(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         seq: Seq,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let seq = seq.get().to_string();
         let now = rfc3339(Utc::now());
         let args = [seq.as_str(), &now];
-        let deleted = self.change::<String>(&DELETE_MESSAGE, act, &args).await?;
+        let deleted = self
+            .change::<String>(&DELETE_MESSAGE, request, &args)
+            .await?;
         deleted.try_map(|tombstone| Ok(StoredMessage(tombstone)))
     }
 
-    /// Replaces a message by what `rewrite` makes of it; `None` leaves it as it is. JSON is read
-    /// and written here, exactly, and the script takes the new text only if the old one still
-    /// stands: somebody else's change in between is never lost, the work is done again on it.
+    /// Replaces a message by the result of `rewrite`; `None` changes nothing. The JSON is parsed and
+    /// serialized here, not in Lua, and the script compares and swaps: if the message has changed
+    /// concurrently, `rewrite` runs again on the new message.
     pub async fn replace_message(
         &self,
-        act: ConversationRequest<'_>,
+        request: ConversationRequest<'_>,
         seq: Seq,
         if_match: Option<&str>,
         rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let free = ConversationRequest {
             charge: None,
-            ..act
+            ..request
         };
-        // Charged for once and before anything else, so that refusals are not to be had for free.
-        let RateLimited { mut value, quota } = self.read_message(act, seq).await?;
+        // The first read is charged, so that a refusal costs the caller too.
+        let RateLimited { mut value, quota } = self.read_message(request, seq).await?;
         for _ in 0..ATTEMPTS {
             let old = value;
             if if_match.is_some_and(|wanted| wanted != "*" && wanted != old.etag()) {
@@ -180,8 +181,8 @@ impl Store {
                 Some(message) => message.to_stored()?,
                 None => old.clone(),
             };
-            let place = seq.get().to_string();
-            let args = [place.as_str(), &old.0, &new.0];
+            let position = seq.get().to_string();
+            let args = [position.as_str(), &old.0, &new.0];
             match self.change::<String>(&REPLACE_MESSAGE, free, &args).await {
                 Err(error) if error.code == Code::MessageChanged => {}
                 Err(error) => return Err(error),

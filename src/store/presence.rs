@@ -1,32 +1,35 @@
-//! Who is there, in Redis.
+//! The presence of users, stored in Redis.
 
 use super::events::EVENTS_S;
-use super::script::{FIND_LAPSED, LEAVE_PRESENCE, READ_PRESENCE, RENEW_PRESENCE};
+use super::script::{FIND_EXPIRED_PRESENCES, LEAVE_PRESENCE, READ_PRESENCE, RENEW_PRESENCE};
 use super::{RateLimited, Store, connection};
 use crate::error::{Code, Error};
 use crate::model::{Presence, UserId};
 use crate::protocol::Event;
 use crate::rate::RateLimitRequest;
 
-/// Milliseconds for which a process' word holds that a user is there.
+/// Milliseconds for which a user stays online after a renewal.
 const LEASE_MS: &str = "40000";
-/// Seconds for which it is remembered when a user was last there: 90 days.
+/// Seconds for which `last_seen` is stored: 90 days.
 const KEEP_S: &str = "7776000";
-/// Users whose end one call looks for.
-const SWEEP: &str = "100";
+/// Maximum number of users that one call finds.
+const EXPIRED_LIMIT: &str = "100";
 
-/// What was found when a presence was renewed.
-pub struct Renewed {
-    /// That the user was not there before.
-    pub came: bool,
-    /// That there is a journal. Without one nobody is told of anything.
-    pub kept: bool,
+/// The outcome of [`Store::renew_presence`].
+pub struct PresenceRenewal {
+    /// Whether the user was offline before.
+    pub came_online: bool,
+    /// Whether the user has a journal. Without one the user receives no events.
+    pub has_journal: bool,
 }
 
 impl Store {
-    /// Says that a user has a connection to this process, which holds for 40 s; answers what was
-    /// found.
-    pub async fn renew_presence(&self, user: &UserId, process: &str) -> Result<Renewed, Error> {
+    /// Marks a user as connected to a process for the next 40 s.
+    pub async fn renew_presence(
+        &self,
+        user: &UserId,
+        process: &str,
+    ) -> Result<PresenceRenewal, Error> {
         let name = user.as_str();
         let keys = [
             self.keys.presence(name),
@@ -34,15 +37,16 @@ impl Store {
             self.keys.events(name),
         ];
         let args = [name, process, LEASE_MS, KEEP_S, EVENTS_S].map(str::as_bytes);
-        let (came, kept) = self.run::<(u8, u8)>(&RENEW_PRESENCE, &keys, &args).await?;
-        Ok(Renewed {
-            came: came == 1,
-            kept: kept == 1,
+        let reply = self.run::<(u8, u8)>(&RENEW_PRESENCE, &keys, &args);
+        let (came_online, has_journal) = reply.await?;
+        Ok(PresenceRenewal {
+            came_online: came_online == 1,
+            has_journal: has_journal == 1,
         })
     }
 
-    /// Says that a user has none any more; answers the end of the user's presence, if it is that.
-    /// Without a process only those are forgotten that have not said so for longer than that.
+    /// Marks a user as disconnected from a process, or, without one, only removes processes that have
+    /// not renewed the presence in time. Returns the new presence if the user went offline.
     pub async fn leave_presence(
         &self,
         user: &UserId,
@@ -51,22 +55,26 @@ impl Store {
         let name = user.as_str();
         let keys = [self.keys.presence(name), self.keys.leases(name)];
         let args = [name, process.unwrap_or_default(), LEASE_MS, KEEP_S].map(str::as_bytes);
-        let (went, last) = self.run::<(u8, i64)>(&LEAVE_PRESENCE, &keys, &args).await?;
-        Ok((went == 1).then(|| Presence::of(user.clone(), false, last)))
+        let (went_offline, last_seen) =
+            self.run::<(u8, i64)>(&LEAVE_PRESENCE, &keys, &args).await?;
+        Ok((went_offline == 1).then(|| Presence::of(user.clone(), false, last_seen)))
     }
 
-    /// Users of a partition of whom no process says any more that they are there, some of them.
-    pub async fn find_lapsed(&self, partition: usize) -> Result<Vec<UserId>, Error> {
+    /// Users of a partition whose presence expired without [`Store::leave_presence`]; at most 100.
+    pub async fn find_expired_presences(&self, partition: usize) -> Result<Vec<UserId>, Error> {
         let keys = [self.keys.leases_of(partition)];
-        let args = [LEASE_MS.as_bytes(), SWEEP.as_bytes()];
-        let found = self.run::<Vec<String>>(&FIND_LAPSED, &keys, &args).await?;
+        let args = [LEASE_MS.as_bytes(), EXPIRED_LIMIT.as_bytes()];
+        let found = self
+            .run::<Vec<String>>(&FIND_EXPIRED_PRESENCES, &keys, &args)
+            .await?;
         let users = found.into_iter().map(UserId::try_from);
         users
             .collect::<Result<_, _>>()
             .map_err(|why| Error::new(Code::Internal, why))
     }
 
-    /// Whether a user is there, as `viewer` may know; a backend, which is none, may know of all.
+    /// The presence of a user as `viewer` may see it. Without a viewer, for backends, nothing is
+    /// hidden.
     pub async fn read_presence(
         &self,
         user: &UserId,
@@ -82,8 +90,8 @@ impl Store {
             .try_map(|(online, last)| Ok(Presence::of(user.clone(), online == 1, last)))
     }
 
-    /// Tells those who have a conversation with the user and are connected, except whom the user
-    /// has blocked. Goes through all conversations, step by step: some 2 us of Redis each.
+    /// Publishes a presence event to all peers of the user whom the user has not blocked. Scans the
+    /// inbox in steps; each peer takes about 2 us of Redis.
     pub async fn announce_presence(&self, presence: &Presence) -> Result<(), Error> {
         let (user, event) = (&presence.user, Event::presence_changed(presence).to_json());
         let mut cursor = Some("0".to_owned());
@@ -97,7 +105,7 @@ impl Store {
         Ok(())
     }
 
-    /// Publishes to channels, over the pool.
+    /// Publishes a text to channels, over a connection of the pool.
     pub(super) async fn publish(
         &self,
         channels: impl Iterator<Item = String>,

@@ -1,4 +1,4 @@
-//! Rates in Redis, so that a limit holds across any number of processes.
+//! Rate limits, stored in Redis so that all processes share them.
 
 use redis::FromRedisValue;
 
@@ -8,21 +8,21 @@ use crate::error::{Code, Error};
 use crate::rate::{RateLimitRequest, RateLimitStatus};
 
 /// The reply of `lua/admin/charge_rate.lua`.
-type Reply = (u32, u64);
+type RateReply = (u32, u64);
 
 impl Store {
-    /// Charges for something that is not done in Redis.
+    /// Charges a request that runs no script of its own.
     pub async fn charge_rate(&self, charge: &RateLimitRequest) -> Result<RateLimitStatus, Error> {
         let (interval_us, burst) = charge.script_args();
         let args = [interval_us.as_bytes(), burst.as_bytes()];
         let keys = [self.keys.rate(charge)];
-        let reply = self.run::<Reply>(&CHARGE_RATE, &keys, &args).await;
+        let reply = self.run::<RateReply>(&CHARGE_RATE, &keys, &args).await;
         reply
-            .map(|left| quota(charge, left))
+            .map(|reply| quota(charge, reply))
             .map_err(|e| refused(charge, e))
     }
 
-    /// Runs a script, and charges somebody for it, if anybody is to be charged, in one round trip.
+    /// Runs a script and charges for it, if `charge` is given, in one round trip.
     pub(super) async fn run_charged<T: FromRedisValue>(
         &self,
         script: &'static Script,
@@ -34,7 +34,7 @@ impl Store {
             .await
     }
 
-    /// The same, where it is not the script alone that tells whether it may run twice.
+    /// Like [`Store::run_charged`], for a script whose retry safety depends on its arguments.
     pub(super) async fn run_rate_limited<T: FromRedisValue>(
         &self,
         script: &'static Script,
@@ -61,7 +61,7 @@ impl Store {
     }
 }
 
-fn quota(charge: &RateLimitRequest, (remaining, wait_ms): Reply) -> RateLimitStatus {
+fn quota(charge: &RateLimitRequest, (remaining, wait_ms): RateReply) -> RateLimitStatus {
     RateLimitStatus {
         policy: charge.policy,
         remaining,
@@ -69,7 +69,7 @@ fn quota(charge: &RateLimitRequest, (remaining, wait_ms): Reply) -> RateLimitSta
     }
 }
 
-/// Gives a refusal the quota that explains it. The script says how many milliseconds to wait.
+/// Adds the quota to a refusal for the rate limit, whose detail is the wait in milliseconds.
 fn refused(charge: &RateLimitRequest, error: Error) -> Error {
     match error.code {
         Code::RateLimited => {

@@ -1,15 +1,15 @@
-//! What scripts answer in plain numbers and texts, as values of the model. Anything that does not
-//! fit was not written by this service.
+//! Conversion of replies into values of the model. Anything malformed was not written by this
+//! service.
 
 use crate::error::{Code, Error};
 use crate::model::{Seq, UserId};
 
-/// A place in a conversation.
+/// A position in a conversation.
 pub(super) fn seq(number: u64) -> Result<Seq, Error> {
     Seq::try_from(number).map_err(|why| Error::new(Code::Internal, why))
 }
 
-/// Where to go on in a conversation; 0 says nowhere.
+/// The position of the next page; 0 if there is none.
 pub(super) fn cursor(number: u64) -> Result<Option<Seq>, Error> {
     if number == 0 {
         Ok(None)
@@ -18,7 +18,7 @@ pub(super) fn cursor(number: u64) -> Result<Option<Seq>, Error> {
     }
 }
 
-/// A peer that stands in a user's inbox.
+/// The peer of an inbox row.
 pub(super) fn peer(id: String) -> Result<UserId, Error> {
     UserId::try_from(id).map_err(|why| Error::new(Code::Internal, why))
 }

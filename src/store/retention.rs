@@ -1,4 +1,4 @@
-//! Dropping what is older than it may be, also where nobody writes any more.
+//! Removal of expired messages from conversations that nobody writes to.
 
 use redis::RedisError;
 use tokio::time::timeout;
@@ -9,26 +9,26 @@ use super::{Store, connection};
 use crate::error::{Code, Error};
 use crate::model::{Pair, UserId};
 
-/// Messages that one call drops, at most.
+/// Maximum number of messages that one call removes.
 const STEP: u64 = 200;
 
 /// The outcome of one call of [`Store::trim_conversation`].
 #[derive(Default)]
 pub struct Trimmed {
-    /// How many messages were dropped.
+    /// The number of messages removed.
     pub dropped: u64,
-    /// Whether another call may drop more.
+    /// Whether another call may remove more.
     pub more: bool,
 }
 
 impl Store {
-    /// Drops the oldest expired messages of one conversation, at most 200.
+    /// Removes the oldest expired messages of one conversation, at most 200.
     pub async fn trim_conversation(
         &self,
         first: &UserId,
         second: &UserId,
     ) -> Result<Trimmed, Error> {
-        let act = ConversationRequest {
+        let request = ConversationRequest {
             user: first,
             peer: second,
             charge: None,
@@ -38,7 +38,7 @@ impl Store {
         }
         let limit = STEP.to_string();
         let trimmed = self
-            .change::<u64>(&TRIM_CONVERSATION, act, &[&limit])
+            .change::<u64>(&TRIM_CONVERSATION, request, &[&limit])
             .await?;
         let dropped = trimmed.value;
         Ok(Trimmed {
@@ -47,8 +47,8 @@ impl Store {
         })
     }
 
-    /// One step of a scan over all conversations: the pairs found, and the cursor to go on from (0
-    /// at the end). A pair may be found more than once.
+    /// One step of a scan over all conversations: the next cursor (0 at the end) and the pairs
+    /// found, some of them possibly twice.
     pub async fn scan_pairs(&self, cursor: u64) -> Result<(u64, Vec<(UserId, UserId)>), Error> {
         let unavailable = |why: String| Error::new(Code::Unavailable, why);
         let scan = async {

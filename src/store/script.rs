@@ -1,4 +1,4 @@
-//! The scripts, compiled in.
+//! The Lua scripts, compiled into the binary.
 
 use std::sync::LazyLock;
 
@@ -6,27 +6,27 @@ use redis::Cmd;
 
 /// A Lua script of the folder `lua`.
 pub struct Script {
-    /// Its file name without `.lua`, which is also the name of the store's method that runs it.
+    /// The file name without `.lua`, which is also the name of the store's method.
     pub name: &'static str,
     /// The file below `lua`, without `.lua`.
     pub path: &'static str,
-    /// What it means to run it twice.
+    /// Whether running it twice is safe.
     pub retry: RetrySafety,
-    /// The file as it is.
+    /// The text of the file.
     pub file: &'static str,
-    /// What runs: the file with everything that it includes.
+    /// What runs: the file with its includes pasted in.
     pub source: LazyLock<String>,
     sha: LazyLock<String>,
 }
 
-/// What it means to run a script twice.
+/// Whether a script may run twice for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetrySafety {
-    /// The same as once: the script only reads, apart from the charge.
+    /// Yes: the script writes nothing but the rate limit.
     ReadsOnly,
-    /// The same as once: the script knows the request by an idempotency key.
+    /// Yes: the script recognizes the request by its idempotency key.
     Harmless,
-    /// A second message.
+    /// No: a second run would change data again.
     Never,
 }
 
@@ -47,7 +47,7 @@ macro_rules! scripts {
             sha: LazyLock::new(|| redis::Script::new(&$constant.source).get_hash().to_owned()),
         };)*
 
-        /// Every script.
+        /// All scripts.
         pub static SCRIPTS: &[&Script] = &[$(&$constant,)*];
     };
 }
@@ -81,7 +81,7 @@ scripts! {
     READ_MESSAGE        "messages"      "read_message"        ReadsOnly;
     REPLACE_MESSAGE     "messages"      "replace_message"     Never;
     SEND_MESSAGE        "messages"      "send_message"        Never;
-    FIND_LAPSED         "presence"      "find_lapsed"         ReadsOnly;
+    FIND_EXPIRED_PRESENCES "presence" "find_expired_presences" ReadsOnly;
     LEAVE_PRESENCE      "presence"      "leave_presence"      Never;
     READ_PRESENCE       "presence"      "read_presence"       ReadsOnly;
     RENEW_PRESENCE      "presence"      "renew_presence"      Never;
@@ -114,14 +114,14 @@ library! {
     "lib/tombstone"
 }
 
-/// The library file that a line includes.
+/// The library file that a line of Lua includes, with its name.
 pub fn included(line: &str) -> Option<&'static (&'static str, &'static str)> {
     let name = line.strip_prefix("--- @include \"")?.strip_suffix('"')?;
     LIBRARY.iter().find(|(path, _)| *path == name)
 }
 
-/// A file with what it includes in place of the lines that say so. Each library file is pasted once,
-/// where it is first included.
+/// Replaces the include lines of a file by the library files, each pasted once, where it is first
+/// included.
 fn paste(file: &str, pasted: &mut Vec<&'static str>) -> String {
     let mut source = String::new();
     for line in file.lines() {
@@ -141,13 +141,13 @@ fn paste(file: &str, pasted: &mut Vec<&'static str>) -> String {
 }
 
 impl Script {
-    /// The call by digest: what is sent as long as Redis knows the script.
+    /// The call by digest, for a Redis that has the script.
     pub(super) fn evalsha(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
         call("EVALSHA", &self.sha, keys, args)
     }
 
-    /// The call by text: what is sent when Redis has forgotten it. One round trip, and unlike
-    /// `SCRIPT LOAD` it works when memory is full.
+    /// The call by text, for a Redis that does not have the script. Unlike `SCRIPT LOAD` it works when
+    /// memory is full.
     pub(super) fn eval(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
         call("EVAL", &self.source, keys, args)
     }
@@ -158,7 +158,7 @@ fn call(command: &str, script: &str, keys: &[String], args: &[&[u8]]) -> Cmd {
         .iter()
         .map(String::len)
         .chain(args.iter().map(|arg| arg.len()));
-    // Room for everything at once; 32 bytes are for the name and the number of keys.
+    // Allocates once; 32 bytes are for the command and the number of keys.
     let bytes = 32 + script.len() + lengths.sum::<usize>();
     let mut cmd = Cmd::with_capacity(3 + keys.len() + args.len(), bytes);
     cmd.arg(command).arg(script);

@@ -1,4 +1,4 @@
-//! A user's whole data in Redis: taken away, erased.
+//! Export and erasure of all data of a user.
 
 use std::time::{Duration, Instant};
 
@@ -10,24 +10,23 @@ use super::{Store, reply};
 use crate::error::Error;
 use crate::model::{Erasure, Pair, Seq, StoredMessage, UserId, rfc3339};
 
-/// Conversations that one step of a scan looks at, about.
+/// Approximate number of conversations in one step of a scan.
 const SCAN_STEP: &str = "100";
-/// Messages that one step reads or erases: below a millisecond of Redis.
+/// Messages that one step reads or erases, which takes Redis less than a millisecond.
 const MESSAGE_STEP: &str = "200";
-/// How long one call erases before it answers that there is more to do.
+/// How long one call erases before it returns with `done: false`.
 const ERASE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where a scan goes on; the end is `None`.
-type Cursor = Option<String>;
+/// The position of a scan; `None` at the end.
+type ScanCursor = Option<String>;
 
 impl Store {
-    /// Some of the users with whom a user ever had a conversation, each with whether the user
-    /// blocked them, and where to go on.
+    /// One step of a scan over the peers of a user, each with whether the user has blocked it.
     pub async fn scan_conversations(
         &self,
         user: &UserId,
         cursor: &str,
-    ) -> Result<(Vec<(UserId, bool)>, Cursor), Error> {
+    ) -> Result<(Vec<(UserId, bool)>, ScanCursor), Error> {
         let keys = [self.keys.conversations(user.as_str())];
         let args = [cursor.as_bytes(), SCAN_STEP.as_bytes()];
         let (next, peers, blocked): (String, Vec<String>, Vec<u8>) =
@@ -40,7 +39,8 @@ impl Store {
         ))
     }
 
-    /// A part of a conversation as it is stored, newest first, and where to go on.
+    /// A page of the stored messages of a conversation, newest first, and the position of the next
+    /// page.
     pub async fn export_messages(
         &self,
         user: &UserId,
@@ -58,9 +58,9 @@ impl Store {
         ))
     }
 
-    /// Erases a user: what they wrote becomes tombstones, conversation by conversation, and their
-    /// inbox goes. Stops after a while with `done: false`; what is left is found by calling again,
-    /// as it is after an interruption.
+    /// Erases a user: replaces the user's messages by tombstones, one conversation after the other,
+    /// and deletes the user's inbox. Returns `done: false` after [`ERASE_TIMEOUT`]; another call
+    /// continues, also after a failure.
     pub async fn erase_user(&self, user: &UserId) -> Result<Erasure, Error> {
         let started = Instant::now();
         let mut erasure = Erasure::of(user.clone());
@@ -77,15 +77,15 @@ impl Store {
                 }
             }
         }
-        // Whoever only ever listened has left something too.
+        // A user without conversations may have a journal and a presence.
         self.forget(user, "").await?;
         erasure.done = true;
         Ok(erasure)
     }
 
-    /// Turns all that a user wrote to a peer into tombstones; answers how much that was.
+    /// Replaces all messages of a user to a peer by tombstones; returns their number.
     pub async fn erase_messages(&self, user: &UserId, peer: &UserId) -> Result<u64, Error> {
-        let act = ConversationRequest {
+        let request = ConversationRequest {
             user,
             peer,
             charge: None,
@@ -95,10 +95,10 @@ impl Store {
         loop {
             let args = [before.as_str(), MESSAGE_STEP, &now];
             let step = self
-                .change::<(u64, u64)>(&ERASE_MESSAGES, act, &args)
+                .change::<(u64, u64)>(&ERASE_MESSAGES, request, &args)
                 .await?;
-            let (some, next) = step.value;
-            erased += some;
+            let (count, next) = step.value;
+            erased += count;
             if next == 0 {
                 return Ok(erased);
             }
@@ -106,7 +106,7 @@ impl Store {
         }
     }
 
-    /// Takes a conversation out of a user's inbox for good.
+    /// Deletes a conversation from a user's inbox.
     pub async fn forget_conversation(&self, user: &UserId, peer: &UserId) -> Result<u64, Error> {
         self.forget(user, peer.as_str()).await
     }

@@ -195,12 +195,12 @@ impl PresenceSteps {
             store, registry, ..
         } = self;
         let renewed = store.renew_presence(user, &self.process).await?;
-        if !renewed.kept {
+        if !renewed.has_journal {
             // The journal is gone: deleted by hand, or lost in a failover.
             store.open_stream(user, None).await?;
             registry.notify_gap(user);
         }
-        if renewed.came {
+        if renewed.came_online {
             let presence = store.read_presence(user, None, None).await?;
             store.announce_presence(&presence.value).await?;
         }
@@ -208,7 +208,10 @@ impl PresenceSteps {
     }
 
     async fn expire(&self, partition: u16) -> Result<(), Error> {
-        let expired = self.store.find_lapsed(usize::from(partition)).await?;
+        let expired = self
+            .store
+            .find_expired_presences(usize::from(partition))
+            .await?;
         for user in expired {
             if !self.registry.is_online(&user) {
                 self.remove(&user, None).await?;

@@ -150,7 +150,7 @@ async fn rate_limiting_adds_no_round_trip_to_redis() {
     // A background sweep runs scripts too and must not be counted.
     let searches = async || {
         let metrics = app.get_as(SERVICE_KEY, "/metrics").await.text;
-        let name = "duologue_script_duration_seconds_count{script=\"find_lapsed\"} ";
+        let name = "duologue_script_duration_seconds_count{script=\"find_expired_presences\"} ";
         let count = metrics.split(name).nth(1).unwrap_or("0");
         count.lines().next().unwrap().parse::<u64>().unwrap()
     };

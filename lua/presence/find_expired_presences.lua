@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 --- @include "lib/clock"
--- Finds users of a partition of whom no process has said for longer than a lease that they are there.
+-- Finds users of a partition whose presence no process has renewed for longer than a lease.
 --
--- Returns  users  some of them
+-- Returns  users  at most `count`
 
 local leases   = KEYS[1] -- zset    user -> when it was last known to be there, in ms
 local lease_ms = ARGV[1] -- integer how long a lease lasts
