@@ -122,7 +122,7 @@ async function loadInbox() {
 /** Reads a page into a history: the newest one, or the one before what it has. */
 async function loadPage(peer, history, limit = PAGE_SIZE) {
   const before = history.before ? `&before=${history.before}` : "";
-  const path = `/conversations/${client.user}/${peer}?peek=true&limit=${limit}${before}`;
+  const path = `/conversations/${client.user}/${peer}?peek=true&unread_limit=0&limit=${limit}${before}`;
   const page = await client.request("GET", path);
   for (const message of page.history) history.messages.set(message.seq, message);
   history.before = page.next_before;

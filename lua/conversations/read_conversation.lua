@@ -4,10 +4,10 @@
 --- @include "lib/count"
 --- @include "lib/page"
 --- @include "lib/rate"
--- Cuts a page from a conversation, tells what the user has not read, and marks it all as read.
+-- Returns a page of a conversation and the messages that the user has not read, and marks it as read.
 --
 -- Returns  [entry, history, unread, next_before, next_after]  how the user saw the conversation, see
---          lib/row; messages, newest first; the cursors are 0 where there is none
+--          lib/row; messages, newest first; the cursors, nil where there is nothing more
 -- Changes  conversation.read
 -- Errors   RATE_LIMITED  the bucket is empty
 
@@ -25,14 +25,13 @@ local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the other one
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
 local limit              = ARGV[4]  -- integer messages of history, at most
-local before             = ARGV[5]  -- integer only older ones than this seq; empty for any
-local after              = ARGV[6]  -- integer only newer ones than this seq; empty for any
-local around             = ARGV[7]  -- integer this one and half the page on each side; empty for any
-local peek               = ARGV[8]  -- flag    1 marks nothing as read
-local unread_limit       = ARGV[9]  -- integer unread messages to return, at most
-local scan_limit         = ARGV[10] -- integer messages to search for unread ones, at most
-local interval_us        = ARGV[11] -- integer microseconds in which the bucket gets a token back
-local burst              = ARGV[12] -- integer tokens of a full bucket
+local range              = ARGV[5]  -- string  where the page lies: newest, before, after, around or around_time
+local place              = ARGV[6]  -- string  the seq or the time (RFC 3339) that it lies at; empty for newest
+local peek               = ARGV[7]  -- flag    1 marks nothing as read
+local unread_limit       = ARGV[8]  -- integer unread messages to return, at most
+local scan_limit         = ARGV[9]  -- integer messages to search for unread ones, at most
+local interval_us        = ARGV[10] -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[11] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
@@ -41,19 +40,14 @@ local conversation = load_conversation(messages, unread, meta, user, user_inbox,
 local reader = conversation.user
 local newest = tonumber(conversation.seq)
 local oldest = math.max(newest - redis.call('LLEN', messages), tonumber(reader.cleared_up_to)) + 1
-local high, low = page_bounds(limit, before, after, around, newest, oldest)
-local history, next_before, next_after = {}, 0, 0
-if high >= low then
-  history = redis.call('LRANGE', messages, newest - high, newest - low)
-  if low > oldest then next_before = low end
-  if high < newest then next_after = high end
-end
+local high, low = page_bounds(messages, range, place, limit, newest, oldest)
+local history = high >= low and redis.call('LRANGE', messages, newest - high, newest - low) or {}
 
 local wanted = math.min(reader.unread, unread_limit)
 local last = math.max(reader.read + 1, oldest, newest - scan_limit + 1)
 local reply = {
   entry_of(conversation, reader, conversation.peer), history,
-  newest_messages(messages, peer, newest, last, wanted), next_before, next_after,
+  newest_messages(messages, peer, newest, last, wanted), low > oldest and low, high < newest and high,
 }
 if peek == '1' or tonumber(reader.read) >= newest then return commit(conversation, nil, retention, charge, reply) end
 reader.unread = '0'

@@ -1,7 +1,7 @@
 #!lua
 --- @include "lib/advance_read"
 --- @include "lib/commit"
---- @include "lib/message"
+--- @include "lib/sent_since"
 -- Appends messages from elsewhere to a conversation, oldest first, as read by both. What an earlier
 -- attempt at the same import appended already is found and left out, so an import that broke off is
 -- simply sent again.
@@ -32,14 +32,9 @@ local newest = tonumber(conversation.seq)
 local function stored(seq) return string.match(redis.call('LINDEX', messages, newest - seq), MESSAGE_ENVELOPE) end
 local function conflict(why) return redis.error_reply('IMPORT_CONFLICT ' .. why) end
 
--- Where the first of them stands, if it does: times rise with seqs.
+-- Where the first of them stands, if it does.
 local id, time = items[1], items[2]
-local from, to = newest - redis.call('LLEN', messages) + 1, newest + 1
-while from < to do
-  local middle = math.floor((from + to) / 2)
-  local _, sent_at = stored(middle)
-  if sent_at < time then from = middle + 1 else to = middle end
-end
+local from = first_sent_since(messages, time, newest, newest - redis.call('LLEN', messages) + 1)
 while from <= newest do
   local stored_id, sent_at = stored(from)
   if stored_id == id then break end

@@ -33,7 +33,7 @@ pub struct InboxQuery {
 
 impl InboxQuery {
     /// How many conversations, at most.
-    pub fn limit(&self) -> u8 {
+    pub fn limit(&self) -> u16 {
         self.limit.get()
     }
 }

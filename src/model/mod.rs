@@ -14,6 +14,7 @@ mod inbox;
 mod json;
 mod message;
 mod origin;
+mod page;
 mod pending_message;
 mod presence;
 mod retention;
@@ -22,7 +23,7 @@ mod ticket;
 mod user;
 
 pub use content::{Attachment, Body, Metadata};
-pub use conversation::{Conversation, Flag, Limit, PageQuery, Range};
+pub use conversation::{Conversation, Flag};
 pub use edit::{Edit, ReceiptRequest};
 pub use emoji::Emoji;
 pub use erasure::Erasure;
@@ -32,6 +33,7 @@ pub use inbox::{ConversationState, Inbox, InboxCursor, InboxEntry, InboxQuery, U
 pub use json::{parse_json, parse_value, pointer};
 pub use message::{Message, StoredMessage, digest, rfc3339};
 pub use origin::OriginPattern;
+pub use page::{Limit, PageQuery, PageTime, Range};
 pub use pending_message::{NewMessage, PendingMessage, fresh_id};
 pub use presence::{Presence, PresenceQuery, Presences};
 pub use retention::Retention;

@@ -33,8 +33,8 @@ impl Operations {
         self.store.count_unread(user, charge.as_ref()).await
     }
 
-    /// Returns a page of a conversation and the messages that `user` has not read, and marks the
-    /// conversation as read unless the query says `peek`.
+    /// Returns a page of a conversation and the messages that `user` has not read. The newest page
+    /// marks the conversation as read unless the query says otherwise.
     pub async fn read_conversation(
         &self,
         caller: &Caller,

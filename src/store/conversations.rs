@@ -8,55 +8,46 @@ use super::script::{
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    Conversation, ConversationState, Flag, InboxEntry, PageQuery, Range, Seq, StoredMessage,
+    Conversation, ConversationState, Flag, InboxEntry, PageQuery, Seq, StoredMessage,
 };
 
-/// Maximum number of unread messages in one reply. The count may be larger.
-const UNREAD_LIMIT: &str = "500";
 /// Maximum number of messages that one call searches or counts, which takes Redis 3.5 ms. Reached
 /// only by a reader who sent thousands of messages without ever reading.
 const SCAN_LIMIT: &str = "4000";
 
 /// The reply of `lua/conversations/read_conversation.lua`.
-type ConversationReply = (String, Vec<String>, Vec<String>, u64, u64);
+type ConversationReply = (String, Vec<String>, Vec<String>, Option<u64>, Option<u64>);
 
 impl Store {
     /// Reads a page of a conversation and the user's unread messages, and marks the conversation as
-    /// read unless `query.peek` is set.
+    /// read if the query says so.
     pub async fn read_conversation(
         &self,
         request: ConversationRequest<'_>,
         query: &PageQuery,
     ) -> Result<RateLimited<Conversation>, Error> {
-        let limit = query.limit().to_string();
         let range = query.range()?;
-        let at = |wanted: Option<Seq>| wanted.map(|seq| seq.get().to_string()).unwrap_or_default();
-        let (before, after, around) = match range {
-            Range::Newest => (None, None, None),
-            Range::Before(seq) => (Some(seq), None, None),
-            Range::After(seq) => (None, Some(seq), None),
-            Range::Around(seq) => (None, None, Some(seq)),
-        };
-        let (before, after, around) = (at(before), at(after), at(around));
+        let marks_read = query.marks_read(range);
+        let (limit, unread_limit) = (query.limit(), query.unread_limit(range));
+        let [limit, unread_limit] = [limit, unread_limit].map(|limit| limit.to_string());
+        let (range, place) = range.script_args();
         let (user, peer) = (request.user.clone(), request.peer.clone());
-        let peek = if query.peek { "1" } else { "0" };
         let args = [
             limit.as_str(),
-            &before,
-            &after,
-            &around,
-            peek,
-            UNREAD_LIMIT,
+            range,
+            &place,
+            if marks_read { "0" } else { "1" },
+            &unread_limit,
             SCAN_LIMIT,
         ];
         let reply = self
             .change::<ConversationReply>(&READ_CONVERSATION, request, &args)
             .await;
         // A peek writes nothing, so its outcome is never unknown.
-        let reply = if query.peek {
-            reply.map_err(Error::as_read_error)?
-        } else {
+        let reply = if marks_read {
             reply?
+        } else {
+            reply.map_err(Error::as_read_error)?
         };
         reply.try_map(|(entry, history, unread, next_before, next_after)| {
             let entry = InboxEntry::parse(&entry)?;
@@ -72,8 +63,8 @@ impl Store {
                 peer_delivered_seq: entry.peer_delivered_seq,
                 muted: entry.muted,
                 blocked: entry.blocked,
-                next_before: reply::cursor(next_before)?,
-                next_after: reply::cursor(next_after)?,
+                next_before: next_before.map(reply::seq).transpose()?,
+                next_after: next_after.map(reply::seq).transpose()?,
             })
         })
     }

@@ -109,6 +109,7 @@ library! {
     "lib/rate"
     "lib/retention"
     "lib/row"
+    "lib/sent_since"
     "lib/state"
     "lib/stream"
     "lib/tombstone"

@@ -136,7 +136,7 @@ pub async fn load_history(
         Some(seq) => format!("after={}&limit=200", seq.get()),
         None => format!("limit={FIRST_PAGE}"),
     };
-    let path = format!("/conversations/{user}/{peer}?peek=true&{range}");
+    let path = format!("/conversations/{user}/{peer}?peek=true&unread_limit=0&{range}");
     match client.request(Method::GET, &path).send().await {
         Ok(response) if response.status() == StatusCode::OK => {
             match response.json::<HistoryPage>().await {

@@ -80,7 +80,12 @@ problem::refusals!(ReadConversationErrors: CALL READ; OutcomeUnknown);
 /// conversation as read, in one atomic step: of several concurrent readers exactly one gets each
 /// message as unread. `user` is the reader: users read as themselves, backends as any user.
 ///
-/// With `peek=true` nothing is marked. A conversation without messages is empty, not an error.
+/// Only the newest page marks the conversation as read. A page with `before`, `after`, `around` or
+/// `around_time` does not, unless `peek=false` says so, and with `peek=true` no page does.
+/// `limit=0&unread_limit=0` returns the state of the conversation without messages and marks nothing.
+///
+/// `next_before` and `next_after` lead to the pages next to this one, also from a page beyond the
+/// oldest or newest message. A conversation without messages is empty, not an error.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),

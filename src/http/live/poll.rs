@@ -114,7 +114,7 @@ pub async fn read_events(
     let deadline = Instant::now() + Duration::from_secs(seconds.into());
     let (connection, state) = handshake.join(&listener, seconds > 0).await?;
     let after = wanted.after.unwrap_or(state.value.cursor);
-    let limit = wanted.limit.get().into();
+    let limit = wanted.limit.get();
     loop {
         let (caller, user) = (&listener.identity.caller, &listener.user);
         let operations = &handshake.operations;

@@ -48,7 +48,10 @@ async fn read_until_sent(address: String, left: Arc<AtomicUsize>) -> Vec<u64> {
     let (mut reported, mut done) = (Vec::new(), false);
     while !done {
         done = left.load(Ordering::Relaxed) == 0;
-        let page = read(format!("{address}/conversations/bob/alice?limit=1")).await;
+        let page = read(format!(
+            "{address}/conversations/bob/alice?limit=1&unread_limit=500"
+        ))
+        .await;
         let unread = seqs(&page["unread"]);
         assert_eq!(page["unread_count"], unread.len(), "{page}");
         assert!(

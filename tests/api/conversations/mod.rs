@@ -7,5 +7,6 @@ mod history;
 mod inbox;
 mod inbox_pages;
 mod model;
+mod pages;
 mod receipts;
 mod screens;

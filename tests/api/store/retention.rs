@@ -56,11 +56,11 @@ async fn a_send_drops_the_oldest_messages_and_cursors_stay_valid() {
         ("", vec![9, 8, 7, 6, 5], none.clone(), none.clone()),
         ("limit=2", vec![9, 8], json!(8), none.clone()),
         ("before=7&limit=2", vec![6, 5], none.clone(), json!(6)),
-        ("before=5", vec![], none.clone(), none.clone()),
+        ("before=5", vec![], none.clone(), json!(4)),
         ("after=0&limit=2", vec![6, 5], none.clone(), json!(6)),
         ("after=7", vec![9, 8], json!(8), none.clone()),
         ("around=5&limit=4", vec![6, 5], none.clone(), json!(6)),
-        ("around=1&limit=3", vec![], none.clone(), none.clone()),
+        ("around=1&limit=3", vec![6, 5], none.clone(), json!(6)),
     ];
     for (query, expected, before, after) in cases {
         let query = format!("{query}&peek=true");

@@ -34,10 +34,10 @@ pub fn send(redis: &mut Connection, from: &str, to: &str, reply_to: &str) -> Red
 }
 
 /// How the reader saw the conversation, history, unread messages, cursors.
-pub type Page = (String, Vec<String>, Vec<String>, u64, u64);
+pub type Page = (String, Vec<String>, Vec<String>, Option<u64>, Option<u64>);
 
 pub fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> RedisResult<Page> {
-    let args = [reader, peer, "50", "", "", "", peek, "500", "10000"];
+    let args = [reader, peer, "50", "newest", "", peek, "500", "10000"];
     change(redis, "read_conversation", &args)
 }
 
@@ -205,17 +205,21 @@ fn read_conversation_works_on_a_trimmed_list() {
             .map(|m| m[7..].split(',').next().unwrap().to_owned())
             .collect()
     };
+    let all = vec!["10", "9", "8", "7"];
     let cases = [
-        (["", ""], vec!["10", "9", "8", "7"], 0, 0),
-        (["9", ""], vec!["8", "7"], 0, 8),
-        (["7", ""], vec![], 0, 0),
-        (["", "0"], vec!["10", "9", "8", "7"], 0, 0),
-        (["", "8"], vec!["10", "9"], 9, 0),
+        (["newest", ""], all.clone(), None, None),
+        (["before", "9"], vec!["8", "7"], None, Some(8)),
+        (["before", "7"], vec![], None, Some(6)),
+        (["before", "3"], vec![], None, Some(6)),
+        (["after", "0"], all.clone(), None, None),
+        (["after", "8"], vec!["10", "9"], Some(9), None),
+        (["after", "10"], vec![], Some(11), None),
+        (["around", "1"], all, None, None),
     ];
-    for ([before, after], expected, next_before, next_after) in cases {
-        let args = ["b", "a", "50", before, after, "", "1", "500", "10000"];
+    for ([range, place], expected, next_before, next_after) in cases {
+        let args = ["b", "a", "50", range, place, "1", "500", "10000"];
         let page: Page = change(&mut redis, "read_conversation", &args).unwrap();
-        assert_eq!(seqs(&page), expected, "before {before} after {after}");
+        assert_eq!(seqs(&page), expected, "{range} {place}");
         assert_eq!(
             (unread_count(&page), page.2.len()),
             (10, 4),
@@ -224,7 +228,7 @@ fn read_conversation_works_on_a_trimmed_list() {
         assert_eq!(
             (page.3, page.4),
             (next_before, next_after),
-            "before {before} after {after}"
+            "{range} {place}"
         );
     }
 }
@@ -282,11 +286,10 @@ fn read_conversation_returns_five_fields() {
     // The store relies on the form of this reply: five fields, with numbers as numbers.
     let server = RedisServer::volatile();
     let mut redis = server.connect();
-    let args = ["b", "a", "50", "", "", "", "0", "500", "10000"];
+    let args = ["b", "a", "50", "newest", "", "0", "500", "10000"];
     let reply: Value = change(&mut redis, "read_conversation", &args).unwrap();
     let none = || Value::Array(Vec::new());
-    let zero = Value::Int(0);
     let entry = Value::BulkString(b"0|0|0|0|0|0|0".to_vec());
-    let expected = [entry, none(), none(), zero.clone(), zero];
+    let expected = [entry, none(), none(), Value::Nil, Value::Nil];
     assert_eq!(reply, Value::Array(expected.to_vec()));
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, conversations::message_path, spawn_app};
 use reference::{Model, Perspective};
-use steps::{Action, Page, Step, scenarios};
+use steps::{Action, Page, Read, Step, scenarios};
 
 /// Steps between two comparisons of the whole state.
 const STEPS_BETWEEN_CHECKS: usize = 6;
@@ -33,7 +33,7 @@ impl Scenario<'_> {
         };
         match step.action {
             Action::Send { reply_to, metadata } => self.send(who, reply_to, metadata).await,
-            Action::Read { peek, page, limit } => self.read(who, peek, page, limit).await,
+            Action::Read(read) => self.read(who, read).await,
             Action::MarkRead(seq) => {
                 self.model.mark_read(who, seq);
                 self.mark(Method::PUT, who, "read", seq).await;
@@ -90,18 +90,28 @@ impl Scenario<'_> {
         self.model.sent(who, sent);
     }
 
-    async fn read(&mut self, who: Perspective, peek: bool, page: Page, limit: u64) {
-        let range = match page {
-            Page::Newest => String::new(),
-            Page::Before(seq) => format!("&before={seq}"),
-            Page::After(seq) => format!("&after={seq}"),
-            Page::Around(seq) => format!("&around={seq}"),
+    async fn read(&mut self, who: Perspective, read: Read) {
+        let limit = Some(format!("limit={}", read.limit));
+        let unread_limit = read
+            .unread_limit
+            .map(|limit| format!("unread_limit={limit}"));
+        let peek = read.peek.map(|peek| format!("peek={peek}"));
+        let range = match read.page {
+            Page::Newest => None,
+            Page::Before(seq) => Some(format!("before={seq}")),
+            Page::After(seq) => Some(format!("after={seq}")),
+            Page::Around(seq) => Some(format!("around={seq}")),
+            Page::AroundTime(seq) => Some(format!("around_time={}", self.model.time(who, seq))),
         };
-        let query = format!("limit={limit}&peek={peek}{range}");
+        let query: Vec<_> = [limit, unread_limit, peek, range]
+            .into_iter()
+            .flatten()
+            .collect();
+        let query = query.join("&");
         let [user, peer] = self.names(who);
         let found = self.app.page(user, peer, &query).await;
-        assert_eq!(found, self.model.page(who, page, limit), "{query}");
-        if !peek {
+        assert_eq!(found, self.model.page(who, read), "{query}");
+        if read.marks() {
             let last = self.model.last(who);
             self.model.mark_read(who, last);
         }
@@ -213,8 +223,7 @@ impl Scenario<'_> {
             let badge = badge.map(|total| expected[total].as_u64().unwrap());
             assert_eq!(self.app.badge(&name).await, badge, "{name}");
             for peer in (0..3).filter(|peer| *peer != user) {
-                self.read(Perspective { user, peer }, true, Page::Newest, 200)
-                    .await;
+                self.read(Perspective { user, peer }, Read::ALL).await;
             }
         }
     }

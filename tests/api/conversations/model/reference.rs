@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::steps::Page;
+use super::steps::{Page, Read};
 
 /// A user and the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -134,51 +134,70 @@ impl Model {
         all.cloned().collect()
     }
 
-    /// A conversation as `GET` returns it.
-    pub fn page(&self, who: Perspective, page: Page, limit: u64) -> Value {
-        let (cleared_up_to, size) = (
-            self.side_of(who).cleared_up_to,
-            usize::try_from(limit).unwrap(),
-        );
-        let shown = self
-            .all(who)
-            .iter()
-            .filter(|message| seq(message) > cleared_up_to);
-        let shown: Vec<_> = shown.collect();
-        let newest = |before: u64| -> Vec<&Value> {
-            let older = shown.iter().rev().filter(|message| seq(message) < before);
-            older.take(size).copied().collect()
-        };
-        let history: Vec<_> = match page {
-            Page::Newest => newest(u64::MAX),
-            Page::Before(place) => newest(place),
+    /// When the message with this seq was sent; a time before or after all if there is none.
+    pub fn time(&self, who: Perspective, place: u64) -> String {
+        let message = self.all(who).iter().find(|message| seq(message) == place);
+        let beyond = if place == 0 { "1999" } else { "9999" };
+        let beyond = format!("{beyond}-12-31T23:59:59Z");
+        message.map_or(beyond, |message| {
+            message["sent_at"].as_str().unwrap().into()
+        })
+    }
+
+    /// The messages of a page, newest first, and where the page lies if it has none: in front of
+    /// the message with this seq.
+    fn history(&self, who: Perspective, page: Page, limit: u64) -> (Vec<&Value>, u64) {
+        let (first, next) = (self.side_of(who).cleared_up_to + 1, self.last(who) + 1);
+        let (start, end) = match page {
+            Page::Newest => (next.saturating_sub(limit), next),
+            Page::Before(place) => {
+                let end = place.clamp(first, next);
+                (end.saturating_sub(limit), end)
+            }
             Page::After(place) => {
-                let newer = shown.iter().filter(|message| seq(message) > place);
-                let mut some: Vec<_> = newer.take(size).copied().collect();
-                some.reverse();
-                some
+                let start = (place + 1).clamp(first, next);
+                (start, start + limit)
             }
             Page::Around(place) => {
                 // As many on each side; with an even limit, one more before.
-                let within = |message: &&&Value| {
-                    let at = seq(message) + limit / 2;
-                    (place..place + limit).contains(&at)
-                };
-                shown.iter().rev().filter(within).copied().collect()
+                let place = place.min(next - 1).max(first);
+                let start = place.saturating_sub(limit / 2);
+                (start, (place + limit).saturating_sub(limit / 2))
+            }
+            Page::AroundTime(place) => {
+                let time = self.time(who, place);
+                let mut shown = self.all(who).iter().filter(|message| seq(message) >= first);
+                let since = shown.find(|message| message["sent_at"].as_str() >= Some(&time));
+                return self.history(who, Page::Around(since.map_or(next, seq)), limit);
             }
         };
-        let oldest = history.last().map(|message| seq(message));
-        let latest = history.first().map(|message| seq(message));
+        let start = start.max(first);
+        let within = |message: &&Value| (start..end).contains(&seq(message));
+        let history = self.all(who).iter().rev().filter(within).collect();
+        (history, start.min(end))
+    }
+
+    /// A conversation as `GET` returns it.
+    pub fn page(&self, who: Perspective, read: Read) -> Value {
+        let (history, place) = self.history(who, read.page, read.limit);
+        let (first, last) = (self.side_of(who).cleared_up_to + 1, self.last(who));
+        let oldest = history.last().map_or(place, |message| seq(message));
+        let latest = history.first().map_or(place - 1, |message| seq(message));
+        let shown = match read.page {
+            Page::Newest => 100,
+            _ => 0,
+        };
+        let shown = read.unread_limit.unwrap_or(shown);
         let unread = self.unread(who);
         let (side, other) = (self.side_of(who), self.side_of(who.other()));
         json!({
             "user": self.names[who.user], "peer": self.names[who.peer], "history": history,
-            "unread_count": unread.len(), "unread": unread, "last_seq": self.last(who),
+            "unread_count": unread.len(), "unread": unread[..shown.min(unread.len())], "last_seq": self.last(who),
             "read_seq": side.read, "peer_read_seq": other.told_read_seq,
             "peer_delivered_seq": other.delivered.max(other.told_read_seq),
             "muted": side.muted, "blocked": side.blocked,
-            "next_before": oldest.filter(|oldest| *oldest > cleared_up_to + 1),
-            "next_after": latest.filter(|latest| *latest < self.last(who)),
+            "next_before": (oldest > first).then_some(oldest),
+            "next_after": (latest < last).then_some(latest),
         })
     }
 

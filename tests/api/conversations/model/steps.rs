@@ -16,11 +16,7 @@ pub enum Action {
         reply_to: Option<u64>,
         metadata: bool,
     },
-    Read {
-        peek: bool,
-        page: Page,
-        limit: u64,
-    },
+    Read(Read),
     MarkRead(u64),
     MarkDelivered(u64),
     MarkUnread(u64),
@@ -39,12 +35,39 @@ pub enum Action {
     },
 }
 
+/// The parameters of a page; `None` leaves one out.
+#[derive(Clone, Copy, Debug)]
+pub struct Read {
+    pub page: Page,
+    pub limit: u64,
+    pub unread_limit: Option<usize>,
+    pub peek: Option<bool>,
+}
+
+impl Read {
+    /// Everything that a conversation has, without marking it as read.
+    pub const ALL: Self = Self {
+        page: Page::Newest,
+        limit: 200,
+        unread_limit: None,
+        peek: Some(true),
+    };
+
+    /// Whether the read marks the conversation as read.
+    pub fn marks(&self) -> bool {
+        let newest = matches!(self.page, Page::Newest) && self.limit > 0;
+        self.peek.map_or(newest, |peek| !peek)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub enum Page {
     Newest,
     Before(u64),
     After(u64),
     Around(u64),
+    /// Around the time of the message with this seq, or a time outside the conversation.
+    AroundTime(u64),
 }
 
 pub fn scenarios() -> impl Strategy<Value = Vec<Step>> {
@@ -60,13 +83,19 @@ fn action() -> impl Strategy<Value = Action> {
         (0..14_u64).prop_map(Page::Before),
         (0..14_u64).prop_map(Page::After),
         (0..14_u64).prop_map(Page::Around),
+        (0..14_u64).prop_map(Page::AroundTime),
     ];
     let send = (prop::option::weighted(0.3, seq()), any::<bool>())
         .prop_map(|(reply_to, metadata)| Action::Send { reply_to, metadata });
-    let read = (any::<bool>(), page, 1..6_u64).prop_map(|(peek, page, limit)| Action::Read {
-        peek,
-        page,
-        limit,
+    let unread_limit = prop::option::of(0..4_usize);
+    let read = (page, 0..6_u64, unread_limit, any::<Option<bool>>());
+    let read = read.prop_map(|(page, limit, unread_limit, peek)| {
+        Action::Read(Read {
+            page,
+            limit,
+            unread_limit,
+            peek,
+        })
     });
     let edit = (seq(), any::<bool>()).prop_map(|(seq, metadata)| Action::Edit { seq, metadata });
     let emoji = prop_oneof![Just("👍"), Just("🎉")];
