@@ -22,7 +22,7 @@ if refusal then return refusal end
 local stored = redis.call('HMGET', meta, 'state', 'user:' .. peer)
 local told = participant(peer, nil, stored[2])
 local empty = string.match(stored[1] or '0', '%d+') == '0'
-if empty or told.blocked == '1' or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
+if empty or told.erased or told.blocked == '1' or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
   return with_charge(charge, 0)
 end
 redis.call('PUBLISH', channel, event)

@@ -2,18 +2,35 @@
 --- @include "lib/clock"
 --- @include "lib/conversation"
 --- @include "lib/inbox"
+--- @include "lib/message"
 --- @include "lib/retention"
 
 -- Messages that a change drops, at most, if they are older than they may be.
 local DROPPED_BY_A_CHANGE = 16
+
+-- Returns the marks of a user as they are stored, see lib/state.
+local function marks_of(user)
+  if user.erased then return 'erased|' .. user.cleared_up_to end
+  return user.read .. '|' .. user.told_read .. '|' .. user.delivered .. '|' .. user.cleared_up_to .. '|' .. user.muted
+    .. '|' .. user.blocked
+end
+
+-- Returns with which event and message to tell one of the two of a change; nothing if the change is
+-- none to that user. A change of a message that the user cleared must not bring its text back.
+local function told_to(user, kind, message, uncounted)
+  if user.erased then return end
+  if message == '' or kind == 'message.created' then return kind, message end
+  local seq = string.match(message, MESSAGE_HEAD)
+  if tonumber(seq) > tonumber(user.cleared_up_to) then return kind, message end
+  if uncounted then return 'conversation.changed', '' end
+end
 
 -- Writes what changed of one of the two users, the count as it was stored given, and returns how the
 -- user now sees the conversation: the version of its newest message, 0 if the user cleared it, and
 -- the entry.
 local function commit_user(conversation, user, peer, active, count, marks_changed)
   if marks_changed then
-    redis.call('HSET', conversation.meta, 'user:' .. user.id, user.read .. '|' .. user.told_read .. '|' .. user.delivered
-      .. '|' .. user.cleared_up_to .. '|' .. user.muted .. '|' .. user.blocked)
+    redis.call('HSET', conversation.meta, 'user:' .. user.id, marks_of(user))
   end
   if user.unread ~= (count or '0') then
     if user.unread == '0' then
@@ -35,6 +52,7 @@ end
 --   active   for a new message: 'now', or when it was sent, in microseconds since 1970
 --   marks    whose marks changed: nil, 'user' or 'both'
 --   private  true if it concerns the user and not the peer
+--   erases   true if the user is being erased
 -- retention  as drop_old_messages takes it; empty to keep everything
 -- charge     as charge_rate returns it
 -- reply      what to answer; nil for [entry, newest message]
@@ -44,10 +62,17 @@ local function commit(conversation, change, retention, charge, reply)
   local user, peer, counts = conversation.user, conversation.peer, conversation.counts
   if change then
     local private, marks, kind, message = change.private, change.marks, change.kind, change.message
+    local uncounted = false
     if retention ~= '' then
-      local _, uncounted = drop_old_messages(conversation, retention, DROPPED_BY_A_CHANGE)
+      local _, some = drop_old_messages(conversation, retention, DROPPED_BY_A_CHANGE)
+      uncounted = some
       private = private and not uncounted
     end
+    -- The id of an erased user is used again: it acts, or gets a message.
+    if user.erased and not change.erases and (marks or change.active) then
+      user.erased, marks = nil, marks or 'user'
+    end
+    if peer.erased and change.active then peer.erased, marks = nil, 'both' end
 
     -- A hybrid clock: it orders the changes of a conversation, and still does after a failover that
     -- lost some of them.
@@ -62,10 +87,12 @@ local function commit(conversation, change, retention, charge, reply)
 
     local user_active, user_entry = commit_user(conversation, user, peer, active, counts[1], marks)
     local peer_active, peer_entry = commit_user(conversation, peer, user, active, counts[2], marks == 'both')
-    local user_event = update_inbox(conversation.user_inbox, conversation.user_conversations, conversation.user_events,
-      peer.id, version, user_active, user.unread, user_entry, kind, message)
-    local peer_event = not private and update_inbox(conversation.peer_inbox, conversation.peer_conversations,
-      conversation.peer_events, user.id, version, peer_active, peer.unread, peer_entry, kind, message)
+    local user_kind, user_message = told_to(user, kind, message, uncounted)
+    local user_event = user_kind and update_inbox(conversation.user_inbox, conversation.user_conversations,
+      conversation.user_events, peer.id, version, user_active, user.unread, user_entry, user_kind, user_message)
+    local peer_kind, peer_message = told_to(peer, kind, message, uncounted)
+    local peer_event = peer_kind and not private and update_inbox(conversation.peer_inbox, conversation.peer_conversations,
+      conversation.peer_events, user.id, version, peer_active, peer.unread, peer_entry, peer_kind, peer_message)
     -- Publishing comes last: it may be refused, and what was written stays.
     if user_event then redis.call('PUBLISH', conversation.user_events, user_event) end
     if peer_event then redis.call('PUBLISH', conversation.peer_events, peer_event) end

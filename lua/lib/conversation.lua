@@ -5,10 +5,15 @@
 -- Returns what is kept of one of the two users: id, unread count and marks.
 local function participant(id, unread, marks)
   local read, told_read, delivered, cleared_up_to, muted, blocked = '0', '0', '0', '0', '0', '0'
-  if marks then read, told_read, delivered, cleared_up_to, muted, blocked = string.match(marks, MARKS) end
+  local erased_up_to = marks and string.match(marks, ERASED_MARKS)
+  if erased_up_to then
+    read, cleared_up_to = erased_up_to, erased_up_to
+  elseif marks then
+    read, told_read, delivered, cleared_up_to, muted, blocked = string.match(marks, MARKS)
+  end
   return {
     id = id, unread = unread or '0', read = read, told_read = told_read, delivered = delivered,
-    cleared_up_to = cleared_up_to, muted = muted, blocked = blocked,
+    cleared_up_to = cleared_up_to, muted = muted, blocked = blocked, erased = erased_up_to and true,
   }
 end
 

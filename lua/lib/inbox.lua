@@ -66,3 +66,11 @@ local function update_inbox(inbox, conversations, events, peer, version, active,
     .. '|' .. listening, peer, version .. '|' .. ahead .. '|' .. age .. '|' .. entry)
   return event
 end
+
+-- Takes a conversation out of a user's inbox: what is unread in it leaves the totals, then its row goes.
+-- version and entry are those of update_inbox, the entry without unread messages.
+local function remove_from_inbox(inbox, conversations, events, peer, version, entry)
+  if redis.call('HEXISTS', conversations, peer) == 0 then return end
+  update_inbox(inbox, conversations, events, peer, version, '0', '0', entry, 'conversation.changed', '')
+  redis.call('HDEL', conversations, peer)
+end

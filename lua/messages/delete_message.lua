@@ -35,10 +35,15 @@ if refusal then return refusal end
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
   peer, peer_inbox, peer_conversations, peer_events)
 local index = tonumber(conversation.seq) - seq
-local visible = index >= 0 and tonumber(seq) > tonumber(conversation.user.cleared_up_to)
-local message = visible and redis.call('LINDEX', messages, index)
+local message = index >= 0 and redis.call('LINDEX', messages, index)
+local _, from, next_member = string.match(message or '', MESSAGE_HEAD)
+-- Authors delete what they wrote for both, also if they cleared it themselves; but not what an erased
+-- user of the same id wrote.
+if tonumber(seq) <= tonumber(conversation.user.cleared_up_to) then
+  local own = from == user and tonumber(seq) > tonumber(redis.call('HGET', meta, ERASED_FIELD .. user) or 0)
+  if not own then message = nil end
+end
 if not message then return redis.error_reply('MESSAGE_NOT_FOUND there is no such message') end
-local _, from, next_member = string.match(message, MESSAGE_HEAD)
 if from ~= user then return redis.error_reply('FORBIDDEN only its author deletes a message') end
 if next_member == TOMBSTONE then return commit(conversation, nil, retention, charge, message) end
 

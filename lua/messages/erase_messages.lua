@@ -1,12 +1,12 @@
 #!lua
 --- @include "lib/commit"
 --- @include "lib/message"
---- @include "lib/page"
 --- @include "lib/tombstone"
--- Turns what the user wrote in a part of a conversation into tombstones. Those the peer had not
--- read yet no longer count.
+-- Turns what the user wrote in a part of a conversation into tombstones, and replaces messages of
+-- the peer by the same without the user's reactions, where they still are as they were read. Tombstones
+-- that the peer had not read yet no longer count.
 --
--- Returns  [erased, next_before]  how many, and what to pass as before to go on; 0 at the end
+-- Returns  [erased, missed]  messages that became tombstones; replacements that were not made
 -- Changes  conversation.changed
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
@@ -21,17 +21,28 @@ local peer_events        = KEYS[9]  -- list    the same of the peer
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the other one
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
-local before             = ARGV[4]  -- integer only older ones than this seq; empty for any
-local limit              = ARGV[5]  -- integer messages to look at, at most
+local low                = ARGV[4]  -- integer seq of the oldest message of the part
+local high               = ARGV[5]  -- integer seq of the newest message of the part
 local deleted_at         = ARGV[6]  -- string  time, RFC 3339
+-- then for each message to replace its seq, the message as it was read, and as it is to be
+local replaced           = {unpack(ARGV, 7)}
 
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
   peer, peer_inbox, peer_conversations, peer_events)
 local newest = tonumber(conversation.seq)
-local high, low, next_before = older_than(before, limit, newest, newest - redis.call('LLEN', messages) + 1)
+
+local missed = 0
+for i = 1, #replaced, 3 do
+  local index = newest - replaced[i]
+  if redis.call('LINDEX', messages, index) == replaced[i + 1] then
+    redis.call('LSET', messages, index, replaced[i + 2])
+  else
+    missed = missed + 1
+  end
+end
 
 local erased, uncounted = 0, 0
-for i, message in ipairs(high >= low and redis.call('LRANGE', messages, newest - high, newest - low) or {}) do
+for i, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - low)) do
   local seq, from, next_member = string.match(message, MESSAGE_HEAD)
   if from == user and next_member ~= TOMBSTONE then
     redis.call('LSET', messages, newest - high + i - 1, make_tombstone(message, deleted_at))
@@ -40,4 +51,5 @@ for i, message in ipairs(high >= low and redis.call('LRANGE', messages, newest -
   end
 end
 conversation.peer.unread = string.format('%d', math.max(conversation.peer.unread - uncounted, 0))
-return commit(conversation, erased > 0 and {kind = 'conversation.changed', message = ''}, retention, nil, {erased, next_before})
+local changed = erased > 0 or #replaced > 3 * missed
+return commit(conversation, changed and {kind = 'conversation.changed', message = ''}, retention, nil, {erased, missed})

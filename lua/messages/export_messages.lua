@@ -1,15 +1,20 @@
 #!lua flags=no-writes
---- @include "lib/page"
+--- @include "lib/state"
 -- Reads a part of a conversation as it is stored, for its user to take away: what the user cleared
--- is part of it too.
+-- is part of it, what stood there before an erased user of the same id left is not.
 --
--- Returns  [messages, next_before]  newest first, and what to pass as before to go on; 0 at the end
+-- Returns  [messages, next_after, last_seq]  newest first; what to pass as after to go on, 0 at the end;
+--          the seq of the newest message of the conversation
 
 local messages = KEYS[1] -- list    messages of the pair as JSON, newest first
 local meta     = KEYS[2] -- hash    everything else of the pair, see lib/conversation and lib/marks
-local before   = ARGV[1] -- integer only older ones than this seq; empty for any
-local limit    = ARGV[2] -- integer how many, at most
+local user     = ARGV[1] -- string  user id
+local after    = ARGV[2] -- integer only newer ones than this seq; empty for any
+local limit    = ARGV[3] -- integer how many, at most
 
-local newest = tonumber(string.match(redis.call('HGET', meta, 'state') or '0', '%d+'))
-local high, low, next_before = older_than(before, limit, newest, newest - redis.call('LLEN', messages) + 1)
-return {high >= low and redis.call('LRANGE', messages, newest - high, newest - low) or {}, next_before}
+local stored = redis.call('HMGET', meta, 'state', ERASED_FIELD .. user)
+local newest = tonumber(string.match(stored[1] or '0', '%d+'))
+local low = math.max(tonumber(after) or 0, newest - redis.call('LLEN', messages), tonumber(stored[2] or 0)) + 1
+local high = math.min(low + limit - 1, newest)
+local page = high >= low and redis.call('LRANGE', messages, newest - high, newest - low) or {}
+return {page, high < newest and high or 0, newest}

@@ -20,7 +20,7 @@ local user_events        = KEYS[6]  -- list    the user's last events, and the c
 local peer_inbox         = KEYS[7]  -- zset    the same of the peer
 local peer_conversations = KEYS[8]  -- hash    the same of the peer
 local peer_events        = KEYS[9]  -- list    the same of the peer
-local idempotency        = KEYS[10] -- string  what the idempotency key produced: fingerprint|seq
+local idempotency        = KEYS[10] -- string  what the idempotency key produced: fingerprint|seq|id
 local bucket             = KEYS[11] -- string  bucket to charge; none if nobody is charged
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the other one
@@ -40,9 +40,14 @@ local conversation = load_conversation(messages, unread, meta, user, user_inbox,
   peer, peer_inbox, peer_conversations, peer_events)
 local newest = tonumber(conversation.seq)
 if fingerprint and fingerprint ~= '' then
-  local known, seq = string.match(redis.call('GET', idempotency) or '', '^(.*)|(%d+)$')
+  local known, seq, id = string.match(redis.call('GET', idempotency) or '', '^(.*)|(%d+)|(.*)$')
+  local message = known and tonumber(seq) <= newest and redis.call('LINDEX', messages, newest - seq)
+  -- What an erased user of this id sent is forgotten, and so is what stood in a conversation that was erased.
+  if known and (tonumber(seq) <= tonumber(redis.call('HGET', meta, ERASED_FIELD .. user) or 0) or tonumber(seq) > newest
+    or message and string.match(message, MESSAGE_ENVELOPE) ~= id) then
+    known = nil
+  end
   if known == fingerprint then
-    local message = redis.call('LINDEX', messages, newest - seq)
     if message then return commit(conversation, nil, retention, charge, message) end
     return redis.error_reply('MESSAGE_NOT_FOUND the message was stored, and has been dropped since')
   elseif known then
@@ -62,7 +67,9 @@ end
 local seq = string.format('%d', newest + 1)
 local message = '{"seq":' .. seq .. ',' .. json
 redis.call('LPUSH', messages, message)
-if fingerprint and fingerprint ~= '' then redis.call('SET', idempotency, fingerprint .. '|' .. seq, 'EX', REMEMBER_S) end
+if fingerprint and fingerprint ~= '' then
+  redis.call('SET', idempotency, fingerprint .. '|' .. seq .. '|' .. string.match(json, MESSAGE_ENVELOPE), 'EX', REMEMBER_S)
+end
 conversation.seq = seq
 conversation.peer.unread = string.format('%d', conversation.peer.unread + 1)
 return commit(conversation, {kind = 'message.created', message = message, active = 'now'}, retention, charge, newest + 1)

@@ -202,6 +202,17 @@ impl Message {
         Some(self)
     }
 
+    /// The message without any reaction of a user; `None` if it has none.
+    pub fn without_reactions_of(mut self, user: &UserId) -> Option<Self> {
+        let count = |message: &Self| message.reactions.values().map(Vec::len).sum::<usize>();
+        let before = count(&self);
+        for users in self.reactions.values_mut() {
+            users.retain(|other| other != user);
+        }
+        self.reactions.retain(|_, users| !users.is_empty());
+        (count(&self) < before).then_some(self)
+    }
+
     /// The JSON of it, as it is stored.
     pub fn to_stored(&self) -> Result<StoredMessage, Error> {
         serde_json::to_string(self).map(StoredMessage).map_err(|e| {

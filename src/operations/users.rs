@@ -25,7 +25,7 @@ impl Operations {
         })
     }
 
-    /// Erases a user: what they wrote becomes tombstones, and their inbox goes. For backends. Stops
+    /// Erases a user: what they wrote becomes tombstones, their reactions and their inbox go. For backends. Stops
     /// after some seconds with `done: false`; calling again continues.
     pub async fn erase_user(&self, caller: &Caller, user: &UserId) -> Result<Erasure, Error> {
         caller.require_backend()?;
@@ -40,7 +40,7 @@ pub struct Export {
     /// Where the scan of conversations continues; `None` at its end.
     cursor: Option<String>,
     /// Conversations to read, each with the position to continue at.
-    pending: VecDeque<(UserId, Option<Seq>)>,
+    pending: VecDeque<(UserId, Seq)>,
 }
 
 impl Export {
@@ -53,26 +53,23 @@ impl Export {
             let (peers, next) = self.store.scan_conversations(&self.user, &cursor).await?;
             self.cursor = next;
             self.pending
-                .extend(peers.into_iter().map(|(peer, _)| (peer, None)));
+                .extend(peers.into_iter().map(|(peer, _)| (peer, Seq::default())));
         }
-        let Some((peer, before)) = self.pending.pop_front() else {
+        let Some((peer, after)) = self.pending.pop_front() else {
             return Ok(None);
         };
-        let (messages, next) = self
-            .store
-            .export_messages(&self.user, &peer, before)
-            .await?;
+        let page = self.store.export_messages(&self.user, &peer, after).await?;
         let mut lines = String::new();
-        if before.is_none() {
+        if after == Seq::default() {
             lines.push_str(&json!({"conversation": {"peer": &peer}}).to_string());
             lines.push('\n');
         }
-        for message in messages {
+        for message in page.messages {
             lines.push_str("{\"message\":");
             lines.push_str(&message.0);
             lines.push_str("}\n");
         }
-        if next.is_some() {
+        if let Some(next) = page.next {
             self.pending.push_front((peer, next));
         }
         Ok(Some(lines))

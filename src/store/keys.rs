@@ -2,15 +2,15 @@
 //!
 //! | key | type | slot | expires | written by |
 //! |---|---|---|---|---|
-//! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message`, `replace_message`, `delete_message`, `erase_messages`, `import_messages`, `every change` |
+//! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message`, `replace_message`, `delete_message`, `erase_messages`, `forget_conversation`, `import_messages`, `every change` |
 //! | `dm:{c}:unread:<pair>` | hash: user -> unread count | conversation | never | `every change` |
-//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation, marks of each `user:<id>`; see `lua/lib/state.lua` | conversation | never | `every change` |
-//! | `dm:{c}:idempotency:<pair>,<sender>,<key>` | string: fingerprint and seq of what an idempotency key produced | conversation | 24 h | `send_message` |
-//! | `dm:{u}:inbox:<user>` | zset: peer -> version of the newest message: the order of the inbox | user | never | `every change`, `update_inbox`, `forget_conversation` |
-//! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals` and `,epoch`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_conversation` |
-//! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_conversation`, `announce_typing` |
-//! | `dm:{u}:presence:<user>` | zset: process -> time of the last renewal; `` -> when the user went offline; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_conversation` |
-//! | `dm:{u}:leases` | zset: user of this partition -> time of the last renewal, in ms | user | never | `renew_presence`, `leave_presence` |
+//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation, marks of each `user:<id>`, `erased:<id>`; see `lua/lib/state.lua` | conversation | never | `every change` |
+//! | `dm:{c}:idempotency:<pair>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | conversation | 24 h | `send_message` |
+//! | `dm:{u}:inbox:<user>` | zset: peer -> version of the newest message: the order of the inbox | user | never | `every change`, `update_inbox`, `forget_user` |
+//! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals` and `,epoch`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_user` |
+//! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_user`, `announce_typing` |
+//! | `dm:{u}:presence:<user>` | zset: process -> time of the last renewal; `` -> when the user went offline; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_user` |
+//! | `dm:{u}:leases` | zset: user of this partition -> time of the last renewal, in ms | user | never | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
 //! | `dm:{u}:ticket:<user>` | string: the bearer; `<user>` is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; `<user>` is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |

@@ -58,6 +58,7 @@ scripts! {
     OPEN_STORE          "admin"         "open_store"          Never;
     CLEAR_CONVERSATION  "conversations" "clear_conversation"  Never;
     FLAG_CONVERSATION   "conversations" "flag_conversation"   Never;
+    FORGET_CONVERSATION "conversations" "forget_conversation" Never;
     MARK_DELIVERED      "conversations" "mark_delivered"      Never;
     MARK_READ           "conversations" "mark_read"           Never;
     MARK_UNREAD         "conversations" "mark_unread"         Never;
@@ -69,7 +70,7 @@ scripts! {
     READ_EVENTS         "events"        "read_events"         ReadsOnly;
     REDEEM_TICKET       "events"        "redeem_ticket"       Never;
     COUNT_UNREAD        "inbox"         "count_unread"        ReadsOnly;
-    FORGET_CONVERSATION "inbox"         "forget_conversation" Never;
+    FORGET_USER         "inbox"         "forget_user"         Never;
     LIST_CONVERSATIONS  "inbox"         "list_conversations"  ReadsOnly;
     SCAN_CONVERSATIONS  "inbox"         "scan_conversations"  ReadsOnly;
     UPDATE_INBOX        "inbox"         "update_inbox"        Never;

@@ -5,17 +5,32 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 
 use super::change::ConversationRequest;
-use super::script::{ERASE_MESSAGES, EXPORT_MESSAGES, FORGET_CONVERSATION, SCAN_CONVERSATIONS};
+use super::script::{
+    ERASE_MESSAGES, EXPORT_MESSAGES, FORGET_CONVERSATION, FORGET_USER, SCAN_CONVERSATIONS,
+};
 use super::{Store, reply};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::model::{Erasure, Pair, Seq, StoredMessage, UserId, rfc3339};
 
 /// Approximate number of conversations in one step of a scan.
 const SCAN_STEP: &str = "100";
-/// Messages that one step reads or erases, which takes Redis less than a millisecond.
-const MESSAGE_STEP: &str = "200";
+/// Messages that one step reads or erases: up to 3 ms of Redis in the middle of a million messages.
+const MESSAGE_STEP: &str = "100";
 /// How long one call erases before it returns with `done: false`.
 const ERASE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a page is erased again in which messages changed meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// A part of a conversation, oldest message first.
+pub struct ExportPage {
+    /// The messages as they are stored.
+    pub messages: Vec<StoredMessage>,
+    /// What to pass as `after` for the next page.
+    pub next: Option<Seq>,
+    /// The seq of the newest message of the conversation.
+    pub last_seq: Seq,
+}
 
 /// The position of a scan; `None` at the end.
 type ScanCursor = Option<String>;
@@ -39,28 +54,29 @@ impl Store {
         ))
     }
 
-    /// A page of the stored messages of a conversation, newest first, and the position of the next
-    /// page.
+    /// A part of a conversation as `user` takes it away: messages newer than `after`, oldest first.
     pub async fn export_messages(
         &self,
         user: &UserId,
         peer: &UserId,
-        before: Option<Seq>,
-    ) -> Result<(Vec<StoredMessage>, Option<Seq>), Error> {
+        after: Seq,
+    ) -> Result<ExportPage, Error> {
         let pair = Pair::of(user, peer);
         let keys = [self.keys.messages(&pair), self.keys.meta(&pair)];
-        let before = before.map(|seq| seq.get().to_string()).unwrap_or_default();
-        let args = [before.as_bytes(), MESSAGE_STEP.as_bytes()];
-        let (messages, next): (Vec<String>, u64) = self.run(&EXPORT_MESSAGES, &keys, &args).await?;
-        Ok((
-            messages.into_iter().map(StoredMessage).collect(),
-            reply::cursor(next)?,
-        ))
+        let after = after.get().to_string();
+        let args = [user.as_str(), &after, MESSAGE_STEP].map(str::as_bytes);
+        let (messages, next, last_seq): (Vec<String>, u64, u64) =
+            self.run(&EXPORT_MESSAGES, &keys, &args).await?;
+        Ok(ExportPage {
+            messages: messages.into_iter().rev().map(StoredMessage).collect(),
+            next: reply::cursor(next)?,
+            last_seq: reply::seq(last_seq)?,
+        })
     }
 
-    /// Erases a user: replaces the user's messages by tombstones, one conversation after the other,
-    /// and deletes the user's inbox. Returns `done: false` after [`ERASE_TIMEOUT`]; another call
-    /// continues, also after a failure.
+    /// Erases a user: what they wrote becomes tombstones, conversation by conversation, and their
+    /// reactions and their inbox go. Stops after a while with `done: false`; what is left is found by
+    /// calling again, as it is after an interruption.
     pub async fn erase_user(&self, user: &UserId) -> Result<Erasure, Error> {
         let started = Instant::now();
         let mut erasure = Erasure::of(user.clone());
@@ -69,57 +85,123 @@ impl Store {
             let (peers, next) = self.scan_conversations(user, &from).await?;
             cursor = next;
             for (peer, _) in peers {
-                erasure.messages_erased += self.erase_messages(user, &peer).await?;
-                self.forget_conversation(user, &peer).await?;
+                erasure.messages_erased += self.erase_conversation(user, &peer).await?;
                 erasure.conversations += 1;
                 if started.elapsed() > ERASE_TIMEOUT {
                     return Ok(erasure);
                 }
             }
         }
-        // A user without conversations may have a journal and a presence.
-        self.forget(user, "").await?;
+        self.forget_user(user).await?;
         erasure.done = true;
         Ok(erasure)
     }
 
-    /// Replaces all messages of a user to a peer by tombstones; returns their number.
-    pub async fn erase_messages(&self, user: &UserId, peer: &UserId) -> Result<u64, Error> {
-        let request = ConversationRequest {
-            user,
-            peer,
-            charge: None,
+    /// Erases what a user left in a conversation. The row in the inbox goes last: as long as it is
+    /// there, an interrupted erasure finds the conversation again.
+    async fn erase_conversation(&self, user: &UserId, peer: &UserId) -> Result<u64, Error> {
+        let mut page = self.export_messages(user, peer, Seq::default()).await?;
+        // What comes later is sent by somebody who uses the id again.
+        let last = page.last_seq;
+        let mut erased = self.erase_page(user, peer, &page).await?;
+        while let Some(next) = page.next.filter(|next| *next < last) {
+            page = self.export_messages(user, peer, next).await?;
+            erased += self.erase_page(user, peer, &page).await?;
+        }
+        self.forget_conversation(user, peer, last).await?;
+        Ok(erased)
+    }
+
+    /// Erases what a user left in a page, and again where somebody changed a message meanwhile.
+    async fn erase_page(
+        &self,
+        user: &UserId,
+        peer: &UserId,
+        page: &ExportPage,
+    ) -> Result<u64, Error> {
+        let mut erased = 0;
+        let Some(oldest) = page.messages.first().and_then(StoredMessage::seq) else {
+            return Ok(erased);
         };
-        let now = rfc3339(Utc::now());
-        let (mut erased, mut before) = (0, String::new());
-        loop {
-            let args = [before.as_str(), MESSAGE_STEP, &now];
-            let step = self
-                .change::<(u64, u64)>(&ERASE_MESSAGES, request, &args)
-                .await?;
-            let (count, next) = step.value;
-            erased += count;
-            if next == 0 {
+        let (some, mut missed) = self.erase_messages(user, peer, &page.messages).await?;
+        erased += some;
+        for _ in 0..ATTEMPTS {
+            if missed == 0 {
                 return Ok(erased);
             }
-            before = next.to_string();
+            let before = reply::seq(oldest.saturating_sub(1))?;
+            let mut again = self.export_messages(user, peer, before).await?.messages;
+            again.truncate(page.messages.len());
+            let (some, still) = self.erase_messages(user, peer, &again).await?;
+            erased += some;
+            missed = still;
         }
+        Err(Code::MessageChanged.into())
     }
 
-    /// Deletes a conversation from a user's inbox.
-    pub async fn forget_conversation(&self, user: &UserId, peer: &UserId) -> Result<u64, Error> {
-        self.forget(user, peer.as_str()).await
+    /// Turns what a user wrote in a part of a conversation into tombstones, and removes the user's
+    /// reactions from the messages of the peer. Returns how many tombstones there are now, and how
+    /// many messages changed meanwhile and keep a reaction.
+    pub async fn erase_messages(
+        &self,
+        user: &UserId,
+        peer: &UserId,
+        part: &[StoredMessage],
+    ) -> Result<(u64, u64), Error> {
+        let seq_of = |message: Option<&StoredMessage>| message.and_then(StoredMessage::seq);
+        let (Some(low), Some(high)) = (seq_of(part.first()), seq_of(part.last())) else {
+            return Ok((0, 0));
+        };
+        let mut args = vec![low.to_string(), high.to_string(), rfc3339(Utc::now())];
+        // Most messages have no reactions, and are not parsed.
+        for old in part.iter().filter(|old| old.0.contains("\"reactions\"")) {
+            let message = old.parse()?;
+            if message.from != *user
+                && let Some(new) = message.without_reactions_of(user)
+            {
+                let seq = new.seq.get().to_string();
+                args.extend([seq, old.0.clone(), new.to_stored()?.0]);
+            }
+        }
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let request = erasing(user, peer);
+        Ok(self.change(&ERASE_MESSAGES, request, &args).await?.value)
     }
 
-    async fn forget(&self, user: &UserId, peer: &str) -> Result<u64, Error> {
+    /// Ends a conversation for a user who is erased, up to a message. Returns whether all of it went.
+    pub async fn forget_conversation(
+        &self,
+        user: &UserId,
+        peer: &UserId,
+        last: Seq,
+    ) -> Result<bool, Error> {
+        let last = last.get().to_string();
+        let request = erasing(user, peer);
+        let args = [last.as_str()];
+        let gone = self.change::<u8>(&FORGET_CONVERSATION, request, &args);
+        Ok(gone.await?.value == 1)
+    }
+
+    /// Deletes what is left of a user whose conversations were forgotten. Returns how many stay
+    /// because the id is in use again.
+    pub async fn forget_user(&self, user: &UserId) -> Result<u64, Error> {
         let name = user.as_str();
         let keys = [
             self.keys.inbox(name),
             self.keys.conversations(name),
             self.keys.events(name),
             self.keys.presence(name),
+            self.keys.leases(name),
         ];
-        self.run::<u64>(&FORGET_CONVERSATION, &keys, &[peer.as_bytes()])
+        self.run::<u64>(&FORGET_USER, &keys, &[name.as_bytes()])
             .await
+    }
+}
+
+fn erasing<'a>(user: &'a UserId, peer: &'a UserId) -> ConversationRequest<'a> {
+    ConversationRequest {
+        user,
+        peer,
+        charge: None,
     }
 }

@@ -19,7 +19,7 @@ problem::refusals!(ExportUserErrors: CALL READ);
 /// Export a user
 ///
 /// Streams everything that is stored of `user` as NDJSON: for each conversation a line
-/// `{"conversation":{"peer":...}}`, then a line `{"message":{...}}` for each of its messages, newest
+/// `{"conversation":{"peer":...}}`, then a line `{"message":{...}}` for each of its messages, oldest
 /// first, cleared ones included. If the store fails midway the connection breaks off, so a body that
 /// ends properly is complete. Users export themselves, backends any user.
 #[utoipa::path(
@@ -63,8 +63,10 @@ problem::refusals!(EraseUserErrors: CALL CHANGE);
 
 /// Erase a user
 ///
-/// For backends. Replaces all messages of `user` by tombstones and deletes their inbox; messages
-/// that others sent them stay with the others. Works for up to about 10 seconds: `done: false` means
+/// For backends. Replaces all messages of `user` by tombstones, removes their reactions and deletes
+/// their inbox with all marks and flags; messages that others sent them stay with the others, until
+/// these are erased too: then the whole conversation is deleted. Nothing that others do later brings
+/// anything of it back, and whoever uses the id again begins anew. Works for up to about 10 seconds: `done: false` means
 /// that there is more, and repeating the request continues, also after an interruption. Erasing a
 /// user of whom nothing is stored changes nothing.
 #[utoipa::path(

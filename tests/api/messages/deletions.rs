@@ -124,3 +124,23 @@ async fn a_body_that_imitates_a_tombstone_is_a_normal_message() {
     app.delete("alice", "bob", 2).await.json(200);
     assert_eq!(app.badge("bob").await, [sent as u64 - 1, 1]);
 }
+
+#[tokio::test]
+async fn authors_delete_for_both_after_clearing_their_side() {
+    let app = spawn_app();
+    app.send("alice", "bob", "secret").await;
+    app.send("bob", "alice", "answer").await;
+    app.clear("alice", "bob").await;
+    let tombstone = app.delete("alice", "bob", 1).await.json(200);
+    assert_eq!(
+        app.message("bob", "alice", 1).await.json(200),
+        tombstone,
+        "for both"
+    );
+    assert_eq!(app.badge("bob").await, [0, 0]);
+    assert_eq!(app.delete("alice", "bob", 1).await.json(200), tombstone);
+    let of_the_peer = app.delete("alice", "bob", 2).await;
+    of_the_peer.problem(404, "MESSAGE_NOT_FOUND");
+    let cleared = app.message("alice", "bob", 1).await;
+    cleared.problem(404, "MESSAGE_NOT_FOUND");
+}

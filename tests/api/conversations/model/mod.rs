@@ -198,7 +198,14 @@ impl Scenario<'_> {
         standing: bool,
     ) -> Option<&mut Value> {
         let user = json!(self.model.names[who.user]);
-        let refusal: Option<Refusal> = match self.model.message(who, seq) {
+        // Authors delete also what they cleared.
+        let deletes = by_author && !standing;
+        let find = if deletes {
+            Model::message_to_delete
+        } else {
+            Model::message
+        };
+        let refusal: Option<Refusal> = match find(&mut self.model, who, seq) {
             None => Some((404, "MESSAGE_NOT_FOUND")),
             Some(message) if by_author && message["from"] != user => Some((403, "FORBIDDEN")),
             Some(message) if standing && message.get("deleted_at").is_some() => {
@@ -210,7 +217,7 @@ impl Scenario<'_> {
             answer.problem(status, code);
             return None;
         }
-        self.model.message(who, seq)
+        find(&mut self.model, who, seq)
     }
 
     /// Compares everything that each user can see with the model.

@@ -82,6 +82,15 @@ impl Model {
         self.messages.get_mut(&who.pair())?.get_mut(index)
     }
 
+    /// The message with this seq, if the user may see it or wrote it.
+    pub fn message_to_delete(&mut self, who: Perspective, seq: u64) -> Option<&mut Value> {
+        let cleared_up_to = self.side_of(who).cleared_up_to;
+        let user = json!(self.names[who.user]);
+        let index = usize::try_from(seq).unwrap().checked_sub(1)?;
+        let message = self.messages.get_mut(&who.pair())?.get_mut(index)?;
+        (seq > cleared_up_to || message["from"] == user).then_some(message)
+    }
+
     pub fn refuses_send(
         &mut self,
         who: Perspective,

@@ -1,0 +1,42 @@
+#!lua
+--- @include "lib/commit"
+--- @include "lib/count"
+-- Ends a conversation for a user who is erased: the row goes, and so do all marks. Whoever uses the id
+-- again begins behind the last message that was erased. If the peer was erased before, all of the
+-- conversation goes.
+--
+-- Returns  gone  1 if all of it went
+-- Changes  conversation.changed
+
+local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
+local unread             = KEYS[2]  -- hash    user -> messages not yet read
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
+local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[7]  -- zset    the same of the peer
+local peer_conversations = KEYS[8]  -- hash    the same of the peer
+local peer_events        = KEYS[9]  -- list    the same of the peer
+local user               = ARGV[1]  -- string  user id
+local peer               = ARGV[2]  -- string  user id of the other one
+local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
+local last               = ARGV[4]  -- integer seq of the newest message that was erased
+
+local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
+  peer, peer_inbox, peer_conversations, peer_events)
+local newest = tonumber(conversation.seq)
+conversation.user = participant(user, '0', 'erased|' .. last)
+local leaver, reader = conversation.user, conversation.peer
+if tonumber(last) >= newest then
+  local version = string.format('%d', conversation.version + 1)
+  remove_from_inbox(user_inbox, user_conversations, user_events, peer, version, entry_of(conversation, leaver, reader))
+  if reader.erased then return redis.call('UNLINK', messages, unread, meta) and 1 end
+else
+  -- The id is in use again already.
+  local oldest = math.max(newest - redis.call('LLEN', messages), tonumber(last)) + 1
+  leaver.erased, leaver.unread = nil, string.format('%d', count_messages(messages, peer, newest, oldest, newest))
+end
+redis.call('HSET', meta, ERASED_FIELD .. user, last)
+-- What the peer's devices would resume from has the erased texts in it.
+drop_events(peer_events)
+return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', erases = true}, retention, nil, 0)

@@ -1,0 +1,29 @@
+#!lua
+--- @include "lib/row"
+-- Deletes what is left of a user whose conversations were forgotten, and tells devices that listen that
+-- their stream has ended. If the id is in use again already, its new conversations stay.
+--
+-- Returns  left  conversations that stay
+
+local inbox         = KEYS[1] -- zset    peer -> version of its newest message
+local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
+local events        = KEYS[3] -- list    the user's last events, and the channel of that name
+local presence      = KEYS[4] -- zset    process -> when the user was last connected to it, in ms
+local leases        = KEYS[5] -- zset    user -> when it was last known to be there, in ms; of a partition
+local user          = ARGV[1] -- string  user id
+
+local left = redis.call('HLEN', conversations)
+for _, field in ipairs({TOTALS_FIELD, EPOCH_FIELD}) do
+  left = left - redis.call('HEXISTS', conversations, field)
+end
+redis.call('ZREM', leases, user)
+local deleted = redis.call('DEL', events, presence)
+if left == 0 then
+  deleted = deleted + redis.call('DEL', inbox, conversations)
+else
+  local totals = redis.call('HGET', conversations, TOTALS_FIELD) or NO_TOTALS
+  redis.call('HSET', conversations, TOTALS_FIELD, string.sub(totals, 1, -2) .. '0')
+  redis.call('HDEL', conversations, EPOCH_FIELD)
+end
+if deleted > 0 then redis.call('PUBLISH', events, '{"type":"reset","cursor":"0-0"}') end
+return left
