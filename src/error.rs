@@ -44,7 +44,7 @@ codes! {
     MalformedJson        400 "MALFORMED_JSON"         "The body is not valid JSON (RFC 8259).";
     Unauthenticated      401 "UNAUTHENTICATED"        "The request has no credential, or an invalid one.";
     Forbidden            403 "FORBIDDEN"              "The credential is valid but does not permit this operation.";
-    Blocked              403 "BLOCKED"                "The recipient has blocked the sender.";
+    Blocked              403 "BLOCKED"                "The peer has blocked the user and gets nothing new from it.";
     NotFound             404 "NOT_FOUND"              "Nothing exists at this path.";
     MessageNotFound      404 "MESSAGE_NOT_FOUND"      "The message does not exist, or is not visible to this user.";
     MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "The path does not support this method; `Allow` lists those it supports.";

@@ -101,6 +101,7 @@ const TEMPORARY = [408, 429, 503];
  * @property {number} [peer_delivered_seq]  how far the peer's devices have received
  * @property {number} [total_unread_count]  what a badge shows
  * @property {number} [unread_conversations]
+ * @property {number} [muted_unread_count]  those of the total that are in muted conversations
  */
 
 /**

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
---- @include "lib/advance_read"
 --- @include "lib/commit"
 --- @include "lib/rate"
--- Clears a conversation for the user: what stands in it is neither shown nor counted to them again.
+--- @include "lib/receipt"
+-- Clears a conversation for the user: what stands in it is neither shown nor counted to them again. The
+-- peer is not told, nor that it was read.
 --
 -- Returns  [entry, newest]  how the user sees the conversation, see lib/row; its newest message, or empty
 -- Changes  conversation.changed
@@ -10,7 +11,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -27,11 +28,11 @@ local burst              = ARGV[5]  -- integer tokens of a full bucket
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local reader = conversation.user
 if tonumber(conversation.seq) <= tonumber(reader.cleared_up_to) then
-  return commit(conversation, nil, retention, charge)
+  return commit(conversation, nil, charge)
 end
-reader.cleared_up_to, reader.unread = conversation.seq, '0'
-advance_read(reader, conversation.seq)
-return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user'}, retention, charge)
+reader.cleared_up_to = conversation.seq
+read_everything(reader, conversation.seq)
+return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

@@ -9,7 +9,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -28,7 +28,8 @@ local burst              = ARGV[7]  -- integer tokens of a full bucket
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
-if conversation.user[flag] == on then return commit(conversation, nil, retention, charge) end
-conversation.user[flag] = on
-return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, retention, charge)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
+local flags = with_flag(conversation.user.flags, flag == 'blocked' and BLOCKED or MUTED, on)
+if flags == conversation.user.flags then return commit(conversation, nil, charge) end
+conversation.user.flags = flags
+return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

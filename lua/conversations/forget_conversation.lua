@@ -10,7 +10,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -23,7 +23,7 @@ local retention          = ARGV[3]  -- string  keep|since, see lib/retention; em
 local last               = ARGV[4]  -- integer seq of the newest message that was erased
 
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
 conversation.user = participant(user, '0', 'erased|' .. last)
 local leaver, reader = conversation.user, conversation.peer
@@ -33,10 +33,10 @@ if tonumber(last) >= newest then
   if reader.erased then return redis.call('UNLINK', messages, unread, meta) and 1 end
 else
   -- The id is in use again already.
-  local oldest = math.max(newest - redis.call('LLEN', messages), tonumber(last)) + 1
+  local oldest = math.max(oldest_visible(conversation, leaver), tonumber(last) + 1)
   leaver.erased, leaver.unread = nil, string.format('%d', count_messages(messages, peer, newest, oldest, newest))
 end
 redis.call('HSET', meta, ERASED_FIELD .. user, last)
 -- What the peer's devices would resume from has the erased texts in it.
 drop_events(peer_events)
-return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', erases = true}, retention, nil, 0)
+return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', erases = true}, nil, 0)

@@ -2,7 +2,7 @@
 --- @include "lib/commit"
 --- @include "lib/rate"
 -- Notes that a user's devices have received a conversation up to a message. Only moves forward,
--- and never past the end.
+-- and never past the end; a peer who has blocked the user is not told.
 --
 -- Returns  [entry, newest]  how the user sees the conversation, see lib/row; its newest message, or empty
 -- Changes  conversation.delivered
@@ -10,7 +10,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -28,9 +28,9 @@ local burst              = ARGV[6]  -- integer tokens of a full bucket
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local receiver = conversation.user
 local target = math.min(tonumber(seq), tonumber(conversation.seq))
-if target <= tonumber(receiver.delivered) then return commit(conversation, nil, retention, charge) end
+if target <= tonumber(receiver.delivered) or has_flag(conversation.peer.flags, BLOCKED) then return commit(conversation, nil, charge) end
 receiver.delivered = string.format('%d', target)
-return commit(conversation, {kind = 'conversation.delivered', message = '', marks = 'user'}, retention, charge)
+return commit(conversation, {kind = 'conversation.delivered', message = '', marks = 'user'}, charge)

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
---- @include "lib/advance_read"
 --- @include "lib/commit"
 --- @include "lib/count"
 --- @include "lib/rate"
+--- @include "lib/receipt"
 -- Marks a conversation as read up to a message. Only moves forward, and never past the end.
 --
 -- Returns  [entry, newest]  how the user sees the conversation, see lib/row; its newest message, or empty
@@ -11,7 +11,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -23,26 +23,30 @@ local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the other one
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
 local seq                = ARGV[4]  -- integer up to here
-local interval_us        = ARGV[5]  -- integer microseconds in which the bucket gets a token back
-local burst              = ARGV[6]  -- integer tokens of a full bucket
+local private            = ARGV[5]  -- flag    1 does not tell the peer
+local interval_us        = ARGV[6]  -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[7]  -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local reader = conversation.user
 local newest, read = tonumber(conversation.seq), tonumber(reader.read)
 local target = math.min(tonumber(seq), newest)
-if target <= read then return commit(conversation, nil, retention, charge) end
-
--- What is left is counted from the nearer end.
-local oldest = newest - redis.call('LLEN', messages) + 1
-local first, left = math.max(read + 1, oldest), 0
-if target < newest and target - first < newest - target then
-  left = reader.unread - count_messages(messages, peer, newest, first, target)
-elseif target < newest then
-  left = count_messages(messages, peer, newest, math.max(target + 1, oldest), newest)
+local advances = target > read or target == newest and reader.unread ~= '0'
+if target == newest then
+  read_everything(reader, conversation.seq)
+elseif advances then
+  -- What is left is counted from the nearer end.
+  local first, left = math.max(read + 1, oldest_visible(conversation, reader)), 0
+  if target - first < newest - target then
+    left = reader.unread - count_messages(messages, peer, newest, first, target)
+  else
+    left = count_messages(messages, peer, newest, math.max(target + 1, first), newest)
+  end
+  reader.unread, reader.read = string.format('%d', left), string.format('%d', target)
 end
-reader.unread = string.format('%d', left)
-advance_read(reader, string.format('%d', target))
-return commit(conversation, {kind = 'conversation.read', message = '', marks = 'user'}, retention, charge)
+local tells = private ~= '1' and tell_read(reader, conversation.peer, string.format('%d', target))
+if not advances and not tells then return commit(conversation, nil, charge) end
+return commit(conversation, {kind = 'conversation.read', message = '', marks = 'user', private = not tells}, charge)

@@ -11,7 +11,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -30,16 +30,15 @@ local burst              = ARGV[7]  -- integer tokens of a full bucket
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local reader = conversation.user
 local newest, read = tonumber(conversation.seq), tonumber(reader.read)
-local oldest = math.max(newest - redis.call('LLEN', messages), tonumber(reader.cleared_up_to)) + 1
-local from = math.max(tonumber(seq), oldest)
-if from > read or from > newest then return commit(conversation, nil, retention, charge) end
+local from = math.max(tonumber(seq), oldest_visible(conversation, reader))
+if from > read or from > newest then return commit(conversation, nil, charge) end
 if newest - from >= tonumber(scan_limit) then
   return redis.error_reply('TOO_FAR_BACK the message is too far back to mark as unread from there on')
 end
 
 reader.unread = string.format('%d', count_messages(messages, peer, newest, from, newest))
 reader.read = string.format('%d', from - 1)
-return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, retention, charge)
+return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
---- @include "lib/advance_read"
 --- @include "lib/commit"
 --- @include "lib/count"
 --- @include "lib/page"
 --- @include "lib/rate"
+--- @include "lib/receipt"
 -- Returns a page of a conversation and the messages that the user has not read, and marks it as read.
 --
 -- Returns  [entry, history, unread, next_before, next_after]  how the user saw the conversation, see
@@ -13,7 +13,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -36,10 +36,10 @@ local burst              = ARGV[11] -- integer tokens of a full bucket
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local reader = conversation.user
 local newest = tonumber(conversation.seq)
-local oldest = math.max(newest - redis.call('LLEN', messages), tonumber(reader.cleared_up_to)) + 1
+local oldest = oldest_visible(conversation, reader)
 local high, low = page_bounds(messages, range, place, limit, newest, oldest)
 local history = high >= low and redis.call('LRANGE', messages, newest - high, newest - low) or {}
 
@@ -49,7 +49,10 @@ local reply = {
   entry_of(conversation, reader, conversation.peer), history,
   newest_messages(messages, peer, newest, last, wanted), low > oldest and low, high < newest and high,
 }
-if peek == '1' or tonumber(reader.read) >= newest then return commit(conversation, nil, retention, charge, reply) end
-reader.unread = '0'
-advance_read(reader, conversation.seq)
-return commit(conversation, {kind = 'conversation.read', message = '', marks = 'user'}, retention, charge, reply)
+if peek == '1' then return commit(conversation, nil, charge, reply) end
+local tells = tell_read(reader, conversation.peer, conversation.seq)
+if not tells and reader.read == conversation.seq and reader.unread == '0' then
+  return commit(conversation, nil, charge, reply)
+end
+read_everything(reader, conversation.seq)
+return commit(conversation, {kind = 'conversation.read', message = '', marks = 'user', private = not tells}, charge, reply)

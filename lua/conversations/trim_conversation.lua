@@ -7,7 +7,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -20,6 +20,7 @@ local retention          = ARGV[3]  -- string  keep|since, see lib/retention
 local limit              = ARGV[4]  -- integer messages to drop in one call, at most
 
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
-local dropped, uncounted = drop_old_messages(conversation, retention, tonumber(limit))
-return commit(conversation, uncounted and {kind = 'conversation.changed', message = ''}, '', nil, dropped)
+  peer, peer_inbox, peer_conversations, peer_events, '')
+drop_old_messages(conversation, retention, tonumber(limit))
+local change = conversation.uncounted and {kind = 'conversation.changed', message = ''} or nil
+return commit(conversation, change, nil, conversation.dropped)

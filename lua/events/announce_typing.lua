@@ -8,7 +8,7 @@
 -- Returns  announced  1 if they were told
 -- Errors   RATE_LIMITED  the bucket is empty
 
-local meta        = KEYS[1] -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta        = KEYS[1] -- hash    everything else of the pair, see lib/state
 local typing      = KEYS[2] -- string  there for a second after it was told
 local bucket      = KEYS[3] -- string  bucket to charge; none if nobody is charged
 local peer        = ARGV[1] -- string  user id of the one to tell
@@ -22,7 +22,7 @@ if refusal then return refusal end
 local stored = redis.call('HMGET', meta, 'state', 'user:' .. peer)
 local told = participant(peer, nil, stored[2])
 local empty = string.match(stored[1] or '0', '%d+') == '0'
-if empty or told.erased or told.blocked == '1' or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
+if empty or told.erased or has_flag(told.flags, BLOCKED) or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
   return with_charge(charge, 0)
 end
 redis.call('PUBLISH', channel, event)

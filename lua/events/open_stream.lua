@@ -5,7 +5,7 @@
 --- @include "lib/row"
 -- Opens the stream of a user who is about to listen: from now on events are kept.
 --
--- Returns  [epoch, offset, total, unread_conversations]  where the stream is, and the user's badge
+-- Returns  [epoch, offset, total, unread_conversations, muted_unread]  where the stream is, and the user's badge
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local conversations = KEYS[1] -- hash    rows and totals of the user, see lib/row
@@ -19,7 +19,7 @@ local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local stored = redis.call('HMGET', conversations, TOTALS_FIELD, EPOCH_FIELD)
 local totals, epoch = stored[1] or NO_TOTALS, stored[2] or now_us()
-local offset, total, unread_conversations, _, listening = string.match(totals, TOTALS)
+local offset, total, unread_conversations, muted_unread, _, listening = string.match(totals, TOTALS)
 if listening == '0' then
   redis.call('HSET', conversations, TOTALS_FIELD, string.sub(totals, 1, -2) .. '1', EPOCH_FIELD, epoch)
 end
@@ -28,4 +28,4 @@ if redis.call('EXISTS', events) == 0 then
   redis.call('RPUSH', events, '{"cursor":"' .. epoch .. '-' .. offset .. '"}')
 end
 redis.call('EXPIRE', events, keep_s)
-return with_charge(charge, {epoch, offset, tonumber(total), tonumber(unread_conversations)})
+return with_charge(charge, {epoch, offset, tonumber(total), tonumber(unread_conversations), tonumber(muted_unread)})

@@ -26,13 +26,13 @@ local burst         = ARGV[7] -- integer tokens of a full bucket
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local stored = redis.call('HMGET', conversations, TOTALS_FIELD, EPOCH_FIELD)
-local newest, total, unread_conversations = string.match(stored[1] or NO_TOTALS, TOTALS)
+local newest, total, unread_conversations, muted_unread = string.match(stored[1] or NO_TOTALS, TOTALS)
 local current = stored[2] or '0'
 local after = tonumber(offset)
 
 local function reset()
   return with_charge(charge, {{'{"type":"reset","cursor":"' .. current .. '-' .. newest .. '","total_unread_count":'
-    .. total .. ',"unread_conversations":' .. unread_conversations .. '}'}, 0})
+    .. total .. ',"unread_conversations":' .. unread_conversations .. ',"muted_unread_count":' .. muted_unread .. '}'}, 0})
 end
 
 if epoch ~= current or after > tonumber(newest) then return reset() end
@@ -50,7 +50,7 @@ local answer, prev = {}, offset .. coarse
 for i = 1, math.min(#changed, limit) do
   local place = i == #changed and newest or changed[i].offset .. '~'
   answer[i] = format_event('conversation.changed', epoch .. '-' .. place, epoch .. '-' .. prev,
-    changed[i].peer, changed[i].entry, total, unread_conversations, '')
+    changed[i].peer, changed[i].entry, total, unread_conversations, muted_unread, '')
   prev = place
 end
 return with_charge(charge, {answer, #changed > #answer and 1 or 0})

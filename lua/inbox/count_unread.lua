@@ -4,7 +4,8 @@
 --- @include "lib/row"
 -- Tells how much a user has not read, over all conversations.
 --
--- Returns  [total, unread_conversations]  messages, and conversations that have some
+-- Returns  [total, unread_conversations, muted_unread]  messages, conversations that have some, and
+--          messages in muted conversations; those of blocked peers do not count
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local conversations = KEYS[1] -- hash    rows and totals of the user, see lib/row
@@ -14,5 +15,6 @@ local burst         = ARGV[2] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local _, total, unread_conversations = string.match(redis.call('HGET', conversations, TOTALS_FIELD) or NO_TOTALS, TOTALS)
-return with_charge(charge, {tonumber(total), tonumber(unread_conversations)})
+local totals = redis.call('HGET', conversations, TOTALS_FIELD) or NO_TOTALS
+local _, total, unread_conversations, muted_unread = string.match(totals, TOTALS)
+return with_charge(charge, {tonumber(total), tonumber(unread_conversations), tonumber(muted_unread)})

@@ -4,7 +4,7 @@
 --- @include "lib/row"
 -- Lists a user's conversations, latest message first.
 --
--- Returns  [total, unread_conversations, cursor, peers, rows]  the totals of the whole inbox, where to
+-- Returns  [total, unread_conversations, muted_unread, cursor, peers, rows]  the totals of the whole inbox, where to
 --          go on (empty at the end), and the page
 -- Errors   RATE_LIMITED  the bucket is empty
 
@@ -14,18 +14,19 @@ local bucket        = KEYS[3] -- string  bucket to charge; none if nobody is cha
 local limit         = ARGV[1] -- integer conversations of a page, at most
 local score         = ARGV[2] -- integer where to go on; empty to begin
 local after         = ARGV[3] -- string  peer behind whom to go on, among those of that score
-local unread_only   = ARGV[4] -- flag    1 lists only those with unread messages
+local unread_only   = ARGV[4] -- flag    1 lists only those with unread messages that the totals count
 local scan_limit    = ARGV[5] -- integer conversations to look at, at most
 local interval_us   = ARGV[6] -- integer microseconds in which the bucket gets a token back
 local burst         = ARGV[7] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local _, total, unread_conversations = string.match(redis.call('HGET', conversations, TOTALS_FIELD) or NO_TOTALS, TOTALS)
+local totals = redis.call('HGET', conversations, TOTALS_FIELD) or NO_TOTALS
+local _, total, unread_conversations, muted_unread = string.match(totals, TOTALS)
 local peers, rows, cursor = {}, {}, ''
 
 local function answer(next_cursor)
-  return with_charge(charge, {tonumber(total), tonumber(unread_conversations), next_cursor, peers, rows})
+  return with_charge(charge, {tonumber(total), tonumber(unread_conversations), tonumber(muted_unread), next_cursor, peers, rows})
 end
 
 local top, looked, offset = score ~= '' and score or '+inf', 0, 0
@@ -40,8 +41,8 @@ repeat
       if #rows == tonumber(limit) or looked == tonumber(scan_limit) then return answer(cursor) end
       looked, cursor = looked + 1, version .. ',' .. peer
       local row = redis.call('HGET', conversations, peer)
-      local _, _, _, unread = parse_row(row)
-      if unread_only ~= '1' or unread ~= '0' then peers[#peers + 1], rows[#rows + 1] = peer, row end
+      local _, _, _, unread, flags = parse_row(row)
+      if unread_only ~= '1' or counted(unread, flags) > 0 then peers[#peers + 1], rows[#rows + 1] = peer, row end
     end
   end
   offset = offset + size

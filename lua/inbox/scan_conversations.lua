@@ -14,7 +14,8 @@ local peers, blocked = {}, {}
 for i = 1, #step[2], 2 do
   local peer, row = step[2][i], step[2][i + 1]
   if peer ~= TOTALS_FIELD and peer ~= EPOCH_FIELD then
-    peers[#peers + 1], blocked[#blocked + 1] = peer, string.find(row, BLOCKED) and 1 or 0
+    local _, _, _, _, flags = parse_row(row)
+    peers[#peers + 1], blocked[#blocked + 1] = peer, has_flag(flags, BLOCKED) and 1 or 0
   end
 end
 return {step[1], peers, blocked}

@@ -15,7 +15,7 @@ local entry         = ARGV[4] -- string  how the user sees the conversation, see
 local kind          = ARGV[5] -- string  type of the event that tells of it
 local message       = ARGV[6] -- string  the message that changed, as JSON; empty if none did
 
-local unread = string.match(entry, '^%d+')
-local event = update_inbox(inbox, conversations, events, peer, version, active, unread, entry, kind, message)
+local unread, flags = string.match(entry, '^(%d+)|(%d+)')
+local event = update_inbox(inbox, conversations, events, peer, version, active, unread, flags, entry, kind, message)
 if event then redis.call('PUBLISH', events, event) end
 return (parse_row(redis.call('HGET', conversations, peer)))

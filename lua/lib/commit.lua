@@ -3,16 +3,12 @@
 --- @include "lib/conversation"
 --- @include "lib/inbox"
 --- @include "lib/message"
---- @include "lib/retention"
-
--- Messages that a change drops, at most, if they are older than they may be.
-local DROPPED_BY_A_CHANGE = 16
 
 -- Returns the marks of a user as they are stored, see lib/state.
 local function marks_of(user)
   if user.erased then return 'erased|' .. user.cleared_up_to end
-  return user.read .. '|' .. user.told_read .. '|' .. user.delivered .. '|' .. user.cleared_up_to .. '|' .. user.muted
-    .. '|' .. user.blocked
+  return user.read .. '|' .. user.told_read .. '|' .. user.delivered .. '|' .. user.cleared_up_to .. '|' .. user.flags
+    .. '|' .. user.muted_until
 end
 
 -- Returns with which event and message to tell one of the two of a change; nothing if the change is
@@ -44,7 +40,8 @@ local function commit_user(conversation, user, peer, active, count, marks_change
 end
 
 -- Writes a changed conversation with its next version, updates the inboxes of its users and tells
--- their devices.
+-- their devices. Drops the messages that are older than they may be; if one of them was unread, that is
+-- a change too.
 --
 -- change     nil if there is none, else
 --   kind     type of the event that tells of it
@@ -53,21 +50,21 @@ end
 --   marks    whose marks changed: nil, 'user' or 'both'
 --   private  true if it concerns the user and not the peer
 --   erases   true if the user is being erased
--- retention  as drop_old_messages takes it; empty to keep everything
--- charge     as charge_rate returns it
--- reply      what to answer; nil for [entry, newest message]
+-- charge  as charge_rate returns it
+-- reply   what to answer; nil for [entry, newest message]
 --
 -- Returns  the reply; if somebody was charged, [tokens left, milliseconds until the bucket is full, reply]
-local function commit(conversation, change, retention, charge, reply)
+local function commit(conversation, change, charge, reply)
   local user, peer, counts = conversation.user, conversation.peer, conversation.counts
+  -- A message that was appended may be one too many.
+  if change and change.active and conversation.retention ~= '' then
+    drop_old_messages(conversation, conversation.retention, DROPPED_BY_A_CHANGE)
+  end
+  if conversation.dropped > 0 then redis.call('LTRIM', conversation.messages, 0, -1 - conversation.dropped) end
+  if not change and conversation.uncounted then change = {kind = 'conversation.changed', message = ''} end
   if change then
-    local private, marks, kind, message = change.private, change.marks, change.kind, change.message
-    local uncounted = false
-    if retention ~= '' then
-      local _, some = drop_old_messages(conversation, retention, DROPPED_BY_A_CHANGE)
-      uncounted = some
-      private = private and not uncounted
-    end
+    local marks, kind, message, uncounted = change.marks, change.kind, change.message, conversation.uncounted
+    local private = change.private and not uncounted
     -- The id of an erased user is used again: it acts, or gets a message.
     if user.erased and not change.erases and (marks or change.active) then
       user.erased, marks = nil, marks or 'user'
@@ -89,10 +86,10 @@ local function commit(conversation, change, retention, charge, reply)
     local peer_active, peer_entry = commit_user(conversation, peer, user, active, counts[2], marks == 'both')
     local user_kind, user_message = told_to(user, kind, message, uncounted)
     local user_event = user_kind and update_inbox(conversation.user_inbox, conversation.user_conversations,
-      conversation.user_events, peer.id, version, user_active, user.unread, user_entry, user_kind, user_message)
+      conversation.user_events, peer.id, version, user_active, user.unread, user.flags, user_entry, user_kind, user_message)
     local peer_kind, peer_message = told_to(peer, kind, message, uncounted)
     local peer_event = peer_kind and not private and update_inbox(conversation.peer_inbox, conversation.peer_conversations,
-      conversation.peer_events, user.id, version, peer_active, peer.unread, peer_entry, peer_kind, peer_message)
+      conversation.peer_events, user.id, version, peer_active, peer.unread, peer.flags, peer_entry, peer_kind, peer_message)
     -- Publishing comes last: it may be refused, and what was written stays.
     if user_event then redis.call('PUBLISH', conversation.user_events, user_event) end
     if peer_event then redis.call('PUBLISH', conversation.peer_events, peer_event) end

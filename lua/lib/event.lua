@@ -6,13 +6,14 @@
 -- cursor   its place in the user's stream, and prev, that of the event before it
 -- entry    how the user sees the conversation, as lib/row has it
 -- message  JSON of the message that it is about; empty if it is about none
-local function format_event(kind, cursor, prev, peer, entry, total, unread_conversations, message)
+local function format_event(kind, cursor, prev, peer, entry, total, unread_conversations, muted_unread, message)
   local unread, last_seq, read_seq, peer_read_seq, peer_delivered_seq =
-    string.match(entry, '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)')
+    string.match(entry, '^(%d+)|%d+|(%d+)|(%d+)|(%d+)|(%d+)')
   return '{"type":"' .. kind .. '","cursor":"' .. cursor .. '","prev":"' .. prev .. '","peer":"' .. peer
     .. '","unread_count":' .. unread .. ',"last_seq":' .. last_seq .. ',"read_seq":' .. read_seq
     .. ',"peer_read_seq":' .. peer_read_seq .. ',"peer_delivered_seq":' .. peer_delivered_seq
     .. ',"total_unread_count":' .. total .. ',"unread_conversations":' .. unread_conversations
+    .. ',"muted_unread_count":' .. muted_unread
     .. (message == '' and '' or ',"message":' .. message) .. '}'
 end
 

@@ -10,14 +10,14 @@ local EVENTS_KEPT = 512
 --
 -- version  that of the conversation
 -- active   version of its newest message; 0 if the inbox is not to list it
--- unread   messages not yet read, with which the entry begins
+-- unread   messages not yet read, and flags of the user, with which the entry begins
 -- kind     type of the event to tell of it, and message, the JSON that it is about or empty
 --
 -- Returns  the event, if there is one to publish
-local function update_inbox(inbox, conversations, events, peer, version, active, unread, entry, kind, message)
+local function update_inbox(inbox, conversations, events, peer, version, active, unread, flags, entry, kind, message)
   local stored = redis.call('HMGET', conversations, TOTALS_FIELD, peer)
-  local prev, total, unread_conversations, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
-  local old_version, old_offset, old_active, old_unread = parse_row(stored[2])
+  local prev, total, unread_conversations, muted, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
+  local old_version, old_offset, old_active, old_unread, old_flags = parse_row(stored[2])
 
   -- A hybrid clock like the version, which it follows. It is never behind the version of a row, so
   -- what is newer than all that was written is newer than what was written of this conversation.
@@ -28,10 +28,13 @@ local function update_inbox(inbox, conversations, events, peer, version, active,
     ahead = string.format('%d', offset - version)
   end
 
-  if unread ~= old_unread then
-    total = string.format('%d', total + unread - old_unread)
-    if unread == '0' or old_unread == '0' then
-      unread_conversations = string.format('%d', unread_conversations + (unread == '0' and -1 or 1))
+  if unread ~= old_unread or flags ~= old_flags then
+    local now, now_muted = counted(unread, flags)
+    local before, before_muted = counted(old_unread, old_flags)
+    total = string.format('%d', total + now - before)
+    if now_muted ~= before_muted then muted = string.format('%d', muted + now_muted - before_muted) end
+    if (now == 0) ~= (before == 0) then
+      unread_conversations = string.format('%d', unread_conversations + (now == 0 and -1 or 1))
     end
   end
 
@@ -52,7 +55,7 @@ local function update_inbox(inbox, conversations, events, peer, version, active,
   local event
   if listening == '1' then
     local epoch = redis.call('HGET', conversations, EPOCH_FIELD)
-    event = format_event(kind, epoch .. '-' .. offset, epoch .. '-' .. prev, peer, entry, total, unread_conversations, message)
+    event = format_event(kind, epoch .. '-' .. offset, epoch .. '-' .. prev, peer, entry, total, unread_conversations, muted, message)
     local kept = redis.call('LPUSHX', events, event)
     if kept == 0 then
       -- The user has not listened for so long that the events are gone.
@@ -62,8 +65,8 @@ local function update_inbox(inbox, conversations, events, peer, version, active,
     end
   end
 
-  redis.call('HSET', conversations, TOTALS_FIELD, offset .. '|' .. total .. '|' .. unread_conversations .. '|' .. on_top
-    .. '|' .. listening, peer, version .. '|' .. ahead .. '|' .. age .. '|' .. entry)
+  redis.call('HSET', conversations, TOTALS_FIELD, offset .. '|' .. total .. '|' .. unread_conversations .. '|' .. muted
+    .. '|' .. on_top .. '|' .. listening, peer, version .. '|' .. ahead .. '|' .. age .. '|' .. entry)
   return event
 end
 
@@ -71,6 +74,6 @@ end
 -- version and entry are those of update_inbox, the entry without unread messages.
 local function remove_from_inbox(inbox, conversations, events, peer, version, entry)
   if redis.call('HEXISTS', conversations, peer) == 0 then return end
-  update_inbox(inbox, conversations, events, peer, version, '0', '0', entry, 'conversation.changed', '')
+  update_inbox(inbox, conversations, events, peer, version, '0', '0', NO_FLAGS, entry, 'conversation.changed', '')
   redis.call('HDEL', conversations, peer)
 end

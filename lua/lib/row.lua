@@ -1,30 +1,31 @@
 -- The fields of a user's conversations hash.
---   ,totals   offset|total|unread_conversations|on_top|listening
+--   ,totals   offset|total|unread_conversations|muted_unread|on_top|listening
 --   ,epoch    tells this stream of the user's events from an earlier one; set when it is first opened
 --   <peer>    version|ahead|age|entry, the row of the conversation with that peer
---   entry     unread|last_seq|read_seq|peer_read_seq|peer_delivered_seq|muted|blocked
+--   entry     unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq, then |muted_until if the
+--             mute ends; flags and muted_until as in lib/state
 --
--- offset     number of the user's last change; each change of a row takes the next one
--- on_top     1 if the last change left its row on top of the inbox
--- listening  1 if the user's events are kept and published
--- ahead      offset of the row's last change, less its version
--- age        version, less that of the newest message; empty if the inbox does not list the row
+-- offset        number of the user's last change; each change of a row takes the next one
+-- total         unread messages of all peers whom the user has not blocked; so are the next two
+-- muted_unread  those of them in muted conversations
+-- on_top        1 if the last change left its row on top of the inbox
+-- listening     1 if the user's events are kept and published
+-- ahead         offset of the row's last change, less its version
+-- age           version, less that of the newest message; empty if the inbox does not list the row
 --
 -- No id begins with a comma. A row is short, so that Redis keeps small hashes compact (64 bytes).
+--- @include "lib/state"
 
 local TOTALS_FIELD, EPOCH_FIELD = ',totals', ',epoch'
 
 -- Captures the totals, for string.match, and what stands for totals that are not there.
-local TOTALS, NO_TOTALS = '^(%d+)|(%d+)|(%d+)|(%d)|(%d)$', '0|0|0|0|0'
+local TOTALS, NO_TOTALS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d)|(%d)$', '0|0|0|0|0|0'
 
--- Finds a row of which the user has blocked the peer.
-local BLOCKED = '|1$'
-
--- Returns version, offset, active, unread, and the position of the entry; active is the version of the
--- newest message, 0 if the inbox does not list the row.
+-- Returns version, offset, active, unread, flags, and the position of the entry; active is the version
+-- of the newest message, 0 if the inbox does not list the row.
 local function parse_row(text)
-  local version, ahead, age, entry_at, unread =
-    string.match(text or '0|0||0|', '^(%d+)|(%d+)|(-?%d*)|()(%d+)')
+  local version, ahead, age, entry_at, unread, flags =
+    string.match(text or '0|0||0|00000|', '^(%d+)|(%d+)|(-?%d*)|()(%d+)|(%d+)')
   local offset, active = version, version
   if ahead ~= '0' then offset = string.format('%d', version + ahead) end
   if age == '' then
@@ -32,5 +33,12 @@ local function parse_row(text)
   elseif age ~= '0' then
     active = string.format('%d', version - age)
   end
-  return version, offset, active, unread, entry_at
+  return version, offset, active, unread, flags, entry_at
+end
+
+-- Returns what a row adds to the totals: unread messages, and those of a muted conversation.
+local function counted(unread, flags)
+  if flags == NO_FLAGS then return tonumber(unread), 0 end
+  local count = has_flag(flags, BLOCKED) and 0 or tonumber(unread)
+  return count, has_flag(flags, MUTED) and count or 0
 end

@@ -1,6 +1,6 @@
 -- The fields of a conversation's meta hash.
 --   state      seq|version|age|imported
---   user:<id>  read|told_read|delivered|cleared_up_to|muted|blocked, or erased|cleared_up_to
+--   user:<id>  read|told_read|delivered|cleared_up_to|flags|muted_until, or erased|cleared_up_to
 --   erased:<id>  seq up to which messages are of an erased user: this id was used before
 --
 -- seq            that of the newest message
@@ -8,15 +8,29 @@
 -- age            version, less that of the newest message
 -- imported       seq of the newest imported message
 -- read           seq up to which the user has read; goes back when messages are marked as unread
--- told_read      seq up to which the peer was told that the user has read; at least `read`
+-- told_read      seq up to which the peer was told that the user has read
 -- delivered      seq up to which the user's devices said that they have received
 -- cleared_up_to  seq up to which the user sees nothing any more
 -- erased         the user was erased, and nobody has used the id in this conversation since: the user has
 --                no row, and no change of the peer's writes one
--- muted, blocked 1 if the user muted the conversation, blocked the peer
+-- flags          one digit each, 1 if it is set: see the constants
+-- muted_until    when the mute ends, in milliseconds since 1970; 0 if it does not
 
 -- Captures all of them, for string.match.
 local STATE = '^(%d+)|(%d+)|(-?%d+)|(%d+)$'
-local MARKS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d)|(%d)$'
+local MARKS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)$'
 local ERASED_MARKS = '^erased|(%d+)$'
 local ERASED_FIELD = 'erased:'
+
+-- The places of the flags, and what stands for none of them.
+local MUTED, BLOCKED, ARCHIVED, PINNED, HAS_METADATA = 1, 2, 3, 4, 5
+local NO_FLAGS = '00000'
+
+local function has_flag(flags, place)
+  return flags ~= NO_FLAGS and string.sub(flags, place, place) == '1'
+end
+
+-- Returns the flags with one of them set to `on`, 1 or 0.
+local function with_flag(flags, place, on)
+  return string.sub(flags, 1, place - 1) .. on .. string.sub(flags, place + 1)
+end

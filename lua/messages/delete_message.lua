@@ -14,7 +14,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -33,9 +33,10 @@ local burst              = ARGV[7]  -- integer tokens of a full bucket
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local index = tonumber(conversation.seq) - seq
-local message = index >= 0 and redis.call('LINDEX', messages, index)
+local kept = index >= 0 and tonumber(seq) > conversation.dropped_up_to
+local message = kept and redis.call('LINDEX', messages, index)
 local _, from, next_member = string.match(message or '', MESSAGE_HEAD)
 -- Authors delete what they wrote for both, also if they cleared it themselves; but not what an erased
 -- user of the same id wrote.
@@ -45,11 +46,11 @@ if tonumber(seq) <= tonumber(conversation.user.cleared_up_to) then
 end
 if not message then return redis.error_reply('MESSAGE_NOT_FOUND there is no such message') end
 if from ~= user then return redis.error_reply('FORBIDDEN only its author deletes a message') end
-if next_member == TOMBSTONE then return commit(conversation, nil, retention, charge, message) end
+if next_member == TOMBSTONE then return commit(conversation, nil, charge, message) end
 
 message = make_tombstone(message, deleted_at)
 redis.call('LSET', messages, index, message)
 if tonumber(seq) > tonumber(conversation.peer.read) and conversation.peer.unread ~= '0' then
   conversation.peer.unread = string.format('%d', conversation.peer.unread - 1)
 end
-return commit(conversation, {kind = 'message.deleted', message = message}, retention, charge, message)
+return commit(conversation, {kind = 'message.deleted', message = message}, charge, message)

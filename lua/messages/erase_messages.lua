@@ -11,7 +11,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -28,7 +28,7 @@ local deleted_at         = ARGV[6]  -- string  time, RFC 3339
 local replaced           = {unpack(ARGV, 7)}
 
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
 
 local missed = 0
@@ -47,9 +47,9 @@ for i, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - 
   if from == user and next_member ~= TOMBSTONE then
     redis.call('LSET', messages, newest - high + i - 1, make_tombstone(message, deleted_at))
     erased = erased + 1
-    if tonumber(seq) > tonumber(conversation.peer.read) then uncounted = uncounted + 1 end
+    if tonumber(seq) > math.max(tonumber(conversation.peer.read), conversation.dropped_up_to) then uncounted = uncounted + 1 end
   end
 end
 conversation.peer.unread = string.format('%d', math.max(conversation.peer.unread - uncounted, 0))
 local changed = erased > 0 or #replaced > 3 * missed
-return commit(conversation, changed and {kind = 'conversation.changed', message = ''}, retention, nil, {erased, missed})
+return commit(conversation, changed and {kind = 'conversation.changed', message = ''}, nil, {erased, missed})

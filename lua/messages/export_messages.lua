@@ -7,7 +7,7 @@
 --          the seq of the newest message of the conversation
 
 local messages = KEYS[1] -- list    messages of the pair as JSON, newest first
-local meta     = KEYS[2] -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta     = KEYS[2] -- hash    everything else of the pair, see lib/state
 local user     = ARGV[1] -- string  user id
 local after    = ARGV[2] -- integer only newer ones than this seq; empty for any
 local limit    = ARGV[3] -- integer how many, at most

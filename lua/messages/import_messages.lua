@@ -1,8 +1,8 @@
 #!lua
---- @include "lib/advance_read"
 --- @include "lib/commit"
+--- @include "lib/receipt"
 --- @include "lib/sent_since"
--- Appends messages from elsewhere to a conversation, oldest first, as read by both. What an earlier
+-- Appends messages from elsewhere to a conversation, oldest first; both have read everything then. What an earlier
 -- attempt at the same import appended already is found and left out, so an import that broke off is
 -- simply sent again.
 --
@@ -12,7 +12,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -27,7 +27,7 @@ local sent_us            = ARGV[4]  -- integer when the last one was sent, in mi
 local items              = {unpack(ARGV, 5)}
 
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
 local function stored(seq) return string.match(redis.call('LINDEX', messages, newest - seq), MESSAGE_ENVELOPE) end
 local function conflict(why) return redis.error_reply('IMPORT_CONFLICT ' .. why) end
@@ -59,7 +59,9 @@ end
 redis.call('LPUSH', messages, unpack(appended))
 conversation.seq = string.format('%d', newest + #appended)
 conversation.imported = conversation.seq
-advance_read(conversation.user, conversation.seq)
-advance_read(conversation.peer, conversation.seq)
+read_everything(conversation.user, conversation.seq)
+read_everything(conversation.peer, conversation.seq)
+tell_read(conversation.user, conversation.peer, conversation.seq)
+tell_read(conversation.peer, conversation.user, conversation.seq)
 local change = {kind = 'conversation.changed', message = '', active = sent_us, marks = 'both'}
-return commit(conversation, change, retention, nil, #appended)
+return commit(conversation, change, nil, #appended)

@@ -9,7 +9,7 @@
 --          RATE_LIMITED       the bucket is empty
 
 local messages    = KEYS[1] -- list    messages of the pair as JSON, newest first
-local meta        = KEYS[2] -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta        = KEYS[2] -- hash    everything else of the pair, see lib/state
 local bucket      = KEYS[3] -- string  bucket to charge; none if nobody is charged
 local user        = ARGV[1] -- string  user id
 local seq         = ARGV[2] -- integer which one

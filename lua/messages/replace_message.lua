@@ -5,11 +5,13 @@
 --
 -- Returns  message  JSON
 -- Changes  message.updated
--- Errors   MESSAGE_CHANGED  somebody else changed it meanwhile
+-- Errors   MESSAGE_NOT_FOUND  it is dropped in this step
+--          MESSAGE_CHANGED    somebody else changed it meanwhile
+--          BLOCKED            the peer has blocked the user, and would see something new
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -22,13 +24,20 @@ local retention          = ARGV[3]  -- string  keep|since, see lib/retention; em
 local seq                = ARGV[4]  -- integer which one
 local old                = ARGV[5]  -- string  the message as it was read
 local new                = ARGV[6]  -- string  the message as it is to be
+local adds               = ARGV[7]  -- flag    1 if it shows the peer something new, 0 if it only takes away
 
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local index = tonumber(conversation.seq) - seq
+if tonumber(seq) <= conversation.dropped_up_to then
+  return redis.error_reply('MESSAGE_NOT_FOUND there is no such message')
+end
 if index < 0 or redis.call('LINDEX', messages, index) ~= old then
   return redis.error_reply('MESSAGE_CHANGED the message was changed meanwhile')
 end
-if old == new then return new end
+if old == new then return commit(conversation, nil, nil, new) end
+if adds == '1' and has_flag(conversation.peer.flags, BLOCKED) then
+  return redis.error_reply('BLOCKED the peer has blocked the user')
+end
 redis.call('LSET', messages, index, new)
-return commit(conversation, {kind = 'message.updated', message = new}, retention, nil, new)
+return commit(conversation, {kind = 'message.updated', message = new}, nil, new)

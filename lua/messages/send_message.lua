@@ -13,7 +13,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/conversation and lib/marks
+local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
 local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
@@ -37,7 +37,7 @@ local REMEMBER_S = 86400
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events)
+  peer, peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
 if fingerprint and fingerprint ~= '' then
   local known, seq, id = string.match(redis.call('GET', idempotency) or '', '^(.*)|(%d+)|(.*)$')
@@ -48,18 +48,17 @@ if fingerprint and fingerprint ~= '' then
     known = nil
   end
   if known == fingerprint then
-    if message then return commit(conversation, nil, retention, charge, message) end
+    if message then return commit(conversation, nil, charge, message) end
     return redis.error_reply('MESSAGE_NOT_FOUND the message was stored, and has been dropped since')
   elseif known then
     return redis.error_reply('IDEMPOTENCY_KEY_REUSED this key came with another message before')
   end
 end
-if conversation.peer.blocked == '1' then
+if has_flag(conversation.peer.flags, BLOCKED) then
   return redis.error_reply('BLOCKED the recipient does not take messages from the sender')
 end
 if reply_to and reply_to ~= '' then
-  local oldest = math.max(newest - redis.call('LLEN', messages), tonumber(conversation.user.cleared_up_to)) + 1
-  if tonumber(reply_to) < oldest or tonumber(reply_to) > newest then
+  if tonumber(reply_to) < oldest_visible(conversation, conversation.user) or tonumber(reply_to) > newest then
     return redis.error_reply('REPLY_TO_NOT_FOUND there is no such message')
   end
 end
@@ -72,4 +71,4 @@ if fingerprint and fingerprint ~= '' then
 end
 conversation.seq = seq
 conversation.peer.unread = string.format('%d', conversation.peer.unread + 1)
-return commit(conversation, {kind = 'message.created', message = message, active = 'now'}, retention, charge, newest + 1)
+return commit(conversation, {kind = 'message.created', message = message, active = 'now'}, charge, newest + 1)

@@ -21,7 +21,8 @@ local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 if viewer ~= '' then
   local row = redis.call('HGET', conversations, viewer)
-  if not row or string.find(row, BLOCKED) then return with_charge(charge, {0, 0}) end
+  local _, _, _, _, flags = parse_row(row)
+  if not row or has_flag(flags, BLOCKED) then return with_charge(charge, {0, 0}) end
 end
 local now, last_seen = math.floor(now_us() / 1000), 0
 local known = redis.call('ZRANGE', presence, 0, -1, 'WITHSCORES')

@@ -54,6 +54,25 @@ impl Edit {
     }
 }
 
+/// Up to which message a user has read, and whether the peer is told.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReadRequest {
+    /// The last message read.
+    pub seq: Seq,
+    /// `true` counts and clears without telling the peer.
+    #[serde(default)]
+    #[schema(value_type = bool, default = false)]
+    private: Option<bool>,
+}
+
+impl ReadRequest {
+    /// Whether the peer is not told.
+    pub fn is_private(self) -> bool {
+        self.private.unwrap_or_default()
+    }
+}
+
 /// How far a receipt goes: up to and with the message of this seq.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -25,7 +25,7 @@ pub struct InboxQuery {
         pattern = "^[0-9]{1,16},[A-Za-z0-9._~@-]{1,64}$"
     )]
     pub cursor: Option<InboxCursor>,
-    /// `true` lists only conversations with unread messages.
+    /// `true` lists only conversations with unread messages that the totals count.
     #[serde(default)]
     #[param(value_type = Option<bool>, default = false)]
     pub unread_only: bool,
@@ -68,24 +68,33 @@ impl TryFrom<String> for InboxCursor {
     }
 }
 
-/// How much a user has not read, over all conversations: what a badge shows.
+/// How much a user has not read, over all conversations but those with blocked peers: what a badge
+/// shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UnreadTotals {
     /// Messages not yet read.
     pub total_unread_count: u64,
     /// Conversations that have some.
     pub unread_conversations: u64,
+    /// Those of the messages that are in muted conversations.
+    pub muted_unread_count: u64,
 }
 
 impl UnreadTotals {
     /// The JSON of it.
     pub fn to_json(self) -> String {
+        format!("{{{}}}", self.members())
+    }
+
+    /// Its members as JSON.
+    fn members(self) -> String {
         let Self {
             total_unread_count,
             unread_conversations,
+            muted_unread_count,
         } = self;
         format!(
-            "{{\"total_unread_count\":{total_unread_count},\"unread_conversations\":{unread_conversations}}}"
+            "\"total_unread_count\":{total_unread_count},\"unread_conversations\":{unread_conversations},\"muted_unread_count\":{muted_unread_count}"
         )
     }
 }
@@ -175,17 +184,11 @@ impl Inbox {
             .collect();
         let mut json = String::from(r#"{"conversations":"#);
         push_array(&mut json, states.iter().map(String::as_str));
-        let UnreadTotals {
-            total_unread_count,
-            unread_conversations,
-        } = self.totals;
+        let totals = self.totals.members();
         let cursor = self.next_cursor.as_ref();
         let cursor = cursor.map_or("null".to_owned(), |cursor| format!("\"{}\"", cursor.0));
         // A String takes every write.
-        let _ = write!(
-            json,
-            r#","total_unread_count":{total_unread_count},"unread_conversations":{unread_conversations},"next_cursor":{cursor}}}"#
-        );
+        let _ = write!(json, r#",{totals},"next_cursor":{cursor}}}"#);
         json
     }
 }
@@ -216,19 +219,24 @@ impl InboxEntry {
         Self::parse(entry.ok_or_else(out_of_form)?)
     }
 
-    /// Reads `unread|last_seq|read_seq|peer_read_seq|peer_delivered_seq|muted|blocked`.
+    /// Reads `unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq`, see `lua/lib/row.lua`.
     pub fn parse(entry: &str) -> Result<Self, Error> {
-        let mut parts = entry.split('|');
+        let (unread, rest) = entry.split_once('|').ok_or_else(out_of_form)?;
+        let (flags, rest) = rest.split_once('|').ok_or_else(out_of_form)?;
+        let &[muted, blocked, ..] = flags.as_bytes() else {
+            return Err(out_of_form());
+        };
+        let mut parts = rest.split('|');
         let mut number = || parts.next()?.parse::<u64>().ok();
         let mut entry = || {
             Some(Self {
-                unread_count: number()?,
+                unread_count: unread.parse().ok()?,
+                muted: muted == b'1',
+                blocked: blocked == b'1',
                 last_seq: number()?.try_into().ok()?,
                 read_seq: number()?.try_into().ok()?,
                 peer_read_seq: number()?.try_into().ok()?,
                 peer_delivered_seq: number()?.try_into().ok()?,
-                muted: number()? == 1,
-                blocked: number()? == 1,
             })
         };
         entry().ok_or_else(out_of_form)

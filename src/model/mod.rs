@@ -24,7 +24,7 @@ mod user;
 
 pub use content::{Attachment, Body, Metadata};
 pub use conversation::{Conversation, Flag};
-pub use edit::{Edit, ReceiptRequest};
+pub use edit::{Edit, ReadRequest, ReceiptRequest};
 pub use emoji::Emoji;
 pub use erasure::Erasure;
 pub use idempotency_key::IdempotencyKey;

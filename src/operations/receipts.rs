@@ -7,16 +7,17 @@ use crate::model::{ConversationState, Participants, Seq};
 use crate::rate::RateLimited;
 
 impl Operations {
-    /// Marks a conversation as read by `user` up to a message.
+    /// Marks a conversation as read by `user` up to a message; `private` does not tell the peer.
     pub async fn mark_read(
         &self,
         caller: &Caller,
         users: &Participants,
         seq: Seq,
+        private: bool,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let charge = self.authorize_request(caller, users.user())?;
         let request = request(users, charge.as_ref());
-        self.store.mark_read(request, seq).await
+        self.store.mark_read(request, seq, private).await
     }
 
     /// Notes that a device of `user` has received a conversation up to a message. Where delivered

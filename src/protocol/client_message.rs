@@ -49,7 +49,7 @@ pub enum Command {
     #[schema(title = "ReadCommand", example = json!({
         "type": "read", "ref": "2", "peer": "bob", "seq": 7
     }))]
-    Read(Receipt),
+    Read(ReadReceipt),
     /// Acknowledge that messages were received, up to a message.
     #[schema(title = "DeliveredCommand")]
     Delivered(Receipt),
@@ -82,13 +82,27 @@ pub struct OutgoingMessage {
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// How far a conversation was read or received.
+/// How far a conversation was read.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReadReceipt {
+    /// The other user of the conversation.
+    pub peer: UserId,
+    /// The last message that was read.
+    pub seq: Seq,
+    /// `true` counts and clears without telling the peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, default = false)]
+    pub private: Option<bool>,
+}
+
+/// How far a conversation was received.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// The other user of the conversation.
     pub peer: UserId,
-    /// The last message that was read or received.
+    /// The last message that was received.
     pub seq: Seq,
 }
 

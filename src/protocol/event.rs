@@ -18,7 +18,7 @@ pub enum Event {
         "type": "message.created", "cursor": "1768564800000000-1768564800123456",
             "prev": "1768564800000000-1768564800000000", "peer": "bob", "unread_count": 1, "last_seq": 7,
             "read_seq": 6, "peer_read_seq": 6, "peer_delivered_seq": 6, "total_unread_count": 3,
-            "unread_conversations": 2,
+            "unread_conversations": 2, "muted_unread_count": 0,
         "message": {
             "seq": 7, "id": "019bc5f0-7c3a-7d52-9b52-0f6a5d1c2e47", "from": "bob", "to": "alice",
             "sent_at": "2026-01-16T12:00:00.123Z", "body": "Lunch?"
@@ -39,7 +39,7 @@ pub enum Event {
         "type": "conversation.read", "cursor": "1768564800000000-1768564800123456",
             "prev": "1768564800000000-1768564800000000", "peer": "bob", "unread_count": 1, "last_seq": 7,
             "read_seq": 6, "peer_read_seq": 6, "peer_delivered_seq": 6, "total_unread_count": 3,
-            "unread_conversations": 2
+            "unread_conversations": 2, "muted_unread_count": 0
     }))]
     ConversationRead(ConversationEvent),
     /// A device of the user or of the peer has received up to a message.
@@ -55,7 +55,7 @@ pub enum Event {
     #[serde(rename = "reset")]
     #[schema(title = "Reset", example = json!({
         "type": "reset", "cursor": "1768564800000000-1768564800123456", "total_unread_count": 3,
-        "unread_conversations": 2
+        "unread_conversations": 2, "muted_unread_count": 0
     }))]
     Reset {
         /// Where the stream is now.

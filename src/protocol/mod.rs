@@ -24,7 +24,9 @@ mod schema;
 mod server_message;
 mod stream;
 
-pub use client_message::{ClientMessage, Command, OutgoingMessage, Receipt, Reference};
+pub use client_message::{
+    ClientMessage, Command, OutgoingMessage, ReadReceipt, Receipt, Reference,
+};
 pub use close::CloseReason;
 pub use cursor::Cursor;
 pub use event::{ConversationEvent, Event, MessageEvent};

@@ -14,7 +14,7 @@ pub enum ServerMessage {
     /// The first message of a connection.
     #[schema(title = "HelloMessage", example = json!({
         "type": "hello", "user": "alice", "cursor": "1768564800000000-1768564800123456",
-        "total_unread_count": 3, "unread_conversations": 2, "heartbeat_s": 25
+        "total_unread_count": 3, "unread_conversations": 2, "muted_unread_count": 0, "heartbeat_s": 25
     }))]
     Hello {
         /// Whose stream this is.

@@ -69,14 +69,17 @@ impl Store {
         })
     }
 
-    /// Marks a conversation as read up to a message.
+    /// Marks a conversation as read up to a message; `private` does not tell the peer.
     pub async fn mark_read(
         &self,
         request: ConversationRequest<'_>,
         seq: Seq,
+        private: bool,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
-        self.change_state(&MARK_READ, request, &[&seq]).await
+        let private = if private { "1" } else { "0" };
+        self.change_state(&MARK_READ, request, &[&seq, private])
+            .await
     }
 
     /// Marks a conversation as delivered to the user's devices up to a message.

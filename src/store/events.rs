@@ -25,15 +25,16 @@ impl Store {
         let keys = [self.keys.conversations(name), self.keys.events(name)];
         let args = [EVENTS_S.as_bytes()];
         let reply = self
-            .run_charged::<(u64, u64, u64, u64)>(&OPEN_STREAM, charge, &keys, &args)
+            .run_charged::<(u64, u64, u64, u64, u64)>(&OPEN_STREAM, charge, &keys, &args)
             .await?;
         reply.try_map(
-            |(epoch, offset, total_unread_count, unread_conversations)| {
+            |(epoch, offset, total_unread_count, unread_conversations, muted_unread_count)| {
                 Ok(StreamState {
                     cursor: Cursor::new(epoch, offset),
                     totals: UnreadTotals {
                         total_unread_count,
                         unread_conversations,
+                        muted_unread_count,
                     },
                 })
             },

@@ -11,7 +11,7 @@ use crate::rate::RateLimitRequest;
 const SCAN_LIMIT: &str = "2000";
 
 /// The reply of `lua/inbox/list_conversations.lua`.
-type InboxReply = (u64, u64, String, Vec<String>, Vec<String>);
+type InboxReply = (u64, u64, u64, String, Vec<String>, Vec<String>);
 
 impl Store {
     /// A page of a user's inbox, ordered by the newest message.
@@ -32,17 +32,18 @@ impl Store {
         let reply = self
             .run_charged::<InboxReply>(&LIST_CONVERSATIONS, charge, &keys, &args)
             .await?;
-        let (_, _, _, peers, rows) = &reply.value;
+        let (.., peers, rows) = &reply.value;
         let peers = peers.iter().cloned().map(reply::peer);
         let peers = peers.collect::<Result<Vec<_>, _>>()?;
         let rows = rows.iter().map(|row| InboxEntry::parse_row(row));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let seqs: Vec<_> = rows.iter().map(|row| row.last_seq).collect();
         let last = self.read_last_messages(user, &peers, &seqs).await?;
-        reply.try_map(|(total, unread_conversations, cursor, ..)| {
+        reply.try_map(|(total, unread_conversations, muted, cursor, ..)| {
             let totals = UnreadTotals {
                 total_unread_count: total,
                 unread_conversations,
+                muted_unread_count: muted,
             };
             let rows = rows.into_iter().zip(peers).zip(last);
             let states = rows.map(|((row, peer), last)| row.into_state(peer, last));
@@ -82,13 +83,16 @@ impl Store {
     ) -> Result<RateLimited<UnreadTotals>, Error> {
         let keys = [self.keys.conversations(user.as_str())];
         let reply = self
-            .run_charged::<(u64, u64)>(&COUNT_UNREAD, charge, &keys, &[])
+            .run_charged::<(u64, u64, u64)>(&COUNT_UNREAD, charge, &keys, &[])
             .await?;
-        reply.try_map(|(total_unread_count, unread_conversations)| {
-            Ok(UnreadTotals {
-                total_unread_count,
-                unread_conversations,
-            })
-        })
+        reply.try_map(
+            |(total_unread_count, unread_conversations, muted_unread_count)| {
+                Ok(UnreadTotals {
+                    total_unread_count,
+                    unread_conversations,
+                    muted_unread_count,
+                })
+            },
+        )
     }
 }

@@ -116,7 +116,8 @@ impl Store {
         if_match: Option<&str>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let edit = |message: Message| message.edited(request.user, edit).map(Some);
-        self.replace_message(request, seq, if_match, edit).await
+        self.replace_message(request, seq, if_match, true, edit)
+            .await
     }
 
     /// Adds a reaction of the user to a message.
@@ -127,7 +128,7 @@ impl Store {
         emoji: &Emoji,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let react = |message: Message| message.reacted(request.user, emoji);
-        self.replace_message(request, seq, None, react).await
+        self.replace_message(request, seq, None, true, react).await
     }
 
     /// Removes a reaction of the user from a message.
@@ -138,7 +139,8 @@ impl Store {
         emoji: &Emoji,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let unreact = |message: Message| Ok(message.unreacted(request.user, emoji));
-        self.replace_message(request, seq, None, unreact).await
+        self.replace_message(request, seq, None, false, unreact)
+            .await
     }
 
     /// Deletes a message of the user for both users.
@@ -158,12 +160,14 @@ impl Store {
 
     /// Replaces a message by the result of `rewrite`; `None` changes nothing. The JSON is parsed and
     /// serialized here, not in Lua, and the script compares and swaps: if the message has changed
-    /// concurrently, `rewrite` runs again on the new message.
+    /// concurrently, `rewrite` runs again on the new message. A change that `adds` something to see is
+    /// refused if the peer has blocked the user.
     pub async fn replace_message(
         &self,
         request: ConversationRequest<'_>,
         seq: Seq,
         if_match: Option<&str>,
+        adds: bool,
         rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let free = ConversationRequest {
@@ -182,7 +186,8 @@ impl Store {
                 None => old.clone(),
             };
             let position = seq.get().to_string();
-            let args = [position.as_str(), &old.0, &new.0];
+            let adds = if adds { "1" } else { "0" };
+            let args = [position.as_str(), &old.0, &new.0, adds];
             match self.change::<String>(&REPLACE_MESSAGE, free, &args).await {
                 Err(error) if error.code == Code::MessageChanged => {}
                 Err(error) => return Err(error),

@@ -96,7 +96,6 @@ macro_rules! library {
 }
 
 library! {
-    "lib/advance_read"
     "lib/charged"
     "lib/clock"
     "lib/commit"
@@ -108,6 +107,7 @@ library! {
     "lib/order"
     "lib/page"
     "lib/rate"
+    "lib/receipt"
     "lib/retention"
     "lib/row"
     "lib/sent_since"

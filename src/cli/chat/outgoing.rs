@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use chrono::Utc;
 
 use crate::model::{Body, IdempotencyKey, NewMessage, Seq, UserId, fresh_id};
-use crate::protocol::{ClientMessage, Command, OutgoingMessage, Receipt, Reference};
+use crate::protocol::{ClientMessage, Command, OutgoingMessage, ReadReceipt, Receipt, Reference};
 
 /// Seconds after which an unanswered request counts as lost, and the connection with it.
 const TIMEOUT: u32 = 15;
@@ -164,17 +164,22 @@ impl ReceiptTracker {
             return Vec::new();
         }
         self.sent = Some(seq);
-        let receipt = || Receipt {
+        let delivered = Receipt {
             peer: peer.clone(),
             seq,
+        };
+        let read = ReadReceipt {
+            peer: peer.clone(),
+            seq,
+            private: None,
         };
         let message = |reference: &str, command| ClientMessage {
             reference: Reference::new(reference.to_owned()),
             command,
         };
         vec![
-            message("delivered", Command::Delivered(receipt())),
-            message(READ_REFERENCE, Command::Read(receipt())),
+            message("delivered", Command::Delivered(delivered)),
+            message(READ_REFERENCE, Command::Read(read)),
         ]
     }
 

@@ -49,7 +49,8 @@ pub async fn list_conversations(
 
 /// Count unread messages
 ///
-/// The totals over all conversations of `user`, as a badge shows them. Takes the same time whatever
+/// The totals over all conversations of `user` but those with blocked peers, as a badge shows them.
+/// `muted_unread_count` is contained in `total_unread_count`. Takes the same time whatever
 /// the size of the inbox. Users count their own messages, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
@@ -57,7 +58,7 @@ pub async fn list_conversations(
     params(PathUser),
     responses(
         (status = 200, description = "The totals.", body = UnreadTotals,
-            example = json!({"total_unread_count": 3, "unread_conversations": 2})),
+            example = json!({"total_unread_count": 3, "unread_conversations": 2, "muted_unread_count": 1})),
         ListConversationsErrors,
     )
 )]
@@ -131,8 +132,8 @@ pub fn current(state: RateLimited<ConversationState>) -> HttpResponse {
 /// Clear a conversation
 ///
 /// For `user` only: hides the messages that the conversation has now, stops counting them, and
-/// removes the conversation from the inbox until the next message. The peer keeps everything. Users
-/// clear their own conversations, backends those of any user.
+/// removes the conversation from the inbox until the next message. The peer keeps everything and is
+/// not told; `peer_read_seq` stays where it is. Users clear their own conversations, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
@@ -152,8 +153,8 @@ pub async fn clear_conversation(
 
 /// Block the peer
 ///
-/// Messages from `peer` to `user` are refused with `BLOCKED` from now on. Users block as
-/// themselves, backends as any user.
+/// Messages, edits and reactions of `peer` are refused with `BLOCKED` from now on, and unread messages
+/// leave the totals of `user` until the peer is unblocked. `peer` can still read, and delete its own. Users block as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
@@ -193,7 +194,7 @@ pub async fn unblock_peer(
 /// Mute a conversation
 ///
 /// Sets `muted` for `user`, which tells the application not to alert them. Messages are stored and
-/// counted as before. Users mute their own conversations, backends those of any user.
+/// counted as before; `muted_unread_count` says how many. Users mute their own conversations, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),

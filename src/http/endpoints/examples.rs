@@ -46,7 +46,7 @@ pub fn conversation_state() -> Value {
 /// A page of an inbox.
 pub fn inbox() -> Value {
     json!({"conversations": [conversation_state()], "total_unread_count": 1,
-        "unread_conversations": 1, "next_cursor": null})
+        "unread_conversations": 1, "muted_unread_count": 0, "next_cursor": null})
 }
 
 /// A page of a conversation.

@@ -158,7 +158,7 @@ pub async fn read_message(
     Ok(current(message))
 }
 
-problem::refusals!(EditMessageErrors: CALL BODY CHANGE; MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed);
+problem::refusals!(EditMessageErrors: CALL BODY CHANGE; Blocked, MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed);
 
 /// Edit a message
 ///
@@ -187,6 +187,7 @@ pub async fn edit_message(
         .map(current)
 }
 
+problem::refusals!(AddReactionErrors: CALL CHANGE; Blocked, MessageNotFound, MessageChanged, MessageDeleted, TooManyReactions);
 problem::refusals!(ChangeMessageErrors: CALL CHANGE; MessageNotFound, MessageChanged, MessageDeleted, TooManyReactions);
 
 /// Delete a message
@@ -220,7 +221,7 @@ pub async fn delete_message(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),
     params(Participants, PathSeq, PathEmoji),
-    responses(CurrentMessage, ChangeMessageErrors)
+    responses(CurrentMessage, AddReactionErrors)
 )]
 #[put("/conversations/{user}/{peer}/messages/{seq}/reactions/{emoji}")]
 pub async fn add_reaction(

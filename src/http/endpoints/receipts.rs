@@ -8,7 +8,7 @@ use crate::auth::Caller;
 use crate::error::Error;
 use crate::http::extract::JsonBody;
 use crate::http::problem;
-use crate::model::{Participants, ReceiptRequest};
+use crate::model::{Participants, ReadRequest, ReceiptRequest};
 use crate::operations::Operations;
 
 problem::refusals!(MarkErrors: CALL BODY CHANGE);
@@ -17,23 +17,24 @@ problem::refusals!(MarkErrors: CALL BODY CHANGE);
 ///
 /// Marks the messages up to and including `seq` as read. Only moves forward: a `seq` that was read
 /// before changes nothing, and one past the end marks everything. The peer sees it as
-/// `peer_read_seq`. Users mark as themselves, backends as any user.
+/// `peer_read_seq`, unless `private` is true or the peer has blocked the user. Users mark as
+/// themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
     params(Participants),
-    request_body(content = ReceiptRequest, description = "The last message read.", example = json!({"seq": 1})),
+    request_body(content = ReadRequest, description = "The last message read.", example = json!({"seq": 1})),
     responses(CurrentState, MarkErrors)
 )]
 #[put("/conversations/{user}/{peer}/read")]
 pub async fn mark_read(
     caller: Caller,
     users: Participants,
-    receipt: JsonBody<ReceiptRequest>,
+    receipt: JsonBody<ReadRequest>,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations
-        .mark_read(&caller, &users, receipt.0.seq)
+        .mark_read(&caller, &users, receipt.0.seq, receipt.0.is_private())
         .await
         .map(current)
 }

@@ -43,7 +43,9 @@ impl Commands {
             Command::Send(outgoing) => self.send(outgoing.message, outgoing.idempotency_key).await,
             Command::Read(receipt) => {
                 let users = self.participants(receipt.peer)?;
-                let state = operations.mark_read(caller, &users, receipt.seq).await?;
+                let private = receipt.private.unwrap_or_default();
+                let state = operations.mark_read(caller, &users, receipt.seq, private);
+                let state = state.await?;
                 Ok(CommandResult::Marked(state.value.to_json()))
             }
             Command::Delivered(receipt) => {

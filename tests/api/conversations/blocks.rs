@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::live::device::Device;
 use crate::harness::{TestApp, spawn_app};
 
 async fn send(app: &TestApp, from: &str, to: &str) -> u16 {
@@ -26,7 +27,7 @@ async fn a_message_from_a_blocked_user_is_refused_and_not_stored() {
         .await
         .problem(403, "BLOCKED");
     assert_eq!(app.peek("bob", "alice").await, before);
-    assert_eq!(app.badge("bob").await, [1, 1]);
+    assert_eq!(app.badge("bob").await, [0, 0]);
     app.flag(Method::DELETE, "bob", "alice", "block").await;
     app.send_with_key("k", &message).await.json(201);
     assert_eq!(app.badge("bob").await, [2, 1], "refused is not sent later");
@@ -106,4 +107,82 @@ async fn a_muted_conversation_still_delivers_messages() {
     app.send("alice", "bob", "hi").await;
     let row = app.inbox("bob", "").await["conversations"][0].clone();
     assert_eq!(row["muted"], true, "clearing is no unmuting");
+}
+
+/// The unread totals: messages, conversations, messages in muted conversations.
+async fn totals(app: &TestApp, user: &str) -> [u64; 3] {
+    let totals = app.totals(user).await;
+    let names = [
+        "total_unread_count",
+        "unread_conversations",
+        "muted_unread_count",
+    ];
+    names.map(|name| totals[name].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn a_blocked_peers_messages_leave_the_totals_and_come_back() {
+    let app = spawn_app();
+    for (from, count) in [("alice", 3), ("carol", 2)] {
+        for _ in 0..count {
+            app.send(from, "bob", "hi").await;
+        }
+    }
+    app.flag(Method::PUT, "bob", "carol", "mute").await;
+    assert_eq!(totals(&app, "bob").await, [5, 2, 2]);
+    let mut bob = Device::connect(&app, "bob").await;
+    assert_eq!(bob.hello["muted_unread_count"], 2);
+    let state = app.flag(Method::PUT, "bob", "alice", "block").await;
+    assert_eq!(state["unread_count"], 3, "they are still unread");
+    assert_eq!(totals(&app, "bob").await, [2, 1, 2]);
+    let event = bob.next().await;
+    let badge = ["total_unread_count", "muted_unread_count"].map(|name| &event[name]);
+    assert_eq!(badge, [2, 2]);
+    let unread = app.inbox("bob", "unread_only=true").await;
+    assert_eq!(unread["conversations"][0]["peer"], "carol");
+    assert_eq!(unread["conversations"].as_array().unwrap().len(), 1);
+    app.flag(Method::PUT, "bob", "carol", "block").await;
+    assert_eq!(totals(&app, "bob").await, [0, 0, 0]);
+    app.mark_read("bob", "alice", 2).await;
+    for peer in ["alice", "carol"] {
+        app.flag(Method::DELETE, "bob", peer, "block").await;
+    }
+    assert_eq!(totals(&app, "bob").await, [3, 2, 2], "one is left of three");
+    app.flag(Method::DELETE, "bob", "carol", "mute").await;
+    assert_eq!(totals(&app, "bob").await, [3, 2, 0]);
+}
+
+#[tokio::test]
+async fn a_blocked_user_changes_nothing_that_the_blocker_sees() {
+    let app = spawn_app();
+    app.send("alice", "bob", "old").await;
+    app.send("bob", "alice", "hi").await;
+    let pair = ["alice", "bob"];
+    app.react(Method::PUT, pair, 2, "%F0%9F%91%8D")
+        .await
+        .json(200);
+    app.flag(Method::PUT, "bob", "alice", "block").await;
+    let before = app.peek("bob", "alice").await;
+    let edit = json!({"body": "new"});
+    let refused = app.edit("alice", "bob", 1, &edit).await;
+    refused.problem(403, "BLOCKED");
+    let refused = app.react(Method::PUT, pair, 2, "%F0%9F%8E%89").await;
+    refused.problem(403, "BLOCKED");
+    let again = app.react(Method::PUT, pair, 2, "%F0%9F%91%8D").await;
+    again.json(200);
+    app.mark_delivered("alice", "bob", 2).await;
+    assert_eq!(app.mark_read("alice", "bob", 2).await["unread_count"], 0);
+    assert_eq!(app.read("alice", "bob").await["unread_count"], 0);
+    assert_eq!(app.peek("bob", "alice").await, before, "no receipt either");
+    // What takes away is allowed.
+    let reaction = app.react(Method::DELETE, pair, 2, "%F0%9F%91%8D").await;
+    assert_eq!(reaction.json(200).get("reactions"), None);
+    app.delete("alice", "bob", 1).await.json(200);
+    app.edit("bob", "alice", 2, &edit).await.json(200);
+    app.flag(Method::DELETE, "bob", "alice", "block").await;
+    app.react(Method::PUT, pair, 2, "%F0%9F%8E%89")
+        .await
+        .json(200);
+    app.read("alice", "bob").await;
+    assert_eq!(app.peek("bob", "alice").await["peer_read_seq"], 2);
 }

@@ -32,7 +32,8 @@ pub fn create_conversations(app: &TestApp, user: &str, count: usize) {
 async fn an_empty_inbox_is_an_empty_page() {
     let app = spawn_app();
     let empty = json!({
-        "conversations": [], "total_unread_count": 0, "unread_conversations": 0, "next_cursor": null,
+        "conversations": [], "total_unread_count": 0, "unread_conversations": 0, "muted_unread_count": 0,
+        "next_cursor": null,
     });
     assert_eq!(app.inbox("bob", "").await, empty);
     assert_eq!(app.inbox("bob", "cursor=1,a&unread_only=true").await, empty);
@@ -55,7 +56,7 @@ async fn a_row_holds_the_whole_state_of_a_conversation() {
     });
     let inbox = app.inbox("bob", "").await;
     let expected = json!({
-        "conversations": [of_bob], "total_unread_count": 1, "unread_conversations": 1,
+        "conversations": [of_bob], "total_unread_count": 1, "unread_conversations": 1, "muted_unread_count": 0,
         "next_cursor": null,
     });
     assert_eq!(inbox, expected);
@@ -152,7 +153,9 @@ async fn unread_totals_always_equal_the_sum_of_the_rows() {
     app.clear("bob", "carol").await;
     agrees([1, 1], "cleared").await;
     app.flag(Method::PUT, "bob", "alice", "block").await;
-    agrees([1, 1], "blocked").await;
+    assert_eq!(app.badge("bob").await, [0, 0], "blocked");
+    app.flag(Method::DELETE, "bob", "alice", "block").await;
+    agrees([1, 1], "unblocked").await;
 }
 
 #[tokio::test]

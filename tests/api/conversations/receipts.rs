@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::live::pubsub_listener::PubSubListener;
 use crate::harness::{TestApp, seqs, spawn_app, store::lua};
 
 /// A conversation of ten messages: every third one is bob's, the others alice's.
@@ -234,4 +235,61 @@ async fn an_invalid_mark_is_refused_and_names_the_field() {
         }
     }
     assert_eq!(app.badge("bob").await, [1, 1]);
+}
+
+#[tokio::test]
+async fn clearing_a_conversation_sends_no_read_receipt() {
+    let app = spawn_app();
+    for body in ["one", "two", "three"] {
+        app.send("alice", "bob", body).await;
+    }
+    app.mark_read("bob", "alice", 1).await;
+    let mut alice = PubSubListener::subscribe(&app.redis_url, "alice");
+    app.clear("bob", "alice").await;
+    // Nor does reading what is not there any more.
+    app.read("bob", "alice").await;
+    app.mark_read("bob", "alice", 3).await;
+    assert_eq!(alice.drain_events(), [] as [Value; 0]);
+    let seen = async || app.peek("alice", "bob").await["peer_read_seq"].clone();
+    assert_eq!(seen().await, 1);
+    assert_eq!(app.badge("bob").await, [0, 0]);
+    app.send("alice", "bob", "four").await;
+    app.read("bob", "alice").await;
+    assert_eq!(seen().await, 4);
+}
+
+#[tokio::test]
+async fn a_private_read_counts_and_clears_and_tells_nobody() {
+    let app = spawn_app();
+    for _ in 0..5 {
+        app.send("alice", "bob", "hi").await;
+    }
+    let read = async |seq: u64, private: Value| {
+        let body = json!({"seq": seq, "private": private});
+        app.ask(Method::PUT, "/conversations/bob/alice/read", &body)
+            .await
+    };
+    let seen = async || {
+        let page = app.peek("alice", "bob").await;
+        numbers(&page, ["peer_read_seq", "peer_delivered_seq"])
+    };
+    let mut alice = PubSubListener::subscribe(&app.redis_url, "alice");
+    let mut bob = PubSubListener::subscribe(&app.redis_url, "bob");
+    let state = read(3, json!(true)).await.json(200);
+    assert_eq!(numbers(&state, ["read_seq", "unread_count"]), [3, 2]);
+    assert_eq!(app.badge("bob").await, [2, 1]);
+    assert_eq!(alice.drain_events(), [] as [Value; 0]);
+    let told = bob.drain_events();
+    assert_eq!(told[0]["type"], "conversation.read", "the user's devices");
+    assert_eq!(seen().await, [0, 0]);
+    // Absent, null and false tell the peer, also of what was read privately.
+    read(3, json!(null)).await.json(200);
+    assert_eq!(seen().await, [3, 3]);
+    read(4, json!(true)).await.json(200);
+    read(5, json!(false)).await.json(200);
+    assert_eq!(seen().await, [5, 5]);
+    for wrong in [json!(1), json!("true"), json!([])] {
+        let refused = read(5, wrong).await.problem(400, "INVALID_REQUEST");
+        assert_eq!(refused["errors"][0]["pointer"], "/private");
+    }
 }

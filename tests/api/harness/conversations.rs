@@ -71,9 +71,14 @@ impl TestApp {
         self.get(&path).await.json(200)
     }
 
+    /// Everything that a badge can show.
+    pub async fn totals(&self, user: &str) -> Value {
+        self.get(&format!("/users/{user}/unread")).await.json(200)
+    }
+
     /// The unread totals of a user: messages, and conversations that have any.
     pub async fn badge(&self, user: &str) -> [u64; 2] {
-        let totals = self.get(&format!("/users/{user}/unread")).await.json(200);
+        let totals = self.totals(user).await;
         ["total_unread_count", "unread_conversations"].map(|name| totals[name].as_u64().unwrap())
     }
 }

@@ -72,6 +72,7 @@ async fn a_message_event_carries_what_each_screen_needs() {
         "peer_delivered_seq",
         "total_unread_count",
         "unread_conversations",
+        "muted_unread_count",
         "message",
     ];
     assert_eq!(members, expected);
@@ -207,9 +208,9 @@ async fn refused_requests_and_no_ops_publish_no_event() {
     let (app, mut listeners) = subscribe();
     let hi = json!({"from": "alice", "to": "bob", "body": "hi"});
     app.send_with_key("k", &hi).await.json(201);
+    app.react(Method::PUT, ["bob", "alice"], 1, "👍").await;
     app.flag(Method::PUT, "alice", "bob", "block").await;
     app.flag(Method::PUT, "bob", "alice", "mute").await;
-    app.react(Method::PUT, ["bob", "alice"], 1, "👍").await;
     app.mark_read("bob", "alice", 1).await;
     drain_both(&mut listeners);
     let users = ["bob", "alice"];
@@ -239,6 +240,7 @@ async fn refused_requests_and_no_ops_publish_no_event() {
         ),
         (app.delete("bob", "alice", 1).await, 403),
         (app.react(Method::PUT, users, 2, "👍").await, 404),
+        (app.react(Method::PUT, users, 1, "🎉").await, 403),
         // Repeated changes publish nothing either.
         (app.send_with_key("k", &hi).await, 200),
         (app.react(Method::PUT, users, 1, "👍").await, 200),

@@ -40,7 +40,7 @@ async fn assert_all_received(mut bob: Replica, sent: usize) {
     bodies.sort_unstable();
     expected.sort_unstable();
     assert_eq!(bodies, expected);
-    assert_eq!(bob.state.totals, [sent as u64, 1]);
+    assert_eq!(bob.state.totals, [sent as u64, 1, 0]);
 }
 
 #[tokio::test]

@@ -116,6 +116,7 @@ async fn an_unknown_cursor_gets_a_reset() {
             "cursor",
             "total_unread_count",
             "unread_conversations",
+            "muted_unread_count",
         ];
         assert_eq!(members, expected);
     }

@@ -70,6 +70,7 @@ impl TestSession {
             totals: UnreadTotals {
                 total_unread_count: 3,
                 unread_conversations: 2,
+                muted_unread_count: 1,
             },
         };
         let mut out = VecDeque::new();
@@ -128,7 +129,7 @@ fn action(output: Output) -> Action {
 fn a_sessionbegins_with_its_cursor() {
     let hello = |cursor: &str| {
         json!({"type": "hello", "user": "alice", "cursor": cursor, "total_unread_count": 3,
-            "unread_conversations": 2, "heartbeat_s": 25})
+            "unread_conversations": 2, "muted_unread_count": 1, "heartbeat_s": 25})
     };
     assert_eq!(
         TestSession::resumed(None).actions(),

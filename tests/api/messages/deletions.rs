@@ -112,7 +112,7 @@ async fn a_body_that_imitates_a_tombstone_is_a_normal_message() {
     )
     .await
     .json(200);
-    let page = app.peek("bob", "alice").await;
+    let page = app.page("bob", "alice", "peek=true&unread_limit=500").await;
     assert_eq!(page["unread_count"], sent);
     assert_eq!(page["unread"].as_array().unwrap().len(), sent);
     // The count must equal one made from the messages.

@@ -52,6 +52,21 @@ async fn imported_messages_keep_their_order_and_count_as_read() {
 }
 
 #[tokio::test]
+async fn an_import_marks_everything_as_read_again() {
+    let app = spawn_app();
+    let all: Vec<_> = (0..4).map(|n| line("bob", "alice", "old", n)).collect();
+    import(&app, &all[..2]).await.json(200);
+    assert_eq!(app.mark_unread("alice", "bob", 1).await["unread_count"], 2);
+    import(&app, &all).await.json(200);
+    let page = app.peek("alice", "bob").await;
+    assert_eq!(
+        (&page["unread_count"], &page["read_seq"]),
+        (&json!(0), &json!(4))
+    );
+    assert_eq!(app.badge("alice").await, [0, 0]);
+}
+
+#[tokio::test]
 async fn an_interrupted_import_can_be_resent_in_other_batches() {
     let app = spawn_app();
     let all = lines(1000);

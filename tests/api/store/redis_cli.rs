@@ -58,7 +58,7 @@ fn values() -> BTreeMap<&'static str, String> {
         ("range", "newest"),
         ("kind", "conversation.changed"),
         ("event", "{}"),
-        ("entry", "0|1|0|0|0|0|0"),
+        ("entry", "0|00000|1|0|0|0"),
         ("epoch", "1"),
         ("deleted_at", "2026-01-31T12:00:00.000Z"),
     ];

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use duologue::metrics::Metrics;
-use duologue::model::Retention;
+use duologue::model::{Retention, rfc3339};
 use duologue::store::Store;
 use duologue::worker::retention;
 use redis::Commands;
@@ -203,6 +204,77 @@ async fn a_lowered_limit_is_reached_in_steps() {
         assert_eq!(app.badge("bob").await[0], stored_count(&app) as u64);
     }
     assert_eq!(lengths, [35, 20, 10, 10]);
+}
+
+/// Checks that the count, the list and the total of bob agree, and returns them.
+async fn agreed_count(app: &TestApp) -> u64 {
+    let page = app.peek("bob", "alice").await;
+    let count = page["unread_count"].as_u64().unwrap();
+    assert_eq!(page["unread"].as_array().unwrap().len() as u64, count);
+    assert_eq!(app.badge("bob").await, [count, u64::from(count > 0)]);
+    let inbox = app.inbox("bob", "").await;
+    assert_eq!(inbox["conversations"][0]["unread_count"], count);
+    count
+}
+
+#[tokio::test]
+async fn a_mark_counts_only_what_its_own_step_does_not_drop() {
+    let sent_at = rfc3339(Utc::now() - TimeDelta::days(11));
+    let aged = || {
+        let app = spawn(&["--history-days", "30"]);
+        send_at(&app, "alice", "bob", LONG_AGO, 3);
+        send_at(&app, "alice", "bob", &sent_at, 5);
+        app
+    };
+    for (seq, left) in [(1, 5), (2, 5), (3, 5), (4, 4), (5, 3), (7, 1), (8, 0)] {
+        let app = aged();
+        let state = app.mark_read("bob", "alice", seq).await;
+        assert_eq!(state["unread_count"], left, "read {seq}");
+        assert_eq!(agreed_count(&app).await, left, "read {seq}");
+    }
+    let app = aged();
+    let page = app.peek("bob", "alice").await;
+    assert_eq!(seqs(&page["history"]), [8, 7, 6, 5, 4]);
+    assert_eq!(agreed_count(&app).await, 5, "peeking drops them as well");
+    let app = aged();
+    let page = app.read("bob", "alice").await;
+    assert_eq!(
+        (&page["unread_count"], seqs(&page["unread"]).len()),
+        (&json!(5), 5)
+    );
+    assert_eq!(agreed_count(&app).await, 0);
+    app.mark_unread("bob", "alice", 1).await;
+    assert_eq!(agreed_count(&app).await, 5);
+}
+
+#[tokio::test]
+async fn a_lowered_limit_bounds_what_is_marked_unread() {
+    let app = spawn(&["--history-limit", "10"]);
+    send_at(&app, "alice", "bob", LONG_AGO, 20);
+    // By a service that still keeps them all.
+    let all = spawn_app_with(&["--redis-url", &app.redis_url]);
+    all.read("bob", "alice").await;
+    let state = app.mark_unread("bob", "alice", 1).await;
+    assert_eq!(state["unread_count"], 10);
+    assert_eq!(agreed_count(&app).await, 10);
+    app.mark_read("bob", "alice", 15).await;
+    assert_eq!(agreed_count(&app).await, 5);
+    app.mark_read("bob", "alice", 20).await;
+    assert_eq!(agreed_count(&app).await, 0);
+}
+
+#[tokio::test]
+async fn a_refused_change_drops_nothing() {
+    let app = spawn(&["--history-days", "30"]);
+    send_at(&app, "alice", "bob", LONG_AGO, 3);
+    let before = app.contents();
+    app.delete("alice", "bob", 1)
+        .await
+        .problem(404, "MESSAGE_NOT_FOUND");
+    let edit = json!({"body": "new"});
+    let edited = app.edit("alice", "bob", 1, &edit).await;
+    edited.problem(404, "MESSAGE_NOT_FOUND");
+    assert_eq!(app.contents(), before);
 }
 
 #[tokio::test]

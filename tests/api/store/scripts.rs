@@ -115,7 +115,7 @@ fn send_message_writes_large_seqs_without_an_exponent() {
     let page = read(&mut redis, "b", "a", "0").unwrap();
     assert_eq!(
         (page.0.as_str(), page.1.len(), page.2.len()),
-        ("1|9007199254740990|0|0|0|0|0", 1, 1)
+        ("1|00000|9007199254740990|0|0|0", 1, 1)
     );
     assert_eq!(meta(&mut redis, "user:b")[0], 9007199254740990);
 }
@@ -289,7 +289,7 @@ fn read_conversation_returns_five_fields() {
     let args = ["b", "a", "50", "newest", "", "0", "500", "10000"];
     let reply: Value = change(&mut redis, "read_conversation", &args).unwrap();
     let none = || Value::Array(Vec::new());
-    let entry = Value::BulkString(b"0|0|0|0|0|0|0".to_vec());
+    let entry = Value::BulkString(b"0|00000|0|0|0|0".to_vec());
     let expected = [entry, none(), none(), Value::Nil, Value::Nil];
     assert_eq!(reply, Value::Array(expected.to_vec()));
 }

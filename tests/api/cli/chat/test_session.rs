@@ -143,7 +143,7 @@ fn without_time(line: &str) -> &str {
 pub fn hello(cursor: &str) -> Value {
     json!({
         "type": "hello", "user": "alice", "cursor": cursor, "total_unread_count": 0,
-        "unread_conversations": 0, "heartbeat_s": 25,
+        "unread_conversations": 0, "muted_unread_count": 0, "heartbeat_s": 25,
     })
 }
 
@@ -159,7 +159,7 @@ pub fn event(kind: &str, cursor: &str, members: &Value) -> Value {
     let mut event = json!({
         "type": kind, "cursor": cursor, "prev": "1-0", "peer": "bob", "unread_count": 0,
         "last_seq": 0, "read_seq": 0, "peer_read_seq": 0, "peer_delivered_seq": 0,
-        "total_unread_count": 0, "unread_conversations": 0,
+        "total_unread_count": 0, "unread_conversations": 0, "muted_unread_count": 0,
     });
     for (name, value) in members.as_object().unwrap() {
         event[name] = value.clone();

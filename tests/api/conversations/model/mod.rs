@@ -4,21 +4,39 @@
 mod reference;
 mod steps;
 
+use chrono::{DateTime, TimeDelta, Utc};
+use duologue::model::{Retention, rfc3339};
 use proptest::test_runner::{Config, TestRunner};
+use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::http::response::ApiResponse;
-use crate::harness::{TestApp, conversations::message_path, spawn_app};
+use crate::harness::{TestApp, conversations::message_path, keys, spawn_app, spawn_app_with};
 use reference::{Model, Perspective};
 use steps::{Action, Page, Read, Step, scenarios};
 
 /// Steps between two comparisons of the whole state.
 const STEPS_BETWEEN_CHECKS: usize = 6;
 
-/// A sequence of steps, applied to the service and to the model.
+/// Messages that one change drops, at most.
+const DROPPED_BY_A_CHANGE: u64 = 16;
+
+/// A service, and what it keeps. All have the same Redis, so a limit is lowered and raised from step to
+/// step.
+struct Service {
+    app: TestApp,
+    kept: Retention,
+}
+
+/// A sequence of steps, applied to the services and to the model.
 struct Scenario<'a> {
+    services: &'a [Service],
+    /// The service that runs the current step.
     app: &'a TestApp,
+    kept: Retention,
+    /// When imported messages were sent, about.
+    past: DateTime<Utc>,
     model: Model,
 }
 
@@ -31,33 +49,47 @@ impl Scenario<'_> {
             user: step.user,
             peer: step.peer,
         };
+        let service = &self.services[step.service];
+        (self.app, self.kept) = (&service.app, service.kept);
         match step.action {
             Action::Send { reply_to, metadata } => self.send(who, reply_to, metadata).await,
             Action::Read(read) => self.read(who, read).await,
-            Action::MarkRead(seq) => {
-                self.model.mark_read(who, seq);
-                self.mark(Method::PUT, who, "read", seq).await;
+            Action::MarkRead { seq, private } => {
+                self.drop_old(who);
+                self.model.mark_read(who, seq, private);
+                let [user, peer] = self.names(who);
+                let path = format!("/conversations/{user}/{peer}/read");
+                let receipt = json!({"seq": seq, "private": private});
+                let answer = self.app.ask(Method::PUT, &path, &receipt).await;
+                assert_eq!(answer.json(200), self.model.state(who), "{receipt}");
             }
             Action::MarkDelivered(seq) => {
+                self.drop_old(who);
                 self.model.mark_delivered(who, seq);
                 self.mark(Method::PUT, who, "delivered", seq).await;
             }
             Action::MarkUnread(seq) => {
+                self.drop_old(who);
                 self.model.mark_unread(who, seq);
                 self.mark(Method::POST, who, "unread", seq).await;
             }
             Action::Clear => {
+                self.drop_old(who);
                 self.model.clear(who);
                 self.change(Method::DELETE, who, "").await;
             }
             Action::Block(on) => {
+                self.drop_old(who);
                 self.model.side(who).blocked = on;
                 self.change(switch(on), who, "/block").await;
             }
             Action::Mute(on) => {
+                self.drop_old(who);
                 self.model.side(who).muted = on;
                 self.change(switch(on), who, "/mute").await;
             }
+            Action::Import(count) => self.import(who, count).await,
+            Action::Age(days) => self.age(days),
             Action::Edit { seq, metadata } => self.edit(who, seq, metadata).await,
             Action::Delete(seq) => self.delete(who, seq).await,
             Action::React { seq, emoji, on } => self.react(who, seq, emoji, on).await,
@@ -66,6 +98,72 @@ impl Scenario<'_> {
 
     fn names(&self, who: Perspective) -> [&str; 2] {
         [who.user, who.peer].map(|user| self.model.names[user].as_str())
+    }
+
+    /// Drops in the model what the service drops in the step.
+    fn drop_old(&mut self, who: Perspective) -> u64 {
+        self.model.drop_old(who, self.kept, DROPPED_BY_A_CHANGE)
+    }
+
+    async fn import(&mut self, who: Perspective, count: usize) {
+        let mut messages = Vec::new();
+        for n in 0..count {
+            let [from, to] = self.names(if n % 2 == 0 { who } else { who.other() });
+            let (from, to) = (from.to_owned(), to.to_owned());
+            let seconds = i64::try_from(self.model.tick()).unwrap();
+            let sent_at = rfc3339(self.past + TimeDelta::seconds(seconds));
+            messages.push(json!({"from": from, "to": to, "body": "old", "sent_at": sent_at}));
+        }
+        let lines: Vec<_> = messages.iter().map(Value::to_string).collect();
+        let headers = [("content-type", "application/x-ndjson")];
+        let answer = self
+            .app
+            .call_text("POST", "/messages/batch", &headers, lines.join("\n"));
+        let answer = answer.await;
+        if !self.model.is_importable(who) {
+            answer.problem(409, "IMPORT_CONFLICT");
+            return;
+        }
+        assert_eq!(answer.json(200)["imported"], count);
+        let dropped = self.drop_old(who);
+        let [user, peer] = self.names(who);
+        // Read by a service without limits, as they are stored; those that are dropped again have
+        // been stored too, but nobody sees what they are.
+        let page = self.services[0].app.page(user, peer, "peek=true&limit=200");
+        let stored = page.await["history"].as_array().unwrap().clone();
+        let first = self.model.last(who) + 1;
+        for (seq, message) in (first..).zip(&mut messages) {
+            if let Some(stored) = stored.iter().find(|stored| stored["seq"] == seq) {
+                assert_eq!(stored["sent_at"], message["sent_at"]);
+                *message = stored.clone();
+            }
+            message["seq"] = json!(seq);
+        }
+        self.model.imported(who, messages);
+        let most = DROPPED_BY_A_CHANGE - dropped;
+        self.model.drop_old(who, self.kept, most);
+    }
+
+    /// Lets time pass: all messages get older, in Redis as in the model.
+    fn age(&mut self, days: u32) {
+        self.model.age(days);
+        let mut redis = self.app.redis();
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            let [one, other] = self.names(Perspective {
+                user: one,
+                peer: other,
+            });
+            let [messages, ..] = keys(one, other);
+            let stored: Vec<String> = redis.lrange(&messages, 0, -1).unwrap();
+            for (index, message) in (0_isize..).zip(stored) {
+                let (head, rest) = message.split_once(r#""sent_at":""#).unwrap();
+                let (sent_at, tail) = rest.split_once('"').unwrap();
+                let sent_at: DateTime<Utc> = sent_at.parse().unwrap();
+                let sent_at = rfc3339(sent_at - TimeDelta::days(days.into()));
+                let message = format!(r#"{head}"sent_at":"{sent_at}"{tail}"#);
+                redis.lset::<_, _, ()>(&messages, index, message).unwrap();
+            }
+        }
     }
 
     async fn send(&mut self, who: Perspective, reply_to: Option<u64>, metadata: bool) {
@@ -78,8 +176,11 @@ impl Scenario<'_> {
             message["metadata"] = json!({"from": peer, "deleted_at": "2026-01-31T12:00:00.000Z"});
         }
         let answer = self.app.post(&message).await;
+        let before = *self.model.dropped(who);
+        let dropped = self.drop_old(who);
         if let Some((status, code)) = self.model.refuses_send(who, reply_to) {
             answer.problem(status, code);
+            *self.model.dropped(who) = before;
             return;
         }
         let sent = answer.json(201);
@@ -88,6 +189,8 @@ impl Scenario<'_> {
             assert_eq!(&sent[name], value);
         }
         self.model.sent(who, sent);
+        let most = DROPPED_BY_A_CHANGE - dropped;
+        self.model.drop_old(who, self.kept, most);
     }
 
     async fn read(&mut self, who: Perspective, read: Read) {
@@ -110,10 +213,11 @@ impl Scenario<'_> {
         let query = query.join("&");
         let [user, peer] = self.names(who);
         let found = self.app.page(user, peer, &query).await;
+        self.drop_old(who);
         assert_eq!(found, self.model.page(who, read), "{query}");
         if read.marks() {
             let last = self.model.last(who);
-            self.model.mark_read(who, last);
+            self.model.mark_read(who, last, false);
         }
     }
 
@@ -139,7 +243,7 @@ impl Scenario<'_> {
         };
         let [user, peer] = self.names(who);
         let answer = self.app.edit(user, peer, seq, &edit).await;
-        let Some(message) = self.expect_message(who, seq, &answer, true, true) else {
+        let Some(message) = self.expect_replaced(who, seq, &answer, true, true) else {
             return;
         };
         for (name, value) in edit.as_object().unwrap() {
@@ -153,7 +257,7 @@ impl Scenario<'_> {
     async fn delete(&mut self, who: Perspective, seq: u64) {
         let [user, peer] = self.names(who);
         let answer = self.app.delete(user, peer, seq).await;
-        let Some(message) = self.expect_message(who, seq, &answer, true, false) else {
+        let Some(message) = self.expect_deleted(who, seq, &answer) else {
             return;
         };
         let tombstone = answer.json(200);
@@ -174,7 +278,12 @@ impl Scenario<'_> {
         let (user, path) = (json!(user), message_path(user, peer, seq));
         let path = format!("{path}/reactions/{emoji}");
         let answer = self.app.request(switch(on), &path).await;
-        let Some(message) = self.expect_message(who, seq, &answer, false, on) else {
+        let reactions = self.model.message(who, seq);
+        let users = reactions.map(|message| message["reactions"][emoji].clone());
+        let there =
+            users.is_some_and(|users| users.as_array().is_some_and(|all| all.contains(&user)));
+        let adds = on && !there;
+        let Some(message) = self.expect_replaced(who, seq, &answer, false, adds) else {
             return;
         };
         let users = message["reactions"][emoji].as_array().cloned();
@@ -188,47 +297,82 @@ impl Scenario<'_> {
         assert_eq!(&answer.json(200), message);
     }
 
-    /// The message that a step changes; `None` if the step must be refused, and was.
-    fn expect_message(
+    /// The message that an edit or a reaction changes; `None` if it must be refused, and was. `adds` is
+    /// something new to see, which neither a deleted message nor a peer who blocks takes.
+    fn expect_replaced(
         &mut self,
         who: Perspective,
         seq: u64,
         answer: &ApiResponse,
         by_author: bool,
-        standing: bool,
+        adds: bool,
     ) -> Option<&mut Value> {
         let user = json!(self.model.names[who.user]);
-        // Authors delete also what they cleared.
-        let deletes = by_author && !standing;
-        let find = if deletes {
-            Model::message_to_delete
-        } else {
-            Model::message
-        };
-        let refusal: Option<Refusal> = match find(&mut self.model, who, seq) {
+        let blocked = self.model.side(who.other()).blocked;
+        let before = *self.model.dropped(who);
+        let mut refusal: Option<Refusal> = match self.model.message(who, seq) {
             None => Some((404, "MESSAGE_NOT_FOUND")),
             Some(message) if by_author && message["from"] != user => Some((403, "FORBIDDEN")),
-            Some(message) if standing && message.get("deleted_at").is_some() => {
+            Some(message) if adds && message.get("deleted_at").is_some() => {
                 Some((409, "MESSAGE_DELETED"))
             }
             Some(_) => None,
         };
+        self.drop_old(who);
+        if refusal.is_none() && self.model.message(who, seq).is_none() {
+            refusal = Some((404, "MESSAGE_NOT_FOUND"));
+        } else if refusal.is_none() && adds && blocked {
+            refusal = Some((403, "BLOCKED"));
+        }
+        self.expect(who, seq, answer, refusal, before)
+    }
+
+    /// The message that is deleted; `None` if that must be refused, and was.
+    fn expect_deleted(
+        &mut self,
+        who: Perspective,
+        seq: u64,
+        answer: &ApiResponse,
+    ) -> Option<&mut Value> {
+        let user = json!(self.model.names[who.user]);
+        let before = *self.model.dropped(who);
+        self.drop_old(who);
+        let refusal = match self.model.message_to_delete(who, seq) {
+            None => Some((404, "MESSAGE_NOT_FOUND")),
+            Some(message) if message["from"] != user => Some((403, "FORBIDDEN")),
+            Some(_) => None,
+        };
+        self.expect(who, seq, answer, refusal, before)
+    }
+
+    /// A refused step drops nothing either.
+    fn expect(
+        &mut self,
+        who: Perspective,
+        seq: u64,
+        answer: &ApiResponse,
+        refusal: Option<Refusal>,
+        dropped_before: u64,
+    ) -> Option<&mut Value> {
         if let Some((status, code)) = refusal {
             answer.problem(status, code);
+            *self.model.dropped(who) = dropped_before;
             return None;
         }
-        find(&mut self.model, who, seq)
+        self.model.message_to_delete(who, seq)
     }
 
     /// Compares everything that each user can see with the model.
     async fn assert_agreement(&mut self) {
+        // By a service without limits, so that looking changes nothing.
+        (self.app, self.kept) = (&self.services[0].app, self.services[0].kept);
         for user in 0..3 {
             let name = self.model.names[user].clone();
             let expected = self.model.inbox(user);
             assert_eq!(self.app.inbox(&name, "").await, expected, "{name}");
-            let badge = ["total_unread_count", "unread_conversations"];
-            let badge = badge.map(|total| expected[total].as_u64().unwrap());
-            assert_eq!(self.app.badge(&name).await, badge, "{name}");
+            for (total, value) in self.app.totals(&name).await.as_object().unwrap() {
+                assert_eq!(value, &expected[total], "{name} {total}");
+            }
             for peer in (0..3).filter(|peer| *peer != user) {
                 self.read(Perspective { user, peer }, Read::ALL).await;
             }
@@ -240,13 +384,32 @@ fn switch(on: bool) -> Method {
     if on { Method::PUT } else { Method::DELETE }
 }
 
+/// One without limits, one with a history limit, one that drops messages by age.
+fn services() -> [Service; 3] {
+    let app = spawn_app();
+    let url = app.redis_url.clone();
+    let with = |setting: &str, messages: u64, days: u32| Service {
+        app: spawn_app_with(&[
+            "--redis-url",
+            &url,
+            setting,
+            &(messages + u64::from(days)).to_string(),
+        ]),
+        kept: Retention { messages, days },
+    };
+    let limited = [with("--history-limit", 6, 0), with("--history-days", 0, 30)];
+    let [by_number, by_age] = limited;
+    let kept = Retention::default();
+    [Service { app, kept }, by_number, by_age]
+}
+
 #[test]
 fn the_service_agrees_with_the_model() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let app = spawn_app();
+    let services = services();
     let told_before = std::cell::Cell::new(0);
     let config = Config {
         cases: 60,
@@ -258,7 +421,13 @@ fn the_service_agrees_with_the_model() {
         // The names sort differently from case to case, and some contain others.
         let names = ["u", "u.", "U"].map(|name| format!("{name}{number}"));
         let model = Model::of(names);
-        let mut scenario = Scenario { app: &app, model };
+        let mut scenario = Scenario {
+            services: &services,
+            app: &services[0].app,
+            kept: services[0].kept,
+            past: Utc::now() - TimeDelta::days(5),
+            model,
+        };
         runtime.block_on(async {
             for (number, step) in steps.iter().enumerate() {
                 scenario.apply(step).await;

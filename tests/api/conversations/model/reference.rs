@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, TimeDelta, Utc};
+use duologue::model::{Retention, rfc3339};
 use serde_json::{Value, json};
 
 use super::steps::{Page, Read};
@@ -15,14 +17,14 @@ pub struct Perspective {
 }
 
 impl Perspective {
-    fn other(self) -> Self {
+    pub fn other(self) -> Self {
         Self {
             user: self.peer,
             peer: self.user,
         }
     }
 
-    fn pair(self) -> (usize, usize) {
+    pub fn pair(self) -> (usize, usize) {
         (self.user.min(self.peer), self.user.max(self.peer))
     }
 }
@@ -45,8 +47,14 @@ pub struct Model {
     sides: HashMap<Perspective, Side>,
     /// The messages of each pair, oldest first.
     messages: HashMap<(usize, usize), Vec<Value>>,
-    /// The pairs in the order of their last messages, oldest first.
-    order: Vec<(usize, usize)>,
+    /// Up to where messages were dropped because of a limit.
+    dropped: HashMap<(usize, usize), u64>,
+    /// The last imported message.
+    imported: HashMap<(usize, usize), u64>,
+    /// When the last message came, by which an inbox is ordered: whether it was sent, and a number
+    /// that rises.
+    activity: HashMap<(usize, usize), (bool, usize)>,
+    clock: usize,
 }
 
 impl Model {
@@ -75,7 +83,7 @@ impl Model {
 
     /// The message with this seq, if the user may see it.
     pub fn message(&mut self, who: Perspective, seq: u64) -> Option<&mut Value> {
-        if seq <= self.side_of(who).cleared_up_to {
+        if seq <= self.gone(who) {
             return None;
         }
         let index = usize::try_from(seq).unwrap().checked_sub(1)?;
@@ -85,6 +93,9 @@ impl Model {
     /// The message with this seq, if the user may see it or wrote it.
     pub fn message_to_delete(&mut self, who: Perspective, seq: u64) -> Option<&mut Value> {
         let cleared_up_to = self.side_of(who).cleared_up_to;
+        if seq <= *self.dropped(who) {
+            return None;
+        }
         let user = json!(self.names[who.user]);
         let index = usize::try_from(seq).unwrap().checked_sub(1)?;
         let message = self.messages.get_mut(&who.pair())?.get_mut(index)?;
@@ -105,38 +116,107 @@ impl Model {
 
     pub fn sent(&mut self, who: Perspective, message: Value) {
         self.messages.entry(who.pair()).or_default().push(message);
-        self.order.retain(|pair| *pair != who.pair());
-        self.order.push(who.pair());
+        let number = self.tick();
+        self.activity.insert(who.pair(), (true, number));
     }
 
-    pub fn mark_read(&mut self, who: Perspective, seq: u64) {
+    /// A number larger than any before.
+    pub fn tick(&mut self) -> usize {
+        self.clock += 1;
+        self.clock
+    }
+
+    /// Whether every message of a conversation was imported, so that more can be.
+    pub fn is_importable(&self, who: Perspective) -> bool {
+        self.imported.get(&who.pair()).copied().unwrap_or_default() == self.last(who)
+    }
+
+    pub fn imported(&mut self, who: Perspective, messages: Vec<Value>) {
+        self.messages
+            .entry(who.pair())
+            .or_default()
+            .extend(messages);
+        let (number, last) = (self.tick(), self.last(who));
+        self.activity.insert(who.pair(), (false, number));
+        self.imported.insert(who.pair(), last);
+        for who in [who, who.other()] {
+            self.mark_read(who, last, false);
+        }
+    }
+
+    /// Makes all messages older.
+    pub fn age(&mut self, days: u32) {
+        for message in self.messages.values_mut().flatten() {
+            let sent_at: DateTime<Utc> = message["sent_at"].as_str().unwrap().parse().unwrap();
+            message["sent_at"] = json!(rfc3339(sent_at - TimeDelta::days(days.into())));
+        }
+    }
+
+    /// Up to where messages were dropped.
+    pub fn dropped(&mut self, who: Perspective) -> &mut u64 {
+        self.dropped.entry(who.pair()).or_default()
+    }
+
+    /// Drops what a change may drop, up to `most` messages; returns how many.
+    pub fn drop_old(&mut self, who: Perspective, kept: Retention, most: u64) -> u64 {
+        let since = rfc3339(Utc::now() - TimeDelta::days(kept.days.into()));
+        let before = *self.dropped(who);
+        let mut dropped = before;
+        while let Some(message) = self.all(who).get(usize::try_from(dropped).unwrap()) {
+            let too_many = kept.messages > 0 && self.last(who) - dropped > kept.messages;
+            let too_old = kept.days > 0 && *message["sent_at"].as_str().unwrap() < *since;
+            if dropped - before == most || !(too_many || too_old) {
+                break;
+            }
+            dropped += 1;
+        }
+        *self.dropped(who) = dropped;
+        dropped - before
+    }
+
+    /// Up to where a user sees nothing.
+    fn gone(&self, who: Perspective) -> u64 {
+        let dropped = self.dropped.get(&who.pair()).copied();
+        self.side_of(who)
+            .cleared_up_to
+            .max(dropped.unwrap_or_default())
+    }
+
+    pub fn mark_read(&mut self, who: Perspective, seq: u64, private: bool) {
         let seq = seq.min(self.last(who));
+        let blocked = self.side_of(who.other()).blocked;
         let side = self.side(who);
         side.read = side.read.max(seq);
-        side.told_read_seq = side.told_read_seq.max(seq);
+        if !private && !blocked && seq > side.cleared_up_to {
+            side.told_read_seq = side.told_read_seq.max(seq);
+        }
     }
 
     pub fn mark_delivered(&mut self, who: Perspective, seq: u64) {
+        if self.side_of(who.other()).blocked {
+            return;
+        }
         let seq = seq.min(self.last(who));
         let side = self.side(who);
         side.delivered = side.delivered.max(seq);
     }
 
     pub fn mark_unread(&mut self, who: Perspective, seq: u64) {
+        let from = seq.max(self.gone(who) + 1);
         let side = self.side(who);
-        let from = seq.max(side.cleared_up_to + 1);
         side.read = side.read.min(from - 1);
     }
 
     pub fn clear(&mut self, who: Perspective) {
         let last = self.last(who);
-        self.mark_read(who, last);
+        self.mark_read(who, last, true);
         self.side(who).cleared_up_to = last;
     }
 
     /// The peer's messages after the read mark, without deleted ones, newest first.
     fn unread(&self, who: Perspective) -> Vec<Value> {
-        let (peer, read) = (&self.names[who.peer], self.side_of(who).read);
+        let read = self.side_of(who).read.max(self.gone(who));
+        let peer = &self.names[who.peer];
         let all = self.all(who).iter().rev().filter(|message| {
             seq(message) > read && message["from"] == **peer && message.get("deleted_at").is_none()
         });
@@ -156,7 +236,7 @@ impl Model {
     /// The messages of a page, newest first, and where the page lies if it has none: in front of
     /// the message with this seq.
     fn history(&self, who: Perspective, page: Page, limit: u64) -> (Vec<&Value>, u64) {
-        let (first, next) = (self.side_of(who).cleared_up_to + 1, self.last(who) + 1);
+        let (first, next) = (self.gone(who) + 1, self.last(who) + 1);
         let (start, end) = match page {
             Page::Newest => (next.saturating_sub(limit), next),
             Page::Before(place) => {
@@ -189,7 +269,7 @@ impl Model {
     /// A conversation as `GET` returns it.
     pub fn page(&self, who: Perspective, read: Read) -> Value {
         let (history, place) = self.history(who, read.page, read.limit);
-        let (first, last) = (self.side_of(who).cleared_up_to + 1, self.last(who));
+        let (first, last) = (self.gone(who) + 1, self.last(who));
         let oldest = history.last().map_or(place, |message| seq(message));
         let latest = history.first().map_or(place - 1, |message| seq(message));
         let shown = match read.page {
@@ -214,7 +294,7 @@ impl Model {
     pub fn state(&self, who: Perspective) -> Value {
         let (side, other) = (self.side_of(who), self.side_of(who.other()));
         let last = self.all(who).last();
-        let last = last.filter(|message| seq(message) > side.cleared_up_to);
+        let last = last.filter(|message| seq(message) > self.gone(who));
         json!({
             "peer": self.names[who.peer], "last_message": last,
             "unread_count": self.unread(who).len(), "last_seq": self.last(who),
@@ -227,20 +307,26 @@ impl Model {
 
     /// The whole inbox of a user.
     pub fn inbox(&self, user: usize) -> Value {
-        let latest_first = self.order.iter().rev();
-        let mine = latest_first.filter_map(|&(one, other)| match user {
-            _ if user == one => Some(Perspective { user, peer: other }),
-            _ if user == other => Some(Perspective { user, peer: one }),
-            _ => None,
-        });
+        let mut pairs: Vec<_> = self.activity.iter().collect();
+        pairs.sort_by_key(|(_, activity)| std::cmp::Reverse(**activity));
+        let mine = pairs
+            .into_iter()
+            .filter_map(|(&(one, other), _)| match user {
+                _ if user == one => Some(Perspective { user, peer: other }),
+                _ if user == other => Some(Perspective { user, peer: one }),
+                _ => None,
+            });
         let rows: Vec<_> = mine
             .filter(|who| self.last(*who) > self.side_of(*who).cleared_up_to)
             .map(|who| self.state(who))
             .collect();
-        let counts = rows.iter().map(|row| row["unread_count"].as_u64().unwrap());
+        let unread = |row: &&Value| row["unread_count"].as_u64().unwrap();
+        let counted = || rows.iter().filter(|row| row["blocked"] == false);
+        let muted = counted().filter(|row| row["muted"] == true);
         json!({
-            "conversations": rows, "total_unread_count": counts.clone().sum::<u64>(),
-            "unread_conversations": counts.filter(|count| *count > 0).count(),
+            "conversations": rows, "total_unread_count": counted().map(|row| unread(&row)).sum::<u64>(),
+            "unread_conversations": counted().filter(|row| unread(row) > 0).count(),
+            "muted_unread_count": muted.map(|row| unread(&row)).sum::<u64>(),
             "next_cursor": null,
         })
     }

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 pub struct Step {
     pub user: usize,
     pub peer: usize,
+    /// Which of the services runs it: each has limits of its own.
+    pub service: usize,
     pub action: Action,
 }
 
@@ -17,12 +19,18 @@ pub enum Action {
         metadata: bool,
     },
     Read(Read),
-    MarkRead(u64),
+    MarkRead {
+        seq: u64,
+        private: bool,
+    },
     MarkDelivered(u64),
     MarkUnread(u64),
     Clear,
     Block(bool),
     Mute(bool),
+    Import(usize),
+    /// So many days pass.
+    Age(u32),
     Edit {
         seq: u64,
         metadata: bool,
@@ -72,7 +80,13 @@ pub enum Page {
 
 pub fn scenarios() -> impl Strategy<Value = Vec<Step>> {
     let pair = (0..3_usize, 1..3_usize).prop_map(|(one, by)| (one, (one + by) % 3));
-    let step = (pair, action()).prop_map(|((user, peer), action)| Step { user, peer, action });
+    let service = prop_oneof![3 => Just(0_usize), 1 => Just(1), 1 => Just(2)];
+    let step = (pair, service, action()).prop_map(|((user, peer), service, action)| Step {
+        user,
+        peer,
+        service,
+        action,
+    });
     prop::collection::vec(step, 1..80)
 }
 
@@ -98,18 +112,22 @@ fn action() -> impl Strategy<Value = Action> {
         })
     });
     let edit = (seq(), any::<bool>()).prop_map(|(seq, metadata)| Action::Edit { seq, metadata });
+    let mark_read = (seq(), prop::bool::weighted(0.3))
+        .prop_map(|(seq, private)| Action::MarkRead { seq, private });
     let emoji = prop_oneof![Just("👍"), Just("🎉")];
     let react = (seq(), emoji, prop::bool::weighted(0.7))
         .prop_map(|(seq, emoji, on)| Action::React { seq, emoji, on });
     prop_oneof![
         8 => send,
         4 => read,
-        2 => seq().prop_map(Action::MarkRead),
+        2 => mark_read,
         1 => seq().prop_map(Action::MarkDelivered),
         2 => seq().prop_map(Action::MarkUnread),
         1 => Just(Action::Clear),
         1 => prop::bool::weighted(0.4).prop_map(Action::Block),
         1 => any::<bool>().prop_map(Action::Mute),
+        1 => (1..4_usize).prop_map(Action::Import),
+        1 => prop_oneof![Just(1_u32), Just(20)].prop_map(Action::Age),
         2 => edit,
         2 => seq().prop_map(Action::Delete),
         2 => react,

@@ -22,13 +22,17 @@ const MEMBERS: [&str; 5] = [
     "peer_delivered_seq",
 ];
 /// The members of the unread totals.
-const TOTALS: [&str; 2] = ["total_unread_count", "unread_conversations"];
+const TOTALS: [&str; 3] = [
+    "total_unread_count",
+    "unread_conversations",
+    "muted_unread_count",
+];
 
 /// A user's inbox and conversations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClientState {
     /// The unread totals.
-    pub totals: [u64; 2],
+    pub totals: [u64; 3],
     /// The rows of the inbox by peer: members and the last message.
     pub rows: BTreeMap<String, Value>,
     /// The messages of each conversation by seq, without empty conversations.
@@ -161,7 +165,7 @@ pub fn row(peer: &str, members: &Value, last: &Value) -> Value {
     row
 }
 
-pub fn totals(of: &Value) -> [u64; 2] {
+pub fn totals(of: &Value) -> [u64; 3] {
     TOTALS.map(|name| of[name].as_u64().unwrap())
 }
 
