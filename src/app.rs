@@ -176,7 +176,12 @@ impl App {
             ..
         } = &self.config;
         let settings = operations::Settings {
-            policies: Policies::new(access.send_rate, access.request_rate, access.failure_rate),
+            policies: Policies::new(
+                access.send_rate,
+                access.key_rate,
+                access.request_rate,
+                access.failure_rate,
+            ),
             delivered_receipts: live.delivered,
         };
         let server = Http {

@@ -52,7 +52,7 @@ codes! {
     MessageChanged       409 "MESSAGE_CHANGED"        "The message keeps changing concurrently; nothing was updated. Try again.";
     ImportConflict       409 "IMPORT_CONFLICT"        "The conversation already has messages that were sent, so none can be imported before them.";
     MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and can no longer be changed.";
-    PreconditionFailed   412 "PRECONDITION_FAILED"    "The message is not the version that `If-Match` names.";
+    PreconditionFailed   412 "PRECONDITION_FAILED"    "The message is not a version that `If-Match` names.";
     PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 64 KiB.";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The `Content-Type` or `Content-Encoding` of the body is not supported; `errors` names the header.";
     IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" "This `Idempotency-Key` was used for a different message.";

@@ -79,8 +79,10 @@ pub struct Policy {
 /// The policies in force, one for each kind of work. `None` sets no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Policies {
-    /// Messages: sending, editing, deleting, reacting.
+    /// Messages of users: sending, editing, deleting, reacting.
     pub send: Option<Policy>,
+    /// The same of backends, per key.
+    pub key_send: Option<Policy>,
     /// All other requests.
     pub request: Option<Policy>,
     /// Rejected credentials, per address.
@@ -89,10 +91,16 @@ pub struct Policies {
 
 impl Policies {
     /// The policies for the configured rates.
-    pub fn new(send: RateLimit, request: RateLimit, failure: RateLimit) -> Self {
+    pub fn new(
+        send: RateLimit,
+        key_send: RateLimit,
+        request: RateLimit,
+        failure: RateLimit,
+    ) -> Self {
         let policy = |name, RateLimit(rate): RateLimit| rate.map(|rate| Policy { name, rate });
         Self {
             send: policy("send", send),
+            key_send: policy("send", key_send),
             request: policy("request", request),
             failure: policy("failure", failure),
         }

@@ -12,7 +12,8 @@
  *       getToken: () => tokenFromYourBackend(),
  *       onEvent: async (event) => {
  *         const startsAnew = event.type === "reset" || (event.type === "hello" && !client.cursor);
- *         if (startsAnew) await showInbox(await client.request("GET", `/conversations/${event.user}`));
+ *         const inbox = `/conversations/${encodeURIComponent(event.user)}`;
+ *         if (startsAnew) await showInbox(await client.request("GET", inbox));
  *         if (event.type === "message.created") showMessage(event.peer, event.message);
  *       },
  *       onSent: (message) => showMessage(message.to, message),

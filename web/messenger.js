@@ -17,7 +17,8 @@
 import { Client } from "./duologue.js";
 
 const TICKS = { pending: "◷", sent: "✓", delivered: "✓✓", read: "✓✓" };
-const USER_ID = /^[\w.~@-]{1,64}$/;
+const USER_ID = /^(?!room:)(?!\.{1,2}$)[\w.~!$&'()*+;=:@|-]{1,255}$/;
+const TOKEN = /^ey[\w-]+\.[\w-]+\.[\w-]*$/; // a JWT, which a user id could look like
 const PAGE_SIZE = 50;
 const TYPING_SHOWN_MS = 5000;
 const TYPING_INTERVAL_MS = 2000;
@@ -108,10 +109,15 @@ function addMessage(peer, message) {
 
 // --- Reading --------------------------------------------------------------------------------------------
 
+/** The path of a conversation. Ids hold characters that have a meaning in URLs. */
+function conversationPath(peer) {
+  return `/conversations/${encodeURIComponent(client.user)}/${encodeURIComponent(peer)}`;
+}
+
 async function loadInbox() {
   state.inbox.clear();
   for (let next = ""; next !== null; ) {
-    const path = `/conversations/${client.user}?limit=200${next && `&cursor=${next}`}`;
+    const path = `/conversations/${encodeURIComponent(client.user)}?limit=200${next && `&cursor=${next}`}`;
     const page = await client.request("GET", path);
     for (const row of page.conversations) Object.assign(conversation(row.peer), row);
     state.totalUnread = page.total_unread_count;
@@ -122,7 +128,7 @@ async function loadInbox() {
 /** Reads a page into a history: the newest one, or the one before what it has. */
 async function loadPage(peer, history, limit = PAGE_SIZE) {
   const before = history.before ? `&before=${history.before}` : "";
-  const path = `/conversations/${client.user}/${peer}?peek=true&unread_limit=0&limit=${limit}${before}`;
+  const path = `${conversationPath(peer)}?peek=true&unread_limit=0&limit=${limit}${before}`;
   const page = await client.request("GET", path);
   for (const message of page.history) history.messages.set(message.seq, message);
   history.before = page.next_before;
@@ -144,7 +150,7 @@ async function loadHistory(peer) {
 
 async function loadPresence(...peers) {
   for (let start = 0; start < peers.length; start += 100) {
-    const path = `/presence?users=${peers.slice(start, start + 100)}`;
+    const path = `/presence?users=${peers.slice(start, start + 100).map(encodeURIComponent)}`;
     const { users } = await client.request("GET", path);
     for (const { user, online, last_seen } of users) Object.assign(conversation(user), { online, last_seen });
   }
@@ -193,7 +199,7 @@ function sendTyping() {
 
 /** Changes a message. An event then tells the result to every device, this one included. */
 function changeMessage(method, seq, suffix = "", body) {
-  const path = `/conversations/${client.user}/${state.openPeer}/messages/${seq}${suffix}`;
+  const path = `${conversationPath(state.openPeer)}/messages/${seq}${suffix}`;
   return succeeds(client.request(method, path, body));
 }
 
@@ -459,7 +465,8 @@ function showSignIn(error = "") {
 /** Signs in. After a token has expired, the same client continues where it was. */
 function signIn(credential) {
   sessionStorage.setItem("session", credential);
-  const user = USER_ID.test(credential) ? credential : undefined;
+  const isUser = USER_ID.test(credential) && !TOKEN.test(credential);
+  const user = isUser ? credential : undefined;
   token = user ? "" : credential;
   if (!client?.user) client = createClient(user);
   $("sign-in").hidden = true;

@@ -1,6 +1,7 @@
 #!lua
 --- @include "lib/commit"
 --- @include "lib/message"
+--- @include "lib/precondition"
 --- @include "lib/rate"
 --- @include "lib/tombstone"
 -- Deletes a message for both users: a tombstone without content takes its place, so that no other
@@ -8,9 +9,10 @@
 --
 -- Returns  message  the tombstone as JSON
 -- Changes  message.deleted
--- Errors   MESSAGE_NOT_FOUND  it is not there, or not for this user
---          FORBIDDEN          somebody else wrote it
---          RATE_LIMITED       the bucket is empty
+-- Errors   MESSAGE_NOT_FOUND    it is not there, or not for this user
+--          FORBIDDEN            somebody else wrote it
+--          PRECONDITION_FAILED  it is not the version that the user wants to delete
+--          RATE_LIMITED         the bucket is empty
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
@@ -27,8 +29,9 @@ local peer               = ARGV[2]  -- string  user id of the other one
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
 local seq                = ARGV[4]  -- integer which one
 local deleted_at         = ARGV[5]  -- string  time, RFC 3339
-local interval_us        = ARGV[6]  -- integer microseconds in which the bucket gets a token back
-local burst              = ARGV[7]  -- integer tokens of a full bucket
+local if_match           = ARGV[6]  -- string  versions it may have, see lib/precondition; empty or none for any
+local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[8]  -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
@@ -46,6 +49,9 @@ if tonumber(seq) <= tonumber(conversation.user.cleared_up_to) then
 end
 if not message then return redis.error_reply('MESSAGE_NOT_FOUND there is no such message') end
 if from ~= user then return redis.error_reply('FORBIDDEN only its author deletes a message') end
+if not has_version(message, if_match) then
+  return redis.error_reply('PRECONDITION_FAILED the message is not the version that If-Match names')
+end
 if next_member == TOMBSTONE then return commit(conversation, nil, charge, message) end
 
 message = make_tombstone(message, deleted_at)

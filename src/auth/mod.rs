@@ -16,7 +16,7 @@ use crate::model::UserId;
 
 pub use jwks::{Jwks, JwksError, JwksSource};
 pub use service_keys::{KeyId, ServiceKeys, generate_key};
-pub use tokens::{PublicKey, Rules, Secret, TokenRequest, Tokens};
+pub use tokens::{PublicKey, Rules, Secret, TokenRequest, Tokens, UserClaim};
 
 /// The caller of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]

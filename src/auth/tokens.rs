@@ -14,8 +14,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use quick_cache::sync::Cache;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::{Caller, Identity, Jwks};
 use crate::error::{Code, Error};
@@ -30,43 +29,57 @@ const REMEMBERED: usize = 10_000;
 /// The longest token to cache, in bytes; bounds the size of the cache.
 const REMEMBERED_LENGTH: usize = 4096;
 
-/// The claims of a token issued here.
-#[derive(Serialize)]
-struct IssuedClaims {
-    sub: String,
-    exp: i64,
-    iat: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iss: Option<String>,
-}
-
 /// The claims of a presented token, each of any JSON type, so that a missing or malformed claim is
-/// named in the error. Times may have fractions (RFC 7519 section 2).
-#[derive(Deserialize)]
-struct Claims {
-    #[serde(default)]
-    sub: Value,
-    #[serde(default)]
-    exp: Value,
-    #[serde(default)]
-    iat: Value,
+/// named in the error.
+type Claims = Map<String, Value>;
+
+/// Refuses a token that was issued in the future. Times may have fractions (RFC 7519 section 2).
+fn check_issue_time(claims: &Claims, now: i64) -> Result<(), &'static str> {
+    let latest = Duration::from_secs(now.unsigned_abs() + LEEWAY_S).as_secs_f64();
+    match claims.get("iat") {
+        None | Some(Value::Null) => Ok(()),
+        Some(iat) => match iat.as_f64() {
+            Some(iat) if iat > latest => Err("The token was issued in the future (`iat`)."),
+            Some(_) => Ok(()),
+            None => Err("The token's `iat` is not a time."),
+        },
+    }
 }
 
-impl Claims {
-    /// The user; fails for a token that was issued in the future.
-    fn user(self, now: i64) -> Result<UserId, &'static str> {
-        let latest = Duration::from_secs(now.unsigned_abs() + LEEWAY_S).as_secs_f64();
-        match (self.iat.as_f64(), self.iat.is_null()) {
-            (Some(iat), _) if iat > latest => {
-                return Err("The token was issued in the future (`iat`).");
-            }
-            (None, false) => return Err("The token's `iat` is not a time."),
-            _ => (),
+/// The name of the claim that is the user id: `sub`, unless an identity provider puts something else
+/// there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserClaim(String);
+
+impl UserClaim {
+    /// The user of a token.
+    fn user(&self, claims: &Claims) -> Result<UserId, String> {
+        let Self(name) = self;
+        match claims.get(name) {
+            None | Some(Value::Null) => Err(format!("The token has no user (`{name}`).")),
+            Some(user) => UserId::try_from(user.as_str().unwrap_or_default().to_owned())
+                .map_err(|_| format!("The token's `{name}` is not a user id.")),
         }
-        let sub = self.sub.as_str().unwrap_or_default().to_owned();
-        UserId::try_from(sub).map_err(|_| "The token's `sub` is not a user id.")
+    }
+}
+
+impl Default for UserClaim {
+    fn default() -> Self {
+        Self("sub".to_owned())
+    }
+}
+
+impl FromStr for UserClaim {
+    type Err = &'static str;
+
+    /// The name stands in `WWW-Authenticate`, between quotes.
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let allowed = |b: u8| b.is_ascii_graphic() && !b"\"\\".contains(&b);
+        if (1..=255).contains(&name.len()) && name.bytes().all(allowed) {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err("a claim name is 1 to 255 printable characters without quotes and backslashes")
+        }
     }
 }
 
@@ -77,6 +90,8 @@ pub struct Rules {
     pub audience: Option<String>,
     /// `iss` must be this.
     pub issuer: Option<String>,
+    /// The claim that is the user id.
+    pub user_claim: UserClaim,
 }
 
 /// A secret shared with the host application (HS256): at least 32 bytes (RFC 7518 section 3.2).
@@ -153,6 +168,7 @@ struct Verified {
 pub struct Tokens {
     keys: VerificationKeys,
     validation: Validation,
+    user_claim: UserClaim,
     verified: Cache<Box<str>, Verified>,
 }
 
@@ -175,7 +191,7 @@ impl Tokens {
 
     fn new(keys: VerificationKeys, rules: &Rules) -> Self {
         let mut validation = Validation::default();
-        let mut required = HashSet::from(["exp".to_owned(), "sub".to_owned()]);
+        let mut required = HashSet::from(["exp".to_owned()]);
         validation.leeway = LEEWAY_S;
         validation.validate_nbf = true;
         // If true without an audience, jsonwebtoken refuses every token that names one.
@@ -192,6 +208,7 @@ impl Tokens {
         Self {
             keys,
             validation,
+            user_claim: rules.user_claim.clone(),
             verified: Cache::new(REMEMBERED),
         }
     }
@@ -219,8 +236,14 @@ impl Tokens {
             ));
         }
         #[allow(clippy::cast_possible_truncation)]
-        let exp = decoded.claims.exp.as_f64().unwrap_or(0.0) as i64;
-        let user = decoded.claims.user(now).map_err(refused)?;
+        let exp = decoded
+            .claims
+            .get("exp")
+            .and_then(Value::as_f64)
+            .unwrap_or(0.0) as i64;
+        check_issue_time(&decoded.claims, now).map_err(refused)?;
+        let user = self.user_claim.user(&decoded.claims);
+        let user = user.map_err(|why| Error::new(Code::Unauthenticated, why))?;
         if token.len() <= REMEMBERED_LENGTH {
             let verified = Verified {
                 user: user.clone(),
@@ -273,9 +296,6 @@ fn reason(error: &ErrorKind) -> &'static str {
         }
         ErrorKind::InvalidAudience => "The token is for another audience (`aud`).",
         ErrorKind::InvalidIssuer => "The token is from another issuer (`iss`).",
-        ErrorKind::MissingRequiredClaim(claim) if claim == "sub" => {
-            "The token has no user (`sub`)."
-        }
         ErrorKind::MissingRequiredClaim(claim) if claim == "exp" => {
             "The token has no expiry (`exp`)."
         }
@@ -301,13 +321,18 @@ impl TokenRequest {
         rules: &Rules,
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = Utc::now().timestamp();
-        let claims = IssuedClaims {
-            sub: self.sub.to_string(),
-            exp: now.saturating_add_unsigned(self.ttl.as_secs()),
-            iat: now,
-            aud: rules.audience.clone(),
-            iss: rules.issuer.clone(),
-        };
+        let mut claims = Claims::from_iter([
+            (
+                "exp".to_owned(),
+                json!(now.saturating_add_unsigned(self.ttl.as_secs())),
+            ),
+            ("iat".to_owned(), json!(now)),
+        ]);
+        let names = [("aud", &rules.audience), ("iss", &rules.issuer)];
+        for (claim, name) in names.iter().filter_map(|(c, n)| Some((c, n.as_ref()?))) {
+            claims.insert((*claim).to_owned(), json!(name));
+        }
+        claims.insert(rules.user_claim.0.clone(), json!(self.sub));
         let key = EncodingKey::from_secret(secret.0.as_bytes());
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::auth::{Authenticator, Jwks, JwksSource, PublicKey, Rules, Secret, ServiceKeys, Tokens};
+use crate::auth::{
+    Authenticator, Jwks, JwksSource, PublicKey, Rules, Secret, ServiceKeys, Tokens, UserClaim,
+};
 use crate::rate::RateLimit;
 
 /// Credentials that are accepted, and rate limits.
@@ -43,6 +45,15 @@ pub struct Access {
     #[arg(long, env = "DUOLOGUE_JWT_ISSUER", value_name = "NAME")]
     pub jwt_issuer: Option<String>,
 
+    /// Claim of user tokens that is the user id
+    #[arg(
+        long,
+        env = "DUOLOGUE_JWT_USER_CLAIM",
+        value_name = "NAME",
+        default_value = "sub"
+    )]
+    pub jwt_user_claim: UserClaim,
+
     /// Service keys, which may act for any user: comma-separated, 32 characters or more each
     #[arg(
         long,
@@ -56,7 +67,7 @@ pub struct Access {
     #[arg(long, env = "DUOLOGUE_SERVICE_KEYS_FILE", value_name = "FILE")]
     pub service_keys_file: Option<PathBuf>,
 
-    /// Send limit per user and per key (messages per second : burst). 0 disables it
+    /// Send limit per user (messages per second : burst). 0 disables it
     #[arg(
         long,
         env = "DUOLOGUE_SEND_RATE",
@@ -64,6 +75,15 @@ pub struct Access {
         default_value = "20:60"
     )]
     pub send_rate: RateLimit,
+
+    /// Send limit per service key, likewise; a backend speaks for many users
+    #[arg(
+        long,
+        env = "DUOLOGUE_KEY_RATE",
+        value_name = "RATE:BURST",
+        default_value = "0"
+    )]
+    pub key_rate: RateLimit,
 
     /// Limit of all other requests per user and per key (requests per second : burst)
     #[arg(
@@ -116,6 +136,7 @@ impl Access {
         Rules {
             audience: self.jwt_audience.clone(),
             issuer: self.jwt_issuer.clone(),
+            user_claim: self.jwt_user_claim.clone(),
         }
     }
 

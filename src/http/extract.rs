@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, IF_MATCH, TRANSFER_ENCODING,
+    CONTENT_ENCODING, CONTENT_LENGTH, EntityTag, Header, HeaderMap, IF_MATCH, IfMatch,
+    TRANSFER_ENCODING,
 };
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::StreamExt;
@@ -20,7 +21,7 @@ use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
-use crate::model::{IdempotencyKey, parse_json, pointer};
+use crate::model::{IdempotencyKey, Precondition, parse_json, pointer};
 
 /// Maximum size of a body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -148,7 +149,10 @@ fn parse_query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, Error> {
     let query = form_urlencoded::parse(req.query_string().as_bytes());
     let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(query));
     parsed.map_err(|e| {
-        let why = e.inner().to_string();
+        let mut why = e.inner().to_string();
+        if req.query_string().contains('+') {
+            why.push_str(" (a `+` in a query is a space; send %2B)");
+        }
         Error::field(Code::InvalidRequest, pointer("/query", e.path(), &why), why)
     })
 }
@@ -219,8 +223,10 @@ impl FromRequest for IdempotencyKeyHeader {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header, names("If-Match"))]
 pub struct IfMatchHeader(
-    /// The `ETag` that the message must still have.
-    pub Option<String>,
+    /// The `ETag` that the message must have, several of them separated by commas, or `*`. Weak tags
+    /// match nothing.
+    #[param(value_type = Option<String>, nullable = false)]
+    pub Precondition,
 );
 
 impl FromRequest for IfMatchHeader {
@@ -228,9 +234,19 @@ impl FromRequest for IfMatchHeader {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let tag = req.headers().get(IF_MATCH);
-        // A header that is not ASCII matches no version.
-        let tag = tag.map(|tag| tag.to_str().unwrap_or_default().to_owned());
-        ready(Ok(Self(tag)))
+        if !req.headers().contains_key(IF_MATCH) {
+            return ready(Ok(Self(Precondition::default())));
+        }
+        let precondition = match IfMatch::parse(req) {
+            // There is a message whenever the precondition is evaluated.
+            Ok(IfMatch::Any) => Precondition::default(),
+            Ok(IfMatch::Items(tags)) => {
+                let strong = tags.iter().filter(|tag| !tag.weak);
+                Precondition::one_of(strong.map(EntityTag::tag))
+            }
+            // A header that is no list of tags matches no version.
+            Err(_) => Precondition::one_of(std::iter::empty()),
+        };
+        ready(Ok(Self(precondition)))
     }
 }

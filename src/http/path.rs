@@ -58,7 +58,12 @@ extractor!(PathEmoji, |req| emoji(req).map(|emoji| PathEmoji { emoji }));
 extractor!(Participants, participants);
 
 fn user(req: &HttpRequest, name: &str) -> Result<UserId, Error> {
-    let user = UserId::try_from(req.match_info().query(name).to_owned());
+    // actix leaves `%`, `/` and `+` encoded, and of these only the last one stands in an id.
+    let user = match req.match_info().query(name) {
+        encoded if encoded.contains('%') => encoded.replace("%2B", "+").replace("%2b", "+"),
+        plain => plain.to_owned(),
+    };
+    let user = UserId::try_from(user);
     user.map_err(|why| invalid(name, why))
 }
 

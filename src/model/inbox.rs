@@ -1,7 +1,9 @@
 //! A user's conversations, as an inbox shows them.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,7 +24,7 @@ pub struct InboxQuery {
     #[param(
         value_type = Option<String>,
         nullable = false,
-        pattern = "^[0-9]{1,16},[A-Za-z0-9._~@-]{1,64}$"
+        pattern = "^[0-9]{1,16}-[A-Za-z0-9_-]{2,340}$"
     )]
     pub cursor: Option<InboxCursor>,
     /// `true` lists only conversations with unread messages that the totals count.
@@ -38,15 +40,34 @@ impl InboxQuery {
     }
 }
 
-/// A place in an inbox: opaque to clients, a version and a peer to the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A place in an inbox: opaque to clients, a version and a peer to the store. Clients get the peer
+/// in base64, because they paste cursors into URLs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct InboxCursor(String);
+pub struct InboxCursor {
+    version: String,
+    peer: String,
+}
 
 impl InboxCursor {
     /// The version and the peer.
     pub fn parts(&self) -> (&str, &str) {
-        self.0.split_once(',').unwrap_or_default()
+        (&self.version, &self.peer)
+    }
+
+    /// The place that a script returns: version and peer, joined by a comma.
+    pub fn from_script(text: &str) -> Option<Self> {
+        let (version, peer) = text.split_once(',')?;
+        Some(Self {
+            version: version.to_owned(),
+            peer: peer.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for InboxCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.version, URL_SAFE_NO_PAD.encode(&self.peer))
     }
 }
 
@@ -54,17 +75,15 @@ impl TryFrom<String> for InboxCursor {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let digits = |version: &str| {
+        let digits = |version: &&str| {
             (1..=16).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_digit())
         };
-        let whole = text
-            .split_once(',')
-            .is_some_and(|(version, peer)| digits(version) && UserId::is_valid(peer));
-        if whole {
-            Ok(Self(text))
-        } else {
-            Err("this is not the `next_cursor` of a page")
-        }
+        let parts = text.split_once('-').and_then(|(version, peer)| {
+            let peer = String::from_utf8(URL_SAFE_NO_PAD.decode(peer).ok()?).ok()?;
+            let version = Some(version).filter(digits)?.to_owned();
+            UserId::is_valid(&peer).then_some(Self { version, peer })
+        });
+        parts.ok_or("this is not the `next_cursor` of a page")
     }
 }
 
@@ -186,7 +205,7 @@ impl Inbox {
         push_array(&mut json, states.iter().map(String::as_str));
         let totals = self.totals.members();
         let cursor = self.next_cursor.as_ref();
-        let cursor = cursor.map_or("null".to_owned(), |cursor| format!("\"{}\"", cursor.0));
+        let cursor = cursor.map_or("null".to_owned(), |cursor| format!("\"{cursor}\""));
         // A String takes every write.
         let _ = write!(json, r#",{totals},"next_cursor":{cursor}}}"#);
         json

@@ -52,11 +52,6 @@ impl StoredMessage {
         let (_, rest) = self.0.split_once(r#""sent_at":""#)?;
         rest.split('"').next()
     }
-
-    /// Its version, as the strong entity tag (RFC 9110 section 8.8.3) of the message.
-    pub fn etag(&self) -> String {
-        format!("\"{}\"", digest(self.0.as_bytes()))
-    }
 }
 
 // For those who read answers. Parsing what is stored only to write it again is what the service

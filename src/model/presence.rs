@@ -53,10 +53,10 @@ pub struct Presences {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PresenceQuery {
-    /// Up to 100 users, comma-separated.
+    /// Up to 100 users, comma-separated. A `+` in an id is sent as `%2B`, as in every query.
     #[param(
         example = "alice,bob",
-        pattern = "^[A-Za-z0-9._~@-]{1,64}(,[A-Za-z0-9._~@-]{1,64}){0,99}$"
+        pattern = "^[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}(,[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}){0,99}$"
     )]
     pub users: String,
 }

@@ -1,20 +1,25 @@
 //! Users and the pairs they make.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-/// The id of a user, opaque and given by the host application: 1 to 64 characters of
-/// `A-Z a-z 0-9 . _ ~ @ -`, case-sensitive.
+/// The id of a user, opaque and given by the host application: 1 to 255 characters of
+/// `A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + ; = : @ |`, case-sensitive; not `.` or `..`, and not beginning
+/// with `room:`.
 ///
-/// The alphabet is RFC 3986's unreserved characters and `@`, so an id stands in a path as it is,
-/// needs no escaping in JSON, and cannot hold the `,`, `|`, `{` and `}` that have a meaning in keys and
-/// values of the store.
+/// These are the ids that identity providers give: RFC 3986's unreserved characters and
+/// sub-delimiters, `:`, `@` and `|`. They need no escaping in JSON. The comma is left out: it joins
+/// ids in keys and in lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
-#[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~@-]{1,64}$")]
+#[schema(
+    min_length = 1,
+    max_length = 255,
+    pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$"
+)]
 pub struct UserId(String);
 
 impl UserId {
@@ -23,10 +28,20 @@ impl UserId {
         &self.0
     }
 
+    /// The id as a part of a path, where only `|` has to be encoded (RFC 3986 section 3.3).
+    pub fn path_segment(&self) -> Cow<'_, str> {
+        if self.0.contains('|') {
+            self.0.replace('|', "%7C").into()
+        } else {
+            self.0.as_str().into()
+        }
+    }
+
     /// Whether a text is an id.
     pub fn is_valid(id: &str) -> bool {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._~@-".contains(&b);
-        (1..=64).contains(&id.len()) && id.bytes().all(allowed)
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:@|".contains(&b);
+        let is_reserved = matches!(id, "." | "..") || id.starts_with("room:");
+        (1..=255).contains(&id.len()) && id.bytes().all(allowed) && !is_reserved
     }
 }
 
@@ -37,7 +52,10 @@ impl TryFrom<String> for UserId {
         if Self::is_valid(&id) {
             Ok(Self(id))
         } else {
-            Err("a user id is 1 to 64 characters of A-Z a-z 0-9 . _ ~ @ -")
+            Err(
+                "a user id is 1 to 255 characters of A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + ; = : @ |, \
+                 is not . or .., and does not begin with room:",
+            )
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Sending, reading and changing messages.
 
-use super::{Operations, charge, request};
+use super::{Operations, request};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{
-    Edit, Emoji, IdempotencyKey, NewMessage, Participants, PendingMessage, Seq, StoredMessage,
-    UserId,
+    Edit, Emoji, IdempotencyKey, NewMessage, Participants, PendingMessage, Precondition, Seq,
+    StoredMessage, UserId,
 };
 use crate::rate::RateLimited;
 use crate::store::ConversationRequest;
@@ -37,7 +37,7 @@ impl Operations {
     ) -> Result<RateLimited<SentMessage>, Error> {
         let from = caller.acting_as(message.from.take(), "/from")?;
         let message = PendingMessage::new(from, message)?;
-        let charge = charge(caller, self.settings.policies.send);
+        let charge = self.charge_send(caller);
         let request = ConversationRequest {
             user: message.from(),
             peer: message.to(),
@@ -66,20 +66,21 @@ impl Operations {
         self.store.read_message(request, seq).await
     }
 
-    /// Replaces parts of a message; only its author may. With `if_match`, fails unless the message
-    /// still has that version.
+    /// Replaces parts of a message; only its author may.
     pub async fn edit_message(
         &self,
         caller: &Caller,
         users: &Participants,
         seq: Seq,
         edit: Edit,
-        if_match: Option<&str>,
+        precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
         let edit = edit.checked()?;
         let request = request(users, charge.as_ref());
-        self.store.edit_message(request, seq, &edit, if_match).await
+        self.store
+            .edit_message(request, seq, &edit, precondition)
+            .await
     }
 
     /// Replaces a message by a tombstone for both users; only its author may.
@@ -88,10 +89,11 @@ impl Operations {
         caller: &Caller,
         users: &Participants,
         seq: Seq,
+        precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
         let request = request(users, charge.as_ref());
-        self.store.delete_message(request, seq).await
+        self.store.delete_message(request, seq, precondition).await
     }
 
     /// Adds a reaction of `user` to a message of either participant.
@@ -101,10 +103,13 @@ impl Operations {
         users: &Participants,
         seq: Seq,
         emoji: &Emoji,
+        precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
         let request = request(users, charge.as_ref());
-        self.store.add_reaction(request, seq, emoji).await
+        self.store
+            .add_reaction(request, seq, emoji, precondition)
+            .await
     }
 
     /// Removes a reaction of `user` from a message.
@@ -114,9 +119,12 @@ impl Operations {
         users: &Participants,
         seq: Seq,
         emoji: &Emoji,
+        precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
         let request = request(users, charge.as_ref());
-        self.store.remove_reaction(request, seq, emoji).await
+        self.store
+            .remove_reaction(request, seq, emoji, precondition)
+            .await
     }
 }

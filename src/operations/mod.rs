@@ -79,7 +79,17 @@ impl Operations {
         user: &UserId,
     ) -> Result<Option<RateLimitRequest>, Error> {
         caller.authorize(user)?;
-        Ok(charge(caller, self.settings.policies.send))
+        Ok(self.charge_send(caller))
+    }
+
+    /// What the store charges for a change of a message.
+    fn charge_send(&self, caller: &Caller) -> Option<RateLimitRequest> {
+        let policies = self.settings.policies;
+        let policy = match caller {
+            Caller::Backend(_) => policies.key_send,
+            Caller::Anonymous | Caller::User(_) => policies.send,
+        };
+        charge(caller, policy)
     }
 
     /// Refuses a caller who may not act as `user`. Returns what the store charges for any other

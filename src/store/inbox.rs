@@ -2,7 +2,7 @@
 
 use super::script::{COUNT_UNREAD, LIST_CONVERSATIONS, READ_LAST_MESSAGES};
 use super::{RateLimited, Store, reply};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::model::{Inbox, InboxCursor, InboxEntry, InboxQuery, Pair, Seq, UnreadTotals, UserId};
 use crate::rate::RateLimitRequest;
 
@@ -47,12 +47,10 @@ impl Store {
             };
             let rows = rows.into_iter().zip(peers).zip(last);
             let states = rows.map(|((row, peer), last)| row.into_state(peer, last));
-            let cursor = (!cursor.is_empty()).then_some(cursor);
-            let next_cursor = cursor.map(InboxCursor::try_from).transpose();
             Ok(Inbox {
                 conversations: states.collect(),
                 totals,
-                next_cursor: next_cursor.map_err(|why| Error::new(Code::Internal, why))?,
+                next_cursor: InboxCursor::from_script(&cursor),
             })
         })
     }

@@ -8,7 +8,7 @@ use super::script::{DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, RetrySafety, 
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    Edit, Emoji, IdempotencyKey, Message, PendingMessage, Seq, StoredMessage, rfc3339,
+    Edit, Emoji, IdempotencyKey, Message, PendingMessage, Precondition, Seq, StoredMessage, rfc3339,
 };
 
 /// How often a replacement is tried while the message changes concurrently.
@@ -107,16 +107,16 @@ impl Store {
         read.try_map(|message| Ok(StoredMessage(message)))
     }
 
-    /// Edits a message of the user. `if_match` is the required `ETag`, if any.
+    /// Edits a message of the user.
     pub async fn edit_message(
         &self,
         request: ConversationRequest<'_>,
         seq: Seq,
         edit: &Edit,
-        if_match: Option<&str>,
+        precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let edit = |message: Message| message.edited(request.user, edit).map(Some);
-        self.replace_message(request, seq, if_match, true, edit)
+        self.replace_message(request, seq, precondition, true, edit)
             .await
     }
 
@@ -126,9 +126,11 @@ impl Store {
         request: ConversationRequest<'_>,
         seq: Seq,
         emoji: &Emoji,
+        precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let react = |message: Message| message.reacted(request.user, emoji);
-        self.replace_message(request, seq, None, true, react).await
+        self.replace_message(request, seq, precondition, true, react)
+            .await
     }
 
     /// Removes a reaction of the user from a message.
@@ -137,9 +139,10 @@ impl Store {
         request: ConversationRequest<'_>,
         seq: Seq,
         emoji: &Emoji,
+        precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let unreact = |message: Message| Ok(message.unreacted(request.user, emoji));
-        self.replace_message(request, seq, None, false, unreact)
+        self.replace_message(request, seq, precondition, false, unreact)
             .await
     }
 
@@ -148,10 +151,11 @@ impl Store {
         &self,
         request: ConversationRequest<'_>,
         seq: Seq,
+        precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let seq = seq.get().to_string();
         let now = rfc3339(Utc::now());
-        let args = [seq.as_str(), &now];
+        let args = [seq.as_str(), &now, precondition.script_arg()];
         let deleted = self
             .change::<String>(&DELETE_MESSAGE, request, &args)
             .await?;
@@ -166,7 +170,7 @@ impl Store {
         &self,
         request: ConversationRequest<'_>,
         seq: Seq,
-        if_match: Option<&str>,
+        precondition: &Precondition,
         adds: bool,
         rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
@@ -178,13 +182,14 @@ impl Store {
         let RateLimited { mut value, quota } = self.read_message(request, seq).await?;
         for _ in 0..ATTEMPTS {
             let old = value;
-            if if_match.is_some_and(|wanted| wanted != "*" && wanted != old.etag()) {
-                return Err(Code::PreconditionFailed.into());
-            }
             let new = match rewrite(old.parse()?)? {
                 Some(message) => message.to_stored()?,
                 None => old.clone(),
             };
+            // Last, because a request that fails anyway is told why (RFC 9110 section 13.2.1).
+            if !precondition.is_met_by(&old) {
+                return Err(Code::PreconditionFailed.into());
+            }
             let position = seq.get().to_string();
             let adds = if adds { "1" } else { "0" };
             let args = [position.as_str(), &old.0, &new.0, adds];

@@ -106,6 +106,7 @@ library! {
     "lib/message"
     "lib/order"
     "lib/page"
+    "lib/precondition"
     "lib/rate"
     "lib/receipt"
     "lib/retention"

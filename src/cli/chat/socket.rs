@@ -69,6 +69,7 @@ impl ChatSocket {
         cursor: Option<Cursor>,
     ) -> Result<(Self, ClientEvent), ClientEvent> {
         let cursor = cursor.map(|cursor| format!("&cursor={cursor}"));
+        let user: String = form_urlencoded::byte_serialize(user.as_str().as_bytes()).collect();
         let path = format!("/ws?user={user}{}", cursor.unwrap_or_default());
         let request = client.request(Method::GET, &path);
         let request = request.header("sec-websocket-protocol", "duologue.v1");
@@ -136,6 +137,7 @@ pub async fn load_history(
         Some(seq) => format!("after={}&limit=200", seq.get()),
         None => format!("limit={FIRST_PAGE}"),
     };
+    let (user, peer) = (user.path_segment(), peer.path_segment());
     let path = format!("/conversations/{user}/{peer}?peek=true&unread_limit=0&{range}");
     match client.request(Method::GET, &path).send().await {
         Ok(response) if response.status() == StatusCode::OK => {

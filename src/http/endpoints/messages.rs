@@ -28,7 +28,10 @@ enum SendMessageResponses {
     /// The message is stored.
     #[response(
         status = 201,
-        headers(("Location" = String, description = "The path of the message.")),
+        headers(
+            ("ETag" = String, description = "The version of the message, for `If-Match`."),
+            ("Location" = String, description = "The path of the message.")
+        ),
         example = json!(examples::message())
     )]
     Stored(Message),
@@ -36,6 +39,7 @@ enum SendMessageResponses {
     #[response(
         status = 200,
         headers(
+            ("ETag" = String, description = "The version of the message, for `If-Match`."),
             ("Idempotent-Replayed" = String, description = "Always `true`."),
             ("Location" = String, description = "The path of the message.")
         ),
@@ -92,6 +96,7 @@ fn sent(RateLimited { value: sent, quota }: RateLimited<SentMessage>) -> HttpRes
     };
     let mut response = response
         .insert_header((LOCATION, location))
+        .insert_header((ETAG, sent.message.etag()))
         .insert_header((CONTENT_TYPE, json::TYPE))
         .body(sent.message.0);
     authenticate::insert_rate_limit_headers(response.headers_mut(), quota);
@@ -100,9 +105,9 @@ fn sent(RateLimited { value: sent, quota }: RateLimited<SentMessage>) -> HttpRes
 
 /// The path of a message, as its sender reads it.
 fn location(sent: &SentMessage) -> String {
-    let (from, to) = (sent.from.as_str(), sent.to.as_str());
+    let (from, to) = (sent.from.path_segment(), sent.to.path_segment());
     let seq = sent.seq.get().to_string();
-    ["/conversations/", from, "/", to, "/messages/", &seq].concat()
+    ["/conversations/", &*from, "/", &*to, "/messages/", &seq].concat()
 }
 
 /// The current version of a message, for openapi.yaml.
@@ -164,7 +169,7 @@ problem::refusals!(EditMessageErrors: CALL BODY CHANGE; Blocked, MessageNotFound
 ///
 /// Replaces the members that the request names, leaves the others, and sets `edited_at`. Only the
 /// author may, so `user` must be the author: users edit their own messages, backends edit as any
-/// user. With `If-Match` the message changes only if it still has that version.
+/// user. With `If-Match` the message changes only if it has one of the named versions.
 #[utoipa::path(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),
@@ -177,18 +182,18 @@ pub async fn edit_message(
     caller: Caller,
     users: Participants,
     PathSeq { seq }: PathSeq,
-    if_match: IfMatchHeader,
+    IfMatchHeader(precondition): IfMatchHeader,
     edit: JsonBody<Edit>,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations
-        .edit_message(&caller, &users, seq, edit.0, if_match.0.as_deref())
+        .edit_message(&caller, &users, seq, edit.0, &precondition)
         .await
         .map(current)
 }
 
-problem::refusals!(AddReactionErrors: CALL CHANGE; Blocked, MessageNotFound, MessageChanged, MessageDeleted, TooManyReactions);
-problem::refusals!(ChangeMessageErrors: CALL CHANGE; MessageNotFound, MessageChanged, MessageDeleted, TooManyReactions);
+problem::refusals!(AddReactionErrors: CALL CHANGE; Blocked, MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed, TooManyReactions);
+problem::refusals!(ChangeMessageErrors: CALL CHANGE; MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed, TooManyReactions);
 
 /// Delete a message
 ///
@@ -198,7 +203,7 @@ problem::refusals!(ChangeMessageErrors: CALL CHANGE; MessageNotFound, MessageCha
 #[utoipa::path(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),
-    params(Participants, PathSeq),
+    params(Participants, PathSeq, IfMatchHeader),
     responses(Tombstone, ChangeMessageErrors)
 )]
 #[delete("/conversations/{user}/{peer}/messages/{seq}")]
@@ -206,11 +211,14 @@ pub async fn delete_message(
     caller: Caller,
     users: Participants,
     PathSeq { seq }: PathSeq,
+    IfMatchHeader(precondition): IfMatchHeader,
     _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
-    let tombstone = operations.delete_message(&caller, &users, seq).await?;
-    Ok(current(tombstone))
+    operations
+        .delete_message(&caller, &users, seq, &precondition)
+        .await
+        .map(current)
 }
 
 /// React to a message
@@ -220,7 +228,7 @@ pub async fn delete_message(
 #[utoipa::path(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),
-    params(Participants, PathSeq, PathEmoji),
+    params(Participants, PathSeq, PathEmoji, IfMatchHeader),
     responses(CurrentMessage, AddReactionErrors)
 )]
 #[put("/conversations/{user}/{peer}/messages/{seq}/reactions/{emoji}")]
@@ -229,11 +237,12 @@ pub async fn add_reaction(
     users: Participants,
     PathSeq { seq }: PathSeq,
     PathEmoji { emoji }: PathEmoji,
+    IfMatchHeader(precondition): IfMatchHeader,
     _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations
-        .add_reaction(&caller, &users, seq, &emoji)
+        .add_reaction(&caller, &users, seq, &emoji, &precondition)
         .await
         .map(current)
 }
@@ -245,7 +254,7 @@ pub async fn add_reaction(
 #[utoipa::path(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),
-    params(Participants, PathSeq, PathEmoji),
+    params(Participants, PathSeq, PathEmoji, IfMatchHeader),
     responses(CurrentMessage, ChangeMessageErrors)
 )]
 #[delete("/conversations/{user}/{peer}/messages/{seq}/reactions/{emoji}")]
@@ -254,11 +263,12 @@ pub async fn remove_reaction(
     users: Participants,
     PathSeq { seq }: PathSeq,
     PathEmoji { emoji }: PathEmoji,
+    IfMatchHeader(precondition): IfMatchHeader,
     _: NoInput,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations
-        .remove_reaction(&caller, &users, seq, &emoji)
+        .remove_reaction(&caller, &users, seq, &emoji, &precondition)
         .await
         .map(current)
 }

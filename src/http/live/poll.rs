@@ -24,7 +24,7 @@ use crate::realtime::{ConnectionGuard, Session};
 #[into_params(parameter_in = Query)]
 pub struct EventQuery {
     /// Whose events. Required of a backend, and where the service asks for no credential.
-    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~@-]{1,64}$")]
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255, pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$")]
     user: Option<UserId>,
     /// Only events after this one: the `next_cursor` of the previous answer. Without it the stream
     /// starts now. `Last-Event-ID` takes precedence.

@@ -37,7 +37,7 @@ const PROTOCOL: &str = "duologue.v1";
 #[into_params(parameter_in = Query)]
 pub struct SocketQuery {
     /// Whose stream; to be named by a backend, and where the service is open.
-    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~@-]{1,64}$")]
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255, pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$")]
     user: Option<UserId>,
     /// The last cursor that the client has processed. Without it the stream starts now.
     #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$")]

@@ -127,7 +127,14 @@ async fn a_token_signed_with_another_secret_is_refused() {
 #[tokio::test]
 async fn the_store_holds_no_credential() {
     // Slow limits, so that no rate-limit key expires before it is searched.
-    let app = spawn_secured_app_with(&["--send-rate", "1:60", "--request-rate", "1:60"]);
+    let app = spawn_secured_app_with(&[
+        "--send-rate",
+        "1:60",
+        "--key-rate",
+        "1:60",
+        "--request-rate",
+        "1:60",
+    ]);
     let alice = token("alice");
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
     let garbage = "a-service-key-that-nobody-ever-made";

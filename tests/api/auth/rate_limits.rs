@@ -80,6 +80,8 @@ async fn users_keys_and_kinds_of_request_have_separate_limits() {
         &keys,
         "--send-rate",
         "1:1",
+        "--key-rate",
+        "1:1",
         "--request-rate",
         "1:1",
     ]);
@@ -98,6 +100,29 @@ async fn users_keys_and_kinds_of_request_have_separate_limits() {
         assert_eq!(read.status, 200, "{who}");
         assert_eq!(read.header("ratelimit-policy"), "\"request\";q=1;w=1");
     }
+}
+
+#[tokio::test]
+async fn a_key_sends_without_limit_or_by_a_limit_of_its_own() {
+    let app = spawn_secured_app_with(&["--send-rate", "1:1"]);
+    for _ in 0..5 {
+        let sent = send(&app, SERVICE_KEY).await;
+        assert_eq!(sent.status, 201, "{sent:?}");
+        assert_eq!(sent.header("ratelimit-policy"), "");
+    }
+    let app = spawn_secured_app_with(&["--send-rate", "1:1", "--key-rate", "1:3"]);
+    for left in [2, 1, 0] {
+        let sent = send(&app, SERVICE_KEY).await;
+        assert_eq!(sent.status, 201, "{sent:?}");
+        assert_eq!(sent.header("ratelimit-policy"), "\"send\";q=3;w=3");
+        let [remaining, _] = numbers(sent.header("ratelimit"), "send", ["r", "t"]);
+        assert_eq!(remaining, left);
+    }
+    send(&app, SERVICE_KEY).await.problem(429, "RATE_LIMITED");
+    assert_eq!(send(&app, &token("alice")).await.status, 201, "users apart");
+    send(&app, &token("alice"))
+        .await
+        .problem(429, "RATE_LIMITED");
 }
 
 #[tokio::test]
@@ -136,7 +161,7 @@ async fn a_limit_holds_across_services() {
 
 #[tokio::test]
 async fn rate_limiting_adds_no_round_trip_to_redis() {
-    let app = spawn_secured_app_with(&[]);
+    let app = spawn_secured_app_with(&["--key-rate", "20:60"]);
     let calls = || {
         let mut info = cmd("INFO");
         let info: String = info.arg("commandstats").query(&mut app.redis()).unwrap();

@@ -4,6 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use duologue::app::AppError;
+use duologue::auth::TokenRequest;
+use duologue::config::Config;
+use duologue::model::UserId;
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
 use serde_json::json;
 use tempfile::TempDir;
@@ -175,4 +178,52 @@ async fn a_very_long_token_is_accepted() {
     }
     let key = app.get_as(SERVICE_KEY, PATH).await;
     assert_eq!(key.status, 200);
+}
+
+#[tokio::test]
+async fn another_claim_than_sub_can_be_the_user() {
+    let claim = "https://example.com/user_id";
+    let settings = ["--jwt-secret", SECRET, "--jwt-user-claim", claim];
+    let app = spawn_app_with(&settings);
+    let signer = Signer::hs256(SECRET.as_bytes());
+    let path = "/conversations/alice/bob";
+    let sign = |changes| signer.sign(&claims("auth0|1", &changes));
+    let with_both = sign(json!({claim: "alice"}));
+    assert_eq!(app.get_as(&with_both, path).await.status, 200);
+    let without_sub = sign(json!({claim: "alice", "sub": null}));
+    assert_eq!(app.get_as(&without_sub, path).await.status, 200);
+    let own = app.get_as(&sign(json!({claim: "mallory"})), path).await;
+    own.problem(403, "FORBIDDEN");
+    for (user, why) in [
+        (json!(null), "The token has no user"),
+        (json!("al ice"), "is not a user id"),
+        (json!(7), "is not a user id"),
+        (json!(["alice"]), "is not a user id"),
+    ] {
+        let refused = app
+            .get_as(&sign(json!({claim: user, "sub": "alice"})), path)
+            .await;
+        let problem = refused.problem(401, "UNAUTHENTICATED");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(why) && detail.contains(claim), "{detail}");
+        assert!(refused.header("www-authenticate").contains(claim));
+    }
+    let config = ["duologue"].iter().chain(&settings);
+    let rules = Config::read(config).unwrap().access.rules();
+    let request = TokenRequest {
+        sub: UserId::try_from("alice".to_owned()).unwrap(),
+        ttl: Duration::from_secs(60),
+    };
+    let minted = request.mint(&SECRET.parse().unwrap(), &rules).unwrap();
+    assert_eq!(
+        app.get_as(&minted, path).await.status,
+        200,
+        "`duologue token`"
+    );
+    for name in ["", "a\"b", "a\\b", "a b"] {
+        assert!(
+            Config::read(["duologue", "--jwt-user-claim", name]).is_err(),
+            "{name}"
+        );
+    }
 }

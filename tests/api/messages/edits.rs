@@ -188,6 +188,86 @@ async fn a_conditional_edit_applies_only_to_its_version() {
     assert_eq!(edited.json(200)["reactions"], json!({"👍": ["bob"]}));
 }
 
+/// A change of the message, only if it is one of the versions.
+async fn change_if(app: &TestApp, method: &str, path: &str, tags: &str) -> ApiResponse {
+    let headers = [("if-match", tags)];
+    let edit = json!({"body": "edited"});
+    let body = (method == "PATCH").then_some(&edit);
+    app.call(method, path, &headers, body).await
+}
+
+#[tokio::test]
+async fn if_match_is_evaluated_before_every_change() {
+    let app = spawn_app();
+    let path = message_path("alice", "bob", 1);
+    let reaction = format!("{path}/reactions/%F0%9F%91%8D");
+    let other = format!("\"{}\"", "0".repeat(40));
+    let changes = [
+        ("PATCH", &path),
+        ("PUT", &reaction),
+        ("DELETE", &reaction),
+        ("DELETE", &path),
+        ("DELETE", &path),
+    ];
+    let sent = app
+        .post(&json!({"from": "alice", "to": "bob", "body": "hi"}))
+        .await;
+    let mut tag = sent.header("etag").to_owned();
+    assert_eq!(
+        app.message("bob", "alice", 1).await.header("etag"),
+        tag,
+        "the 201 has it"
+    );
+    for (method, path) in changes {
+        let before = app.contents();
+        let weak = format!("W/{tag}");
+        let unquoted = tag.trim_matches('"');
+        for tags in [
+            &*other,
+            &weak,
+            unquoted,
+            "",
+            "x",
+            ",",
+            &format!("{other}, {weak}"),
+        ] {
+            let refused = change_if(&app, method, path, tags).await;
+            refused.problem(412, "PRECONDITION_FAILED");
+        }
+        assert_eq!(
+            app.contents(),
+            before,
+            "{method} {path}: nothing was changed"
+        );
+        let changed = change_if(&app, method, path, &format!("{other} , {tag},\"x\"")).await;
+        assert_eq!(changed.status, 200, "{method} {path}: {changed:?}");
+        changed.header("etag").clone_into(&mut tag);
+        let read = app.message("bob", "alice", 1).await;
+        assert_eq!((read.header("etag"), &read.text), (&*tag, &changed.text));
+    }
+    assert_eq!(change_if(&app, "DELETE", &path, "*").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_change_that_fails_anyway_is_told_why() {
+    let (app, _) = with_message(json!({})).await;
+    let stale = "\"0\"";
+    let case = async |method, path: &str| change_if(&app, method, path, stale).await;
+    let missing = message_path("alice", "bob", 9);
+    case("DELETE", &missing)
+        .await
+        .problem(404, "MESSAGE_NOT_FOUND");
+    case("PATCH", &missing)
+        .await
+        .problem(404, "MESSAGE_NOT_FOUND");
+    let foreign = message_path("bob", "alice", 1);
+    case("DELETE", &foreign).await.problem(403, "FORBIDDEN");
+    case("PATCH", &foreign).await.problem(403, "FORBIDDEN");
+    app.delete("alice", "bob", 1).await.json(200);
+    let own = message_path("alice", "bob", 1);
+    case("PATCH", &own).await.problem(409, "MESSAGE_DELETED");
+}
+
 /// Repeats a request as long as it conflicts with a concurrent change.
 async fn retry_conflicts(request: reqwest::RequestBuilder) -> ApiResponse {
     loop {

@@ -8,4 +8,5 @@ mod invalid_bodies;
 mod reactions;
 mod send;
 mod stored_form;
+mod user_ids;
 mod validation;

@@ -145,7 +145,7 @@ async fn an_unknown_path_is_a_problem() {
 #[tokio::test]
 async fn a_path_with_invalid_ids_is_a_problem() {
     let app = spawn_app();
-    let long = format!("/conversations/alice/{}", "x".repeat(65));
+    let long = format!("/conversations/alice/{}", "x".repeat(256));
     let cases = [
         ("oneself", "/conversations/alice/alice", "/path/peer"),
         (
@@ -154,10 +154,18 @@ async fn a_path_with_invalid_ids_is_a_problem() {
             "/path/peer",
         ),
         ("an id too long", &long, "/path/peer"),
-        ("a colon", "/conversations/al:ice/bob", "/path/user"),
+        ("a comma", "/conversations/al,ice/bob", "/path/user"),
+        ("a dot", "/conversations/%2E/bob", "/path/user"),
+        ("two dots", "/conversations/alice/%2e%2E", "/path/peer"),
+        ("a room", "/conversations/alice/room:1", "/path/peer"),
         (
-            "an encoded colon",
-            "/conversations/al%3Aice/bob",
+            "an encoded room",
+            "/conversations/alice/%72oom%3A1",
+            "/path/peer",
+        ),
+        (
+            "an encoded comma",
+            "/conversations/al%2Cice/bob",
             "/path/user",
         ),
         (
@@ -191,9 +199,9 @@ async fn a_path_with_invalid_ids_is_a_problem() {
             "/path/peer",
         ),
         ("half an escape", "/conversations/alice/bob%4", "/path/peer"),
-        ("a blank", "/conversations/+/bob", "/path/user"),
-        ("an inbox of nobody", "/conversations/al:ice", "/path/user"),
-        ("a badge of nobody", "/users/al:ice/unread", "/path/user"),
+        ("a blank", "/conversations/%20/bob", "/path/user"),
+        ("an inbox of nobody", "/conversations/al,ice", "/path/user"),
+        ("a badge of nobody", "/users/al,ice/unread", "/path/user"),
         (
             "a place in words",
             "/conversations/alice/bob/messages/last",

@@ -37,6 +37,42 @@ fn two_windows_lose_no_message_across_an_outage() {
 }
 
 #[test]
+fn the_page_takes_the_ids_that_the_service_takes() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let service = RestartableService::start();
+    let [one, other] = [
+        "auth0|o'brien+1@example.com",
+        "@bob:example.org;x=(1)&2*$!~_-.",
+    ];
+    let alice = browser.open(&service.address);
+    alice.sign_in(one);
+    alice.start_conversation(other);
+    alice.send("Hello");
+    alice.wait_visible("[data-key='1'] .tick.sent");
+    let bob = browser.open(&service.address);
+    bob.sign_in(other);
+    bob.click(".row");
+    bob.wait_for_text("#messages", "Hello");
+    alice.wait_visible("[data-key='1'] .tick.read");
+    let takes = |id: &str| {
+        let script = format!(
+            "(() => {{ const input = document.getElementById('new-peer'); input.value = {id:?}; \
+             const valid = input.checkValidity(); input.value = ''; return valid; }})()"
+        );
+        alice.evaluate(&script)
+    };
+    for id in ["a", "...", "Room:1", &"x".repeat(255), "a=b|c"] {
+        assert_eq!(takes(id), true, "{id}");
+    }
+    for id in [".", "..", "room:1", "a b", "a,b", "a/b", &"x".repeat(256)] {
+        assert_eq!(takes(id), false, "{id}");
+    }
+    assert_eq!(browser.errors(), [""; 0]);
+}
+
+#[test]
 fn the_page_refetches_after_conversation_changed_and_reset() {
     let Some(browser) = Browser::start() else {
         return;

@@ -12,7 +12,10 @@ use crate::harness::{TestApp, spawn_app};
 
 async fn ask(app: &TestApp, method: Method, path: &str, body: &Value) -> ApiResponse {
     let request = app.client.request(method, format!("{}{path}", app.address));
-    let request = request.bearer_auth(SERVICE_KEY).json(body);
+    let mut request = request.bearer_auth(SERVICE_KEY);
+    if !body.is_null() {
+        request = request.json(body);
+    }
     ApiResponse::read(request.send().await.unwrap()).await
 }
 

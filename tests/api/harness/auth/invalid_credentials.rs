@@ -104,7 +104,7 @@ fn unfit(signer: &Signer) -> Vec<InvalidCredential> {
         ("no `sub`", signed(json!({"sub": null})), "no user (`sub`)"),
         (
             "a `sub` that is no id",
-            signed(json!({"sub": "al:ice"})),
+            signed(json!({"sub": "al ice"})),
             "`sub`",
         ),
         (

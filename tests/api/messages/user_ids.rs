@@ -1,0 +1,337 @@
+//! Ids as identity providers give them work everywhere: in paths, queries, tokens, events, keys.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app, token};
+use crate::harness::http::raw_connection::exchange;
+use crate::harness::http::response::ApiResponse;
+use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::{TestApp, spawn_app};
+
+/// One id of each kind.
+const IDS: &[&str] = &[
+    "auth0|5f7c8ec7c33c6c004bbafe82",
+    "google-oauth2|106529374919283746561",
+    "waad|aB3_x-9ZkQ",
+    "us-east-1:12345678-90ab-cdef-1234-567890abcdef",
+    "arn:aws:iam::123456789012:user;bob",
+    "bob+work@example.com",
+    "o'brien@example.ie",
+    "+4915112345678",
+    "did:plc:ewvi7nxzyoun6zhxrhs64oiz",
+    "did:web:example.com:user:alice",
+    "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+    "e5f3b6a0-7f5f-4a7e-8a5f-1f4a6a1d9b3c",
+    "tR3vQkz8kPbN0mXfJ1aWcYd2uLs1",
+    "00u1a2b3c4D5e6F7g8h9",
+    "@alice:matrix.example.org",
+    "001234.a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6.0789",
+    "U024BE7LH",
+    "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "0ujtsYcgvSTl8PAuAdqWYSMnLOv",
+    "175928847299117063",
+    "samlp|idp|x=y&z",
+    "user_2NNEqL2nrIRdJ194ndJqAHwEfxC",
+    "*(!$&'()*+;=:@|~._-)*",
+];
+
+/// An id as `encodeURIComponent` writes it.
+fn encoded(id: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&b);
+    let encode = |b: u8| {
+        if plain(b) {
+            char::from(b).to_string()
+        } else {
+            format!("%{b:02X}")
+        }
+    };
+    id.bytes().map(encode).collect::<Vec<_>>().concat()
+}
+
+async fn call(app: &TestApp, method: Method, as_user: &str, path: &str) -> ApiResponse {
+    let bearer = format!("Bearer {}", token(as_user));
+    let headers = [("authorization", &*bearer)];
+    app.call(method.as_str(), path, &headers, None).await
+}
+
+async fn send(app: &TestApp, from: &str, to: &str) -> ApiResponse {
+    app.post_as(&token(from), &json!({"to": to, "body": "hi"}))
+        .await
+}
+
+#[tokio::test]
+async fn each_id_sends_reads_listens_blocks_and_exports() {
+    let app = spawn_secured_app();
+    let long = "x|".repeat(127) + "y";
+    for (index, id) in IDS.iter().copied().chain([&*long]).enumerate() {
+        // The peer of each is another of them, so that every path, pair and event holds two.
+        let peer = IDS[(index + 1) % IDS.len()];
+        let (user, other) = (encoded(id), encoded(peer));
+        let bearer = format!("duologue.v1, bearer.{}", token(id));
+        let mut device = ConnectOptions::new(&app.address)
+            .protocols(&bearer)
+            .connect(None)
+            .await;
+        assert_eq!(device.hello["user"], id);
+
+        let sent = send(&app, id, peer).await;
+        let message = sent.json(201);
+        assert_eq!(
+            (&message["from"], &message["to"]),
+            (&json!(id), &json!(peer))
+        );
+        let path = sent.header("location");
+        assert!(!path.contains('|'), "no URI holds it: {path}");
+        let found = call(&app, Method::GET, id, path).await;
+        assert_eq!((found.status, &found.text), (200, &sent.text));
+        assert_eq!(found.header("etag"), sent.header("etag"));
+        let event = device.next().await;
+        assert_eq!(
+            (&event["peer"], &event["message"]["from"]),
+            (&json!(peer), &json!(id))
+        );
+
+        let read = call(
+            &app,
+            Method::GET,
+            peer,
+            &format!("/conversations/{other}/{user}"),
+        )
+        .await;
+        assert_eq!(read.json(200)["unread"], json!([message]), "{id}");
+        let counted = call(&app, Method::GET, peer, &format!("/users/{other}/unread")).await;
+        assert_eq!(counted.json(200)["total_unread_count"], 0, "{id}");
+        let block = format!("/conversations/{other}/{user}/block");
+        assert_eq!(
+            call(&app, Method::PUT, peer, &block).await.json(200)["blocked"],
+            true
+        );
+        send(&app, id, peer).await.problem(403, "BLOCKED");
+        assert_eq!(
+            call(&app, Method::DELETE, peer, &block).await.json(200)["blocked"],
+            false
+        );
+
+        let typing = format!("/conversations/{user}/{other}/typing");
+        assert_eq!(call(&app, Method::POST, id, &typing).await.status, 204);
+        let presence = format!("/presence?users={other},{user}");
+        let presence = app.get_as(SERVICE_KEY, &presence).await.json(200);
+        let named: Vec<_> = [0, 1]
+            .map(|at| presence["users"][at]["user"].clone())
+            .into();
+        assert_eq!(named, [peer, id]);
+        let events = app
+            .get_as(SERVICE_KEY, &format!("/events?user={user}"))
+            .await;
+        events.json(200);
+        let ticket = json!({"user": id});
+        let ticket = app
+            .call(
+                "POST",
+                "/tickets",
+                &[("authorization", &format!("Bearer {SERVICE_KEY}"))],
+                Some(&ticket),
+            )
+            .await
+            .json(201);
+        let ticket = ticket["ticket"].as_str().unwrap();
+        let by_ticket = ConnectOptions::new(&app.address)
+            .query("ticket", ticket)
+            .connect(None)
+            .await;
+        assert_eq!(by_ticket.hello["user"], id);
+
+        let export = call(&app, Method::GET, id, &format!("/users/{user}/export")).await;
+        let lines: Vec<Value> = export
+            .text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let peers = lines
+            .iter()
+            .filter_map(|line| line["conversation"]["peer"].as_str());
+        assert!(
+            peers.clone().any(|exported| exported == peer),
+            "{id}: {lines:?}"
+        );
+    }
+    for id in IDS {
+        let authorization = format!("Bearer {SERVICE_KEY}");
+        let path = format!("/users/{}", encoded(id));
+        let erased = app
+            .call("DELETE", &path, &[("authorization", &authorization)], None)
+            .await;
+        assert_eq!(erased.json(200)["done"], true, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_may_hold_an_id_as_it_is_or_encoded() {
+    let app = spawn_app();
+    for id in IDS {
+        app.send("peer", id, "hi").await;
+        let all: Vec<_> = id.bytes().map(|b| format!("%{b:02x}")).collect();
+        for path in [(*id).to_owned(), encoded(id), all.concat()] {
+            let request =
+                format!("GET /conversations/{path}/peer?peek=true HTTP/1.1\r\nhost: x\r\n\r\n");
+            let read = exchange(&app.address, request).json(200);
+            assert_eq!(
+                (&read["user"], &read["unread_count"]),
+                (&json!(id), &json!(1)),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plus_in_a_query_is_a_space_unless_encoded() {
+    let app = spawn_app();
+    let bob = app
+        .get("/presence?users=bob%2Bwork@example.com")
+        .await
+        .json(200);
+    assert_eq!(bob["users"][0]["user"], "bob+work@example.com");
+    let refused = app.get("/presence?users=bob+work@example.com").await;
+    refused.problem(400, "INVALID_REQUEST");
+    refused.invalid_field("/query/users");
+    let refused = app.get("/events?user=bob+work@example.com").await;
+    let problem = refused.invalid_field("/query/user");
+    let detail = problem["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("%2B"), "{detail}");
+}
+
+#[tokio::test]
+async fn an_inbox_pages_by_cursors_that_need_no_encoding() {
+    let app = spawn_app();
+    for id in IDS {
+        app.send(id, "reader", "hi").await;
+    }
+    let (mut peers, mut query) = (Vec::new(), String::new());
+    loop {
+        let page = app
+            .get(&format!("/conversations/reader?limit=1{query}"))
+            .await
+            .json(200);
+        peers.push(
+            page["conversations"][0]["peer"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
+        assert!(
+            next.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)),
+            "{next}"
+        );
+        query = format!("&cursor={next}");
+    }
+    peers.reverse();
+    assert_eq!(peers, IDS);
+}
+
+#[tokio::test]
+async fn imported_lines_take_the_same_ids() {
+    let app = spawn_app();
+    let line = |id: &&str| {
+        json!({"from": id, "to": "reader", "body": "hi", "sent_at": "2019-01-31T12:00:00Z"})
+            .to_string()
+    };
+    let batch: Vec<_> = IDS.iter().map(line).collect();
+    let headers = [("content-type", "application/x-ndjson")];
+    let imported = app
+        .call_text("POST", "/messages/batch", &headers, batch.join("\n"))
+        .await;
+    assert_eq!(imported.json(200)["imported"], IDS.len());
+}
+
+#[tokio::test]
+async fn no_two_conversations_meet() {
+    let app = spawn_app();
+    let pairs = [
+        ["a:b", "c"],
+        ["a", "b:c"],
+        ["a|b", "c"],
+        ["a", "b|c"],
+        ["a+b", "c"],
+        ["a", "b+c"],
+        ["a;b", "c"],
+        ["a", "b;c"],
+        ["a=b", "c"],
+        ["a", "b=c"],
+        ["user:a", "b"],
+        ["key:a", "b"],
+        ["A", "c"],
+        ["a", "c"],
+        [".a", "c"],
+        ["a.", "c"],
+        ["1", "c"],
+    ];
+    for [from, to] in pairs {
+        let key = app
+            .send_with_key(
+                "k",
+                &json!({"from": from, "to": to, "body": format!("{from} {to}")}),
+            )
+            .await;
+        key.json(201);
+        let back = app
+            .send_with_key("k", &json!({"from": to, "to": from, "body": "back"}))
+            .await;
+        back.json(201);
+    }
+    for [from, to] in pairs {
+        let path = format!("/conversations/{}/{}?peek=true", encoded(to), encoded(from));
+        let read = app.get(&path).await.json(200);
+        assert_eq!(read["history"].as_array().unwrap().len(), 2, "{from} {to}");
+        assert_eq!(read["history"][1]["body"], format!("{from} {to}"));
+    }
+}
+
+#[tokio::test]
+async fn ids_that_paths_or_rooms_need_are_refused() {
+    let app = spawn_app();
+    let long = "x".repeat(256);
+    let ids = [
+        "",
+        ".",
+        "..",
+        "room:",
+        "room:1",
+        "a,b",
+        "a b",
+        "a/b",
+        "a?b",
+        "a#b",
+        "a%b",
+        "a\"b",
+        "a\\b",
+        "a{b}",
+        "a[b]",
+        "a<b>",
+        "a^b",
+        "a`b",
+        "b\u{f3}b",
+        "a\u{0}",
+        "\u{1f600}",
+        &long,
+    ];
+    for id in ids {
+        let refused = app
+            .post(&json!({"from": id, "to": "bob", "body": "hi"}))
+            .await;
+        refused.problem(400, "INVALID_REQUEST");
+        refused.invalid_field("/from");
+        let refused = app
+            .post(&json!({"from": "bob", "to": id, "body": "hi"}))
+            .await;
+        refused.invalid_field("/to");
+    }
+    for id in ["...", "Room:1", "rooms:1", "room", "a.room:1"] {
+        app.send(id, "bob", "hi").await;
+    }
+}
