@@ -53,7 +53,7 @@ codes! {
     ImportConflict       409 "IMPORT_CONFLICT"        "The conversation already has messages that were sent, so none can be imported before them.";
     MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and can no longer be changed.";
     PreconditionFailed   412 "PRECONDITION_FAILED"    "The message is not a version that `If-Match` names.";
-    PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 64 KiB.";
+    PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 384 KiB.";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The `Content-Type` or `Content-Encoding` of the body is not supported; `errors` names the header.";
     IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" "This `Idempotency-Key` was used for a different message.";
     TooFarBack           422 "TOO_FAR_BACK"           "The message is too old to mark the conversation as unread from it.";

@@ -30,8 +30,8 @@
  * - An event may therefore arrive more than once. Events carry absolute values ("3 unread", never "one
  *   more"), and a message has its `seq`, so processing an event twice does no harm.
  * - A message given to `send` stays in the outbox until the service accepts or refuses it. After a lost
- *   connection it is sent again with the same idempotency key, so it is stored once. The service remembers a
- *   key for 24 hours. Messages are sent one at a time, in the order of the calls.
+ *   connection it is sent again with the same `client_id`, so it is stored once. The service remembers it
+ *   for 24 hours. Messages are sent one at a time, in the order of the calls.
  * - A refused message leaves the outbox and is reported once, by `onRefused`.
  * - The token is sent in a header only. A connection is opened with a single-use ticket, because browsers
  *   cannot set headers on a WebSocket and URLs end up in logs.
@@ -64,13 +64,14 @@ const TEMPORARY = [408, 429, 503];
  * @property {number} [reply_to]  the `seq` of the message that this one answers
  * @property {object[]} [attachments]
  * @property {object} [metadata]
+ * @property {string} [client_id]  that of the outbox item, from `message.created` on
  * @property {Object<string, string[]>} [reactions]  emoji to the users who reacted with it
  */
 
 /**
- * A message in the outbox: a message to send, with its idempotency key.
+ * A message in the outbox: a message to send, with the name that its events have too.
  * @typedef {object} OutboxItem
- * @property {string} idempotency_key
+ * @property {string} client_id
  * @property {string} to
  * @property {string} body
  * @property {number} [reply_to]
@@ -241,13 +242,14 @@ export class Client {
 
   /**
    * Puts a message into the outbox, to be sent now or once connected.
-   * @param {{to: string, body: string, reply_to?: number, attachments?: object[], metadata?: object}} message
+   * @param {{to: string, body: string, reply_to?: number, attachments?: object[], metadata?: object,
+   *   client_id?: string}} message  `client_id` is unique in its conversation; made up if left out
    * @returns {OutboxItem} what `outbox` holds and `onSent` or `onRefused` will name
    */
   send(message) {
     // `crypto.randomUUID` is missing in pages that are served over plain HTTP.
-    const idempotency_key = crypto.getRandomValues(new Uint32Array(4)).join("-");
-    const item = { ...message, idempotency_key };
+    const client_id = crypto.getRandomValues(new Uint32Array(4)).join("-");
+    const item = { client_id, ...message };
     this.#setOutbox([...this.#outbox, item]);
     this.#flush();
     return item;

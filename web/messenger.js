@@ -317,7 +317,9 @@ function createRow({ key, open, online, typing, unread_count, time, tick, text }
 function renderConversation(conversation) {
   const { peer, history, online, last_seen } = conversation;
   const messages = [...(history?.messages.values() ?? [])].sort((a, b) => a.seq - b.seq);
-  const pending = client.outbox.filter((item) => item.to === peer);
+  // The event of a message may be here before the answer to sending it.
+  const sent = new Set(messages.map((message) => message.client_id));
+  const pending = client.outbox.filter((item) => item.to === peer && !sent.has(item.client_id));
   const items = [...messages, ...pending].map((message) => messageItem(message, conversation));
   renderList($("messages"), items, createMessage);
   $("load-older").hidden = !history?.before;
@@ -331,10 +333,10 @@ function renderConversation(conversation) {
 
 /** Everything that an element of a message shows. A pending message has no `seq` yet. */
 function messageItem(message, conversation) {
-  const { seq, from = client.user, idempotency_key, reply_to } = message;
+  const { seq, from = client.user, client_id, reply_to } = message;
   const tick = seq ? deliveryStatus(message, conversation) : "pending";
   const quoted = quote(reply_to, conversation.history);
-  return { ...message, key: seq ?? idempotency_key, from, tick, quoted };
+  return { ...message, key: seq ?? client_id, from, tick, quoted };
 }
 
 function quote(seq, history) {

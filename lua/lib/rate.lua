@@ -9,14 +9,15 @@
 -- burst        tokens of a full bucket
 --
 -- Returns charge, refusal: {tokens left, milliseconds until the bucket is full}, nil if nobody is
--- charged; the error with which to refuse the request, if the bucket is empty
+-- charged; the error with which to refuse the request, if the bucket is empty and nothing was charged
 local function charge_rate(bucket, interval_us, burst)
   if not bucket then return end
   local now = tonumber(now_us())
   local full_at = math.max(tonumber(redis.call('GET', bucket) or 0), now) + interval_us
   local excess_us = full_at - now - interval_us * burst
   if excess_us > 0 then
-    return nil, redis.error_reply('RATE_LIMITED ' .. string.format('%d', math.ceil(excess_us / 1000)))
+    local full_ms = math.ceil((full_at - interval_us - now) / 1000)
+    return {0, full_ms}, redis.error_reply('RATE_LIMITED ' .. string.format('%d', math.ceil(excess_us / 1000)))
   end
   local full_ms = math.ceil((full_at - now) / 1000)
   redis.call('SET', bucket, string.format('%d', full_at), 'PX', full_ms)

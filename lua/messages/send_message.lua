@@ -34,25 +34,30 @@ local burst              = ARGV[8]  -- integer tokens of a full bucket
 -- How long an idempotency key is remembered.
 local REMEMBER_S = 86400
 
+-- A message that is stored is answered again whatever the rate.
+local retryable = fingerprint and fingerprint ~= ''
+local known, known_seq, known_id
+if retryable then
+  known, known_seq, known_id = string.match(redis.call('GET', idempotency) or '', '^(.*)|(%d+)|(.*)$')
+end
 local charge, refusal = charge_rate(bucket, interval_us, burst)
-if refusal then return refusal end
+if refusal and (not known or known ~= fingerprint) then return refusal end
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
   peer, peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
-if fingerprint and fingerprint ~= '' then
-  local known, seq, id = string.match(redis.call('GET', idempotency) or '', '^(.*)|(%d+)|(.*)$')
-  local message = known and tonumber(seq) <= newest and redis.call('LINDEX', messages, newest - seq)
-  -- What an erased user of this id sent is forgotten, and so is what stood in a conversation that was erased.
-  if known and (tonumber(seq) <= tonumber(redis.call('HGET', meta, ERASED_FIELD .. user) or 0) or tonumber(seq) > newest
-    or message and string.match(message, MESSAGE_ENVELOPE) ~= id) then
-    known = nil
-  end
-  if known == fingerprint then
-    if message then return commit(conversation, nil, charge, message) end
-    return redis.error_reply('MESSAGE_NOT_FOUND the message was stored, and has been dropped since')
-  elseif known then
-    return redis.error_reply('IDEMPOTENCY_KEY_REUSED this key came with another message before')
-  end
+local stored = known and tonumber(known_seq) <= newest and redis.call('LINDEX', messages, newest - known_seq)
+-- What an erased user of this id sent is forgotten, and so is what stood in a conversation that was erased.
+if known and (tonumber(known_seq) <= tonumber(redis.call('HGET', meta, ERASED_FIELD .. user) or 0)
+  or tonumber(known_seq) > newest or stored and string.match(stored, MESSAGE_ENVELOPE) ~= known_id) then
+  known = nil
+end
+if known and known == fingerprint then
+  if stored then return commit(conversation, nil, charge, stored) end
+  return redis.error_reply('MESSAGE_NOT_FOUND the message was stored, and has been dropped since')
+elseif refusal then
+  return refusal
+elseif known then
+  return redis.error_reply('IDEMPOTENCY_KEY_REUSED this key came with another message before')
 end
 if has_flag(conversation.peer.flags, BLOCKED) then
   return redis.error_reply('BLOCKED the recipient does not take messages from the sender')
@@ -66,7 +71,7 @@ end
 local seq = string.format('%d', newest + 1)
 local message = '{"seq":' .. seq .. ',' .. json
 redis.call('LPUSH', messages, message)
-if fingerprint and fingerprint ~= '' then
+if retryable then
   redis.call('SET', idempotency, fingerprint .. '|' .. seq .. '|' .. string.match(json, MESSAGE_ENVELOPE), 'EX', REMEMBER_S)
 end
 conversation.seq = seq

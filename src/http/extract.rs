@@ -21,10 +21,8 @@ use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
-use crate::model::{IdempotencyKey, Precondition, parse_json, pointer};
+use crate::model::{Edit, IdempotencyKey, Precondition, limits, parse_json, pointer};
 
-/// Maximum size of a body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
 /// How long a body may take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,35 +34,65 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_acceptable = refuse_query(req).and_then(|()| refuse_encoding(req.headers()));
-        let is_json = req.content_type().eq_ignore_ascii_case("application/json");
-        // A body that declares to be too large is refused before it arrives.
-        let is_too_large = declared_length(req).is_some_and(|length| length > MAX_BODY as u64);
-        let body = web::Payload::from_request(req, payload).into_inner();
+        let body = read_json(req, payload, &[JSON]);
+        Box::pin(async move { body.await.map(Self) })
+    }
+}
+
+/// The media types of an edit: JSON, and a JSON Merge Patch (RFC 7396).
+pub const PATCH_TYPES: [&str; 2] = [JSON, "application/merge-patch+json"];
+
+const JSON: &str = "application/json";
+
+/// The body of a `PATCH`.
+pub struct EditBody(pub Edit);
+
+impl FromRequest for EditBody {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let merges = !req.content_type().eq_ignore_ascii_case(JSON);
+        let body = read_json::<Edit>(req, payload, &PATCH_TYPES);
         Box::pin(async move {
-            is_acceptable?;
-            if !is_json {
-                let why = "must be application/json";
-                return Err(Error::field(
-                    Code::UnsupportedMediaType,
-                    "/header/content-type",
-                    why,
-                ));
-            }
-            if is_too_large {
-                return Err(Code::PayloadTooLarge.into());
-            }
-            let body = body
-                .map_err(|_| Code::MalformedJson)?
-                .to_bytes_limited(MAX_BODY);
-            let received = timeout(BODY_TIMEOUT, body)
-                .await
-                .map_err(|_| Code::RequestTimeout)?;
-            let bytes = received
-                .map_err(|_| Code::PayloadTooLarge)?
-                .map_err(|_| Error::new(Code::MalformedJson, "The body is incomplete."))?;
-            parse_json(&bytes).map(Self)
+            let edit = body.await?;
+            Ok(Self(if merges { edit.merging() } else { edit }))
         })
+    }
+}
+
+/// Reads a body of one of these media types.
+fn read_json<T: DeserializeOwned>(
+    req: &HttpRequest,
+    payload: &mut Payload,
+    types: &'static [&'static str],
+) -> impl Future<Output = Result<T, Error>> + use<T> {
+    let is_acceptable = refuse_query(req).and_then(|()| refuse_encoding(req.headers()));
+    let given = req.content_type();
+    let is_json = types.iter().any(|t| given.eq_ignore_ascii_case(t));
+    // A body that declares to be too large is refused before it arrives.
+    let is_too_large = declared_length(req).is_some_and(|length| length > limits::REQUEST as u64);
+    let body = web::Payload::from_request(req, payload).into_inner();
+    async move {
+        is_acceptable?;
+        if !is_json {
+            let (code, pointer) = (Code::UnsupportedMediaType, "/header/content-type");
+            let why = format!("must be {}", types.join(" or "));
+            return Err(Error::field(code, pointer, why));
+        }
+        if is_too_large {
+            return Err(Code::PayloadTooLarge.into());
+        }
+        let body = body
+            .map_err(|_| Code::MalformedJson)?
+            .to_bytes_limited(limits::REQUEST);
+        let received = timeout(BODY_TIMEOUT, body)
+            .await
+            .map_err(|_| Code::RequestTimeout)?;
+        let bytes = received
+            .map_err(|_| Code::PayloadTooLarge)?
+            .map_err(|_| Error::new(Code::MalformedJson, "The body is incomplete."))?;
+        parse_json(&bytes)
     }
 }
 
@@ -199,8 +227,10 @@ fn unexpected_body() -> Error {
 #[into_params(parameter_in = Header, names("Idempotency-Key"))]
 pub struct IdempotencyKeyHeader(
     /// Makes the request safe to repeat: a message with the same key, sender and conversation is
-    /// stored once within 24 hours. 1 to 255 printable ASCII characters.
-    #[param(value_type = Option<String>, nullable = false, pattern = "^[ -~]{1,255}$", min_length = 1, max_length = 255)]
+    /// stored once within 24 hours. 1 to 255 printable ASCII characters, bare or as a string in
+    /// quotes (RFC 8941): `k` and `"k"` are the same key.
+    #[param(value_type = Option<String>, nullable = false, min_length = 1,
+        pattern = r#"^([!#-~]([ -~]{0,253}[!-~])?|"([ !#-\[\]-~]|\\["\\]){1,255}")$"#)]
     pub Option<IdempotencyKey>,
 );
 
@@ -209,11 +239,13 @@ impl FromRequest for IdempotencyKeyHeader {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let Some(header) = req.headers().get("idempotency-key") else {
-            return ready(Ok(Self(None)));
+        let mut headers = req.headers().get_all("idempotency-key");
+        let key = match (headers.next(), headers.next()) {
+            (None, _) => return ready(Ok(Self(None))),
+            // A header that is not ASCII becomes an empty key, which is refused.
+            (Some(one), None) => IdempotencyKey::from_header(one.to_str().unwrap_or_default()),
+            (Some(_), Some(_)) => Err("a request has one idempotency key"),
         };
-        // A header that is not ASCII becomes an empty key, which is refused.
-        let key = IdempotencyKey::try_from(header.to_str().unwrap_or_default());
         let refused = |why| Error::field(Code::InvalidRequest, "/header/idempotency-key", why);
         ready(key.map(|key| Self(Some(key))).map_err(refused))
     }

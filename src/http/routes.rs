@@ -217,6 +217,9 @@ async fn reject_unrouted(req: HttpRequest, allowed: Data<AllowedMethods>) -> Htt
     match allowed.0.iter().find(|(path, _)| path.is_match(req.path())) {
         Some((_, methods)) => {
             let mut response = Error::from(Code::MethodNotAllowed).error_response();
+            if methods.contains("PATCH") {
+                messages::insert_accept_patch(response.headers_mut());
+            }
             if let Ok(methods) = HeaderValue::from_str(methods) {
                 response.headers_mut().insert(ALLOW, methods);
             }

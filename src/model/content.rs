@@ -1,16 +1,18 @@
-//! What a message carries: its text, what goes with it, what the application keeps with it.
+//! What a message carries: its text, what the application keeps with it, what the client calls it.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use icu_properties::props::{
+    DefaultIgnorableCodePoint, GeneralCategory, PrependedConcatenationMark,
+};
+use icu_properties::{CodePointMapData, CodePointSetData};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use url::Url;
 use utoipa::ToSchema;
 
-use super::Seq;
-use super::json::JsonObject;
-use super::json::optional_u32;
+use super::json::OpaqueObject;
+use super::limits;
 
 /// The text of a message: at most 10,000 characters (Unicode scalar values).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(max_length = 10000, example = "Lunch at one?")]
 pub struct Body(pub(super) String);
@@ -20,15 +22,20 @@ impl Body {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether the text shows nothing: it is empty, or has only white space and characters without a
+    /// glyph.
+    pub fn is_blank(&self) -> bool {
+        self.0.chars().all(is_blank)
+    }
 }
 
 impl TryFrom<String> for Body {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const MAX: usize = 10_000;
         // A character takes at least a byte, so most bodies need no counting.
-        if text.len() <= MAX || text.chars().count() <= MAX {
+        if text.len() <= limits::BODY || text.chars().count() <= limits::BODY {
             Ok(Self(text))
         } else {
             Err("a body has at most 10000 characters")
@@ -36,155 +43,112 @@ impl TryFrom<String> for Body {
     }
 }
 
-/// Attachments that are objects.
-pub(super) fn objects<'de, D: Deserializer<'de>>(array: D) -> Result<Vec<Attachment>, D::Error> {
-    let objects = Vec::<JsonObject<Attachment>>::deserialize(array)?;
-    Ok(objects.into_iter().map(|object| object.0).collect())
+/// Whether a character shows nothing by itself.
+fn is_blank(character: char) -> bool {
+    // Symbols whose glyph is empty: U+2800 has none of Braille's dots, U+1D159 is a note without a head.
+    const EMPTY_GLYPHS: [char; 2] = ['\u{2800}', '\u{1d159}'];
+    if character.is_ascii_graphic() {
+        return false;
+    }
+    character.is_whitespace()
+        || is_control_or_format(character)
+        || EMPTY_GLYPHS.contains(&character)
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
-/// The same, of an array that may be absent.
-pub(super) fn optional_objects<'de, D: Deserializer<'de>>(
-    array: D,
-) -> Result<Option<Vec<Attachment>>, D::Error> {
-    objects(array).map(Some)
+/// Whether a character is a control or a format character. Those that stand before a number and
+/// show a sign, like U+0600, are not.
+fn is_control_or_format(character: char) -> bool {
+    match CodePointMapData::<GeneralCategory>::new().get(character) {
+        GeneralCategory::Control => true,
+        GeneralCategory::Format => {
+            !CodePointSetData::new::<PrependedConcatenationMark>().contains(character)
+        }
+        _ => false,
+    }
 }
 
-/// What is known of a file that goes with a message. The file itself lives elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Attachment {
-    /// Where the file is.
-    pub url: AttachmentUrl,
-    /// The media type (RFC 6838), e.g. `image/jpeg`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mime_type: Option<MimeType>,
-    /// A file name to show.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<FileName>,
-    /// Bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9007199254740991u64)]
-    pub size: Option<Seq>,
-    /// Pixels.
-    #[serde(
-        default,
-        deserialize_with = "optional_u32",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
-    pub width: Option<u32>,
-    /// Pixels.
-    #[serde(
-        default,
-        deserialize_with = "optional_u32",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
-    pub height: Option<u32>,
-    /// Milliseconds.
-    #[serde(
-        default,
-        deserialize_with = "optional_u32",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
-    pub duration_ms: Option<u32>,
-}
-
-/// The address of an attachment: an absolute `http` or `https` URL of at most 2,048 characters.
-///
-/// No other scheme, so that a client which opens it cannot be made to run `javascript:`.
+/// What the client calls a message: 1 to 64 printable characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(
-    max_length = 2048,
-    format = "uri",
-    pattern = "^https?://[A-Za-z0-9]",
-    example = "https://files.example.com/menu.jpg"
+    min_length = 1,
+    max_length = 64,
+    pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$",
+    example = "7f9c2ba4"
 )]
-pub struct AttachmentUrl(String);
+pub struct ClientId(String);
 
-impl AttachmentUrl {
-    /// The URL as text.
+impl ClientId {
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl TryFrom<String> for AttachmentUrl {
+impl TryFrom<String> for ClientId {
     type Error = &'static str;
 
-    fn try_from(url: String) -> Result<Self, Self::Error> {
-        let web = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-        if url.len() <= 2048 && Url::parse(&url).is_ok_and(web) {
-            Ok(Self(url))
-        } else {
-            Err("an attachment's url is an absolute http or https URL of at most 2048 characters")
-        }
-    }
-}
-
-/// A media type: `type/subtype`, at most 127 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String")]
-#[schema(
-    max_length = 127,
-    pattern = "^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$",
-    example = "image/jpeg"
-)]
-pub struct MimeType(String);
-
-impl TryFrom<String> for MimeType {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let token = |part: &str| {
-            !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        let printable = |c: char| {
+            let category = CodePointMapData::<GeneralCategory>::new().get(c);
+            let invisible = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+            let separates = matches!(
+                category,
+                GeneralCategory::LineSeparator
+                    | GeneralCategory::ParagraphSeparator
+                    | GeneralCategory::PrivateUse
+            );
+            c.is_ascii_graphic() || !(separates || is_control_or_format(c) || invisible.contains(c))
         };
-        match text.split_once('/') {
-            Some((kind, subtype)) if text.len() <= 127 && token(kind) && token(subtype) => {
-                Ok(Self(text))
-            }
-            _ => Err("a media type is type/subtype, at most 127 characters"),
-        }
-    }
-}
-
-/// The name of a file, to be shown: 1 to 255 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String")]
-#[schema(min_length = 1, max_length = 255, example = "menu.jpg")]
-pub struct FileName(String);
-
-impl TryFrom<String> for FileName {
-    type Error = &'static str;
-
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        if (1..=255).contains(&name.chars().count()) {
-            Ok(Self(name))
+        if (1..=limits::CLIENT_ID).contains(&id.chars().count()) && id.chars().all(printable) {
+            Ok(Self(id))
         } else {
-            Err("a file name has 1 to 255 characters")
+            Err("a client id is 1 to 64 printable characters")
         }
     }
 }
 
 /// A JSON object of the application's own, at most 4 KiB as compact JSON. Kept and answered, never
 /// read. Integers are exact within 64 bits; what is larger becomes a double (RFC 8259 section 6).
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Map<String, Value>")]
 #[schema(value_type = Object, example = json!({"mood": "hungry"}))]
-pub struct Metadata(Map<String, Value>);
+pub struct Metadata(OpaqueObject);
+
+impl Metadata {
+    /// The metadata after a JSON Merge Patch (RFC 7396) of it, or of none.
+    pub(super) fn merged(old: Option<&Self>, patch: &Value) -> Result<Self, &'static str> {
+        let old = old.map(|metadata| metadata.0.0.clone());
+        let mut merged = Value::Object(old.unwrap_or_default());
+        json_patch::merge(&mut merged, patch);
+        Self::try_from(merged)
+    }
+}
+
+impl TryFrom<Value> for Metadata {
+    type Error = &'static str;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        match value {
+            Value::Object(object) => Self::try_from(object),
+            _ => Err("metadata is an object"),
+        }
+    }
+}
 
 impl TryFrom<Map<String, Value>> for Metadata {
     type Error = &'static str;
 
     fn try_from(object: Map<String, Value>) -> Result<Self, Self::Error> {
-        match serde_json::to_vec(&object) {
-            Ok(json) if json.len() <= 4096 => Ok(Self(object)),
-            _ => Err("metadata takes at most 4096 bytes as JSON"),
-        }
+        within(limits::METADATA, object)
+            .map(Self)
+            .ok_or("metadata takes at most 4096 bytes as JSON")
     }
+}
+
+/// An object that takes at most so many bytes as compact JSON.
+pub(super) fn within(limit: usize, object: Map<String, Value>) -> Option<OpaqueObject> {
+    let json = serde_json::to_vec(&object).ok()?;
+    (json.len() <= limit).then_some(OpaqueObject(object))
 }

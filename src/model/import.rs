@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::content::objects;
-use super::{Attachment, Body, Metadata, NewMessage, PendingMessage, Seq, UserId};
+use super::attachment::attachments;
+use super::{Attachment, Body, ClientId, Metadata, NewMessage, PendingMessage, Seq, UserId};
 use crate::error::Error;
 
 /// One line of an import: a message as `POST /messages` takes it, and when it was sent.
@@ -22,7 +22,10 @@ pub struct ImportLine {
     from: UserId,
     /// The recipient; not the sender.
     to: UserId,
-    /// The text. Empty only when there are attachments.
+    /// What its client called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_id: Option<ClientId>,
+    /// The text. May show nothing only when there are attachments.
     body: Body,
     /// The `seq` that the message it answers gets here: its place in the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,10 +33,10 @@ pub struct ImportLine {
     /// What goes with the text, at most 10.
     #[serde(
         default,
-        deserialize_with = "objects",
+        deserialize_with = "attachments",
         skip_serializing_if = "Vec::is_empty"
     )]
-    #[schema(max_items = 10)]
+    #[schema(value_type = Option<Vec<Attachment>>, max_items = 10)]
     attachments: Vec<Attachment>,
     /// Anything the application wants to keep with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +51,7 @@ impl ImportLine {
             id,
             from,
             to,
+            client_id,
             body,
             reply_to,
             attachments,
@@ -57,6 +61,7 @@ impl ImportLine {
         let message = NewMessage {
             from: None,
             to,
+            client_id,
             body,
             reply_to,
             attachments,

@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
+use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
 use crate::error::{Code, Error};
@@ -138,4 +138,56 @@ pub(super) fn optional_u32<'de, D: Deserializer<'de>>(from: D) -> Result<Option<
         u32::try_from(number).map_err(|_| D::Error::custom("the number is at most 4294967295"))
     };
     number.map(fits).transpose()
+}
+
+/// A JSON object that the service keeps and does not read. It equals another one with the same
+/// members in any order, whose numbers have the same values.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct OpaqueObject(pub(super) Map<String, Value>);
+
+impl PartialEq for OpaqueObject {
+    fn eq(&self, other: &Self) -> bool {
+        let canonical = |object: &Self| canonical(Value::Object(object.0.clone()));
+        self.0 == other.0 || canonical(self) == canonical(other)
+    }
+}
+
+/// The one spelling of JSON that means the same: the members of all objects are sorted, and whole
+/// numbers are written without a fraction or an exponent.
+pub(super) fn canonical(mut value: Value) -> Value {
+    value.sort_all_objects();
+    unify_numbers(&mut value);
+    value
+}
+
+fn unify_numbers(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(unify_numbers),
+        Value::Object(members) => members.values_mut().for_each(unify_numbers),
+        Value::Number(number) => {
+            if let Some(whole) = number.as_f64().filter(|_| number.is_f64()).and_then(whole) {
+                *value = whole;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The integer of 64 bits that a double equals.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "in range and without a fraction"
+)]
+fn whole(number: f64) -> Option<Value> {
+    const TWO_TO_THE_63: f64 = 9_223_372_036_854_775_808.0;
+    if number.fract() != 0.0 {
+        None
+    } else if (0.0..2.0 * TWO_TO_THE_63).contains(&number) {
+        Some((number as u64).into())
+    } else if (-TWO_TO_THE_63..0.0).contains(&number) {
+        Some((number as i64).into())
+    } else {
+        None
+    }
 }

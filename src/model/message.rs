@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Attachment, Body, Edit, Emoji, Metadata, Seq, UserId};
+use super::{Attachment, Body, ClientId, Edit, Emoji, Metadata, Seq, UserId};
 use crate::error::{Code, Error};
 
 /// A time as it is stored and answered: RFC 3339 in UTC with milliseconds, `2026-01-31T12:00:00.000Z`.
@@ -102,6 +102,10 @@ pub struct Message {
     /// When the service accepted it (RFC 3339, UTC, milliseconds).
     #[serde(serialize_with = "rfc3339_millis")]
     pub sent_at: DateTime<Utc>,
+    /// What the client that sent it called it; absent if it gave no name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub client_id: Option<ClientId>,
     /// The text; empty once it was deleted.
     pub body: Body,
     /// The `seq` of the message it answers; absent if it answers none.
@@ -116,7 +120,7 @@ pub struct Message {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub metadata: Option<Metadata>,
-    /// When its author last changed it; absent if never.
+    /// When its author last changed the text or the attachments; absent if never.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -146,9 +150,10 @@ fn rfc3339_millis_of<S: Serializer>(
 const MAX_REACTIONS: usize = 20;
 
 impl Message {
-    /// The message with what its author changed; refuses anybody else, and what would leave it
-    /// empty.
-    pub fn edited(mut self, by: &UserId, edit: &Edit) -> Result<Self, Error> {
+    /// The message with what its author changed, `None` if nothing did; refuses anybody else, and
+    /// what would leave it empty. Metadata belongs to the application, so a change of it alone does
+    /// not mark the message as edited.
+    pub fn edited(mut self, by: &UserId, edit: &Edit) -> Result<Option<Self>, Error> {
         if &self.from != by {
             return Err(Error::new(
                 Code::Forbidden,
@@ -156,20 +161,21 @@ impl Message {
             ));
         }
         self.still_stands()?;
-        let Edit {
-            body,
-            attachments,
-            metadata,
-        } = edit.clone();
-        self.body = body.unwrap_or(self.body);
-        self.attachments = attachments.unwrap_or(self.attachments);
-        self.metadata = metadata.or(self.metadata);
-        if self.body.0.is_empty() && self.attachments.is_empty() {
-            let why = "a body may be empty only when there are attachments";
+        let body = edit.body.as_ref().unwrap_or(&self.body);
+        let attachments = edit.attachments.as_ref().unwrap_or(&self.attachments);
+        let metadata = edit.metadata_after(self.metadata.as_ref())?;
+        if body.is_blank() && attachments.is_empty() {
+            let why = "a body may show nothing only when there are attachments";
             return Err(Error::field(Code::InvalidRequest, "/body", why));
         }
-        self.edited_at = Some(Utc::now());
-        Ok(self)
+        if body != &self.body || attachments != &self.attachments {
+            (self.body, self.attachments) = (body.clone(), attachments.clone());
+            self.edited_at = Some(Utc::now());
+        } else if metadata == self.metadata {
+            return Ok(None);
+        }
+        self.metadata = metadata;
+        Ok(Some(self))
     }
 
     /// The message with a user's reaction; `None` if it has it already.

@@ -3,6 +3,7 @@
 //! A value of one of these types was checked when it was made, so nothing below the HTTP layer
 //! checks again.
 
+mod attachment;
 mod content;
 mod conversation;
 mod edit;
@@ -12,6 +13,7 @@ mod idempotency_key;
 mod import;
 mod inbox;
 mod json;
+pub mod limits;
 mod message;
 mod origin;
 mod page;
@@ -23,7 +25,8 @@ mod seq;
 mod ticket;
 mod user;
 
-pub use content::{Attachment, Body, Metadata};
+pub use attachment::Attachment;
+pub use content::{Body, ClientId, Metadata};
 pub use conversation::{Conversation, Flag};
 pub use edit::{Edit, ReadRequest, ReceiptRequest};
 pub use emoji::Emoji;

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::{Timestamp, Uuid};
 
-use super::content::objects;
+use super::attachment::attachments;
+use super::json::canonical;
 use super::message::{digest, rfc3339_millis};
-use super::{Attachment, Body, Metadata, Pair, Seq, UserId};
+use super::{Attachment, Body, ClientId, Metadata, Pair, Seq, UserId, limits};
 use crate::error::{Code, Error};
 
 /// What a client sends: the body of `POST /messages`.
@@ -19,7 +20,13 @@ pub struct NewMessage {
     pub from: Option<UserId>,
     /// The recipient; not the sender.
     pub to: UserId,
-    /// The text. Empty only when there are attachments.
+    /// What the client calls the message: 1 to 64 printable characters. Kept and answered with it and
+    /// in every event of it, so that the client recognizes its own. Without an `Idempotency-Key`
+    /// it is the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+    /// The text. May show nothing (empty, white space, invisible characters) only when there are
+    /// attachments.
     pub body: Body,
     /// The `seq` of an earlier message of the same conversation that this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,10 +34,10 @@ pub struct NewMessage {
     /// What goes with the text, at most 10. The service keeps the description, not the file.
     #[serde(
         default,
-        deserialize_with = "objects",
+        deserialize_with = "attachments",
         skip_serializing_if = "Vec::is_empty"
     )]
-    #[schema(max_items = 10)]
+    #[schema(value_type = Option<Vec<Attachment>>, max_items = 10)]
     pub attachments: Vec<Attachment>,
     /// Anything the application wants to keep with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,6 +56,8 @@ pub struct PendingMessage {
     id: Uuid,
     #[serde(serialize_with = "rfc3339_millis")]
     sent_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<ClientId>,
     body: Body,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<Seq>,
@@ -66,17 +75,18 @@ impl PendingMessage {
         if from == message.to {
             return refused("/to", "`to` must differ from `from`.");
         }
-        if message.body.0.is_empty() && message.attachments.is_empty() {
+        if message.body.is_blank() && message.attachments.is_empty() {
             return refused(
                 "/body",
-                "a body may be empty only when there are attachments",
+                "a body may show nothing only when there are attachments",
             );
         }
-        if message.attachments.len() > 10 {
+        if message.attachments.len() > limits::ATTACHMENTS {
             return refused("/attachments", "a message has at most 10 attachments");
         }
         let NewMessage {
             to,
+            client_id,
             body,
             reply_to,
             attachments,
@@ -88,6 +98,7 @@ impl PendingMessage {
             id: fresh_id(sent_at),
             from,
             to,
+            client_id,
             body,
             sent_at,
             reply_to,
@@ -141,12 +152,18 @@ impl PendingMessage {
     }
 
     /// What tells this message from another one sent with the same idempotency key: a digest of
-    /// everything that the client chose.
+    /// everything that the client chose, however it was spelt in JSON.
     pub fn fingerprint(&self) -> Result<String, Error> {
-        let chosen = (&self.body, self.reply_to, &self.attachments, &self.metadata);
-        let json = serde_json::to_vec(&chosen)
+        let chosen = (
+            &self.client_id,
+            &self.body,
+            self.reply_to,
+            &self.attachments,
+            &self.metadata,
+        );
+        let json = serde_json::to_value(chosen)
             .map_err(|e| Error::new(Code::Internal, format!("a draft would not serialize: {e}")))?;
-        Ok(digest(&json))
+        Ok(digest(canonical(json).to_string().as_bytes()))
     }
 
     /// The JSON of the message from its second member on: `"from":...}`. What is missing in front,

@@ -28,7 +28,8 @@ impl Operations {
     /// Appends a message to its conversation and counts it as unread for the recipient.
     ///
     /// Users send as themselves and may leave out `from`; backends send as any user. Repeating a
-    /// request with the same idempotency key returns the message that the first one stored.
+    /// request with the same idempotency key returns the message that the first one stored. Without
+    /// a key, the client id of the message is the key.
     pub async fn send_message(
         &self,
         caller: &Caller,
@@ -36,6 +37,8 @@ impl Operations {
         key: Option<&IdempotencyKey>,
     ) -> Result<RateLimited<SentMessage>, Error> {
         let from = caller.acting_as(message.from.take(), "/from")?;
+        let named = key.is_none().then_some(&message.client_id);
+        let named = named.and_then(Option::as_ref).map(IdempotencyKey::from);
         let message = PendingMessage::new(from, message)?;
         let charge = self.charge_send(caller);
         let request = ConversationRequest {
@@ -43,7 +46,12 @@ impl Operations {
             peer: message.to(),
             charge: charge.as_ref(),
         };
-        let sent = self.store.send_message(&message, key, request).await?;
+        let key = key.or(named.as_ref());
+        let sent = self.store.send_message(&message, key, request).await;
+        let sent = sent.map_err(|error| match named {
+            Some(_) => error.with_pointer("/header/idempotency-key", "/client_id"),
+            None => error,
+        })?;
         let (from, to) = message.into_users();
         Ok(sent.map(|sent| SentMessage {
             from,

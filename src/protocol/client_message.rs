@@ -179,7 +179,7 @@ fn take_reference(members: &mut Map<String, Value>) -> Result<Option<Reference>,
         Error::field(Code::InvalidRequest, "/ref", why)
     };
     match members.remove("ref") {
-        None => Ok(None),
+        None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) => Reference::new(name).map(Some).ok_or_else(refused),
         Some(_) => Err(refused()),
     }
@@ -187,7 +187,7 @@ fn take_reference(members: &mut Map<String, Value>) -> Result<Option<Reference>,
 
 fn take_key(members: &mut Map<String, Value>) -> Result<Option<IdempotencyKey>, Error> {
     let key = match members.remove("idempotency_key") {
-        None => return Ok(None),
+        None | Some(Value::Null) => return Ok(None),
         Some(Value::String(key)) => IdempotencyKey::try_from(key.as_str()),
         Some(_) => Err("an idempotency key is a string"),
     };

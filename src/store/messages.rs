@@ -115,7 +115,7 @@ impl Store {
         edit: &Edit,
         precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
-        let edit = |message: Message| message.edited(request.user, edit).map(Some);
+        let edit = |message: Message| message.edited(request.user, edit);
         self.replace_message(request, seq, precondition, true, edit)
             .await
     }

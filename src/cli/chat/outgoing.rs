@@ -75,6 +75,7 @@ impl QueuedMessage {
         let message = NewMessage {
             from: None,
             to: recipient.clone(),
+            client_id: None,
             body: self.body.clone(),
             reply_to: None,
             attachments: Vec::new(),

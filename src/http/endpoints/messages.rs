@@ -1,6 +1,6 @@
 //! `/messages`, and the messages of a conversation.
 
-use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post, put};
 use utoipa::IntoResponses;
@@ -8,7 +8,9 @@ use utoipa::IntoResponses;
 use super::examples;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::http::extract::{IdempotencyKeyHeader, IfMatchHeader, JsonBody, NoInput};
+use crate::http::extract::{
+    EditBody, IdempotencyKeyHeader, IfMatchHeader, JsonBody, NoInput, PATCH_TYPES,
+};
 use crate::http::middleware::authenticate;
 use crate::http::path::{PathEmoji, PathSeq};
 use crate::http::{json, problem};
@@ -16,6 +18,7 @@ use crate::model::{Edit, Message, NewMessage, Participants, StoredMessage};
 use crate::operations::{Operations, SentMessage};
 use crate::rate::RateLimited;
 
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 /// Marks the answer to a repeated request with an `Idempotency-Key`.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -54,9 +57,10 @@ enum SendMessageResponses {
 /// for `to`. Users send as themselves; backends send as any user. 201 means that the message is
 /// stored; `/readyz` tells how durably.
 ///
-/// With an `Idempotency-Key` the request can be repeated for 24 hours when its outcome is unknown:
-/// the message is stored once and the repetition is answered with 200, or with 404 if the message
-/// is no longer kept.
+/// With an `Idempotency-Key`, or a `client_id` in its place, the request can be repeated for 24
+/// hours when its outcome is unknown: the message is stored once and the repetition is answered with
+/// 200, even when the rate limit is used up, or with 404 if the message is no longer kept. Messages
+/// are the same if their members are, whatever their order and however numbers are written.
 #[utoipa::path(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),
@@ -140,6 +144,13 @@ fn current(message: RateLimited<StoredMessage>) -> HttpResponse {
     response
 }
 
+/// Names what `PATCH` takes (RFC 5789 section 3.1).
+pub fn insert_accept_patch(headers: &mut HeaderMap) {
+    if let Ok(types) = HeaderValue::from_str(&PATCH_TYPES.join(", ")) {
+        headers.insert(ACCEPT_PATCH, types);
+    }
+}
+
 problem::refusals!(ReadMessageErrors: CALL READ; MessageNotFound);
 
 /// Read one message
@@ -160,21 +171,33 @@ pub async fn read_message(
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let message = operations.read_message(&caller, &users, seq).await?;
-    Ok(current(message))
+    let mut response = current(message);
+    insert_accept_patch(response.headers_mut());
+    Ok(response)
 }
 
 problem::refusals!(EditMessageErrors: CALL BODY CHANGE; Blocked, MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed);
 
 /// Edit a message
 ///
-/// Replaces the members that the request names, leaves the others, and sets `edited_at`. Only the
-/// author may, so `user` must be the author: users edit their own messages, backends edit as any
-/// user. With `If-Match` the message changes only if it has one of the named versions.
+/// Replaces the members that the request names, removes those that are `null`, and leaves the
+/// others. In a JSON Merge Patch (RFC 7396), `application/merge-patch+json`, the members of `metadata`
+/// are merged into those that are there. A change of the text or the attachments sets `edited_at`; an
+/// edit that changes nothing notifies nobody.
+///
+/// Only the author may edit, so `user` must be the author: users edit their own messages, backends
+/// edit as any user. With `If-Match` the message changes only if it has one of the named versions.
 #[utoipa::path(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),
     params(Participants, PathSeq, IfMatchHeader),
-    request_body(content = Edit, description = "The members to replace.", example = json!({"body": "Lunch at two?"})),
+    request_body(
+        content(
+            (Edit = "application/json", example = json!({"body": "Lunch at two?"})),
+            (Edit = "application/merge-patch+json", example = json!({"metadata": {"mood": null}}))
+        ),
+        description = "The members to replace or remove."
+    ),
     responses(CurrentMessage, EditMessageErrors)
 )]
 #[patch("/conversations/{user}/{peer}/messages/{seq}")]
@@ -183,13 +206,20 @@ pub async fn edit_message(
     users: Participants,
     PathSeq { seq }: PathSeq,
     IfMatchHeader(precondition): IfMatchHeader,
-    edit: JsonBody<Edit>,
+    edit: Result<EditBody, Error>,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
-    operations
-        .edit_message(&caller, &users, seq, edit.0, &precondition)
-        .await
-        .map(current)
+    let edited = match edit {
+        Ok(EditBody(edit)) => {
+            operations
+                .edit_message(&caller, &users, seq, edit, &precondition)
+                .await
+        }
+        Err(refused) => Err(refused),
+    };
+    let mut response = edited.map_or_else(HttpResponse::from_error, current);
+    insert_accept_patch(response.headers_mut());
+    Ok(response)
 }
 
 problem::refusals!(AddReactionErrors: CALL CHANGE; Blocked, MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed, TooManyReactions);

@@ -11,10 +11,11 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::Stream;
 use tokio_util::codec::Decoder;
 
+use crate::model::limits;
 use crate::protocol::CloseReason;
 
 /// The largest message of a client, in bytes, in one frame or several.
-const MAX_MESSAGE: usize = 64 * 1024;
+const MAX_MESSAGE: usize = limits::REQUEST;
 
 /// A message or a control frame of a client.
 pub enum WsMessage {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use duologue::model::limits;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -13,7 +14,7 @@ use crate::harness::{spawn_app, spawn_app_with};
 #[tokio::test]
 async fn oversized_and_binary_frames_close_the_connection() {
     let app = spawn_app();
-    let large = "x".repeat(70_000);
+    let large = "x".repeat(limits::REQUEST + 1);
     for (message, code) in [
         (Message::text(large), 1009),
         (Message::binary(vec![1, 2, 3]), 1003),
@@ -63,7 +64,7 @@ async fn fragmented_messages_with_interleaved_pings_are_accepted() {
     assert_eq!(device.next().await["ref"], "whole");
     // Fragments out of sequence, or too large in total.
     let (out_of_turn, endless) = (1002, 1009);
-    let large = "x".repeat(40_000);
+    let large = "x".repeat(limits::REQUEST / 2 + 1);
     let cases = [
         (vec![fragment(false, "late", true)], out_of_turn),
         (

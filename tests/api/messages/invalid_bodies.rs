@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use duologue::model::limits;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
@@ -103,7 +104,7 @@ async fn a_body_too_large_is_a_problem() {
         let blanks = " ".repeat(bytes - 38);
         format!(r#"{{"from":"alice","to":"bob","body":"x"}}{blanks}"#)
     };
-    assert_eq!(of_size(65_536).len(), 65_536);
+    assert_eq!(of_size(limits::REQUEST).len(), limits::REQUEST);
     let declared = |size| post(of_size(size));
     let chunked = |size| {
         let body = of_size(size);
@@ -113,15 +114,18 @@ async fn a_body_too_large_is_a_problem() {
         )
         .into_bytes()
     };
-    for size in [65_537, 200_000, 5_000_000] {
+    for size in [limits::REQUEST + 1, 1_000_000, 5_000_000] {
         for request in [declared(size), chunked(size)] {
-            exchange(&app.address, request).problem(413, "PAYLOAD_TOO_LARGE");
+            let answer = exchange(&app.address, request);
+            let problem = answer.problem(413, "PAYLOAD_TOO_LARGE");
+            let limit = format!("The body exceeds {} KiB.", limits::REQUEST / 1024);
+            assert_eq!(problem["detail"], limit);
         }
     }
     let promised = format!("{HEAD}content-length: 999999999999\r\n\r\n{{");
     exchange(&app.address, promised).problem(413, "PAYLOAD_TOO_LARGE");
     assert_unharmed(&app).await;
-    for request in [declared(65_536), chunked(65_536)] {
+    for request in [declared(limits::REQUEST), chunked(limits::REQUEST)] {
         assert_eq!(exchange(&app.address, request).status, 201);
     }
 }

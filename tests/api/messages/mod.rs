@@ -1,11 +1,17 @@
 //! Messages: sent, edited, deleted, reacted to, imported.
 
+mod attachments;
+mod blank_texts;
+mod client_id;
 mod deletions;
 mod edits;
 mod idempotency;
 mod import;
 mod invalid_bodies;
+mod merge_patch;
 mod reactions;
+mod repeated_sends;
+mod request_size;
 mod send;
 mod stored_form;
 mod user_ids;

@@ -71,8 +71,18 @@ async fn length_limits_are_exact() {
         ),
         (
             "/attachments/0/mime_type",
-            with("mime_type", json!(format!("a/{}", "x".repeat(125)))),
-            with("mime_type", json!(format!("a/{}", "x".repeat(126)))),
+            with("mime_type", json!(format!("a/b; c={}", "x".repeat(248)))),
+            with("mime_type", json!(format!("a/b; c={}", "x".repeat(249)))),
+        ),
+        (
+            "/attachments/0/metadata",
+            with("metadata", metadata(1024)),
+            with("metadata", metadata(1025)),
+        ),
+        (
+            "/attachments/0/duration_ms",
+            with("duration_ms", json!(4_294_967_295.4)),
+            with("duration_ms", json!(4_294_967_295.5)),
         ),
     ];
     for (pointer, within, beyond) in cases {
@@ -159,11 +169,6 @@ async fn invalid_attachments_are_refused_and_named() {
             json!({"attachments": {}}),
         ),
         (
-            "attachments that are null",
-            "/attachments",
-            json!({"attachments": null}),
-        ),
-        (
             "an attachment that is a string",
             "/attachments/0",
             json!({"attachments": [url]}),
@@ -209,9 +214,29 @@ async fn invalid_attachments_are_refused_and_named() {
             json!({"attachments": [{"url": url, "mime_type": "image"}]}),
         ),
         (
-            "a media type with parameters",
+            "a range of media types",
             "/attachments/0/mime_type",
-            json!({"attachments": [{"url": url, "mime_type": "text/plain; charset=utf-8"}]}),
+            json!({"attachments": [{"url": url, "mime_type": "image/*"}]}),
+        ),
+        (
+            "a media type with half a parameter",
+            "/attachments/0/mime_type",
+            json!({"attachments": [{"url": url, "mime_type": "text/plain; charset"}]}),
+        ),
+        (
+            "two media types",
+            "/attachments/0/mime_type",
+            json!({"attachments": [{"url": url, "mime_type": "text/plain, text/html"}]}),
+        ),
+        (
+            "a negative duration",
+            "/attachments/0/duration_ms",
+            json!({"attachments": [{"url": url, "duration_ms": -0.4}]}),
+        ),
+        (
+            "metadata of an attachment that is an array",
+            "/attachments/0/metadata",
+            json!({"attachments": [{"url": url, "metadata": []}]}),
         ),
         (
             "a name that is empty",

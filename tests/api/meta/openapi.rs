@@ -275,12 +275,12 @@ async fn responses_hold_exactly_the_fields_of_their_schemas() {
     let app = spawn_app();
     let attachment = json!({
         "url": "https://files.example.com/menu.jpg", "mime_type": "image/jpeg", "name": "menu.jpg",
-        "size": 48213, "width": 1024, "height": 768, "duration_ms": 0,
+        "size": 48213, "width": 1024, "height": 768, "duration_ms": 0, "metadata": {"a": 1},
     });
     app.send("bob", "alice", "Lunch?").await;
     let everything = json!({
         "from": "alice", "to": "bob", "body": "The menu", "reply_to": 1, "attachments": [attachment],
-        "metadata": {"mood": "hungry"},
+        "metadata": {"mood": "hungry"}, "client_id": "c",
     });
     let sent = app.post(&everything).await.json(201);
     let edit = json!({"body": "Menu", "attachments": [attachment], "metadata": {}});

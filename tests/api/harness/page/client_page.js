@@ -16,7 +16,7 @@
         events.push(event);
       },
       onStateChange: (state, error) => states.push(error?.code ? `${state} ${error.code}` : state),
-      onSent: ({ seq, body }, item) => sent.push({ seq, body, key: item.idempotency_key }),
+      onSent: ({ seq, body }, item) => sent.push({ seq, body, key: item.client_id }),
       onRefused: ({ code, status }, { body }) => refused.push(`${body}: ${status} ${code}`),
       ...options,
     });

@@ -1,0 +1,183 @@
+//! What goes with a message: descriptions of files that live elsewhere.
+
+use mediatype::MediaType;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+use utoipa::ToSchema;
+
+use super::Seq;
+use super::content::within;
+use super::json::{JsonObject, OpaqueObject, optional_u32};
+use super::limits;
+
+/// Attachments that are objects. `null` is no attachment.
+pub(super) fn attachments<'de, D: Deserializer<'de>>(
+    array: D,
+) -> Result<Vec<Attachment>, D::Error> {
+    let objects = Option::<Vec<JsonObject<Attachment>>>::deserialize(array)?;
+    let objects = objects.unwrap_or_default().into_iter();
+    Ok(objects.map(|object| object.0).collect())
+}
+
+/// The same, of an array that may be absent.
+pub(super) fn named_attachments<'de, D: Deserializer<'de>>(
+    array: D,
+) -> Result<Option<Vec<Attachment>>, D::Error> {
+    attachments(array).map(Some)
+}
+
+/// What is known of a file that goes with a message. The file itself lives elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attachment {
+    /// Where the file is.
+    pub url: AttachmentUrl,
+    /// The media type (RFC 6838) with its parameters, e.g. `audio/ogg; codecs=opus`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<MimeType>,
+    /// A file name to show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<FileName>,
+    /// Bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9007199254740991u64)]
+    pub size: Option<Seq>,
+    /// Pixels.
+    #[serde(
+        default,
+        deserialize_with = "optional_u32",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
+    pub width: Option<u32>,
+    /// Pixels.
+    #[serde(
+        default,
+        deserialize_with = "optional_u32",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
+    pub height: Option<u32>,
+    /// Milliseconds. A fraction is rounded, so answers hold whole numbers.
+    #[serde(
+        default,
+        deserialize_with = "optional_milliseconds",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 4294967295u64)]
+    pub duration_ms: Option<u32>,
+    /// Anything that belongs to the file: a thumbnail, a waveform, a blurhash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<AttachmentMetadata>,
+}
+
+/// Reads a number of milliseconds. Players measure them as doubles.
+fn optional_milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(from)? else {
+        return Ok(None);
+    };
+    let rounded = number.round();
+    if number < 0.0 || rounded > f64::from(u32::MAX) {
+        return Err(D::Error::custom("a duration is 0 to 4294967295 ms"));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked above"
+    )]
+    Ok(Some(rounded as u32))
+}
+
+/// The address of an attachment: an absolute `http` or `https` URL of at most 2,048 characters.
+///
+/// No other scheme, so that a client which opens it cannot be made to run `javascript:`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(
+    max_length = 2048,
+    format = "uri",
+    pattern = "^https?://[A-Za-z0-9]",
+    example = "https://files.example.com/menu.jpg"
+)]
+pub struct AttachmentUrl(String);
+
+impl AttachmentUrl {
+    /// The URL as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AttachmentUrl {
+    type Error = &'static str;
+
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        let web = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        if url.len() <= limits::URL && Url::parse(&url).is_ok_and(web) {
+            Ok(Self(url))
+        } else {
+            Err("an attachment's url is an absolute http or https URL of at most 2048 characters")
+        }
+    }
+}
+
+/// A media type with its parameters (RFC 6838, RFC 9110 section 8.3.1), at most 255 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(
+    max_length = 255,
+    pattern = "^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*([ \\t]*;.*)?$",
+    example = "image/jpeg"
+)]
+pub struct MimeType(String);
+
+impl TryFrom<String> for MimeType {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        // `*` makes a range of media types (RFC 9110 section 12.5.1), which no file has.
+        let of_a_file = |kind: &MediaType| !kind.essence().to_string().contains('*');
+        let kind = MediaType::parse(&text);
+        if text.len() <= limits::MEDIA_TYPE && kind.is_ok_and(|kind| of_a_file(&kind)) {
+            Ok(Self(text))
+        } else {
+            Err("a media type is type/subtype with parameters, at most 255 characters")
+        }
+    }
+}
+
+/// The name of a file, to be shown: 1 to 255 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(min_length = 1, max_length = 255, example = "menu.jpg")]
+pub struct FileName(String);
+
+impl TryFrom<String> for FileName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        if (1..=limits::FILE_NAME).contains(&name.chars().count()) {
+            Ok(Self(name))
+        } else {
+            Err("a file name has 1 to 255 characters")
+        }
+    }
+}
+
+/// A JSON object of the application's own about an attachment, at most 1 KiB as compact JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "Map<String, Value>")]
+#[schema(value_type = Object, example = json!({"blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj"}))]
+pub struct AttachmentMetadata(OpaqueObject);
+
+impl TryFrom<Map<String, Value>> for AttachmentMetadata {
+    type Error = &'static str;
+
+    fn try_from(object: Map<String, Value>) -> Result<Self, Self::Error> {
+        within(limits::ATTACHMENT_METADATA, object)
+            .map(Self)
+            .ok_or("the metadata of an attachment takes at most 1024 bytes as JSON")
+    }
+}

@@ -1,0 +1,61 @@
+//! Attachments as cameras, recorders and players describe them.
+
+use serde_json::{Value, json};
+
+use super::send::message;
+use crate::harness::{TestApp, spawn_app};
+
+/// Sends a message with an attachment of these members, and returns the attachment.
+async fn attach(app: &TestApp, members: &Value) -> Value {
+    let mut attachment = json!({"url": "https://files.example.com/1"});
+    for (name, value) in members.as_object().unwrap() {
+        attachment[name] = value.clone();
+    }
+    let given = message(&json!({"attachments": [attachment]}));
+    let mut sent = app.post(&given).await.json(201);
+    sent["attachments"][0].take()
+}
+
+#[tokio::test]
+async fn media_types_may_have_parameters_and_are_kept_as_given() {
+    let app = spawn_app();
+    for kind in [
+        "audio/ogg; codecs=opus",
+        "audio/webm;codecs=opus",
+        "video/mp4; codecs=\"avc1.42E01E, mp4a.40.2\"",
+        "text/plain; charset=UTF-8; format=flowed",
+        "image/svg+xml",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "application/vnd.apple.pkpass",
+    ] {
+        let kept = attach(&app, &json!({"mime_type": kind})).await;
+        assert_eq!(kept["mime_type"], kind);
+    }
+}
+
+#[tokio::test]
+async fn fractions_of_a_millisecond_are_rounded() {
+    let app = spawn_app();
+    for (given, kept) in [
+        (json!(2133.3333), json!(2133)),
+        (json!(2133.5), json!(2134)),
+        (json!(0.2), json!(0)),
+        (json!(60e3), json!(60000)),
+        (json!(7), json!(7)),
+    ] {
+        let attachment = attach(&app, &json!({"duration_ms": given})).await;
+        assert_eq!(attachment["duration_ms"], kept, "{given}");
+    }
+}
+
+#[tokio::test]
+async fn the_metadata_of_an_attachment_is_kept_as_given() {
+    let app = spawn_app();
+    let metadata = json!({"blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj", "waveform": [0, 12.5, 31], "z": {}, "a": null});
+    let kept = attach(&app, &json!({"metadata": metadata})).await;
+    assert_eq!(kept["metadata"].to_string(), metadata.to_string());
+    let absent = json!({"metadata": null, "mime_type": null, "name": null, "size": null,
+        "width": null, "height": null, "duration_ms": null});
+    let kept = attach(&app, &absent).await;
+    assert_eq!(kept, json!({"url": "https://files.example.com/1"}));
+}
