@@ -118,6 +118,33 @@ impl UnreadTotals {
     }
 }
 
+/// The unread totals of one of several users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UserUnread {
+    /// The user.
+    pub user: UserId,
+    /// What the user has not read.
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub totals: UnreadTotals,
+}
+
+/// The unread totals of several users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UnreadOfUsers {
+    /// Each requested user, in the order of the request.
+    pub users: Vec<UserUnread>,
+}
+
+/// The outcome of marking all conversations of a user as read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MarkedRead {
+    /// Number of conversations that this call marked as read.
+    pub conversations: u64,
+    /// Whether all are done. If not, call again.
+    pub done: bool,
+}
+
 /// A conversation as one of its users sees it, without its history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConversationState {

@@ -33,14 +33,17 @@ pub use emoji::Emoji;
 pub use erasure::Erasure;
 pub use idempotency_key::IdempotencyKey;
 pub use import::{Import, ImportLine};
-pub use inbox::{ConversationState, Inbox, InboxCursor, InboxEntry, InboxQuery, UnreadTotals};
+pub use inbox::{
+    ConversationState, Inbox, InboxCursor, InboxEntry, InboxQuery, MarkedRead, UnreadOfUsers,
+    UnreadTotals, UserUnread,
+};
 pub use json::{parse_json, parse_value, pointer};
 pub use message::{Message, StoredMessage, digest, rfc3339};
 pub use origin::OriginPattern;
 pub use page::{Limit, PageQuery, PageTime, Range};
 pub use pending_message::{NewMessage, PendingMessage, fresh_id};
 pub use precondition::Precondition;
-pub use presence::{Presence, PresenceQuery, Presences};
+pub use presence::{Presence, Presences, UsersQuery};
 pub use retention::Retention;
 pub use seq::Seq;
 pub use ticket::{NewTicket, Ticket};

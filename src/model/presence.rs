@@ -48,11 +48,11 @@ pub struct Presences {
     pub users: Vec<Presence>,
 }
 
-/// Whom to tell about: the query of `GET /presence`.
+/// Several users: the query of `GET /presence` and `GET /unread`.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct PresenceQuery {
+pub struct UsersQuery {
     /// Up to 100 users, comma-separated. A `+` in an id is sent as `%2B`, as in every query.
     #[param(
         example = "alice,bob",
@@ -61,7 +61,7 @@ pub struct PresenceQuery {
     pub users: String,
 }
 
-impl PresenceQuery {
+impl UsersQuery {
     /// The users.
     pub fn users(&self) -> Result<Vec<UserId>, Error> {
         let refused = |why| Error::field(Code::InvalidRequest, "/query/users", why);

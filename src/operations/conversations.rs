@@ -1,11 +1,13 @@
 //! The inbox of a user, and conversations as one of their participants sees them.
 
-use super::{Operations, request};
+use futures_util::future::try_join_all;
+
+use super::{Operations, charge, request};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{
     Conversation, ConversationState, Flag, Inbox, InboxQuery, PageQuery, Participants,
-    UnreadTotals, UserId,
+    UnreadOfUsers, UnreadTotals, UserId, UserUnread,
 };
 use crate::rate::RateLimited;
 
@@ -31,6 +33,33 @@ impl Operations {
     ) -> Result<RateLimited<UnreadTotals>, Error> {
         let charge = self.authorize_request(caller, user)?;
         self.store.count_unread(user, charge.as_ref()).await
+    }
+
+    /// Counts what each of several users has not read. For backends. Charged as one request.
+    pub async fn list_unread(
+        &self,
+        caller: &Caller,
+        users: &[UserId],
+    ) -> Result<RateLimited<UnreadOfUsers>, Error> {
+        caller.require_backend()?;
+        let charge = charge(caller, self.settings.policies.request);
+        // The count of the first user carries the charge. All counts are one pipeline.
+        let charges = std::iter::once(charge.as_ref()).chain(std::iter::repeat(None));
+        let counts = users.iter().zip(charges);
+        let counts = counts.map(|(user, charge)| self.store.count_unread(user, charge));
+        let counts = try_join_all(counts).await?;
+        let quota = counts.first().and_then(|first| first.quota);
+        let users = users.iter().cloned().zip(counts);
+        let users = users.map(|(user, count)| UserUnread {
+            user,
+            totals: count.value,
+        });
+        Ok(RateLimited {
+            value: UnreadOfUsers {
+                users: users.collect(),
+            },
+            quota,
+        })
     }
 
     /// Returns a page of a conversation and the messages that `user` has not read. The newest page

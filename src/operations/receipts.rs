@@ -3,7 +3,7 @@
 use super::{Operations, request};
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::model::{ConversationState, Participants, Seq};
+use crate::model::{ConversationState, MarkedRead, Participants, Seq, UserId};
 use crate::rate::RateLimited;
 
 impl Operations {
@@ -48,5 +48,15 @@ impl Operations {
         let charge = self.authorize_request(caller, users.user())?;
         let request = request(users, charge.as_ref());
         self.store.mark_unread(request, seq).await
+    }
+    /// Marks all conversations of `user` as read. Stops after 2 seconds with `done: false`; calling
+    /// again continues.
+    pub async fn mark_all_read(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+    ) -> Result<RateLimited<MarkedRead>, Error> {
+        let charge = self.authorize_request(caller, user)?;
+        self.store.mark_all_read(user, charge.as_ref()).await
     }
 }

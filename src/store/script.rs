@@ -70,6 +70,7 @@ scripts! {
     READ_EVENTS         "events"        "read_events"         ReadsOnly;
     REDEEM_TICKET       "events"        "redeem_ticket"       Never;
     COUNT_UNREAD        "inbox"         "count_unread"        ReadsOnly;
+    FIND_UNREAD         "inbox"         "find_unread"         ReadsOnly;
     FORGET_USER         "inbox"         "forget_user"         Never;
     LIST_CONVERSATIONS  "inbox"         "list_conversations"  ReadsOnly;
     SCAN_CONVERSATIONS  "inbox"         "scan_conversations"  ReadsOnly;

@@ -2,6 +2,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, put};
+use serde_json::json;
 use utoipa::IntoResponses;
 
 use super::examples;
@@ -12,7 +13,8 @@ use crate::http::middleware::head::IsHead;
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
 use crate::model::{
-    Conversation, ConversationState, Inbox, InboxQuery, PageQuery, Participants, UnreadTotals,
+    Conversation, ConversationState, Inbox, InboxQuery, PageQuery, Participants, UnreadOfUsers,
+    UnreadTotals, UsersQuery,
 };
 use crate::operations::Operations;
 use crate::rate::RateLimited;
@@ -71,6 +73,31 @@ pub async fn count_unread(
 ) -> Result<HttpResponse, Error> {
     let totals = operations.count_unread(&caller, &user).await?;
     Ok(json::answer(totals.value.to_json(), totals.quota))
+}
+
+/// Count the unread messages of several users
+///
+/// For backends, for example before a push notification. Returns for up to 100 users what
+/// `GET /users/{user}/unread` returns for one. A user without conversations has nothing unread.
+#[utoipa::path(
+    tag = "conversations",
+    security(("service_key" = [])),
+    params(UsersQuery),
+    responses(
+        (status = 200, description = "The totals of each user.", body = UnreadOfUsers,
+            example = json!({"users": [{"user": "bob", "total_unread_count": 3, "unread_conversations": 2}]})),
+        ListConversationsErrors,
+    )
+)]
+#[get("/unread")]
+pub async fn list_unread(
+    caller: Caller,
+    query: QueryParams<UsersQuery>,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    let users = query.0.users()?;
+    let unread = operations.list_unread(&caller, &users).await?;
+    Ok(json::answer(json!(unread.value).to_string(), unread.quota))
 }
 
 problem::refusals!(ReadConversationErrors: CALL READ; OutcomeUnknown);

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::http::extract::{NoInput, QueryParams};
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
-use crate::model::{Presence, PresenceQuery, Presences};
+use crate::model::{Presence, Presences, UsersQuery};
 use crate::operations::Operations;
 
 problem::refusals!(ReadPresenceErrors: CALL READ);
@@ -50,7 +50,7 @@ pub async fn read_presence(
 #[utoipa::path(
     tag = "live",
     security(("user_token" = []), ("service_key" = [])),
-    params(PresenceQuery),
+    params(UsersQuery),
     responses(
         (status = 200, description = "The presence of each user.", body = Presences,
             example = json!({"users": [{"user": "bob", "online": true, "last_seen": null}]})),
@@ -60,7 +60,7 @@ pub async fn read_presence(
 #[get("/presence")]
 pub async fn list_presences(
     caller: Caller,
-    query: QueryParams<PresenceQuery>,
+    query: QueryParams<UsersQuery>,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let users = query.0.users()?;

@@ -2,13 +2,15 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post, put};
+use serde_json::json;
 
 use super::conversations::{CurrentState, current};
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::http::extract::JsonBody;
-use crate::http::problem;
-use crate::model::{Participants, ReadRequest, ReceiptRequest};
+use crate::http::extract::{JsonBody, NoInput};
+use crate::http::path::PathUser;
+use crate::http::{json, problem};
+use crate::model::{MarkedRead, Participants, ReadRequest, ReceiptRequest};
 use crate::operations::Operations;
 
 problem::refusals!(MarkErrors: CALL BODY CHANGE);
@@ -89,4 +91,33 @@ pub async fn mark_unread(
         .mark_unread(&caller, &users, receipt.0.seq)
         .await
         .map(current)
+}
+
+problem::refusals!(MarkAllReadErrors: CALL CHANGE);
+
+/// Mark all conversations as read
+///
+/// Marks the messages that `user` has received so far as read, in every conversation. The user's
+/// devices and the peers get the same events as when each conversation is read. Works for up to 2
+/// seconds: `done: false` means that there is more, and repeating the request continues, also after
+/// an interruption. Users mark as themselves, backends as any user.
+#[utoipa::path(
+    tag = "conversations",
+    security(("user_token" = []), ("service_key" = [])),
+    params(PathUser),
+    responses(
+        (status = 200, description = "What was marked.", body = MarkedRead,
+            example = json!({"conversations": 12, "done": true})),
+        MarkAllReadErrors,
+    )
+)]
+#[post("/users/{user}/read")]
+pub async fn mark_all_read(
+    caller: Caller,
+    PathUser { user }: PathUser,
+    _: NoInput,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    let marked = operations.mark_all_read(&caller, &user).await?;
+    Ok(json::answer(json!(marked.value).to_string(), marked.quota))
 }

@@ -34,6 +34,7 @@ const ACTORS: &[(&str, Actor)] = &[
     ("remove_reaction", Actor::Path),
     ("list_conversations", Actor::Path),
     ("count_unread", Actor::Path),
+    ("list_unread", Actor::Nobody),
     ("read_conversation", Actor::Path),
     ("clear_conversation", Actor::Path),
     ("block_peer", Actor::Path),
@@ -43,6 +44,7 @@ const ACTORS: &[(&str, Actor)] = &[
     ("mark_read", Actor::Path),
     ("mark_delivered", Actor::Path),
     ("mark_unread", Actor::Path),
+    ("mark_all_read", Actor::Path),
     ("announce_typing", Actor::Path),
     ("open_socket", Actor::Query),
     ("read_events", Actor::Query),
@@ -107,7 +109,7 @@ impl Operation {
         assert!(!path.contains('{'), "what is to stand in {path}?");
         let query = match (actor, path.as_str()) {
             (Actor::Query, _) => "?user=alice",
-            (_, "/presence") => "?users=alice,bob",
+            (_, "/presence" | "/unread") => "?users=alice,bob",
             _ => "",
         };
         let path = path + query;

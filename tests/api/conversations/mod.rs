@@ -1,5 +1,6 @@
 //! Conversations: history, inbox, receipts, blocks, erasure.
 
+mod all_unread;
 mod blocks;
 mod concurrency;
 mod erasure;

@@ -298,6 +298,11 @@ async fn responses_hold_exactly_the_fields_of_their_schemas() {
     compare("ConversationState", &inbox["conversations"][0]);
     let totals = app.get("/users/bob/unread").await.json(200);
     compare("UnreadTotals", &totals);
+    let unread = app.get("/unread?users=bob").await.json(200);
+    compare("UnreadOfUsers", &unread);
+    compare("UserUnread", &unread["users"][0]);
+    let marked = app.request(Method::POST, "/users/bob/read").await;
+    compare("MarkedRead", &marked.json(200));
     compare("Alive", &app.get("/healthz").await.json(200));
     let readiness = app.get("/readyz").await.json(200);
     compare("Readiness", &readiness);

@@ -23,7 +23,7 @@ fn filled(path: &str) -> String {
 fn required_query(operation: &Value) -> &'static str {
     match operation["operationId"].as_str().unwrap() {
         "read_events" | "open_socket" => "user=alice",
-        "list_presences" => "users=alice",
+        "list_presences" | "list_unread" => "users=alice",
         _ => "",
     }
 }
