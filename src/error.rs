@@ -48,9 +48,9 @@ codes! {
     NotFound             404 "NOT_FOUND"              "Nothing exists at this path.";
     MessageNotFound      404 "MESSAGE_NOT_FOUND"      "The message does not exist, or is not visible to this user.";
     MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "The path does not support this method; `Allow` lists those it supports.";
-    RequestTimeout       408 "REQUEST_TIMEOUT"        "The body did not arrive within 10 seconds.";
+    RequestTimeout       408 "REQUEST_TIMEOUT"        "The body arrived too slowly: within 10 seconds, and one more for each 8 KiB, it was not complete.";
     MessageChanged       409 "MESSAGE_CHANGED"        "The message keeps changing concurrently; nothing was updated. Try again.";
-    ImportConflict       409 "IMPORT_CONFLICT"        "The conversation already has messages that were sent, so none can be imported before them.";
+    ImportConflict       409 "IMPORT_CONFLICT"        "Some messages cannot be imported into their conversations; `errors` names them, and the rest was imported.";
     MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and can no longer be changed.";
     PreconditionFailed   412 "PRECONDITION_FAILED"    "The message is not a version that `If-Match` names.";
     PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 384 KiB.";
@@ -110,6 +110,17 @@ pub struct Error {
     pub fields: Vec<FieldError>,
     /// The rate limit that the caller exceeded.
     pub quota: Option<RateLimitStatus>,
+    /// What an import stored although it failed.
+    pub stored: Option<Box<PartialImport>>,
+}
+
+/// What an import stored of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialImport {
+    /// Messages that were stored.
+    pub imported: u64,
+    /// Messages that were stored already.
+    pub skipped: u64,
 }
 
 impl Error {
@@ -120,6 +131,7 @@ impl Error {
             detail: detail.into(),
             fields: Vec::new(),
             quota: None,
+            stored: None,
         }
     }
 
@@ -173,6 +185,7 @@ impl Error {
             detail: code.meaning().into(),
             fields: vec![field],
             quota: None,
+            stored: None,
         }
     }
 

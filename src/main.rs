@@ -11,7 +11,7 @@ use duologue::cli::chat;
 use duologue::cli::client::ApiClient;
 use duologue::cli::import;
 use duologue::config::{CliCommand, Config};
-use duologue::model::UserId;
+use duologue::model::{Import, UserId};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -98,9 +98,16 @@ fn print_token(config: &Config, sub: UserId, ttl: Duration) -> Outcome {
 /// `duologue import`.
 async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
     let client = ApiClient::new(url, key, import::TIMEOUT)?;
-    let done = import::import(file, &client).await?;
-    println!("{} imported, {} skipped", done.imported, done.skipped);
-    Ok(())
+    let report = import::import(file, &client).await?;
+    let Import { imported, skipped } = report.done;
+    println!("{imported} imported, {skipped} skipped");
+    for line in &report.refused {
+        eprintln!("{line}");
+    }
+    match report.refused.len() {
+        0 => Ok(()),
+        count => Err(format!("{count} lines were not imported").into()),
+    }
 }
 
 /// `duologue chat`.

@@ -17,6 +17,7 @@ local user_events        = KEYS[6]  -- list    the user's last events, and the c
 local peer_inbox         = KEYS[7]  -- zset    the same of the peer
 local peer_conversations = KEYS[8]  -- hash    the same of the peer
 local peer_events        = KEYS[9]  -- list    the same of the peer
+local imported           = KEYS[10] -- hash    digest of the id of each imported message -> digest of the message
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the other one
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
@@ -30,7 +31,7 @@ local leaver, reader = conversation.user, conversation.peer
 if tonumber(last) >= newest then
   local version = string.format('%d', conversation.version + 1)
   remove_from_inbox(user_inbox, user_conversations, user_events, peer, version, entry_of(conversation, leaver, reader))
-  if reader.erased then return redis.call('UNLINK', messages, unread, meta) and 1 end
+  if reader.erased then return redis.call('UNLINK', messages, unread, meta, imported) and 1 end
 else
   -- The id is in use again already.
   local oldest = math.max(oldest_visible(conversation, leaver), tonumber(last) + 1)

@@ -1,4 +1,4 @@
--- Searching a conversation by time. Times rise with seqs, and all are of one form and one zone, so their texts
+-- Searching a conversation by time. Times rise with seqs, except where lines of an import were out of order, and all are of one form and one zone, so their texts
 -- sort as they do.
 --- @include "lib/message"
 

@@ -1,14 +1,15 @@
 #!lua
 --- @include "lib/commit"
+--- @include "lib/message"
 --- @include "lib/receipt"
---- @include "lib/sent_since"
--- Appends messages from elsewhere to a conversation, oldest first; both have read everything then. What an earlier
--- attempt at the same import appended already is found and left out, so an import that broke off is
--- simply sent again.
+-- Appends messages from elsewhere to a conversation, as read by both. Those that an earlier attempt at
+-- the same import appended are left out, also if they were dropped since, so an import that broke off
+-- is simply sent again. If one cannot be appended, none is.
 --
--- Returns  imported  how many were appended
+-- Returns  [appended, reason, culprit, unstored]  how many were appended; if some could not be, the
+--          code and why, the number of the message to blame, 0 if it is none alone, and the numbers of
+--          those that are not stored
 -- Changes  conversation.changed
--- Errors   IMPORT_CONFLICT  what is there is not what was imported before
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local unread             = KEYS[2]  -- hash    user -> messages not yet read
@@ -19,49 +20,74 @@ local user_events        = KEYS[6]  -- list    the user's last events, and the c
 local peer_inbox         = KEYS[7]  -- zset    the same of the peer
 local peer_conversations = KEYS[8]  -- hash    the same of the peer
 local peer_events        = KEYS[9]  -- list    the same of the peer
+local imported           = KEYS[10] -- hash    digest of the id of each imported message -> digest of the message
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the other one
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
-local sent_us            = ARGV[4]  -- integer when the last one was sent, in microseconds since 1970
--- then for each message its id, its time and its JSON from the second member on
+local known_s            = ARGV[4]  -- integer seconds for which imported messages are recognized
+-- then for each message the digest of its id, its own, its seq in an export or empty, the seq of the
+-- message it answers or empty, when it was sent in microseconds since 1970, and its JSON from the second member on
 local items              = {unpack(ARGV, 5)}
 
 local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
   peer, peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
-local function stored(seq) return string.match(redis.call('LINDEX', messages, newest - seq), MESSAGE_ENVELOPE) end
-local function conflict(why) return redis.error_reply('IMPORT_CONFLICT ' .. why) end
+local oldest = newest - redis.call('LLEN', messages) + 1
 
--- Where the first of them stands, if it does.
-local id, time = items[1], items[2]
-local from = first_sent_since(messages, time, newest, newest - redis.call('LLEN', messages) + 1)
-while from <= newest do
-  local stored_id, sent_at = stored(from)
-  if stored_id == id then break end
-  if sent_at ~= time then return conflict('a message is older than those that are there, and not one of them') end
-  from = from + 1
+-- Whether a message of an export stands at its place, or stood there until it was dropped; nil if another does.
+local function stands(place, json)
+  if place > newest then return false end
+  local message = place >= oldest and redis.call('LINDEX', messages, newest - place)
+  if not message or string.match(message, MESSAGE_ENVELOPE) == string.match(json, MESSAGE_ENVELOPE) then return true end
 end
 
-local start = 1
-while start < #items and from <= newest do
-  if stored(from) ~= items[start] then
-    return conflict('the messages that are there are not those that were imported before')
+local ids, new, reason, culprit = {}, {}, nil, 0
+for i = 1, #items, 6 do ids[#ids + 1] = items[i] end
+local known = redis.call('HMGET', imported, unpack(ids))
+for number = 1, #ids do
+  local at = 6 * number - 5
+  local place = tonumber(items[at + 2])
+  local stood = known[number] == items[at + 1] or not known[number] and place and stands(place, items[at + 5])
+  if not stood then new[#new + 1] = number end
+  if not reason and known[number] and not stood then
+    reason, culprit = 'IMPORT_CONFLICT a message with the same id and other content was imported before', number
+  elseif not reason and place and stood == nil then
+    reason, culprit = 'IMPORT_CONFLICT another message stands at this seq', number
   end
-  start, from = start + 3, from + 1
 end
-if start > #items then return 0 end
-if conversation.seq ~= conversation.imported then return conflict('messages were sent here since') end
+if #new == 0 then return {0, '', 0, {}} end
 
-local appended = {}
-for i = start, #items, 3 do
-  appended[#appended + 1] = string.format('{"seq":%d,', newest + #appended + 1) .. items[i + 2]
+if conversation.seq ~= conversation.imported then
+  reason = reason or 'IMPORT_CONFLICT messages were sent in this conversation, so none can be imported before them'
+elseif newest > 0 and redis.call('EXISTS', imported) == 0 then
+  reason = reason or 'IMPORT_CONFLICT the last import is too long ago to tell known messages from new ones'
 end
+-- A new conversation begins where its export does.
+local last = newest == 0 and tonumber(items[6 * new[1] - 3] or '') or newest + 1
+last = last - 1
+local appended, digests, active = {}, {}, tonumber(conversation.version) - tonumber(conversation.age)
+for _, number in ipairs(new) do
+  local at = 6 * number - 5
+  local seq, place, reply_to = last + #appended + 1, tonumber(items[at + 2]), tonumber(items[at + 3])
+  if not reason and place and place ~= seq then
+    reason, culprit = 'IMPORT_CONFLICT its seq is not the next one of the conversation', number
+  elseif not reason and reply_to and (reply_to < 1 or reply_to >= seq) then
+    reason, culprit = 'REPLY_TO_NOT_FOUND there is no such message before this one', number
+  end
+  appended[#appended + 1] = string.format('{"seq":%d,', seq) .. items[at + 5]
+  digests[#digests + 1], digests[#digests + 2] = items[at], items[at + 1]
+  active = math.max(active, tonumber(items[at + 4]))
+end
+if reason then return {0, reason, culprit, new} end
+
 redis.call('LPUSH', messages, unpack(appended))
-conversation.seq = string.format('%d', newest + #appended)
+redis.call('HSET', imported, unpack(digests))
+redis.call('EXPIRE', imported, known_s)
+conversation.seq = string.format('%d', last + #appended)
 conversation.imported = conversation.seq
 read_everything(conversation.user, conversation.seq)
 read_everything(conversation.peer, conversation.seq)
 tell_read(conversation.user, conversation.peer, conversation.seq)
 tell_read(conversation.peer, conversation.user, conversation.seq)
-local change = {kind = 'conversation.changed', message = '', active = sent_us, marks = 'both'}
-return commit(conversation, change, nil, #appended)
+local change = {kind = 'conversation.changed', message = '', active = string.format('%d', active), marks = 'both'}
+return commit(conversation, change, nil, {#appended, '', 0, {}})

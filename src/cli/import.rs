@@ -1,22 +1,32 @@
 //! `duologue import FILE`: uploads a file of messages to a service in batches.
 
+mod lines;
+
+use std::collections::HashSet;
+use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Method, StatusCode};
 
 use super::client::ApiClient;
 use crate::model::Import;
+use crate::protocol::Problem;
+use lines::{FileLine, FileLines};
 
 /// Maximum number of lines in a batch.
 const BATCH_LINES: usize = 5_000;
-/// A batch ends with the line that reaches this size. The service accepts twice as much.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Size at which a batch ends: half of what the service accepts.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+const MIN_BATCH_BYTES: usize = 64 * 1024;
 /// Limit for uploading one batch and receiving the response.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
+/// A batch that takes longer makes the next ones smaller; one that is faster than a fourth makes them
+/// larger.
+const SLOW: Duration = Duration::from_secs(20);
 /// How often a batch is sent before the import gives up. Repeating a batch is safe: the service
 /// skips messages that it already has.
 const ATTEMPTS: u32 = 10;
@@ -27,38 +37,88 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 pub enum ImportError {
     #[error("{0}: {1}")]
     File(String, io::Error),
-    #[error("cannot reach the service: {0}")]
-    Unreachable(#[from] reqwest::Error),
-    #[error("batch starting at line {first_line}: the service answered {status}: {body}")]
+    #[error("lines {first_line} to {last_line}: cannot reach the service: {cause}")]
+    Unreachable {
+        first_line: u64,
+        last_line: u64,
+        cause: reqwest::Error,
+    },
+    #[error("lines {first_line} to {last_line}: the service answered {status}: {body}")]
     Rejected {
         first_line: u64,
+        last_line: u64,
         status: StatusCode,
         body: String,
     },
 }
 
-/// Uploads a file and displays a progress bar. Returns how many messages were imported and skipped.
-pub async fn import(path: &Path, client: &ApiClient) -> Result<Import, ImportError> {
+/// What an import did.
+#[derive(Debug, Default)]
+pub struct ImportReport {
+    pub done: Import,
+    /// The lines that the service did not take, in the order of the file.
+    pub refused: Vec<RefusedLine>,
+}
+
+/// A line that the service did not take, and why.
+#[derive(Debug)]
+pub struct RefusedLine {
+    number: u64,
+    why: String,
+}
+
+impl fmt::Display for RefusedLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.number, self.why)
+    }
+}
+
+/// What became of a batch that was sent.
+enum BatchOutcome {
+    Stored(Import),
+    /// Some lines were refused; the others were stored, or none was and they are to be sent again.
+    Refused(Problem),
+    /// The line is slow, or the service is not available.
+    Failed(ImportError),
+}
+
+/// An import in progress.
+struct Importer<'a> {
+    client: &'a ApiClient,
+    lines: FileLines,
+    batch_bytes: usize,
+    attempt: u32,
+    report: ImportReport,
+    /// Conversations of which a message was not stored. What follows it there is kept back, so that
+    /// it does not take its place.
+    held: HashSet<String>,
+}
+
+/// Uploads a file and displays a progress bar.
+pub async fn import(path: &Path, client: &ApiClient) -> Result<ImportReport, ImportError> {
     let file_error = |e| ImportError::File(path.display().to_string(), e);
     let file = File::open(path).map_err(file_error)?;
     let progress = progress_bar(file.metadata().map_err(file_error)?.len());
-    let mut reader = BufReader::new(file);
-    let (mut total, mut first_line) = (Import::default(), 1);
+    let mut importer = Importer {
+        client,
+        lines: FileLines::new(file),
+        batch_bytes: MAX_BATCH_BYTES / 8,
+        attempt: 1,
+        report: ImportReport::default(),
+        held: HashSet::new(),
+    };
     loop {
-        let (batch, line_count) = read_batch(&mut reader).map_err(file_error)?;
-        if line_count == 0 {
+        let batch = importer.lines.take(BATCH_LINES, importer.batch_bytes);
+        let batch = batch.map_err(file_error)?;
+        if batch.is_empty() {
             progress.finish();
-            return Ok(total);
+            importer.report.refused.sort_by_key(|line| line.number);
+            return Ok(importer.report);
         }
-        progress.inc(batch.len() as u64);
-        let result = send_batch(client, batch, first_line).await?;
-        total.imported += result.imported;
-        total.skipped += result.skipped;
-        first_line += line_count;
-        progress.set_message(format!(
-            "{} imported, {} skipped",
-            total.imported, total.skipped
-        ));
+        importer.upload(batch).await?;
+        progress.set_position(importer.lines.bytes_taken());
+        let Import { imported, skipped } = importer.report.done;
+        progress.set_message(format!("{imported} imported, {skipped} skipped"));
     }
 }
 
@@ -73,62 +133,150 @@ fn progress_bar(file_size: u64) -> ProgressBar {
     bar
 }
 
-/// Reads the next lines; returns them with their number, which is 0 at the end of the file.
-fn read_batch(reader: &mut impl BufRead) -> io::Result<(Vec<u8>, u64)> {
-    let (mut batch, mut line_count) = (Vec::new(), 0);
-    while line_count < BATCH_LINES && batch.len() < BATCH_BYTES {
-        // Limits memory: the service rejects a line of this length anyway.
-        let read = reader
-            .by_ref()
-            .take(BATCH_BYTES as u64)
-            .read_until(b'\n', &mut batch)?;
-        if read == 0 {
-            break;
+impl Importer<'_> {
+    /// Sends a batch once. What is to be sent again goes back to the lines.
+    async fn upload(&mut self, batch: Vec<FileLine>) -> Result<(), ImportError> {
+        let (held, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|line| {
+            line.pair
+                .as_ref()
+                .is_some_and(|pair| self.held.contains(pair))
+        });
+        for line in held {
+            self.refuse(
+                &line,
+                "an earlier message of the conversation was not stored".into(),
+            );
         }
-        line_count += 1;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        match self.send(&batch).await? {
+            BatchOutcome::Stored(import) => {
+                self.count(import);
+                self.adapt(begun.elapsed());
+            }
+            BatchOutcome::Refused(problem) => self.sort_out(batch, problem)?,
+            BatchOutcome::Failed(error) if self.attempt == ATTEMPTS => return Err(error),
+            BatchOutcome::Failed(_) => {
+                self.attempt += 1;
+                self.batch_bytes = (self.batch_bytes / 2).max(MIN_BATCH_BYTES);
+                self.lines.put_back(batch);
+                tokio::time::sleep(RETRY_DELAY).await;
+                return Ok(());
+            }
+        }
+        self.attempt = 1;
+        Ok(())
     }
-    Ok((batch, line_count as u64))
-}
 
-/// Sends a batch, and again while the outcome is unknown or the service is unavailable.
-async fn send_batch(
-    client: &ApiClient,
-    batch: Vec<u8>,
-    first_line: u64,
-) -> Result<Import, ImportError> {
-    let mut attempt = 1;
-    loop {
-        let outcome = send_once(client, batch.clone()).await;
-        if is_retryable(&outcome) && attempt < ATTEMPTS {
-            attempt += 1;
-            tokio::time::sleep(RETRY_DELAY).await;
-            continue;
-        }
-        let (status, body) = outcome?;
-        return match serde_json::from_str(&body) {
-            Ok(import) if status.is_success() => Ok(import),
-            _ => Err(ImportError::Rejected {
-                first_line,
-                status,
-                body,
-            }),
+    async fn send(&self, batch: &[FileLine]) -> Result<BatchOutcome, ImportError> {
+        let [first_line, last_line] =
+            [batch.first(), batch.last()].map(|line| line.map_or(0, |line| line.number));
+        let text = batch.iter().map(|line| line.text.as_slice());
+        let response = self
+            .client
+            .request(Method::POST, "/messages/batch")
+            .header("content-type", "application/x-ndjson")
+            .body(text.collect::<Vec<_>>().concat())
+            .send();
+        let response = async {
+            let response = response.await?;
+            Ok::<_, reqwest::Error>((response.status(), response.text().await?))
         };
+        let (status, body) = match response.await {
+            Ok(response) => response,
+            Err(cause) => {
+                return Ok(BatchOutcome::Failed(ImportError::Unreachable {
+                    first_line,
+                    last_line,
+                    cause,
+                }));
+            }
+        };
+        if let (true, Ok(import)) = (status.is_success(), serde_json::from_str(&body)) {
+            return Ok(BatchOutcome::Stored(import));
+        }
+        let refusals = [400, 409, 422];
+        let problem = serde_json::from_str::<Problem>(&body).ok();
+        let problem = problem.filter(|problem| !problem.errors.is_empty());
+        if let (true, Some(problem)) = (refusals.contains(&status.as_u16()), problem) {
+            return Ok(BatchOutcome::Refused(problem));
+        }
+        let rejected = ImportError::Rejected {
+            first_line,
+            last_line,
+            status,
+            body,
+        };
+        if is_retryable(status) || status == StatusCode::PAYLOAD_TOO_LARGE && batch.len() > 1 {
+            Ok(BatchOutcome::Failed(rejected))
+        } else {
+            Err(rejected)
+        }
+    }
+
+    /// Reports the lines that were refused. If no line of the batch was stored, sends the others again.
+    fn sort_out(&mut self, batch: Vec<FileLine>, problem: Problem) -> Result<(), ImportError> {
+        let mut reasons = Vec::new();
+        for error in &problem.errors {
+            let mut pointer = error.pointer.trim_start_matches('/').splitn(2, '/');
+            let index = pointer.next().and_then(|index| index.parse::<usize>().ok());
+            let member = pointer.next().map(|member| format!("{member}: "));
+            let why = format!("{}{}", member.unwrap_or_default(), error.detail);
+            reasons.extend(index.map(|index| (index, why)));
+        }
+        let stored = problem.imported.zip(problem.skipped);
+        if reasons.iter().all(|(index, _)| *index >= batch.len()) {
+            return Err(ImportError::Rejected {
+                first_line: batch.first().map_or(0, |line| line.number),
+                last_line: batch.last().map_or(0, |line| line.number),
+                status: StatusCode::from_u16(problem.status).unwrap_or_default(),
+                body: problem.detail,
+            });
+        }
+        for (index, why) in &reasons {
+            if let Some(line) = batch.get(*index) {
+                self.refuse(line, why.clone());
+            }
+        }
+        let refused: HashSet<_> = reasons.into_iter().map(|(index, _)| index).collect();
+        let lines = batch.into_iter().enumerate();
+        if let Some((imported, skipped)) = stored {
+            self.count(Import { imported, skipped });
+            let refused = lines.filter(|(index, _)| refused.contains(index));
+            self.held.extend(refused.filter_map(|(_, line)| line.pair));
+        } else {
+            let others = lines.filter(|(index, _)| !refused.contains(index));
+            self.lines.put_back(others.map(|(_, line)| line).collect());
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, line: &FileLine, why: String) {
+        self.report.refused.push(RefusedLine {
+            number: line.number,
+            why,
+        });
+    }
+
+    fn count(&mut self, import: Import) {
+        self.report.done.imported += import.imported;
+        self.report.done.skipped += import.skipped;
+    }
+
+    /// Makes batches as large as the line and the service are fast.
+    fn adapt(&mut self, took: Duration) {
+        if took > SLOW {
+            self.batch_bytes = (self.batch_bytes / 2).max(MIN_BATCH_BYTES);
+        } else if took < SLOW / 4 {
+            self.batch_bytes = (self.batch_bytes * 2).min(MAX_BATCH_BYTES);
+        }
     }
 }
 
 /// Waiting does not help against 507: the service's Redis is out of memory.
-fn is_retryable(outcome: &reqwest::Result<(StatusCode, String)>) -> bool {
-    outcome.as_ref().map_or(true, |(status, _)| {
-        status.is_server_error() && *status != StatusCode::INSUFFICIENT_STORAGE
-    })
-}
-
-async fn send_once(client: &ApiClient, batch: Vec<u8>) -> reqwest::Result<(StatusCode, String)> {
-    let response = client
-        .request(Method::POST, "/messages/batch")
-        .header("content-type", "application/x-ndjson")
-        .body(batch)
-        .send()
-        .await?;
-    Ok((response.status(), response.text().await?))
+fn is_retryable(status: StatusCode) -> bool {
+    let slow = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+    slow.contains(&status) || status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE
 }

@@ -12,19 +12,23 @@ use actix_web::http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, EntityTag, Header, HeaderMap, IF_MATCH, IfMatch,
     TRANSFER_ENCODING,
 };
+use actix_web::web::BytesMut;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::StreamExt;
 use futures_util::future::Either;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
 use crate::model::{Edit, IdempotencyKey, Precondition, limits, parse_json, pointer};
 
-/// How long a body may take to arrive.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a body may take to arrive, whatever its size.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes for which a body may take a second more: a long one over a slow line is taken, one that drips
+/// is not.
+const BODY_RATE: u64 = 8 * 1024;
 
 /// A JSON body. Unlike actix's `Json`, its errors name the field at fault.
 pub struct JsonBody<T>(pub T);
@@ -83,16 +87,27 @@ fn read_json<T: DeserializeOwned>(
         if is_too_large {
             return Err(Code::PayloadTooLarge.into());
         }
-        let body = body
-            .map_err(|_| Code::MalformedJson)?
-            .to_bytes_limited(limits::REQUEST);
-        let received = timeout(BODY_TIMEOUT, body)
-            .await
-            .map_err(|_| Code::RequestTimeout)?;
-        let bytes = received
-            .map_err(|_| Code::PayloadTooLarge)?
-            .map_err(|_| Error::new(Code::MalformedJson, "The body is incomplete."))?;
-        parse_json(&bytes)
+        let body = body.map_err(|_| Code::MalformedJson)?;
+        let bytes = receive(body, limits::REQUEST).await?;
+        parse_json(&bytes.ok_or(Code::PayloadTooLarge)?)
+    }
+}
+
+/// Receives a body; `None` if it is larger than `limit`.
+pub async fn receive(mut body: web::Payload, limit: usize) -> Result<Option<BytesMut>, Error> {
+    let (begun, mut bytes) = (Instant::now(), BytesMut::new());
+    loop {
+        let earned = Duration::from_secs(bytes.len() as u64 / BODY_RATE);
+        let chunk = timeout_at(begun + BODY_TIMEOUT + earned, body.next()).await;
+        let Some(chunk) = chunk.map_err(|_| Code::RequestTimeout)? else {
+            return Ok(Some(bytes));
+        };
+        let chunk =
+            chunk.map_err(|_| Error::new(Code::MalformedJson, "The body is incomplete."))?;
+        if bytes.len() + chunk.len() > limit {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&chunk);
     }
 }
 

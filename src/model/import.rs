@@ -1,23 +1,41 @@
-//! Messages from elsewhere.
+//! Messages from elsewhere: lines of an import.
 
-use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write;
+
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::attachment::attachments;
-use super::{Attachment, Body, ClientId, Metadata, NewMessage, PendingMessage, Seq, UserId};
-use crate::error::Error;
+use super::message::MAX_REACTIONS;
+use super::{
+    Attachment, Body, ClientId, Emoji, Metadata, NewMessage, Pair, PendingMessage, Seq, UserId,
+    digest, parse_json, rfc3339,
+};
+use crate::error::{Code, Error};
 
-/// One line of an import: a message as `POST /messages` takes it, and when it was sent.
+/// How far the clock of another service may be ahead.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+
+/// One line of an import: a message as `POST /messages` takes it, with the time at which it was sent. A
+/// line of an export, `{"message":{...}}`, is taken too; `{"conversation":{...}}` is passed over.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportLine {
-    /// When it was sent (RFC 3339).
-    sent_at: DateTime<Utc>,
-    /// Its id; made from its content if left out, the same each time.
+    /// When it was sent (RFC 3339, a year of four digits); not in the future.
+    #[schema(value_type = DateTime<Utc>)]
+    sent_at: PastTime,
+    /// Its id, unique. If left out, the id is derived from the other members and from how many equal
+    /// lines are before this one in the batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<Uuid>,
+    /// Its place in the conversation, in the lines of an export: the next one, or any if the
+    /// conversation is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seq: Option<Seq>,
     /// The sender.
     from: UserId,
     /// The recipient; not the sender.
@@ -25,7 +43,7 @@ pub struct ImportLine {
     /// What its client called it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_id: Option<ClientId>,
-    /// The text. May show nothing only when there are attachments.
+    /// The text. May show nothing only when there are attachments, or if the message was deleted.
     body: Body,
     /// The `seq` that the message it answers gets here: its place in the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,45 +59,309 @@ pub struct ImportLine {
     /// Anything the application wants to keep with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metadata: Option<Metadata>,
+    /// When its author last changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    edited_at: Option<PastTime>,
+    /// When its author deleted it; it has no content then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    deleted_at: Option<PastTime>,
+    /// Who of the two reacted with which emoji.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    reactions: BTreeMap<Emoji, Vec<UserId>>,
 }
 
-impl ImportLine {
-    /// The message to store.
-    pub fn into_draft(self) -> Result<PendingMessage, Error> {
-        let Self {
-            sent_at,
-            id,
-            from,
-            to,
-            client_id,
-            body,
-            reply_to,
-            attachments,
-            metadata,
-        } = self;
-        let id = id.unwrap_or_else(|| derived(&from, &to, sent_at, &body));
-        let message = NewMessage {
-            from: None,
-            to,
-            client_id,
-            body,
-            reply_to,
-            attachments,
-            metadata,
-        };
-        PendingMessage::new(from, message).map(|draft| draft.sent_before(id, sent_at))
+/// A time of RFC 3339 that is over, give or take some minutes.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(try_from = "String")]
+struct PastTime(DateTime<Utc>);
+
+impl TryFrom<String> for PastTime {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        // A leap second is kept as a second of more than 10^9 ns; it becomes the end of the one before.
+        const LAST_NANOSECOND: u32 = 999_999_999;
+        let time = DateTime::parse_from_rfc3339(&text)
+            .ok()
+            .map(|time| time.to_utc());
+        let time = time.filter(|time| (0..=9999).contains(&time.year()));
+        let time = time
+            .ok_or("a time is RFC 3339 with a year of four digits, such as 2019-01-31T12:00:00Z")?;
+        if time > Utc::now() + CLOCK_SKEW {
+            return Err("the time is in the future");
+        }
+        let nanosecond = time.nanosecond().min(LAST_NANOSECOND);
+        Ok(Self(time.with_nanosecond(nanosecond).unwrap_or(time)))
     }
 }
 
-/// An id made from what a message is (UUID of version 5, RFC 9562): the same line gives the same
-/// id, so that an import that is sent again is recognized.
-fn derived(from: &UserId, to: &UserId, sent_at: DateTime<Utc>, body: &Body) -> Uuid {
-    let text = format!(
-        "{from}|{to}|{}|{}",
-        sent_at.timestamp_micros(),
-        body.as_str()
-    );
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes())
+impl ImportLine {
+    /// Reads a line. `None` if it has no message: it is blank, or a line of an export about something
+    /// else. A byte order mark is ignored.
+    pub fn parse(line: &[u8]) -> Result<Option<Self>, Error> {
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        let line = line.trim_ascii();
+        match first_member(line) {
+            _ if line.is_empty() => Ok(None),
+            Some(b"conversation") => Ok(None),
+            Some(b"message") => {
+                let exported = parse_json::<ExportedLine>(line)?;
+                Ok(Some(exported.message))
+            }
+            _ => parse_json(line).map(Some),
+        }
+    }
+
+    /// The conversation it belongs to.
+    pub fn pair(&self) -> Pair {
+        Pair::of(&self.from, &self.to)
+    }
+
+    /// Whether it names its id.
+    pub fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// The id that the line names, or one derived from its content (UUID of version 5, RFC 9562): the
+    /// same line gets the same id each time, and equal lines that follow it get others.
+    pub fn identify(&mut self, seen: &mut SeenLines) -> Result<Uuid, Error> {
+        if let Some(id) = self.id {
+            return Ok(id);
+        }
+        let mut content = json!([
+            self.from,
+            self.to,
+            self.sent_at.0,
+            self.client_id,
+            self.body,
+            self.reply_to,
+            self.attachments,
+            self.metadata
+        ]);
+        // Objects are unordered.
+        content.sort_all_objects();
+        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, content.to_string().as_bytes());
+        let count = seen.0.entry(id.as_u64_pair().0).or_default();
+        *count += 1;
+        let id = match *count {
+            1 => id,
+            count => Uuid::new_v5(&id, count.to_string().as_bytes()),
+        };
+        self.id = Some(id);
+        Ok(id)
+    }
+
+    /// The message to store.
+    fn into_message(self, line: usize, id: Uuid) -> Result<ImportedMessage, Error> {
+        self.check_place()?;
+        self.check_reactions()?;
+        let (pair, from, to) = (self.pair(), self.from.clone(), self.to.clone());
+        let (sent_at, place, reply_to) = (self.sent_at.0, self.seq, self.reply_to);
+        let json = match self.deleted_at {
+            Some(deleted_at) => self.tombstone(deleted_at, id)?,
+            None => self.into_json(id)?,
+        };
+        Ok(ImportedMessage {
+            line,
+            pair,
+            from,
+            to,
+            sent_at,
+            place,
+            reply_to,
+            json,
+            id,
+        })
+    }
+
+    fn check_place(&self) -> Result<(), Error> {
+        // More than a conversation ever has, and so little that it can go on.
+        const MAX: u64 = 1_000_000_000_000;
+        let valid = self.seq.is_none_or(|seq| (1..=MAX).contains(&seq.get()));
+        let why = "the seq of a message is 1 to 1000000000000";
+        if valid {
+            Ok(())
+        } else {
+            Err(Error::field(Code::InvalidRequest, "/seq", why))
+        }
+    }
+
+    fn check_reactions(&self) -> Result<(), Error> {
+        let refused = |why| Err(Error::field(Code::InvalidRequest, "/reactions", why));
+        if self.reactions.len() > MAX_REACTIONS {
+            return refused("a message has at most 20 different reactions");
+        }
+        for users in self.reactions.values() {
+            let distinct: HashSet<_> = users.iter().collect();
+            let of_both = users
+                .iter()
+                .all(|user| *user == self.from || *user == self.to);
+            if !of_both || distinct.len() < users.len() || users.is_empty() {
+                return refused("reactions are of the two users, each once with an emoji");
+            }
+        }
+        Ok(())
+    }
+
+    /// The JSON of a deleted message from its second member on, as `lua/lib/tombstone.lua` makes it.
+    fn tombstone(&self, deleted_at: PastTime, id: Uuid) -> Result<String, Error> {
+        let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
+        let empty = self.body.as_str().is_empty() && self.attachments.is_empty();
+        if !empty || self.metadata.is_some() || !self.reactions.is_empty() {
+            return refused("/deleted_at", "a deleted message has no content");
+        }
+        let Self { from, to, .. } = self;
+        if from == to {
+            return refused("/to", "`to` must differ from `from`.");
+        }
+        let (sent_at, deleted_at) = (rfc3339(self.sent_at.0), rfc3339(deleted_at.0));
+        // User ids need no escaping.
+        Ok(format!(
+            r#""from":"{from}","deleted_at":"{deleted_at}","to":"{to}","id":"{id}","sent_at":"{sent_at}","body":""}}"#
+        ))
+    }
+
+    /// The JSON of the message from its second member on.
+    fn into_json(self, id: Uuid) -> Result<String, Error> {
+        let message = NewMessage {
+            from: None,
+            to: self.to,
+            client_id: self.client_id,
+            body: self.body,
+            reply_to: self.reply_to,
+            attachments: self.attachments,
+            metadata: self.metadata,
+        };
+        let message = PendingMessage::new(self.from, message)?;
+        let mut json = message.sent_before(id, self.sent_at.0).json_after_seq()?;
+        // What a new message does not have stands at the end of one. A String takes every write.
+        if let Some(edited_at) = self.edited_at {
+            json.pop();
+            let _ = write!(json, r#","edited_at":"{}"}}"#, rfc3339(edited_at.0));
+        }
+        if !self.reactions.is_empty() {
+            json.pop();
+            let _ = write!(json, r#","reactions":{}}}"#, json!(self.reactions));
+        }
+        Ok(json)
+    }
+}
+
+/// How often each line without an id was seen, by half of its derived id.
+#[derive(Default)]
+pub struct SeenLines(HashMap<u64, u32>);
+
+/// A line of an export that has a message.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExportedLine {
+    message: ImportLine,
+}
+
+/// The name of the first member of a JSON object, if that needs no parsing.
+fn first_member(json: &[u8]) -> Option<&[u8]> {
+    let member = json
+        .strip_prefix(b"{")?
+        .trim_ascii_start()
+        .strip_prefix(b"\"")?;
+    member.split(|byte| *byte == b'"').next()
+}
+
+/// A message of an import, ready to be stored.
+pub struct ImportedMessage {
+    /// Its line in the batch, from 0.
+    pub line: usize,
+    /// The conversation it belongs to.
+    pub pair: Pair,
+    /// The sender.
+    pub from: UserId,
+    /// The recipient.
+    pub to: UserId,
+    /// When it was sent.
+    pub sent_at: DateTime<Utc>,
+    /// The seq that it had in an export.
+    pub place: Option<Seq>,
+    /// The seq of the message it answers.
+    pub reply_to: Option<Seq>,
+    /// Its JSON from the second member on.
+    pub json: String,
+    id: Uuid,
+}
+
+impl ImportedMessage {
+    /// What finds the message again: a digest of its id.
+    pub fn key(&self) -> String {
+        short_digest(self.id.as_bytes(), 16)
+    }
+
+    /// What tells it from another message with the same id.
+    pub fn fingerprint(&self) -> String {
+        // Objects are unordered.
+        let message = format!("{{{}", self.json);
+        let mut message = serde_json::from_str::<serde_json::Value>(&message).unwrap_or_default();
+        message.sort_all_objects();
+        short_digest(message.to_string().as_bytes(), 8)
+    }
+}
+
+fn short_digest(bytes: &[u8], length: usize) -> String {
+    let mut text = digest(bytes);
+    text.truncate(length);
+    text
+}
+
+/// Errors of lines that one answer names, at most.
+const MAX_ERRORS: usize = 5_000;
+
+/// The messages of a batch, one per line. Nothing is imported of a batch with an invalid line; the
+/// error names each such line, counted from 0.
+pub fn parse_batch(batch: &[u8]) -> Result<Vec<ImportedMessage>, Error> {
+    let (mut seen, mut ids) = (SeenLines::default(), HashSet::new());
+    let (mut messages, mut refused) = (Vec::new(), None::<Error>);
+    for (number, line) in batch.split(|byte| *byte == b'\n').enumerate() {
+        let message = ImportLine::parse(line).and_then(|line| {
+            let Some(mut line) = line else {
+                return Ok(None);
+            };
+            let id = line.identify(&mut seen)?;
+            if !ids.insert(id) {
+                let why = "an earlier line of the batch has the same id";
+                return Err(Error::field(Code::InvalidRequest, "/id", why));
+            }
+            line.into_message(number, id).map(Some)
+        });
+        match message {
+            Ok(message) => messages.extend(message),
+            Err(error) => {
+                let error = of_line(error, number);
+                match &mut refused {
+                    None => refused = Some(error),
+                    Some(first) if first.fields.len() < MAX_ERRORS => {
+                        first.fields.extend(error.fields);
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+    refused.map_or(Ok(messages), Err)
+}
+
+/// An error of a line as one of the batch.
+fn of_line(error: Error, number: usize) -> Error {
+    if error.code != Code::MalformedJson {
+        return error.within(&format!("/{number}"));
+    }
+    // A line has one line.
+    let why = error.detail.replace(" at line 1 column", " at column");
+    let why = why.trim_start_matches("The body is ").to_owned();
+    Error {
+        detail: format!("Line {} is {why}", number + 1).into(),
+        ..Error::field(error.code, format!("/{number}"), why)
+    }
 }
 
 /// What an import did.
@@ -87,6 +369,6 @@ fn derived(from: &UserId, to: &UserId, sent_at: DateTime<Utc>, body: &Body) -> U
 pub struct Import {
     /// Messages that were stored.
     pub imported: u64,
-    /// Messages that an earlier attempt had stored already.
+    /// Messages that were stored already, by an earlier attempt or before they were exported.
     pub skipped: u64,
 }

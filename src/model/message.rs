@@ -147,7 +147,7 @@ fn rfc3339_millis_of<S: Serializer>(
 }
 
 /// Different emoji that one message takes.
-const MAX_REACTIONS: usize = 20;
+pub(super) const MAX_REACTIONS: usize = 20;
 
 impl Message {
     /// The message with what its author changed, `None` if nothing did; refuses anybody else, and

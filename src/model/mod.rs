@@ -32,7 +32,7 @@ pub use edit::{Edit, ReadRequest, ReceiptRequest};
 pub use emoji::Emoji;
 pub use erasure::Erasure;
 pub use idempotency_key::IdempotencyKey;
-pub use import::{Import, ImportLine};
+pub use import::{Import, ImportLine, ImportedMessage, SeenLines, parse_batch};
 pub use inbox::{
     ConversationState, Inbox, InboxCursor, InboxEntry, InboxQuery, MarkedRead, UnreadOfUsers,
     UnreadTotals, UserUnread,

@@ -3,7 +3,7 @@
 use super::Operations;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::model::{Import, PendingMessage};
+use crate::model::{Import, ImportedMessage};
 
 impl Operations {
     /// Appends messages with their original times, counted as read by both users. For backends.
@@ -11,7 +11,7 @@ impl Operations {
     pub async fn import_messages(
         &self,
         caller: &Caller,
-        batch: impl Future<Output = Result<Vec<PendingMessage>, Error>>,
+        batch: impl Future<Output = Result<Vec<ImportedMessage>, Error>>,
     ) -> Result<Import, Error> {
         caller.require_backend()?;
         self.store.import_messages(batch.await?).await

@@ -114,6 +114,8 @@ impl ClientMessage {
     }
 
     /// Reads a message. An error comes with the `ref` of the message, if that could be read.
+    // The pair is taken apart at once.
+    #[allow(clippy::result_large_err)]
     pub fn parse(text: &str) -> Result<Self, (Option<Reference>, Error)> {
         let mut members: Map<String, Value> = parse_json(text.as_bytes()).map_err(|e| (None, e))?;
         let reference = take_reference(&mut members).map_err(|e| (None, e))?;

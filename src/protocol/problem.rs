@@ -31,6 +31,14 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<ProblemField>,
+    /// Messages that an import stored although it could not store others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub imported: Option<u64>,
+    /// Messages of an import that were stored already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub skipped: Option<u64>,
 }
 
 /// One invalid field.
@@ -56,6 +64,8 @@ impl Problem {
             code: error.code.word().to_owned(),
             request_id: request_id.to_owned(),
             errors: fields.collect(),
+            imported: error.stored.as_ref().map(|stored| stored.imported),
+            skipped: error.stored.as_ref().map(|stored| stored.skipped),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Import of messages from another system.
+//! Messages from elsewhere, into Redis.
 
 use std::collections::HashMap;
 
@@ -7,74 +7,189 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::Store;
 use super::change::ConversationRequest;
 use super::script::IMPORT_MESSAGES;
-use crate::error::Error;
-use crate::model::{Import, PendingMessage, rfc3339};
+use crate::error::{Code, Error, FieldError, PartialImport};
+use crate::model::{Import, ImportedMessage, Seq};
 
-/// Maximum number of messages that one script appends, which takes Redis a millisecond or two. Lua
-/// limits the number of arguments to some thousands.
+/// Messages that one script appends, at most: what keeps Redis from others for a millisecond or
+/// two. Lua takes some thousands of values at once, not more.
 const STEP: usize = 500;
-/// Conversations to import concurrently.
+/// Bytes of messages that one script appends, about.
+const STEP_BYTES: usize = 1024 * 1024;
+/// Conversations that are imported into at once.
 const CONCURRENCY: usize = 32;
+/// Seconds after an import in which its messages are recognized: 30 days.
+const KNOWN_S: &str = "2592000";
+
+/// The reply of `lua/messages/import_messages.lua`.
+type ImportReply = (u64, String, usize, Vec<usize>);
+
+/// What became of the messages of a conversation.
+#[derive(Default)]
+struct ImportOutcome {
+    imported: u64,
+    refused: Vec<UnstoredMessage>,
+}
+
+/// A message that was not stored, and why.
+struct UnstoredMessage {
+    line: usize,
+    code: Code,
+    member: &'static str,
+    detail: String,
+}
 
 impl Store {
-    /// Appends messages to their conversations, ordered by time and read by both users. Skips those
-    /// that an earlier attempt appended.
-    pub async fn import_messages(&self, messages: Vec<PendingMessage>) -> Result<Import, Error> {
+    /// Appends messages to their conversations as read by both users: in a batch in the order of their
+    /// times. Those that an earlier attempt appended are left out. A message that cannot be stored keeps
+    /// back those that follow it in its conversation, and no others; the error names all of them.
+    pub async fn import_messages(&self, messages: Vec<ImportedMessage>) -> Result<Import, Error> {
         let total = messages.len() as u64;
-        let mut conversations: HashMap<String, Vec<PendingMessage>> = HashMap::new();
+        let mut conversations: HashMap<String, Vec<ImportedMessage>> = HashMap::new();
         for message in messages {
-            conversations
-                .entry(message.pair().as_str().to_owned())
-                .or_default()
-                .push(message);
+            let pair = message.pair.as_str().to_owned();
+            conversations.entry(pair).or_default().push(message);
         }
         for messages in conversations.values_mut() {
-            // Positions increase with times; by its time the script recognizes a repeated message.
-            messages.sort_by_key(PendingMessage::sent_at);
+            messages.sort_by_key(|message| (message.place, message.sent_at));
         }
-        let imports = stream::iter(
-            conversations
-                .into_values()
-                .map(|messages| self.import_conversation(messages)),
-        );
-        let imported = imports
-            .buffer_unordered(CONCURRENCY)
-            .try_fold(0, async |sum, count| Ok(sum + count));
-        let imported = imported.await?;
-        self.metrics.messages_sent.inc_by(imported);
-        Ok(Import {
-            imported,
-            skipped: total - imported,
-        })
+        let imports = conversations
+            .into_values()
+            .map(|messages| self.import_conversation(messages));
+        let outcome = stream::iter(imports).buffer_unordered(CONCURRENCY);
+        let outcome = outcome.try_fold(ImportOutcome::default(), async |mut sum, some| {
+            sum.imported += some.imported;
+            sum.refused.extend(some.refused);
+            Ok(sum)
+        });
+        let outcome = outcome.await?;
+        self.metrics.messages_sent.inc_by(outcome.imported);
+        let import = Import {
+            imported: outcome.imported,
+            skipped: total - outcome.imported - outcome.refused.len() as u64,
+        };
+        if outcome.refused.is_empty() {
+            Ok(import)
+        } else {
+            Err(refusal(import, outcome.refused))
+        }
     }
 
-    async fn import_conversation(&self, messages: Vec<PendingMessage>) -> Result<u64, Error> {
-        let mut imported = 0;
-        for messages in messages.chunks(STEP) {
-            let Some(last) = messages.last() else {
-                continue;
-            };
-            let request = ConversationRequest {
-                user: last.from(),
-                peer: last.to(),
-                charge: None,
-            };
-            let sent_us = last.sent_at().timestamp_micros().max(1).to_string();
-            let mut items = Vec::with_capacity(3 * messages.len());
-            for message in messages {
-                items.push(message.id().to_string());
-                items.push(rfc3339(message.sent_at()));
-                items.push(message.json_after_seq()?);
+    async fn import_conversation(
+        &self,
+        messages: Vec<ImportedMessage>,
+    ) -> Result<ImportOutcome, Error> {
+        let mut outcome = ImportOutcome::default();
+        let mut rest = messages.as_slice();
+        while !rest.is_empty() {
+            let (step, after) = rest.split_at(step_length(rest));
+            let (imported, reason, culprit, unstored) = self.import_step(step).await?;
+            outcome.imported += imported;
+            rest = after;
+            if !unstored.is_empty() {
+                let unstored = unstored.iter().filter_map(|number| step.get(number - 1));
+                let culprit = culprit.checked_sub(1).and_then(|number| step.get(number));
+                let refused = unstored.chain(rest);
+                let refused = refused.map(|message| unstored_message(message, &reason, culprit));
+                outcome.refused = refused.collect();
+                break;
             }
-            let args: Vec<_> = [sent_us.as_str()]
-                .into_iter()
-                .chain(items.iter().map(String::as_str))
-                .collect();
-            imported += self
-                .change::<u64>(&IMPORT_MESSAGES, request, &args)
-                .await?
-                .value;
         }
-        Ok(imported)
+        Ok(outcome)
+    }
+
+    async fn import_step(&self, step: &[ImportedMessage]) -> Result<ImportReply, Error> {
+        let Some(last) = step.last() else {
+            return Ok(ImportReply::default());
+        };
+        let request = ConversationRequest {
+            user: &last.from,
+            peer: &last.to,
+            charge: None,
+        };
+        let mut args = vec![
+            last.from.to_string(),
+            last.to.to_string(),
+            self.retention.script_arg(),
+            KNOWN_S.to_owned(),
+        ];
+        for message in step {
+            let number =
+                |seq: Option<Seq>| seq.map(|seq| seq.get().to_string()).unwrap_or_default();
+            args.extend([
+                message.key(),
+                message.fingerprint(),
+                number(message.place),
+                number(message.reply_to),
+                message.sent_at.timestamp_micros().max(1).to_string(),
+                message.json.clone(),
+            ]);
+        }
+        let mut keys = self.change_keys(&last.pair, request);
+        keys.push(self.keys.imported(&last.pair));
+        let args: Vec<_> = args.iter().map(String::as_bytes).collect();
+        self.run(&IMPORT_MESSAGES, &keys, &args).await
+    }
+}
+
+/// How many messages the next step appends.
+fn step_length(messages: &[ImportedMessage]) -> usize {
+    let mut bytes = 0;
+    let fits = |message: &&ImportedMessage| {
+        bytes += message.json.len();
+        bytes <= STEP_BYTES
+    };
+    let count = messages.iter().take(STEP).take_while(fits).count();
+    count.max(1)
+}
+
+/// What to say of a message that was not stored, because of itself or of the culprit.
+fn unstored_message(
+    message: &ImportedMessage,
+    reason: &str,
+    culprit: Option<&ImportedMessage>,
+) -> UnstoredMessage {
+    let (word, why) = reason.split_once(' ').unwrap_or_default();
+    let pair = message.pair.as_str();
+    let own = culprit.is_none_or(|culprit| culprit.line == message.line);
+    let detail = match culprit {
+        Some(_) if !own => format!("{pair}: another message of the conversation was refused"),
+        _ => format!("{pair}: {why}"),
+    };
+    let code = Code::from_word(word).unwrap_or(Code::ImportConflict);
+    let blamed = culprit.is_some() && own && code == Code::ReplyToNotFound;
+    UnstoredMessage {
+        line: message.line,
+        code,
+        member: if blamed { "/reply_to" } else { "" },
+        detail,
+    }
+}
+
+/// The error of a batch of which some messages were not stored.
+fn refusal(import: Import, mut refused: Vec<UnstoredMessage>) -> Error {
+    refused.sort_by_key(|refused| refused.line);
+    let Import { imported, skipped } = import;
+    // The codes of one conversation are the same.
+    let code = refused.iter().map(|refused| refused.code);
+    let code = code.reduce(|one, other| {
+        if one == other {
+            one
+        } else {
+            Code::ImportConflict
+        }
+    });
+    let code = code.unwrap_or(Code::ImportConflict);
+    let count = refused.len();
+    let detail = format!(
+        "{imported} messages were stored, {skipped} were stored already, and {count} were not stored; `errors` says why."
+    );
+    let fields = refused.into_iter().map(|refused| FieldError {
+        pointer: format!("/{}{}", refused.line, refused.member),
+        detail: refused.detail,
+    });
+    Error {
+        fields: fields.collect(),
+        stored: Some(Box::new(PartialImport { imported, skipped })),
+        ..Error::new(code, detail)
     }
 }

@@ -6,6 +6,7 @@
 //! | `dm:{c}:unread:<pair>` | hash: user -> unread count | conversation | never | `every change` |
 //! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation, marks of each `user:<id>`, `erased:<id>`; see `lua/lib/state.lua` | conversation | never | `every change` |
 //! | `dm:{c}:idempotency:<pair>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | conversation | 24 h | `send_message` |
+//! | `dm:{c}:imported:<pair>` | hash: digest of the id of an imported message -> digest of the message | conversation | 30 days after the last import | `import_messages`, `forget_conversation` |
 //! | `dm:{u}:inbox:<user>` | zset: peer -> version of the newest message: the order of the inbox | user | never | `every change`, `update_inbox`, `forget_user` |
 //! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals` and `,epoch`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_user` |
 //! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_user`, `announce_typing` |
@@ -85,6 +86,11 @@ impl Keys {
     /// The state of a pair and the marks of its users.
     pub fn meta(&self, pair: &Pair) -> String {
         self.of_pair("meta", pair)
+    }
+
+    /// The messages that were imported into a pair.
+    pub fn imported(&self, pair: &Pair) -> String {
+        self.of_pair("imported", pair)
     }
 
     /// The keys that every conversation has: messages, unread, meta.

@@ -177,9 +177,13 @@ impl Store {
     ) -> Result<bool, Error> {
         let last = last.get().to_string();
         let request = erasing(user, peer);
-        let args = [last.as_str()];
-        let gone = self.change::<u8>(&FORGET_CONVERSATION, request, &args);
-        Ok(gone.await?.value == 1)
+        let pair = request.pair();
+        let mut keys = self.change_keys(&pair, request);
+        keys.push(self.keys.imported(&pair));
+        let retention = self.retention.script_arg();
+        let args = [user.as_str(), peer.as_str(), &retention, &last].map(str::as_bytes);
+        let gone = self.run::<u8>(&FORGET_CONVERSATION, &keys, &args);
+        Ok(gone.await? == 1)
     }
 
     /// Deletes what is left of a user whose conversations were forgotten. Returns how many stay

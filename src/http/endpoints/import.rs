@@ -3,28 +3,35 @@
 use actix_web::web::{self, Data};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, post};
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::auth::Caller;
 use crate::error::{Code, Error};
-use crate::http::extract::{BODY_TIMEOUT, refuse_encoding, refuse_query};
+use crate::http::extract::{receive, refuse_encoding, refuse_query};
 use crate::http::{json, problem};
-use crate::model::{Import, ImportLine, PendingMessage, parse_json};
+use crate::model::{Import, ImportLine, ImportedMessage, parse_batch};
 use crate::operations::Operations;
 
 /// The largest batch, in bytes.
 const MAX_BATCH: usize = 16 * 1024 * 1024;
 
-problem::refusals!(ImportMessagesErrors: CALL BODY CHANGE; ImportConflict);
+problem::refusals!(ImportMessagesErrors: CALL BODY CHANGE; ImportConflict, ReplyToNotFound);
 
 /// Import messages
 ///
 /// For backends that move here from another service. One message per line with its original
-/// `sent_at`, oldest first within each conversation, at most 16 MiB. All lines are checked before
-/// the first one is stored. Imported messages count as read by both users.
+/// `sent_at`, at most 16 MiB. All lines are checked before the first one is stored; the errors of a
+/// refused batch name each invalid line. Within a batch the messages of a conversation are stored in
+/// the order of their times, and batches one behind the other. Imported messages count as read by both
+/// users.
 ///
-/// A batch can be repeated when its outcome is unknown: messages that are already stored are
-/// skipped. A conversation that has messages sent here refuses imports.
+/// A batch can be repeated, within 30 days: messages that are already stored are skipped, also if they
+/// were dropped by retention since. A line is recognized by its `id`; without one by its content, equal
+/// lines of a batch by their number. Give equal lines in different batches an `id`, as `duologue import`
+/// does. The lines of an export are taken as they are, with edits, reactions and deletions.
+///
+/// A conversation that has messages sent here refuses imports. If messages cannot be stored, those of
+/// other conversations are: `imported` and `skipped` of the problem count them, and `errors` names the
+/// line and the conversation of each message that was not stored.
 #[utoipa::path(
     tag = "messages",
     security(("service_key" = [])),
@@ -47,7 +54,7 @@ pub async fn import_messages(
     Ok(json::answer(json!(import.await?).to_string(), None))
 }
 
-async fn read_batch(req: &HttpRequest, body: web::Payload) -> Result<Vec<PendingMessage>, Error> {
+async fn read_batch(req: &HttpRequest, body: web::Payload) -> Result<Vec<ImportedMessage>, Error> {
     refuse_query(req)?;
     refuse_encoding(req.headers())?;
     if !req
@@ -61,22 +68,8 @@ async fn read_batch(req: &HttpRequest, body: web::Payload) -> Result<Vec<Pending
             why,
         ));
     }
-    let received = timeout(BODY_TIMEOUT, body.to_bytes_limited(MAX_BATCH)).await;
-    let bytes = received
-        .map_err(|_| Code::RequestTimeout)?
-        .map_err(|_| Error::new(Code::PayloadTooLarge, "The batch exceeds 16 MiB."))?
-        .map_err(|_| Error::new(Code::MalformedJson, "The body is incomplete."))?;
+    let bytes = receive(body, MAX_BATCH).await?;
+    let bytes =
+        bytes.ok_or_else(|| Error::new(Code::PayloadTooLarge, "The batch exceeds 16 MiB."))?;
     parse_batch(&bytes)
-}
-
-/// The messages of a batch. Empty lines are skipped; an error's pointer begins with the line,
-/// counted from 0.
-fn parse_batch(batch: &[u8]) -> Result<Vec<PendingMessage>, Error> {
-    let lines = batch.split(|byte| *byte == b'\n').enumerate();
-    let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
-    let messages = lines.map(|(number, line)| {
-        let message = parse_json::<ImportLine>(line).and_then(ImportLine::into_draft);
-        message.map_err(|e| e.within(&format!("/{number}")))
-    });
-    messages.collect()
 }

@@ -308,7 +308,11 @@ async fn responses_hold_exactly_the_fields_of_their_schemas() {
     compare("Readiness", &readiness);
     compare("RedisHealth", &readiness["redis"]);
     let problem = app.post(&json!({})).await.any_problem();
-    compare("Problem", &problem);
+    let late = r#"{"from":"alice","to":"bob","body":"x","sent_at":"2019-01-31T12:00:00Z"}"#;
+    let headers = [("content-type", "application/x-ndjson")];
+    let conflict = app.call_text("POST", "/messages/batch", &headers, late.to_owned());
+    let conflict = conflict.await.any_problem();
+    compare_all("Problem", &[&problem, &conflict]);
     compare("ProblemField", &problem["errors"][0]);
 }
 

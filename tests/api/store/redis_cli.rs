@@ -23,6 +23,7 @@ fn values() -> BTreeMap<&'static str, String> {
         ("unread", keys.unread(&pair)),
         ("meta", keys.meta(&pair)),
         ("idempotency", keys.idempotency(&pair, None)),
+        ("imported", keys.imported(&pair)),
         ("typing", keys.typing(&pair, &user("a"))),
         ("presence", keys.presence("a")),
         ("leases", keys.leases("a")),
@@ -95,7 +96,7 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     };
     let mut args = of("= ARGV[");
     if script.name == "import_messages" {
-        args.extend(["x", "2026-01-31T12:00:00.000Z"].map(str::to_owned));
+        args.extend(["id", "digest", "", "", "1"].map(str::to_owned));
         args.push(values["json"].clone());
     }
     if script.name == "read_last_messages" {
