@@ -60,7 +60,10 @@ const $ = (id) => document.getElementById(id);
 
 /** @param {import("./duologue.js").LiveEvent} event */
 async function onEvent(event) {
-  const { type, cursor, prev, message, total_unread_count, unread_conversations, muted_unread_count, ...members } = event;
+  const {
+    type, cursor, prev, message,
+    total_unread_count, unread_conversations, muted_unread_count, ...members
+  } = event;
   state.totalUnread = total_unread_count ?? state.totalUnread;
   if (event.peer) Object.assign(conversation(event.peer), members);
   if (message) addMessage(event.peer, message);

@@ -87,7 +87,7 @@ async fn send_credentials(service_log: &mut LoggedService) {
         (token("alice"), 200),
         (token("mallory"), 403),
         (bad(json!({"exp": in_seconds(-99)})), 401),
-        (bad(json!({"sub": format!("{MARK}:")})), 401),
+        (bad(json!({"sub": format!("{MARK}/")})), 401),
         (forged.sign(&claims("alice", &json!({}))), 401),
         (SERVICE_KEY.to_owned(), 200),
         (format!("{SERVICE_KEY}{MARK}"), 401),
