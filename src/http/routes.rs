@@ -49,6 +49,7 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
         .service(conversations::clear_conversation)
         .service(conversations::block_peer)
         .service(conversations::unblock_peer)
+        .service(conversations::list_blocks)
         .service(conversations::mute_conversation)
         .service(conversations::unmute_conversation)
         .service(receipts::mark_read)

@@ -4,6 +4,7 @@
 //! checks again.
 
 mod attachment;
+mod blocks;
 mod content;
 mod conversation;
 mod edit;
@@ -26,6 +27,7 @@ mod ticket;
 mod user;
 
 pub use attachment::Attachment;
+pub use blocks::{Block, Blocks, BlocksCursor, BlocksQuery};
 pub use content::{Body, ClientId, Metadata};
 pub use conversation::{Conversation, Flag};
 pub use edit::{Edit, ReadRequest, ReceiptRequest};

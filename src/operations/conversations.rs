@@ -6,8 +6,8 @@ use super::{Operations, charge, request};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{
-    Conversation, ConversationState, Flag, Inbox, InboxQuery, PageQuery, Participants,
-    UnreadOfUsers, UnreadTotals, UserId, UserUnread,
+    Blocks, BlocksQuery, Conversation, ConversationState, Flag, Inbox, InboxQuery, PageQuery,
+    Participants, UnreadOfUsers, UnreadTotals, UserId, UserUnread,
 };
 use crate::rate::RateLimited;
 
@@ -110,6 +110,19 @@ impl Operations {
         let request = request(users, charge.as_ref());
         self.store
             .flag_conversation(request, Flag::Blocked, false)
+            .await
+    }
+
+    /// Returns some of the peers that `user` has blocked, and where to continue.
+    pub async fn list_blocks(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        query: &BlocksQuery,
+    ) -> Result<RateLimited<Blocks>, Error> {
+        let charge = self.authorize_request(caller, user)?;
+        self.store
+            .list_blocks(user, query.cursor.as_ref(), charge.as_ref())
             .await
     }
 

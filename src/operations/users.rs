@@ -33,6 +33,15 @@ impl Operations {
     }
 }
 
+/// A conversation to export.
+struct ExportStep {
+    peer: UserId,
+    /// Whether the user has blocked the peer.
+    blocked: bool,
+    /// The position to continue at.
+    after: Seq,
+}
+
 /// An export in progress: the conversations found, and what is still to be read.
 pub struct Export {
     user: UserId,
@@ -40,7 +49,7 @@ pub struct Export {
     /// Where the scan of conversations continues; `None` at its end.
     cursor: Option<String>,
     /// Conversations to read, each with the position to continue at.
-    pending: VecDeque<(UserId, Seq)>,
+    pending: VecDeque<ExportStep>,
 }
 
 impl Export {
@@ -52,16 +61,26 @@ impl Export {
             };
             let (peers, next) = self.store.scan_conversations(&self.user, &cursor).await?;
             self.cursor = next;
-            self.pending
-                .extend(peers.into_iter().map(|(peer, _)| (peer, Seq::default())));
+            let found = peers.into_iter().map(|(peer, blocked)| ExportStep {
+                peer,
+                blocked,
+                after: Seq::default(),
+            });
+            self.pending.extend(found);
         }
-        let Some((peer, after)) = self.pending.pop_front() else {
+        let Some(ExportStep {
+            peer,
+            blocked,
+            after,
+        }) = self.pending.pop_front()
+        else {
             return Ok(None);
         };
         let page = self.store.export_messages(&self.user, &peer, after).await?;
         let mut lines = String::new();
         if after == Seq::default() {
-            lines.push_str(&json!({"conversation": {"peer": &peer}}).to_string());
+            let conversation = json!({"conversation": {"peer": &peer, "blocked": blocked}});
+            lines.push_str(&conversation.to_string());
             lines.push('\n');
         }
         for message in page.messages {
@@ -69,8 +88,12 @@ impl Export {
             lines.push_str(&message.0);
             lines.push_str("}\n");
         }
-        if let Some(next) = page.next {
-            self.pending.push_front((peer, next));
+        if let Some(after) = page.next {
+            self.pending.push_front(ExportStep {
+                peer,
+                blocked,
+                after,
+            });
         }
         Ok(Some(lines))
     }

@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 
 use super::change::ConversationRequest;
-use super::script::{COUNT_UNREAD, FIND_UNREAD, LIST_CONVERSATIONS, READ_LAST_MESSAGES};
+use super::script::{
+    COUNT_UNREAD, FIND_UNREAD, LIST_BLOCKS, LIST_CONVERSATIONS, READ_LAST_MESSAGES,
+};
 use super::{RateLimited, Store, reply};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::model::{
-    Inbox, InboxCursor, InboxEntry, InboxQuery, MarkedRead, Pair, Seq, UnreadTotals, UserId,
+    Block, Blocks, BlocksCursor, Inbox, InboxCursor, InboxEntry, InboxQuery, MarkedRead, Pair, Seq,
+    UnreadTotals, UserId,
 };
 use crate::rate::RateLimitRequest;
 
@@ -23,6 +26,8 @@ const UNREAD_STEP: &str = "500";
 const MARKED_AT_ONCE: usize = 32;
 /// How long one call marks conversations as read before it returns with `done: false`.
 const MARK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Rows that one page of blocks looks at, about: half a millisecond of Redis.
+const BLOCKS_STEP: &str = "1000";
 
 /// The reply of `lua/inbox/list_conversations.lua`.
 type InboxReply = (u64, u64, u64, String, Vec<String>, Vec<String>);
@@ -176,5 +181,30 @@ impl Store {
             };
             step = self.find_unread(user, &cursor, None).await?.value;
         }
+    }
+
+    /// Returns some of the peers that a user has blocked, strangers included.
+    pub async fn list_blocks(
+        &self,
+        user: &UserId,
+        cursor: Option<&BlocksCursor>,
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<Blocks>, Error> {
+        let keys = [self.keys.conversations(user.as_str())];
+        let cursor = cursor.map_or("0", BlocksCursor::as_str);
+        let args = [cursor.as_bytes(), BLOCKS_STEP.as_bytes()];
+        let reply = self
+            .run_charged::<(String, Vec<String>)>(&LIST_BLOCKS, charge, &keys, &args)
+            .await?;
+        reply.try_map(|(next, peers)| {
+            let peers = peers.into_iter().map(reply::peer);
+            let blocks = peers.map(|peer| Ok(Block { peer: peer? }));
+            let next = (next != "0").then_some(next);
+            let next_cursor = next.map(BlocksCursor::try_from).transpose();
+            Ok(Blocks {
+                blocks: blocks.collect::<Result<_, Error>>()?,
+                next_cursor: next_cursor.map_err(|why| Error::new(Code::Internal, why))?,
+            })
+        })
     }
 }

@@ -72,6 +72,7 @@ scripts! {
     COUNT_UNREAD        "inbox"         "count_unread"        ReadsOnly;
     FIND_UNREAD         "inbox"         "find_unread"         ReadsOnly;
     FORGET_USER         "inbox"         "forget_user"         Never;
+    LIST_BLOCKS         "inbox"         "list_blocks"         ReadsOnly;
     LIST_CONVERSATIONS  "inbox"         "list_conversations"  ReadsOnly;
     SCAN_CONVERSATIONS  "inbox"         "scan_conversations"  ReadsOnly;
     UPDATE_INBOX        "inbox"         "update_inbox"        Never;

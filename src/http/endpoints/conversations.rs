@@ -13,8 +13,8 @@ use crate::http::middleware::head::IsHead;
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
 use crate::model::{
-    Conversation, ConversationState, Inbox, InboxQuery, PageQuery, Participants, UnreadOfUsers,
-    UnreadTotals, UsersQuery,
+    Blocks, BlocksQuery, Conversation, ConversationState, Inbox, InboxQuery, PageQuery,
+    Participants, UnreadOfUsers, UnreadTotals, UsersQuery,
 };
 use crate::operations::Operations;
 use crate::rate::RateLimited;
@@ -216,6 +216,35 @@ pub async fn unblock_peer(
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations.unblock_peer(&caller, &users).await.map(current)
+}
+
+/// List blocked peers
+///
+/// The peers that `user` has blocked, also those without a conversation, in no order. A page covers
+/// about 1,000 conversations of `user`, so it can be empty although there is a next one; a peer can
+/// appear on two pages. Users list their own blocks, backends those of any user.
+#[utoipa::path(
+    tag = "conversations",
+    security(("user_token" = []), ("service_key" = [])),
+    params(PathUser, BlocksQuery),
+    responses(
+        (status = 200, description = "A page of the blocks.", body = Blocks,
+            example = json!({"blocks": [{"peer": "mallory"}], "next_cursor": null})),
+        ListConversationsErrors,
+    )
+)]
+#[get("/users/{user}/blocks")]
+pub async fn list_blocks(
+    caller: Caller,
+    PathUser { user }: PathUser,
+    query: QueryParams<BlocksQuery>,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    let blocks = operations.list_blocks(&caller, &user, &query.0).await?;
+    Ok(json::answer(
+        serde_json::json!(blocks.value).to_string(),
+        blocks.quota,
+    ))
 }
 
 /// Mute a conversation

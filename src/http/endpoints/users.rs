@@ -19,7 +19,7 @@ problem::refusals!(ExportUserErrors: CALL READ);
 /// Export a user
 ///
 /// Streams everything that is stored of `user` as NDJSON: for each conversation a line
-/// `{"conversation":{"peer":...}}`, then a line `{"message":{...}}` for each of its messages, oldest
+/// `{"conversation":{"peer":...,"blocked":...}}`, then a line `{"message":{...}}` for each of its messages, oldest
 /// first, cleared ones included. If the store fails midway the connection breaks off, so a body that
 /// ends properly is complete. Users export themselves, backends any user.
 #[utoipa::path(
@@ -28,7 +28,7 @@ problem::refusals!(ExportUserErrors: CALL READ);
     params(PathUser),
     responses(
         (status = 200, description = "The export.", body = String, content_type = "application/x-ndjson",
-            example = json!("{\"conversation\":{\"peer\":\"alice\"}}\n")),
+            example = json!("{\"conversation\":{\"peer\":\"alice\",\"blocked\":false}}\n")),
         ExportUserErrors,
     )
 )]

@@ -39,6 +39,7 @@ const ACTORS: &[(&str, Actor)] = &[
     ("clear_conversation", Actor::Path),
     ("block_peer", Actor::Path),
     ("unblock_peer", Actor::Path),
+    ("list_blocks", Actor::Path),
     ("mute_conversation", Actor::Path),
     ("unmute_conversation", Actor::Path),
     ("mark_read", Actor::Path),

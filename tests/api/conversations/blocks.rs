@@ -1,10 +1,13 @@
 //! Blocking and muting.
 
+use std::collections::BTreeSet;
+
+use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::live::device::Device;
-use crate::harness::{TestApp, spawn_app};
+use crate::harness::{TestApp, spawn_app, store::lua};
 
 async fn send(app: &TestApp, from: &str, to: &str) -> u16 {
     let message = json!({"from": from, "to": to, "body": "hi"});
@@ -185,4 +188,65 @@ async fn a_blocked_user_changes_nothing_that_the_blocker_sees() {
         .json(200);
     app.read("alice", "bob").await;
     assert_eq!(app.peek("bob", "alice").await["peer_read_seq"], 2);
+}
+
+/// The peers that a user has blocked, from all pages.
+async fn blocked_peers(app: &TestApp, user: &str) -> BTreeSet<String> {
+    let (mut found, mut cursor) = (BTreeSet::new(), String::new());
+    loop {
+        let page = app.get(&format!("/users/{user}/blocks{cursor}")).await;
+        let page = page.json(200);
+        let blocks = page["blocks"].as_array().unwrap();
+        found.extend(
+            blocks
+                .iter()
+                .map(|block| block["peer"].as_str().unwrap().to_owned()),
+        );
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("?cursor={next}"),
+            None => return found,
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_blocks_are_listed_with_strangers_and_cleared_ones() {
+    let app = spawn_app();
+    assert!(blocked_peers(&app, "bob").await.is_empty());
+    app.send("alice", "bob", "hi").await;
+    app.send("carol", "bob", "hi").await;
+    for peer in ["alice", "stranger", "forgiven"] {
+        app.flag(Method::PUT, "bob", peer, "block").await;
+    }
+    app.clear("bob", "alice").await;
+    app.flag(Method::DELETE, "bob", "forgiven", "block").await;
+    app.flag(Method::PUT, "carol", "bob", "block").await;
+    let expected = ["alice", "stranger"].map(str::to_owned);
+    assert_eq!(blocked_peers(&app, "bob").await, expected.into());
+    let export = app.get("/users/bob/export").await.text;
+    for (peer, blocked) in [("alice", true), ("stranger", true), ("carol", false)] {
+        let line = json!({"conversation": {"peer": peer, "blocked": blocked}});
+        assert!(export.contains(&line.to_string()), "{line} in {export}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_of_blocks_has_pages() {
+    let app = spawn_app();
+    let mut redis = app.redis();
+    let [_, rows, _] = lua::keys_of_user("bob");
+    for n in 0..3000 {
+        let flags = if n % 2 == 0 { "01000" } else { "00000" };
+        let row = format!("1768564800000000|0||0|{flags}|0|0|0|0");
+        redis
+            .hset::<_, _, _, ()>(&rows, format!("peer-{n}"), row)
+            .unwrap();
+    }
+    let first = app.get("/users/bob/blocks").await.json(200);
+    assert!(first["next_cursor"].is_string());
+    assert_eq!(blocked_peers(&app, "bob").await.len(), 1500);
+    for wrong in ["x", "-1", "1.5", "", "18446744073709551616"] {
+        let refused = app.get(&format!("/users/bob/blocks?cursor={wrong}")).await;
+        refused.problem(400, "INVALID_REQUEST");
+    }
 }

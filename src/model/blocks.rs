@@ -1,0 +1,57 @@
+//! Whom a user has blocked.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::UserId;
+
+/// Where a list of blocks continues: the query of `GET /users/{user}/blocks`.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct BlocksQuery {
+    /// Where to continue: the `next_cursor` of the previous page.
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,20}$")]
+    pub cursor: Option<BlocksCursor>,
+}
+
+/// A position in a list of blocks. Opaque to clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+pub struct BlocksCursor(String);
+
+impl BlocksCursor {
+    /// The cursor as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for BlocksCursor {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        // Redis takes a number of 64 bits.
+        match text.parse::<u64>() {
+            Ok(_) if text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 20 => Ok(Self(text)),
+            _ => Err("this is not the `next_cursor` of a page"),
+        }
+    }
+}
+
+/// A page of the peers that a user has blocked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Blocks {
+    /// The page, in no order.
+    pub blocks: Vec<Block>,
+    /// The `cursor` of the next page; null on the last one.
+    #[schema(required = true, value_type = Option<String>)]
+    pub next_cursor: Option<BlocksCursor>,
+}
+
+/// A peer that a user has blocked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Block {
+    /// The peer.
+    pub peer: UserId,
+}
