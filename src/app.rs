@@ -189,6 +189,7 @@ impl App {
             hub,
             trusted_proxies: network.trusted_proxies.clone(),
             cors_origins: network.cors_origins.clone(),
+            hosts: network.hosts.clone(),
             routes: Routes {
                 docs: network.docs,
                 page: network.page,

@@ -55,6 +55,7 @@ codes! {
     PreconditionFailed   412 "PRECONDITION_FAILED"    "The message is not a version that `If-Match` names.";
     PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 384 KiB.";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The `Content-Type` or `Content-Encoding` of the body is not supported; `errors` names the header.";
+    MisdirectedRequest   421 "MISDIRECTED_REQUEST"    "The service does not answer to this host; without credentials it answers to `localhost` only.";
     IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" "This `Idempotency-Key` was used for a different message.";
     TooFarBack           422 "TOO_FAR_BACK"           "The message is too old to mark the conversation as unread from it.";
     TooManyReactions     422 "TOO_MANY_REACTIONS"     "The message has the maximum of different reactions.";

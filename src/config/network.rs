@@ -35,13 +35,12 @@ pub struct Network {
 
     /// Origins whose pages may call the API, comma-separated: https://*.example.com,
     /// capacitor://localhost
-    #[arg(
-        long,
-        env = "DUOLOGUE_CORS_ORIGINS",
-        value_name = "ORIGINS",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "DUOLOGUE_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<OriginPattern>,
+
+    /// Host names that a service without credentials answers to besides localhost, comma-separated
+    #[arg(long, env = "DUOLOGUE_HOSTS", value_name = "NAMES", value_delimiter = ',', value_parser = host)]
+    pub hosts: Vec<String>,
 
     /// Proxies (IP or CIDR, comma-separated) whose Forwarded or X-Forwarded-For is trusted
     #[arg(long, env = "DUOLOGUE_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
@@ -113,7 +112,23 @@ impl Network {
     }
 }
 
+/// Lists may have spaces after their commas.
+fn origin(text: &str) -> Result<OriginPattern, &'static str> {
+    text.trim().parse()
+}
+
+fn host(text: &str) -> Result<String, &'static str> {
+    let name = text.trim().to_ascii_lowercase();
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    if !name.is_empty() && name.bytes().all(is_name) {
+        Ok(name)
+    } else {
+        Err("expected a host name without scheme and port, such as chat.example.com")
+    }
+}
+
 fn network(text: &str) -> Result<IpNet, &'static str> {
+    let text = text.trim();
     let single = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse::<IpNet>()
         .or_else(|_| single())

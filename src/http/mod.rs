@@ -14,7 +14,7 @@ mod path;
 mod problem;
 mod routes;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use rustix::net::sockopt;
 pub use actix_web::dev::{Server, ServerHandle};
 pub use routes::{Routes, openapi, openapi_yaml};
 
+use self::middleware::site::{OwnHosts, SiteRules};
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
 use crate::model::OriginPattern;
@@ -65,6 +66,8 @@ pub struct Http {
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call and connect.
     pub cors_origins: Vec<OriginPattern>,
+    /// Hosts that a service without credentials answers to, besides loopback ones.
+    pub hosts: Vec<String>,
     /// Who is connected.
     pub hub: Arc<Hub>,
     /// What to serve beside the operations that are always there.
@@ -96,8 +99,14 @@ impl Http {
             ..
         } = self;
         let origins: Arc<[_]> = self.cors_origins.into();
-        let live = Data::new(live::handshake::LiveSettings {
+        let own_hosts = |bind: SocketAddr| OwnHosts {
+            bind: bind.ip(),
+            names: self.hosts,
+        };
+        let bind = listener.local_addr()?;
+        let sites = Data::new(SiteRules {
             origins: origins.clone(),
+            hosts: authenticator.is_open().then(|| own_hosts(bind)),
         });
         let hub = Data::from(self.hub);
         let allowed_methods = routes::AllowedMethods::new(routes);
@@ -109,7 +118,7 @@ impl Http {
                 .app_data(Data::from(metrics.clone()))
                 .app_data(Data::from(authenticator.clone()))
                 .app_data(proxies.clone())
-                .app_data(live.clone())
+                .app_data(sites.clone())
                 .app_data(hub.clone())
                 .wrap(Condition::new(!origins.is_empty(), cors(origins.clone())))
                 .wrap(from_fn(middleware::request_log::observe))

@@ -85,7 +85,8 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
             Times are RFC 3339 in UTC. Lists are newest first; messages are ordered by `seq`. Every \
             response has an `X-Request-Id`, which the client may choose. Every error is a problem \
             document (RFC 9457) with a stable `code`. `HEAD` is answered like `GET`, and marks nothing \
-            as read. Unknown query parameters, and bodies where an operation takes none, are refused.",
+            as read. Unknown query parameters, and bodies where an operation takes none, are refused. Without \
+            credentials the service answers to `localhost` only (421 otherwise).",
         contact(name = "The developers of Duologue"),
         license(name = "MIT", identifier = "MIT")
     ),

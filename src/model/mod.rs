@@ -41,7 +41,7 @@ pub use inbox::{
 };
 pub use json::{parse_json, parse_value, pointer};
 pub use message::{Message, StoredMessage, digest, rfc3339};
-pub use origin::OriginPattern;
+pub use origin::{OriginPattern, is_origin_of};
 pub use page::{Limit, PageQuery, PageTime, Range};
 pub use pending_message::{NewMessage, PendingMessage, fresh_id};
 pub use precondition::Precondition;

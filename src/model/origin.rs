@@ -23,6 +23,7 @@ pub enum OriginPattern {
 impl OriginPattern {
     /// Whether a page of this origin may call. Browsers write origins in lower case.
     pub fn matches(&self, origin: &str) -> bool {
+        let origin = canonical(origin);
         match self {
             Self::Exact(allowed) => allowed == origin,
             Self::Scheme(prefix) => origin.starts_with(prefix),
@@ -34,6 +35,31 @@ impl OriginPattern {
             }
         }
     }
+}
+
+/// Whether the origin is that of a service with this `Host`. Which scheme its clients use, a service
+/// behind a proxy does not know.
+pub fn is_origin_of(origin: &str, host: &str) -> bool {
+    let Some((scheme, authority)) = canonical(origin).split_once("://") else {
+        return false;
+    };
+    authority.eq_ignore_ascii_case(without_default_port(scheme, host))
+}
+
+/// An origin without what some clients add to it: a slash at the end, and the default port.
+fn canonical(origin: &str) -> &str {
+    let origin = origin.strip_suffix('/').unwrap_or(origin);
+    let scheme = origin.split(':').next().unwrap_or_default();
+    without_default_port(scheme, origin)
+}
+
+fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
+    let port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return authority,
+    };
+    authority.strip_suffix(port).unwrap_or(authority)
 }
 
 /// Whether this is one label of a host name.

@@ -10,6 +10,7 @@ use crate::auth::Caller;
 use crate::error::Error;
 use crate::http::extract::{NoInput, QueryParams};
 use crate::http::middleware::head::IsHead;
+use crate::http::middleware::site::OwnSite;
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
 use crate::model::{
@@ -127,6 +128,7 @@ problem::refusals!(ReadConversationErrors: CALL READ; OutcomeUnknown);
 #[get("/conversations/{user}/{peer}")]
 pub async fn read_conversation(
     caller: Caller,
+    _: OwnSite,
     users: Participants,
     QueryParams(query): QueryParams<PageQuery>,
     IsHead(is_head): IsHead,

@@ -2,13 +2,21 @@
 
 use std::sync::LazyLock;
 
-use actix_web::http::header::LOCATION;
+use actix_web::Scope;
+use actix_web::dev::HttpServiceFactory;
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY};
+use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpResponse, get};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::http::extract::NoInput;
 use crate::http::problem;
+
+/// The content security policy of Swagger UI, which sets styles of elements.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
 
 problem::refusals!(ReadOpenapiErrors: ; InvalidRequest);
 
@@ -58,11 +66,17 @@ pub async fn to_swagger_ui() -> HttpResponse {
 }
 
 /// Swagger UI. Its files are part of the binary, so it works without a network.
-pub fn swagger_ui() -> SwaggerUi {
-    // By default the page sends the document to a validator on the internet.
+pub fn swagger_ui() -> impl HttpServiceFactory {
+    // By default the page sends the document to a validator on the internet. A credential that
+    // somebody enters is forgotten with the page.
     let config = Config::new(["/openapi.json"])
         .try_it_out_enabled(true)
-        .persist_authorization(true)
+        .persist_authorization(false)
         .validator_url("none");
-    SwaggerUi::new("/docs/{_:.*}").config(config)
+    let headers = DefaultHeaders::new()
+        .add((CONTENT_SECURITY_POLICY, POLICY))
+        .add((REFERRER_POLICY, "no-referrer"));
+    Scope::new("/docs")
+        .wrap(headers)
+        .service(SwaggerUi::new("/{_:.*}").config(config))
 }

@@ -2,7 +2,7 @@
 //! in the registry, and where its stream starts.
 //!
 //! A browser cannot set headers on a WebSocket or an event stream, so a ticket in the query or a
-//! subprotocol also carry a credential. CORS does not cover WebSockets, so the origin of the page is
+//! subprotocol also carry a credential. CORS does not cover WebSockets, so the site of the page is
 //! checked here.
 
 use std::collections::VecDeque;
@@ -10,9 +10,7 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{
-    AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL,
-};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
@@ -20,8 +18,8 @@ use super::commands::CommandContext;
 use super::driver::ConnectionDriver;
 use crate::auth::{Authenticator, Caller, Identity};
 use crate::error::{Code, Error};
-use crate::http::middleware::authenticate;
-use crate::model::{OriginPattern, UserId};
+use crate::http::middleware::{authenticate, site};
+use crate::model::UserId;
 use crate::operations::Operations;
 use crate::protocol::{Cursor, StreamState};
 use crate::rate::{RateLimitStatus, RateLimited};
@@ -30,19 +28,12 @@ use crate::realtime::{ConnectionGuard, Hub, Session};
 /// The prefix of a subprotocol that carries a token.
 const BEARER: &str = "bearer.";
 
-/// The settings of live connections.
-pub struct LiveSettings {
-    /// Origins whose pages may connect, besides the service's own.
-    pub origins: Arc<[OriginPattern]>,
-}
-
 /// What a handshake needs.
 pub struct Handshake {
     /// The operations.
     pub operations: Data<Operations>,
     hub: Arc<Hub>,
     authenticator: Data<Authenticator>,
-    settings: Data<LiveSettings>,
 }
 
 impl FromRequest for Handshake {
@@ -61,7 +52,6 @@ impl FromRequest for Handshake {
                 operations: data(req)?,
                 hub: data::<Hub>(req)?.into_inner(),
                 authenticator: data(req)?,
-                settings: data(req)?,
             })
         };
         ready(handshake())
@@ -88,7 +78,7 @@ impl Handshake {
         let user = self
             .operations
             .authorize_listener(&identity.caller, user()?)?;
-        self.check_origin(req.headers())?;
+        site::check_page(req)?;
         if self.authenticator.is_open() {
             // A ticket names a user, but nobody is charged where no credential is needed.
             identity.caller = Caller::Anonymous;
@@ -153,34 +143,6 @@ impl Handshake {
             }
             _ => authenticate::identify(req),
         }
-    }
-
-    /// Refuses pages of other origins than the service's own and the configured ones.
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Error> {
-        let header = |name: HeaderName| {
-            headers
-                .get(name)
-                .map(|value| value.to_str().unwrap_or_default())
-        };
-        // Only browsers send `Origin`.
-        let Some(origin) = header(ORIGIN) else {
-            return Ok(());
-        };
-        let own = origin.split_once("://").map(|(_, authority)| authority);
-        let is_own = own
-            .zip(header(HOST))
-            .is_some_and(|(own, host)| own.eq_ignore_ascii_case(host));
-        if is_own
-            || self
-                .settings
-                .origins
-                .iter()
-                .any(|pattern| pattern.matches(origin))
-        {
-            return Ok(());
-        }
-        let why = "pages of this origin may not connect";
-        Err(Error::field(Code::Forbidden, "/header/origin", why))
     }
 }
 

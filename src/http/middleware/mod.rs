@@ -1,6 +1,7 @@
-//! What every request passes: logging, authentication, the client's address.
+//! What every request passes: logging, the check of its site, authentication, the client's address.
 
 pub mod authenticate;
 pub mod client_ip;
 pub mod head;
 pub mod request_log;
+pub mod site;

@@ -6,13 +6,13 @@ use std::time::Instant;
 use actix_web::ResponseError;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::{authenticate, head};
+use super::{authenticate, head, site};
 use crate::error::{Code, Error};
 use crate::http::problem;
 use crate::metrics::Metrics;
@@ -36,18 +36,32 @@ pub async fn observe(
     let method = req.method().clone();
     let is_head = head::route_as_get(&mut req);
 
-    let answer = next.call(req).await?;
-    let (mut response, error) = match answer.status().as_u16() {
-        400.. => {
-            // Boxed, because a failure is rare and every request's future would have room for it.
-            let (response, error) = Box::pin(settle(answer)).await;
+    let (mut response, error) = match site::check(&req) {
+        Err(error) => {
+            let response = req.error_response(error.clone());
             (response.map_into_right_body(), Some(error))
         }
-        _ if is_head => (head::without_stream(answer).map_into_right_body(), None),
-        _ => (answer.map_into_left_body(), None),
+        Ok(()) => {
+            let answer = next.call(req).await?;
+            match answer.status().as_u16() {
+                400.. => {
+                    // Boxed, because a failure is rare and every request's future would have room
+                    // for it.
+                    let (response, error) = Box::pin(settle(answer)).await;
+                    (response.map_into_right_body(), Some(error))
+                }
+                _ if is_head => (head::without_stream(answer).map_into_right_body(), None),
+                _ => (answer.map_into_left_body(), None),
+            }
+        }
     };
 
     response.headers_mut().insert(REQUEST_ID, id.clone());
+    // What users send is never to be taken for a script or a page.
+    let nosniff = HeaderValue::from_static("nosniff");
+    response
+        .headers_mut()
+        .insert(X_CONTENT_TYPE_OPTIONS, nosniff);
     let status = response.status().as_u16();
     let pattern = response.request().match_pattern();
     let route = pattern.as_deref().unwrap_or(NO_ROUTE);

@@ -11,7 +11,8 @@ use crate::harness::http::raw_connection::{RawConnection, exchange, post};
 use crate::harness::spawn_app;
 use crate::operations::invalid_requests::assert_unharmed;
 
-const HEAD: &str = "POST /messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+const HEAD: &str =
+    "POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
 
 #[tokio::test]
 async fn a_body_that_is_not_json_is_a_problem() {

@@ -173,8 +173,9 @@ async fn a_path_may_hold_an_id_as_it_is_or_encoded() {
         app.send("peer", id, "hi").await;
         let all: Vec<_> = id.bytes().map(|b| format!("%{b:02x}")).collect();
         for path in [(*id).to_owned(), encoded(id), all.concat()] {
-            let request =
-                format!("GET /conversations/{path}/peer?peek=true HTTP/1.1\r\nhost: x\r\n\r\n");
+            let request = format!(
+                "GET /conversations/{path}/peer?peek=true HTTP/1.1\r\nhost: localhost\r\n\r\n"
+            );
             let read = exchange(&app.address, request).json(200);
             assert_eq!(
                 (&read["user"], &read["unread_count"]),

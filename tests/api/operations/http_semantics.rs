@@ -87,7 +87,9 @@ fn head_of_a_stream_ends_at_once() {
         ("/ws?user=alice", "", 426, "application/problem+json"),
     ];
     for (path, headers, status, content_type) in cases {
-        connection.write(format!("HEAD {path} HTTP/1.1\r\nhost: x\r\n{headers}\r\n"));
+        connection.write(format!(
+            "HEAD {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n"
+        ));
         let head = connection.head().unwrap();
         assert_eq!(
             (head.status, head.header("content-type")),
@@ -95,7 +97,7 @@ fn head_of_a_stream_ends_at_once() {
             "{path}"
         );
     }
-    connection.write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    connection.write("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
     assert_eq!(
         connection.answer().unwrap().json(200)["status"],
         "ok",
@@ -103,7 +105,7 @@ fn head_of_a_stream_ends_at_once() {
     );
     let mut connection = RawConnection::open(&app.address);
     connection.write(format!(
-        "HEAD /ws?user=alice HTTP/1.1\r\nhost: x\r\n{key}\r\n"
+        "HEAD /ws?user=alice HTTP/1.1\r\nhost: localhost\r\n{key}\r\n"
     ));
     assert_eq!(
         connection.head().unwrap().status,
@@ -182,7 +184,7 @@ async fn no_operation_ignores_an_unexpected_body() {
         answer.problem(400, "INVALID_REQUEST");
         answer.invalid_field("");
         let chunked = format!(
-            "{} {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n",
+            "{} {path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n",
             method.to_uppercase()
         );
         exchange(&app.address, chunked).problem(400, "INVALID_REQUEST");
@@ -195,7 +197,7 @@ async fn no_operation_ignores_an_unexpected_body() {
 fn a_body_of_no_length_is_no_body() {
     let app = spawn_app();
     let mut connection = RawConnection::open(&app.address);
-    let put = "PUT /conversations/alice/bob/block HTTP/1.1\r\nhost: x\r\n";
+    let put = "PUT /conversations/alice/bob/block HTTP/1.1\r\nhost: localhost\r\n";
     for rest in [
         "\r\n",
         "content-length: 0\r\n\r\n",

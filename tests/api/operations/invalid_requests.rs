@@ -220,7 +220,8 @@ async fn a_path_with_invalid_ids_is_a_problem() {
     ];
     for (reason, path, pointer) in cases {
         // Sent as raw bytes, because an HTTP client normalizes such paths.
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         let answer = exchange(&app.address, request);
         assert_eq!(answer.status, 400, "{reason}: {answer:?}");
         answer.problem(400, "INVALID_REQUEST");
@@ -233,7 +234,7 @@ async fn a_path_with_invalid_ids_is_a_problem() {
 async fn a_percent_encoded_letter_equals_the_letter() {
     let app = spawn_app();
     app.send("alice", "bob@example", "hi").await;
-    let request = "GET /conversations/bob%40example/%61lice HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = "GET /conversations/bob%40example/%61lice HTTP/1.1\r\nhost: localhost\r\n\r\n";
     assert_eq!(exchange(&app.address, request).json(200)["unread_count"], 1);
 }
 
@@ -244,7 +245,7 @@ async fn a_refused_request_leaves_the_connection_usable() {
     let good = post(r#"{"from":"alice","to":"bob","body":"x"}"#);
     connection.write(post("{}"));
     connection.answer().unwrap().problem(400, "INVALID_REQUEST");
-    connection.write("GET /messages HTTP/1.1\r\nhost: x\r\n\r\n");
+    connection.write("GET /messages HTTP/1.1\r\nhost: localhost\r\n\r\n");
     connection
         .answer()
         .unwrap()
@@ -257,14 +258,14 @@ async fn a_refused_request_leaves_the_connection_usable() {
 async fn input_that_is_not_http_closes_the_connection() {
     let app = spawn_app();
     let large = format!(
-        "GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: localhost\r\na: {}\r\n\r\n",
         "x".repeat(200_000)
     );
     let cases = [
         (
             "headers that drip",
             408,
-            "GET /healthz HTTP/1.1\r\nhost: x\r\nx-",
+            "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-",
         ),
         ("another protocol", 400, "EHLO example.com\r\n\r\n"),
         (

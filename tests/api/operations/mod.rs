@@ -5,6 +5,7 @@ pub mod invalid_requests;
 mod logs;
 mod network;
 mod probes;
+mod sites;
 mod startup;
 mod tls;
 mod workers;

@@ -79,7 +79,7 @@ fn idle_connections_do_not_delay_shutdown() {
         RawConnection::open(&service.address),
         RawConnection::open(&service.address),
     ];
-    connections[0].write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    connections[0].write("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
     assert_eq!(connections[0].answer().unwrap().status, 200);
     let begun = Instant::now();
     service.signal(Signal::INT);
