@@ -43,7 +43,7 @@ impl FromStr for JwksSource {
         match url.scheme() {
             "https" => Ok(Self::Url(url)),
             "http" if local => Ok(Self::Url(url)),
-            _ => Err("a key set comes from a file or an https URL"),
+            _ => Err("expected a file or an https URL"),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Authentication: who calls, and as whom they may act.
+//! Authentication and authorization: the caller of a request, and the users it may act as.
 //!
-//! There are two kinds of callers. A *user* of the host application shows a token that the
-//! application signed (JWT, RFC 7519) and acts only as itself. The application's *backend* shows a
-//! service key and acts as any user. With neither kind of secret configured the service is *open*:
-//! everybody may do everything, which is allowed on a loopback address only.
+//! There are two kinds of callers. A *user* of the host application presents a token that the
+//! application signed (JWT, RFC 7519) and acts only as itself. A *backend* of the application presents a
+//! service key and acts as any user. Without a configured secret the service is *open*: every caller may
+//! do everything. It then serves on loopback addresses only.
 //!
-//! Knows neither HTTP nor Redis.
+//! Independent of HTTP and Redis.
 
 mod jwks;
 mod service_keys;
@@ -21,16 +21,16 @@ pub use tokens::{PublicKey, Rules, Secret, TokenRequest, Tokens, UserClaim};
 /// The caller of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody in particular: the service is open.
+    /// A caller without a credential. Only an open service accepts it.
     Anonymous,
     /// A user of the host application.
     User(UserId),
-    /// A backend of the host application, by the key it showed.
+    /// A backend of the host application, identified by its key.
     Backend(KeyId),
 }
 
 impl Caller {
-    /// Refuses a caller who may not act as `user`. The error does not tell whether `user` exists.
+    /// Refuses a caller who may not act as `user`. The error does not reveal whether `user` exists.
     pub fn authorize(&self, user: &UserId) -> Result<(), Error> {
         match self {
             Caller::User(own) if own != user => Err(Code::Forbidden.into()),
@@ -38,8 +38,7 @@ impl Caller {
         }
     }
 
-    /// The user as whom the caller acts: the one it named, or the user of the token. Backends must name
-    /// one.
+    /// The user the caller acts as: the one it names, or the user of the token. Backends must name one.
     pub fn acting_as(&self, named: Option<UserId>, pointer: &str) -> Result<UserId, Error> {
         match (self, named) {
             (_, Some(user)) => self.authorize(&user).map(|()| user),
@@ -47,12 +46,12 @@ impl Caller {
             (Caller::Anonymous | Caller::Backend(_), None) => Err(Error::field(
                 Code::InvalidRequest,
                 pointer,
-                "The user must be named, because the credential names none.",
+                "is required, because the credential names no user",
             )),
         }
     }
 
-    /// Refuses users: for operations of backends.
+    /// Refuses users, in operations for backends.
     pub fn require_backend(&self) -> Result<(), Error> {
         match self {
             Caller::User(_) => Err(Code::Forbidden.into()),
@@ -94,7 +93,7 @@ impl Authenticator {
         self.tokens.is_none() && self.keys.is_none()
     }
 
-    /// Verifies an `Authorization` header (RFC 6750). The error never repeats any of it.
+    /// Verifies an `Authorization` header (RFC 6750). The error contains no part of it.
     pub fn authenticate(&self, authorization: Option<&[u8]>) -> Result<Identity, Error> {
         if self.is_open() {
             return Ok(Caller::Anonymous.into());
@@ -109,7 +108,7 @@ impl Authenticator {
         self.identify(credential)
     }
 
-    /// Verifies a credential, wherever it was found.
+    /// Verifies a credential from any part of a request.
     pub fn identify(&self, credential: &str) -> Result<Identity, Error> {
         let refused = |why: &'static str| Err(Error::new(Code::Unauthenticated, why));
         // A token has two dots (RFC 7515 section 3.1), a service key has none.

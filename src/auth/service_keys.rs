@@ -8,21 +8,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-/// The accepted keys: several at once, for rotation. Only their digests are kept, so comparing takes
-/// the same time for every wrong key, and a memory dump contains no key.
+/// The accepted keys, several during rotation. Only digests are kept: comparing them takes the same time
+/// for every wrong key, and a memory dump contains no key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServiceKeys(Vec<[u8; 32]>);
 
 impl ServiceKeys {
     /// The id of a key, if it is accepted.
-    pub fn find(&self, shown: &str) -> Option<KeyId> {
-        let shown = digest(shown);
-        // Compares all of them, so that the time tells nothing.
+    pub fn find(&self, key: &str) -> Option<KeyId> {
+        let presented = digest(key);
+        // Compares every key, so that the time does not reveal which one matched.
         let known = self
             .0
             .iter()
-            .fold(Choice::from(0), |known, key| known | key.ct_eq(&shown));
-        bool::from(known).then(|| KeyId([shown[0], shown[1], shown[2], shown[3]]))
+            .fold(Choice::from(0), |known, key| known | key.ct_eq(&presented));
+        let [a, b, c, d, ..] = presented;
+        bool::from(known).then_some(KeyId([a, b, c, d]))
     }
 }
 
@@ -53,13 +54,13 @@ impl FromStr for ServiceKeys {
             }
         });
         match keys.collect::<Result<Vec<_>, _>>()? {
-            keys if keys.is_empty() => Err("no service key is given"),
+            keys if keys.is_empty() => Err("expected at least one service key"),
             keys => Ok(Self(keys)),
         }
     }
 }
 
-/// Logs have no use for the digests.
+/// Prints the number of keys, not their digests.
 impl fmt::Debug for ServiceKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} service keys", self.0.len())

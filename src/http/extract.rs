@@ -1,7 +1,7 @@
-//! Bodies, queries and headers, parsed into values of [`crate::model`].
+//! Extractors of bodies, queries and headers.
 //!
-//! An operation takes a [`JsonBody`], [`QueryParams`] or, if it takes neither, [`NoInput`]. Each of
-//! them refuses what the operation does not take.
+//! Every operation has a [`JsonBody`], [`QueryParams`] or, without either, [`NoInput`] among its
+//! arguments. Each of them refuses a query or a body that the operation does not accept.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -24,13 +24,13 @@ use utoipa::IntoParams;
 use crate::error::{Code, Error};
 use crate::model::{Edit, IdempotencyKey, Precondition, limits, parse_json, pointer};
 
-/// How long a body may take to arrive, whatever its size.
+/// Time limit for receiving a body, before the allowance of [`BODY_RATE`].
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes for which a body may take a second more: a long one over a slow line is taken, one that drips
-/// is not.
+/// Bytes received that extend the limit by a second. Long bodies over slow connections are accepted;
+/// bodies that trickle in to hold the connection open are not.
 const BODY_RATE: u64 = 8 * 1024;
 
-/// A JSON body. Unlike actix's `Json`, its errors name the field at fault.
+/// A JSON body. Unlike those of actix's `Json`, its errors name the invalid field.
 pub struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
@@ -43,7 +43,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     }
 }
 
-/// The media types of an edit: JSON, and a JSON Merge Patch (RFC 7396).
+/// The media types of an edit: JSON and JSON Merge Patch (RFC 7396).
 pub const PATCH_TYPES: [&str; 2] = [JSON, "application/merge-patch+json"];
 
 const JSON: &str = "application/json";
@@ -74,7 +74,7 @@ fn read_json<T: DeserializeOwned>(
     let is_acceptable = refuse_query(req).and_then(|()| refuse_encoding(req.headers()));
     let given = req.content_type();
     let is_json = types.iter().any(|t| given.eq_ignore_ascii_case(t));
-    // A body that declares to be too large is refused before it arrives.
+    // A body whose declared length is too large is refused before it is received.
     let is_too_large = declared_length(req).is_some_and(|length| length > limits::REQUEST as u64);
     let body = web::Payload::from_request(req, payload).into_inner();
     async move {
@@ -119,10 +119,10 @@ fn declared_length(req: &HttpRequest) -> Option<u64> {
 /// The field that an error about the coding of a body names.
 pub const CONTENT_ENCODING_POINTER: &str = "/header/content-encoding";
 
-/// Refuses a compressed body: reading it could take any amount of memory.
+/// Refuses a compressed body, because decompressing it could take any amount of memory.
 pub fn refuse_encoding(headers: &HeaderMap) -> Result<(), Error> {
     let values = headers.get_all(CONTENT_ENCODING);
-    // A header that is not ASCII names no coding that is known.
+    // A header that is not ASCII counts as an unknown coding.
     let mut codings = values.flat_map(|value| value.to_str().unwrap_or("?").split(','));
     let is_identity = |coding: &str| {
         let coding = coding.trim();
@@ -131,7 +131,7 @@ pub fn refuse_encoding(headers: &HeaderMap) -> Result<(), Error> {
     if codings.all(is_identity) {
         return Ok(());
     }
-    let why = "must be identity: the body must not be compressed";
+    let why = "must be identity: compressed bodies are not supported";
     Err(Error::field(
         Code::UnsupportedMediaType,
         CONTENT_ENCODING_POINTER,
@@ -142,7 +142,7 @@ pub fn refuse_encoding(headers: &HeaderMap) -> Result<(), Error> {
 /// The query of a request.
 pub struct QueryParams<T>(pub T);
 
-/// A result that is there at once, or when the body was looked at.
+/// An immediate result, or one that waits for the body.
 type Extraction<T> =
     Either<Ready<Result<T, Error>>, Pin<Box<dyn Future<Output = Result<T, Error>>>>>;
 
@@ -222,7 +222,8 @@ async fn refuse_body(mut payload: Payload) -> Result<(), Error> {
     }
 }
 
-/// Refuses a body by the headers that declare it, where the connection goes on as a WebSocket.
+/// Refuses a body if the headers declare one. For WebSocket handshakes, whose connection continues
+/// after the headers.
 pub fn refuse_declared_body(headers: &HeaderMap) -> Result<(), Error> {
     let length = headers.get(CONTENT_LENGTH);
     let is_empty = length.is_none_or(|length| length.as_bytes() == b"0");
@@ -234,16 +235,16 @@ pub fn refuse_declared_body(headers: &HeaderMap) -> Result<(), Error> {
 }
 
 fn unexpected_body() -> Error {
-    Error::field(Code::InvalidRequest, "", "the operation takes no body")
+    Error::field(Code::InvalidRequest, "", "this operation accepts no body")
 }
 
 /// The `Idempotency-Key` header.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header, names("Idempotency-Key"))]
 pub struct IdempotencyKeyHeader(
-    /// Makes the request safe to repeat: a message with the same key, sender and conversation is
-    /// stored once within 24 hours. 1 to 255 printable ASCII characters, bare or as a string in
-    /// quotes (RFC 8941): `k` and `"k"` are the same key.
+    /// Makes the request safe to repeat: within 24 hours one message is stored per key, sender and
+    /// conversation. 1 to 255 printable ASCII characters, bare or as a quoted string (RFC 8941): `k`
+    /// and `"k"` are the same key.
     #[param(value_type = Option<String>, nullable = false, min_length = 1,
         pattern = r#"^([!#-~]([ -~]{0,253}[!-~])?|"([ !#-\[\]-~]|\\["\\]){1,255}")$"#)]
     pub Option<IdempotencyKey>,
@@ -259,7 +260,7 @@ impl FromRequest for IdempotencyKeyHeader {
             (None, _) => return ready(Ok(Self(None))),
             // A header that is not ASCII becomes an empty key, which is refused.
             (Some(one), None) => IdempotencyKey::from_header(one.to_str().unwrap_or_default()),
-            (Some(_), Some(_)) => Err("a request has one idempotency key"),
+            (Some(_), Some(_)) => Err("must be given at most once"),
         };
         let refused = |why| Error::field(Code::InvalidRequest, "/header/idempotency-key", why);
         ready(key.map(|key| Self(Some(key))).map_err(refused))
@@ -285,13 +286,13 @@ impl FromRequest for IfMatchHeader {
             return ready(Ok(Self(Precondition::default())));
         }
         let precondition = match IfMatch::parse(req) {
-            // There is a message whenever the precondition is evaluated.
+            // `*` requires that a message exists, and preconditions are evaluated only if one does.
             Ok(IfMatch::Any) => Precondition::default(),
             Ok(IfMatch::Items(tags)) => {
                 let strong = tags.iter().filter(|tag| !tag.weak);
                 Precondition::one_of(strong.map(EntityTag::tag))
             }
-            // A header that is no list of tags matches no version.
+            // A malformed header matches no version.
             Err(_) => Precondition::one_of(std::iter::empty()),
         };
         ready(Ok(Self(precondition)))

@@ -42,53 +42,53 @@ use crate::operations::Operations;
 use crate::realtime::Hub;
 use crate::tls::{Certificate, TlsError};
 
-/// How long a client may take for its headers. A body has [`extract`]'s patience.
+/// Time limit for receiving the headers of a request. [`extract`] limits that of its body.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
+/// How long an idle connection stays open.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long a client may leave unacknowledged what was sent to it, or keep its window shut: two
-/// heartbeats, at most this. Then the kernel ends the connection: neither a phone that vanished nor a
-/// client that stopped reading holds what waits for it (`TCP_USER_TIMEOUT`, RFC 5482; Linux).
+/// Maximum time that sent data may stay unacknowledged, or unsent because the client does not read
+/// (`TCP_USER_TIMEOUT`, RFC 5482; Linux only). The limit is two heartbeats, or this if that is less. Then
+/// the kernel closes the connection, which frees the buffers of clients that vanished.
 #[cfg(target_os = "linux")]
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Seconds that requests under way have when the service stops.
+/// Seconds for requests in progress to finish when the service stops.
 const STOP_TIMEOUT_S: u64 = 10;
 
-/// What the HTTP layer is made of.
+/// What the HTTP layer depends on, and its settings.
 pub struct Http {
-    /// The operations; each worker thread makes its own from them.
+    /// The operations. Each worker thread uses a copy with its own connection to the store.
     pub operations: Operations,
-    /// Where requests are counted.
+    /// The metrics, which count requests.
     pub metrics: Arc<Metrics>,
-    /// Tells who calls.
+    /// Verifies credentials.
     pub authenticator: Arc<Authenticator>,
-    /// Proxies that are believed.
+    /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Origins whose pages may call and connect.
+    /// Origins whose pages may call the API and open live connections.
     pub cors_origins: Vec<OriginPattern>,
     /// Hosts that a service without credentials answers to, besides loopback ones.
     pub hosts: Vec<String>,
-    /// Who is connected.
+    /// The live connections.
     pub hub: Arc<Hub>,
-    /// What to serve beside the operations that are always there.
+    /// Which optional routes to serve.
     pub routes: Routes,
-    /// Serves HTTPS if given, HTTP if not.
+    /// The certificate for HTTPS; `None` serves HTTP.
     pub certificate: Option<Arc<Certificate>>,
-    /// Worker threads.
+    /// Number of worker threads.
     pub workers: usize,
 }
 
-/// A connection that is counted as open for as long as it exists.
-struct Counted(Arc<Metrics>);
+/// Counts a connection as open until it is dropped.
+struct OpenConnection(Arc<Metrics>);
 
-impl Drop for Counted {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.connections.dec();
     }
 }
 
 impl Http {
-    /// Serves on a listener until the returned server is stopped. Signals are left to the caller.
+    /// Starts serving on a listener. The returned server runs until it is stopped; it handles no signals.
     pub fn serve(self, listener: TcpListener) -> Result<Server, ServeError> {
         let Self {
             operations,
@@ -127,14 +127,14 @@ impl Http {
         let server = server
             .workers(workers)
             .disable_signals()
-            // An event is small and is not to wait for the next one.
+            // Nagle's algorithm would delay small events.
             .tcp_nodelay(true)
             .shutdown_timeout(STOP_TIMEOUT_S)
             .client_request_timeout(HEADER_TIMEOUT)
             .keep_alive(IDLE_TIMEOUT)
             .on_connect(move |_, connection: &mut Extensions| {
                 counted.connections.inc();
-                connection.insert(Counted(counted.clone()));
+                connection.insert(OpenConnection(counted.clone()));
             });
         let server = match self.certificate {
             Some(certificate) => {
@@ -146,16 +146,16 @@ impl Http {
     }
 }
 
-/// Sets [`TCP_USER_TIMEOUT`]. Connections have it from the socket that accepts them, which may do so long
-/// before they are served; so this comes as soon as there is one.
+/// Sets [`TCP_USER_TIMEOUT`] on the listening socket, from which connections inherit it. Called before
+/// the server starts, because the kernel accepts connections from then on.
 #[cfg(target_os = "linux")]
 pub fn set_tcp_user_timeout(listener: &TcpListener, heartbeat_s: u8) -> Result<(), ServeError> {
-    let patience = TCP_USER_TIMEOUT.min(2 * Duration::from_secs(heartbeat_s.into()));
-    let patience = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-    Ok(sockopt::set_tcp_user_timeout(listener, patience).map_err(std::io::Error::from)?)
+    let timeout = TCP_USER_TIMEOUT.min(2 * Duration::from_secs(heartbeat_s.into()));
+    let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    Ok(sockopt::set_tcp_user_timeout(listener, timeout_ms).map_err(std::io::Error::from)?)
 }
 
-/// Serves `/metrics` alone, without asking who wants it: on an address of the operator's choice.
+/// Serves only `/metrics`, without authentication, on a separate address.
 pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         let metrics = Data::from(metrics.clone());
@@ -171,7 +171,7 @@ pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> std::io::R
     server.listen(listener).map(HttpServer::run)
 }
 
-/// Why serving could not begin.
+/// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error(transparent)]
@@ -180,8 +180,8 @@ pub enum ServeError {
     Io(#[from] std::io::Error),
 }
 
-/// What pages of these origins may do: everything that an app does. Credentials are bearer tokens,
-/// so cookies stay out.
+/// The CORS policy: pages of these origins may use the whole API. Cookies are not allowed, because
+/// credentials are bearer tokens.
 fn cors(origins: Arc<[OriginPattern]>) -> Cors {
     let is_allowed = move |origin: &HeaderValue, _: &RequestHead| {
         let matches = |origin| origins.iter().any(|pattern| pattern.matches(origin));

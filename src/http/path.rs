@@ -1,4 +1,4 @@
-//! Parts of a path, parsed into values of [`crate::model`].
+//! Extractors of path parameters.
 
 use std::future::{Ready, ready};
 
@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use crate::error::{Code, Error};
 use crate::model::{Emoji, Participants, Seq, UserId};
 
-/// The user a path is about.
+/// The path parameter `user`.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct PathUser {
@@ -18,7 +18,7 @@ pub struct PathUser {
     pub user: UserId,
 }
 
-/// The message a path is about.
+/// The path parameter `seq`.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct PathSeq {
@@ -27,12 +27,12 @@ pub struct PathSeq {
     pub seq: Seq,
 }
 
-/// The reaction a path is about.
+/// The path parameter `emoji`.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct PathEmoji {
-    /// The reaction: one emoji of Unicode's list, percent-encoded, with or without U+FE0F. Answers have
-    /// its fully qualified form.
+    /// The reaction: one emoji of Unicode's list, percent-encoded, with or without U+FE0F. Responses
+    /// contain its fully qualified form.
     #[param(example = "👍")]
     pub emoji: Emoji,
 }
@@ -58,7 +58,7 @@ extractor!(PathEmoji, |req| emoji(req).map(|emoji| PathEmoji { emoji }));
 extractor!(Participants, participants);
 
 fn user(req: &HttpRequest, name: &str) -> Result<UserId, Error> {
-    // actix leaves `%`, `/` and `+` encoded, and of these only the last one stands in an id.
+    // actix decodes everything except `%`, `/` and `+`. Of these only `+` can be part of an id.
     let user = match req.match_info().query(name) {
         encoded if encoded.contains('%') => encoded.replace("%2B", "+").replace("%2b", "+"),
         plain => plain.to_owned(),
@@ -74,7 +74,7 @@ fn participants(req: &HttpRequest) -> Result<Participants, Error> {
 
 fn seq(req: &HttpRequest) -> Result<Seq, Error> {
     let seq = req.match_info().query("seq").parse::<u64>();
-    let seq = seq.map_err(|_| "`seq` must be a non-negative integer.");
+    let seq = seq.map_err(|_| "must be a non-negative integer");
     seq.and_then(Seq::try_from)
         .map_err(|why| invalid("seq", why))
 }

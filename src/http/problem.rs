@@ -25,7 +25,7 @@ use crate::protocol::Problem;
 /// The media type of a problem document.
 const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Status and headers of an error. [`render`] writes the document, because it knows the request's id.
+/// Status and headers of an error. [`render`] writes the body, which contains the id of the request.
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -45,7 +45,7 @@ impl ResponseError for Error {
         if self.code == Code::UpgradeRequired {
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         }
-        // Of a 415 about anything else this header must be absent (RFC 9110 section 12.5.3).
+        // A 415 about anything else must not have this header (RFC 9110 section 12.5.3).
         if self.names(CONTENT_ENCODING_POINTER) {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
@@ -64,8 +64,8 @@ fn challenge(why: &str) -> String {
     format!("Bearer realm=\"duologue\", error=\"invalid_token\", error_description=\"{why}\"")
 }
 
-/// The error behind a response. Responses of actix and Swagger UI carry none, so their status
-/// chooses one.
+/// The error of a response. Responses of actix and Swagger UI contain none, so it is derived from
+/// their status.
 pub fn of<B>(response: &ServiceResponse<B>) -> Error {
     let own = response
         .response()
@@ -164,7 +164,7 @@ fn example(code: Code) -> utoipa::openapi::example::Example {
         .build()
 }
 
-/// Errors of every operation that needs a credential.
+/// Errors of every operation that requires a credential.
 pub const CALL: &[Code] = &[
     Code::InvalidRequest,
     Code::Unauthenticated,

@@ -1,5 +1,5 @@
-//! The table of routes and the OpenAPI document. Both come from one list of handlers, so neither can
-//! miss an operation.
+//! The routes and the OpenAPI document. Both are made from one list of handlers, so they have the same
+//! operations.
 
 use std::sync::LazyLock;
 
@@ -84,9 +84,9 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
         description = "One-to-one messaging for the backends of mobile apps.\n\n\
             Times are RFC 3339 in UTC. Lists are newest first; messages are ordered by `seq`. Every \
             response has an `X-Request-Id`, which the client may choose. Every error is a problem \
-            document (RFC 9457) with a stable `code`. `HEAD` is answered like `GET`, and marks nothing \
-            as read. Unknown query parameters, and bodies where an operation takes none, are refused. Without \
-            credentials the service answers to `localhost` only (421 otherwise).",
+            document (RFC 9457) with a stable `code`. `HEAD` is answered like `GET` and marks nothing \
+            as read. Unknown query parameters and unexpected bodies are refused. Without configured \
+            credentials the service answers requests to `localhost` only, and others with 421.",
         contact(name = "The developers of Duologue"),
         license(name = "MIT", identifier = "MIT")
     ),
@@ -117,11 +117,12 @@ impl Modify for Schemes {
                 .description(Some(description))
         };
         let user = bearer(
-            "The token of a user (JWT, RFC 7519), signed by the host application; `sub` is the user.",
+            "The token of a user (JWT, RFC 7519), signed by the host application. `sub` is the user id.",
         );
         let user = user.bearer_format("JWT");
-        let backend =
-            bearer("A service key: a backend of the host application, which acts as any user.");
+        let backend = bearer(
+            "The service key of a backend of the host application, which may act as any user.",
+        );
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("user_token", SecurityScheme::Http(user.build()));
         components.add_security_scheme("service_key", SecurityScheme::Http(backend.build()));

@@ -1,4 +1,4 @@
-//! What goes with a message: descriptions of files that live elsewhere.
+//! Attachments: descriptions of files that are stored outside the service.
 
 use mediatype::MediaType;
 use serde::de::Error as _;
@@ -12,7 +12,7 @@ use super::content::within;
 use super::json::{JsonObject, OpaqueObject, optional_u32};
 use super::limits;
 
-/// Attachments that are objects. `null` is no attachment.
+/// Reads attachments, each of which must be an object. `null` means none.
 pub(super) fn attachments<'de, D: Deserializer<'de>>(
     array: D,
 ) -> Result<Vec<Attachment>, D::Error> {
@@ -21,30 +21,30 @@ pub(super) fn attachments<'de, D: Deserializer<'de>>(
     Ok(objects.map(|object| object.0).collect())
 }
 
-/// The same, of an array that may be absent.
+/// Reads the attachments of an edit, where an absent array leaves the attachments unchanged.
 pub(super) fn named_attachments<'de, D: Deserializer<'de>>(
     array: D,
 ) -> Result<Option<Vec<Attachment>>, D::Error> {
     attachments(array).map(Some)
 }
 
-/// What is known of a file that goes with a message. The file itself lives elsewhere.
+/// The description of an attached file. The file itself is stored outside the service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attachment {
-    /// Where the file is.
+    /// The URL of the file.
     pub url: AttachmentUrl,
     /// The media type (RFC 6838) with its parameters, e.g. `audio/ogg; codecs=opus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<MimeType>,
-    /// A file name to show.
+    /// The file name to display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<FileName>,
-    /// Bytes.
+    /// The size in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9007199254740991u64)]
     pub size: Option<Seq>,
-    /// Pixels.
+    /// The width in pixels.
     #[serde(
         default,
         deserialize_with = "optional_u32",
@@ -52,7 +52,7 @@ pub struct Attachment {
     )]
     #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
     pub width: Option<u32>,
-    /// Pixels.
+    /// The height in pixels.
     #[serde(
         default,
         deserialize_with = "optional_u32",
@@ -60,7 +60,7 @@ pub struct Attachment {
     )]
     #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
     pub height: Option<u32>,
-    /// Milliseconds. A fraction is rounded, so answers hold whole numbers.
+    /// The duration in milliseconds. Fractions are rounded: responses contain whole numbers.
     #[serde(
         default,
         deserialize_with = "optional_milliseconds",
@@ -68,19 +68,20 @@ pub struct Attachment {
     )]
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 4294967295u64)]
     pub duration_ms: Option<u32>,
-    /// Anything that belongs to the file: a thumbnail, a waveform, a blurhash.
+    /// Other data about the file, for example a thumbnail, a waveform or a blurhash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<AttachmentMetadata>,
 }
 
-/// Reads a number of milliseconds. Players measure them as doubles.
+/// Reads a number of milliseconds, which may have a fraction: media players measure durations as
+/// doubles.
 fn optional_milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     let Some(number) = Option::<f64>::deserialize(from)? else {
         return Ok(None);
     };
     let rounded = number.round();
     if number < 0.0 || rounded > f64::from(u32::MAX) {
-        return Err(D::Error::custom("a duration is 0 to 4294967295 ms"));
+        return Err(D::Error::custom("must be 0 to 4294967295 milliseconds"));
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -90,9 +91,9 @@ fn optional_milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u3
     Ok(Some(rounded as u32))
 }
 
-/// The address of an attachment: an absolute `http` or `https` URL of at most 2,048 characters.
+/// The URL of an attachment: absolute, `http` or `https`, at most 2,048 characters.
 ///
-/// No other scheme, so that a client which opens it cannot be made to run `javascript:`.
+/// Other schemes are refused, because a client that opens a `javascript:` URL would run it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(
@@ -118,7 +119,7 @@ impl TryFrom<String> for AttachmentUrl {
         if url.len() <= limits::URL && Url::parse(&url).is_ok_and(web) {
             Ok(Self(url))
         } else {
-            Err("an attachment's url is an absolute http or https URL of at most 2048 characters")
+            Err("must be an absolute http or https URL of at most 2048 characters")
         }
     }
 }
@@ -137,18 +138,20 @@ impl TryFrom<String> for MimeType {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // `*` makes a range of media types (RFC 9110 section 12.5.1), which no file has.
+        // With `*` it is a media range (RFC 9110 section 12.5.1), not the type of a file.
         let of_a_file = |kind: &MediaType| !kind.essence().to_string().contains('*');
         let kind = MediaType::parse(&text);
         if text.len() <= limits::MEDIA_TYPE && kind.is_ok_and(|kind| of_a_file(&kind)) {
             Ok(Self(text))
         } else {
-            Err("a media type is type/subtype with parameters, at most 255 characters")
+            Err(
+                "must be a media type such as image/jpeg, at most 255 characters with its parameters",
+            )
         }
     }
 }
 
-/// The name of a file, to be shown: 1 to 255 characters.
+/// The file name to display: 1 to 255 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(min_length = 1, max_length = 255, example = "menu.jpg")]
@@ -161,12 +164,12 @@ impl TryFrom<String> for FileName {
         if (1..=limits::FILE_NAME).contains(&name.chars().count()) {
             Ok(Self(name))
         } else {
-            Err("a file name has 1 to 255 characters")
+            Err("must have 1 to 255 characters")
         }
     }
 }
 
-/// A JSON object of the application's own about an attachment, at most 1 KiB as compact JSON.
+/// A JSON object that the application keeps with an attachment: at most 1 KiB as compact JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Map<String, Value>")]
 #[schema(value_type = Object, example = json!({"blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj"}))]
@@ -178,6 +181,6 @@ impl TryFrom<Map<String, Value>> for AttachmentMetadata {
     fn try_from(object: Map<String, Value>) -> Result<Self, Self::Error> {
         within(limits::ATTACHMENT_METADATA, object)
             .map(Self)
-            .ok_or("the metadata of an attachment takes at most 1024 bytes as JSON")
+            .ok_or("must have at most 1024 bytes as compact JSON")
     }
 }

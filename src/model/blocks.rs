@@ -1,16 +1,16 @@
-//! Whom a user has blocked.
+//! The peers that a user has blocked.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::UserId;
 
-/// Where a list of blocks continues: the query of `GET /users/{user}/blocks`.
+/// The query of `GET /users/{user}/blocks`.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct BlocksQuery {
-    /// Where to continue: the `next_cursor` of the previous page.
+    /// The `next_cursor` of the previous page.
     #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,20}$")]
     pub cursor: Option<BlocksCursor>,
 }
@@ -31,10 +31,10 @@ impl TryFrom<String> for BlocksCursor {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // Redis takes a number of 64 bits.
+        // A cursor of Redis is a 64-bit number.
         match text.parse::<u64>() {
             Ok(_) if text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 20 => Ok(Self(text)),
-            _ => Err("this is not the `next_cursor` of a page"),
+            _ => Err("must be the `next_cursor` of another page"),
         }
     }
 }
@@ -42,9 +42,9 @@ impl TryFrom<String> for BlocksCursor {
 /// A page of the peers that a user has blocked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Blocks {
-    /// The page, in no order.
+    /// The blocked peers, in no particular order.
     pub blocks: Vec<Block>,
-    /// The `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page; null on the last page.
     #[schema(required = true, value_type = Option<String>)]
     pub next_cursor: Option<BlocksCursor>,
 }

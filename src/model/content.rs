@@ -1,4 +1,4 @@
-//! What a message carries: its text, what the application keeps with it, what the client calls it.
+//! The content of a message: its text, its metadata and its client id.
 
 use icu_properties::props::{
     DefaultIgnorableCodePoint, GeneralCategory, PrependedConcatenationMark,
@@ -23,8 +23,8 @@ impl Body {
         &self.0
     }
 
-    /// Whether the text shows nothing: it is empty, or has only white space and characters without a
-    /// glyph.
+    /// Whether nothing of the text is visible: it is empty, or has only white space and characters
+    /// without a glyph.
     pub fn is_blank(&self) -> bool {
         self.0.chars().all(is_blank)
     }
@@ -34,18 +34,18 @@ impl TryFrom<String> for Body {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // A character takes at least a byte, so most bodies need no counting.
+        // A character takes at least one byte, so the characters of most bodies need not be counted.
         if text.len() <= limits::BODY || text.chars().count() <= limits::BODY {
             Ok(Self(text))
         } else {
-            Err("a body has at most 10000 characters")
+            Err("must have at most 10000 characters")
         }
     }
 }
 
-/// Whether a character shows nothing by itself.
+/// Whether a character is invisible.
 fn is_blank(character: char) -> bool {
-    // Symbols whose glyph is empty: U+2800 has none of Braille's dots, U+1D159 is a note without a head.
+    // Symbols with an empty glyph: U+2800 is Braille without dots, U+1D159 is a null notehead.
     const EMPTY_GLYPHS: [char; 2] = ['\u{2800}', '\u{1d159}'];
     if character.is_ascii_graphic() {
         return false;
@@ -56,8 +56,8 @@ fn is_blank(character: char) -> bool {
         || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
-/// Whether a character is a control or a format character. Those that stand before a number and
-/// show a sign, like U+0600, are not.
+/// Whether a character is a control or format character. Format characters with a visible sign, such
+/// as U+0600 before a number, do not count.
 fn is_control_or_format(character: char) -> bool {
     match CodePointMapData::<GeneralCategory>::new().get(character) {
         GeneralCategory::Control => true,
@@ -68,7 +68,7 @@ fn is_control_or_format(character: char) -> bool {
     }
 }
 
-/// What the client calls a message: 1 to 64 printable characters.
+/// The id that a client gives to a message: 1 to 64 printable characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(
@@ -104,20 +104,21 @@ impl TryFrom<String> for ClientId {
         if (1..=limits::CLIENT_ID).contains(&id.chars().count()) && id.chars().all(printable) {
             Ok(Self(id))
         } else {
-            Err("a client id is 1 to 64 printable characters")
+            Err("must have 1 to 64 printable characters")
         }
     }
 }
 
-/// A JSON object of the application's own, at most 4 KiB as compact JSON. Kept and answered, never
-/// read. Integers are exact within 64 bits; what is larger becomes a double (RFC 8259 section 6).
+/// A JSON object that the application keeps with a message: at most 4 KiB as compact JSON. The service
+/// stores and returns it and never interprets it. Integers of up to 64 bits are exact; larger ones
+/// become doubles (RFC 8259 section 6).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Map<String, Value>")]
 #[schema(value_type = Object, example = json!({"mood": "hungry"}))]
 pub struct Metadata(OpaqueObject);
 
 impl Metadata {
-    /// The metadata after a JSON Merge Patch (RFC 7396) of it, or of none.
+    /// Applies a JSON Merge Patch (RFC 7396) to metadata; `None` counts as an empty object.
     pub(super) fn merged(old: Option<&Self>, patch: &Value) -> Result<Self, &'static str> {
         let old = old.map(|metadata| metadata.0.0.clone());
         let mut merged = Value::Object(old.unwrap_or_default());
@@ -132,7 +133,7 @@ impl TryFrom<Value> for Metadata {
     fn try_from(value: Value) -> Result<Self, Self::Error> {
         match value {
             Value::Object(object) => Self::try_from(object),
-            _ => Err("metadata is an object"),
+            _ => Err("must be an object"),
         }
     }
 }
@@ -143,11 +144,11 @@ impl TryFrom<Map<String, Value>> for Metadata {
     fn try_from(object: Map<String, Value>) -> Result<Self, Self::Error> {
         within(limits::METADATA, object)
             .map(Self)
-            .ok_or("metadata takes at most 4096 bytes as JSON")
+            .ok_or("must have at most 4096 bytes as compact JSON")
     }
 }
 
-/// An object that takes at most so many bytes as compact JSON.
+/// The object, unless it is longer than `limit` bytes as compact JSON.
 pub(super) fn within(limit: usize, object: Map<String, Value>) -> Option<OpaqueObject> {
     let json = serde_json::to_vec(&object).ok()?;
     (json.len() <= limit).then_some(OpaqueObject(object))

@@ -1,4 +1,4 @@
-//! A conversation as one of its two users reads it.
+//! A page of a conversation, as one of its two users reads it.
 
 use std::fmt::Write;
 
@@ -6,29 +6,29 @@ use utoipa::ToSchema;
 
 use super::{Message, Seq, StoredMessage, UserId};
 
-/// A page of a conversation, and what its reader had not read.
+/// A page of a conversation, and the messages that were unread before it was read.
 #[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 pub struct Conversation {
     /// The reader.
     pub user: UserId,
-    /// The other one.
+    /// The peer.
     pub peer: UserId,
     /// The messages of the page, newest first.
     #[schema(value_type = Vec<Message>)]
     pub history: Vec<StoredMessage>,
-    /// How many messages of the peer the reader had not read. Exact, however many.
+    /// Number of messages of the peer that were unread. Always exact.
     pub unread_count: u64,
-    /// Those messages, newest first, at most `unread_limit` and none further back than 4,000
-    /// messages. Older ones are read with `before`.
+    /// The unread messages, newest first: at most `unread_limit`, and only among the newest 4,000
+    /// messages. Read older ones with `before`.
     #[schema(value_type = Vec<Message>, max_items = 500)]
     pub unread: Vec<StoredMessage>,
     /// The seq of the newest message; 0 if there is none.
     pub last_seq: Seq,
-    /// Up to where the reader had read.
+    /// The last message that was read before this request; 0 if none.
     pub read_seq: Seq,
-    /// Up to where the peer has read; 0 if nowhere.
+    /// The last message that the peer has read; 0 if none.
     pub peer_read_seq: Seq,
-    /// Up to where the peer's devices have received.
+    /// The last message that a device of the peer has received; 0 if none.
     pub peer_delivered_seq: Seq,
     /// Whether the reader muted the conversation.
     pub muted: bool,
@@ -45,8 +45,8 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// The JSON of it. Written here and not by serde, because the messages are JSON already:
-    /// splicing them costs a copy, encoding them again would cost a parse of every page.
+    /// The conversation as JSON. Written without serde, because the messages are already JSON: copying
+    /// them in avoids parsing every page.
     pub fn to_json(&self) -> String {
         let Self {
             user,
@@ -58,7 +58,7 @@ impl Conversation {
         } = self;
         let messages = self.history.iter().chain(&self.unread);
         let mut json = String::with_capacity(256 + messages.map(|m| m.0.len() + 1).sum::<usize>());
-        // User ids need no escaping (see UserId), and a String takes every write.
+        // User ids need no escaping, and writing to a String cannot fail.
         let _ = write!(json, r#"{{"user":"{user}","peer":"{peer}","history":"#);
         push_array(&mut json, self.history.iter().map(text));
         let _ = write!(json, r#","unread_count":{unread_count},"unread":"#);
@@ -82,17 +82,17 @@ impl Conversation {
     }
 }
 
-/// A flag that a user puts on a conversation.
+/// A flag that a user sets on a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flag {
     /// The peer's messages are refused.
     Blocked,
-    /// The user does not want to be alerted. Nothing else changes; counts go on.
+    /// The user does not want to be alerted. Messages are stored and counted as before.
     Muted,
 }
 
 impl Flag {
-    /// The word for it in the store.
+    /// The name of the flag in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Flag::Blocked => "blocked",

@@ -1,4 +1,4 @@
-//! What may be done to a message that was sent, and to how much of a conversation.
+//! The bodies of requests that change a message or move a receipt.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -8,28 +8,27 @@ use super::attachment::named_attachments;
 use super::{Attachment, Body, Metadata, Seq, limits};
 use crate::error::{Code, Error};
 
-/// What its author changes of a message: what is left out stays, what is `null` is removed.
+/// The author's change of a message. An absent member stays as it is; `null` removes it.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub struct Edit {
-    /// The text. `null` leaves none, as the empty text does.
+    /// The new text. `null` has the same effect as the empty text.
     #[serde(default, deserialize_with = "body_or_null")]
     pub(super) body: Option<Body>,
-    /// What goes with the text, all of it, at most 10.
+    /// All attachments that the message has after the edit, at most 10.
     #[serde(default, deserialize_with = "named_attachments")]
     #[schema(max_items = 10)]
     pub(super) attachments: Option<Vec<Attachment>>,
-    /// What the application keeps with it: all of it, or, in a JSON Merge Patch, what changes of it.
+    /// The new metadata; in a JSON Merge Patch, the changes to it.
     #[serde(default)]
     #[schema(value_type = Option<Metadata>)]
     metadata: MetadataChange,
-    /// Whether the members of `metadata` are merged into those that are there.
+    /// Whether `metadata` is merged into the existing metadata.
     #[serde(skip)]
     merges: bool,
 }
 
-/// What becomes of the metadata of a message.
 #[derive(Clone, Debug, Default)]
 enum MetadataChange {
     #[default]
@@ -60,29 +59,29 @@ impl Edit {
         }
     }
 
-    /// Refuses an edit that names nothing or too much.
+    /// Refuses an edit without changes, or with too many attachments or too much metadata.
     pub fn checked(self) -> Result<Self, Error> {
         let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
         let keeps_metadata = matches!(self.metadata, MetadataChange::Keep);
         if self.body.is_none() && self.attachments.is_none() && keeps_metadata {
             return refused(
                 "/body",
-                "an edit changes the body, the attachments or the metadata",
+                "at least one of `body`, `attachments` and `metadata` is required",
             );
         }
         if let Some(attachments) = &self.attachments
             && attachments.len() > limits::ATTACHMENTS
         {
-            return refused("/attachments", "a message has at most 10 attachments");
+            return refused("/attachments", "must have at most 10 attachments");
         }
         if !self.merges {
-            // What a patch makes of the metadata is known only with the message.
+            // The result of a patch depends on the metadata of the message.
             self.metadata_after(None)?;
         }
         Ok(self)
     }
 
-    /// What becomes of the metadata of a message.
+    /// The metadata of a message after this edit.
     pub(super) fn metadata_after(&self, old: Option<&Metadata>) -> Result<Option<Metadata>, Error> {
         let metadata = match &self.metadata {
             MetadataChange::Keep => return Ok(old.cloned()),
@@ -95,13 +94,13 @@ impl Edit {
     }
 }
 
-/// Up to which message a user has read, and whether the peer is told.
+/// A read receipt: the last message read, and whether the peer is told.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadRequest {
     /// The last message read.
     pub seq: Seq,
-    /// `true` counts and clears without telling the peer.
+    /// Whether to mark the messages as read without telling the peer.
     #[serde(default)]
     #[schema(value_type = bool, default = false)]
     private: Option<bool>,
@@ -114,10 +113,10 @@ impl ReadRequest {
     }
 }
 
-/// How far a receipt goes: up to and with the message of this seq.
+/// The message that a receipt is about.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptRequest {
-    /// The message.
+    /// The `seq` of the message.
     pub seq: Seq,
 }

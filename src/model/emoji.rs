@@ -1,4 +1,4 @@
-//! Emoji, the reactions to a message.
+//! Emoji, for reactions to messages.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -6,18 +6,17 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One emoji of Unicode's list (UTS 51, emoji-test.txt), in the form that the list calls fully
-/// qualified.
+/// An emoji of Unicode's list (UTS 51, emoji-test.txt) in its fully qualified form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(min_length = 1, max_length = 64, example = "👍")]
 pub struct Emoji(String);
 
-/// Asks for the colourful form of the character before it. Keyboards differ in where they write it.
+/// The variation selector that requests emoji presentation. Keyboards differ in where they write it.
 const PRESENTATION: char = '\u{fe0f}';
 
-/// The emoji by their forms without [`PRESENTATION`]. Not `emojis::get`, which takes some of these
-/// forms for another emoji (24 couples of one skin tone, and digits for keycaps).
+/// The emoji by their forms without [`PRESENTATION`]. `emojis::get` is not used, because it returns
+/// another emoji for some of these forms (24 couples of one skin tone; digits become keycaps).
 static LISTED: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
     let toned = |emoji: &'static emojis::Emoji| emoji.skin_tones().into_iter().flatten();
     let all = emojis::iter().flat_map(|emoji| toned(emoji).chain([emoji]));
@@ -43,12 +42,12 @@ impl TryFrom<String> for Emoji {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let rest = text.strip_suffix(PRESENTATION).unwrap_or(&text);
-        // It stands behind a character, once.
+        // Each selector must follow a character, and no two follow each other.
         let placed = rest.split(PRESENTATION).all(|part| !part.is_empty());
         let listed = LISTED.get(&text.replace(PRESENTATION, ""));
         let emoji = listed.filter(|_| placed);
         emoji
             .map(|emoji| Self((*emoji).to_owned()))
-            .ok_or("a reaction is one emoji of Unicode's list")
+            .ok_or("must be one emoji of Unicode's list")
     }
 }

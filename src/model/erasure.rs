@@ -1,25 +1,25 @@
-//! A user who leaves.
+//! The erasure of a user.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::UserId;
 
-/// What erasing a user did, so far.
+/// The progress of erasing a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Erasure {
     /// The user.
     pub user: UserId,
-    /// Conversations that are done, in this call.
+    /// Conversations that this call finished.
     pub conversations: u64,
-    /// Messages that became tombstones, in this call.
+    /// Messages that this call replaced by tombstones.
     pub messages_erased: u64,
-    /// Whether everything is done; if not, call again.
+    /// Whether the user is erased completely. If not, call again.
     pub done: bool,
 }
 
 impl Erasure {
-    /// Nothing yet.
+    /// An erasure that has not begun.
     pub fn of(user: UserId) -> Self {
         Self {
             user,

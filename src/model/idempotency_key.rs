@@ -1,12 +1,11 @@
-//! Requests that may be sent again.
+//! Keys that make a request safe to repeat.
 
 use serde::Serialize;
 
 use super::{ClientId, limits};
 
-/// What a client marks a request with, so that sending it again does not do it again
-/// (`Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header): 1 to 255 printable ASCII
-/// characters.
+/// The key of a request that takes effect once, however often it is sent (`Idempotency-Key`,
+/// draft-ietf-httpapi-idempotency-key-header): 1 to 255 printable ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IdempotencyKey(String);
 
@@ -16,19 +15,19 @@ impl IdempotencyKey {
         &self.0
     }
 
-    /// The key of a header: a string of RFC 8941 in quotes, or, as most clients send it, bare.
+    /// Reads the header: a quoted string of RFC 8941, or the bare key, which most clients send.
     pub fn from_header(value: &str) -> Result<Self, &'static str> {
         if !value.starts_with('"') {
             return Self::try_from(value);
         }
         let item = sfv::Parser::new(value).parse::<sfv::Item>().ok();
         let text = item.as_ref().and_then(|item| item.bare_item.as_string());
-        let text = text.ok_or("a key in quotes is a string of RFC 8941")?;
+        let text = text.ok_or("a quoted key must be a string of RFC 8941")?;
         Self::try_from(text.as_str())
     }
 }
 
-/// The client's name of a message also marks the request that sends it.
+/// Without an `Idempotency-Key` the client id of a message is the key of the request that sends it.
 impl From<&ClientId> for IdempotencyKey {
     fn from(id: &ClientId) -> Self {
         Self(id.as_str().to_owned())
@@ -43,7 +42,7 @@ impl TryFrom<&str> for IdempotencyKey {
         if (1..=limits::IDEMPOTENCY_KEY).contains(&key.len()) && key.bytes().all(printable) {
             Ok(Self(key.to_owned()))
         } else {
-            Err("an idempotency key is 1 to 255 printable ASCII characters")
+            Err("must have 1 to 255 printable ASCII characters")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Messages from elsewhere: lines of an import.
+//! Imported messages: the lines of a batch.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
@@ -17,38 +17,38 @@ use super::{
 };
 use crate::error::{Code, Error};
 
-/// How far the clock of another service may be ahead.
+/// How far the clock of the other service may be ahead.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
-/// One line of an import: a message as `POST /messages` takes it, with the time at which it was sent. A
-/// line of an export, `{"message":{...}}`, is taken too; `{"conversation":{...}}` is passed over.
+/// A line of an import: a message as in `POST /messages`, with the time at which it was sent. A line
+/// `{"message":{...}}` of an export is accepted too; `{"conversation":{...}}` is skipped.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportLine {
-    /// When it was sent (RFC 3339, a year of four digits); not in the future.
+    /// When the message was sent (RFC 3339, a year of four digits); not in the future.
     #[schema(value_type = DateTime<Utc>)]
     sent_at: PastTime,
-    /// Its id, unique. If left out, the id is derived from the other members and from how many equal
-    /// lines are before this one in the batch.
+    /// The unique id. If absent, it is derived from the other members and from the number of equal lines
+    /// before this one in the batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<Uuid>,
-    /// Its place in the conversation, in the lines of an export: the next one, or any if the
+    /// The position in the conversation, in lines of an export. Must be the next one unless the
     /// conversation is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seq: Option<Seq>,
     /// The sender.
     from: UserId,
-    /// The recipient; not the sender.
+    /// The recipient, who must differ from the sender.
     to: UserId,
-    /// What its client called it.
+    /// The id that the client gave to the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_id: Option<ClientId>,
-    /// The text. May show nothing only when there are attachments, or if the message was deleted.
+    /// The text. Must have visible characters unless there are attachments or the message was deleted.
     body: Body,
-    /// The `seq` that the message it answers gets here: its place in the conversation.
+    /// The `seq` in this conversation of the message that this one replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reply_to: Option<Seq>,
-    /// What goes with the text, at most 10.
+    /// The attachments, at most 10.
     #[serde(
         default,
         deserialize_with = "attachments",
@@ -56,24 +56,24 @@ pub struct ImportLine {
     )]
     #[schema(value_type = Option<Vec<Attachment>>, max_items = 10)]
     attachments: Vec<Attachment>,
-    /// Anything the application wants to keep with the message.
+    /// Any data that the application keeps with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metadata: Option<Metadata>,
-    /// When its author last changed it.
+    /// When the author last edited the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<DateTime<Utc>>)]
     edited_at: Option<PastTime>,
-    /// When its author deleted it; it has no content then.
+    /// When the author deleted the message, which then has no content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<DateTime<Utc>>)]
     deleted_at: Option<PastTime>,
-    /// Who of the two reacted with which emoji.
+    /// The users who reacted, by emoji.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = Object)]
     reactions: BTreeMap<Emoji, Vec<UserId>>,
 }
 
-/// A time of RFC 3339 that is over, give or take some minutes.
+/// An RFC 3339 time in the past, with a tolerance of [`CLOCK_SKEW`].
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 struct PastTime(DateTime<Utc>);
@@ -82,16 +82,17 @@ impl TryFrom<String> for PastTime {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // A leap second is kept as a second of more than 10^9 ns; it becomes the end of the one before.
+        // chrono represents a leap second as more than 10^9 ns. It becomes the end of the second before.
         const LAST_NANOSECOND: u32 = 999_999_999;
         let time = DateTime::parse_from_rfc3339(&text)
             .ok()
             .map(|time| time.to_utc());
         let time = time.filter(|time| (0..=9999).contains(&time.year()));
-        let time = time
-            .ok_or("a time is RFC 3339 with a year of four digits, such as 2019-01-31T12:00:00Z")?;
+        let time = time.ok_or(
+            "must be an RFC 3339 time with a year of four digits, such as 2019-01-31T12:00:00Z",
+        )?;
         if time > Utc::now() + CLOCK_SKEW {
-            return Err("the time is in the future");
+            return Err("must not be in the future");
         }
         let nanosecond = time.nanosecond().min(LAST_NANOSECOND);
         Ok(Self(time.with_nanosecond(nanosecond).unwrap_or(time)))
@@ -99,8 +100,8 @@ impl TryFrom<String> for PastTime {
 }
 
 impl ImportLine {
-    /// Reads a line. `None` if it has no message: it is blank, or a line of an export about something
-    /// else. A byte order mark is ignored.
+    /// Reads a line; `None` if it is blank, or a line of an export without a message. A byte order mark
+    /// is ignored.
     pub fn parse(line: &[u8]) -> Result<Option<Self>, Error> {
         let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         let line = line.trim_ascii();
@@ -120,13 +121,13 @@ impl ImportLine {
         Pair::of(&self.from, &self.to)
     }
 
-    /// Whether it names its id.
+    /// Whether the line contains an id.
     pub fn has_id(&self) -> bool {
         self.id.is_some()
     }
 
-    /// The id that the line names, or one derived from its content (UUID of version 5, RFC 9562): the
-    /// same line gets the same id each time, and equal lines that follow it get others.
+    /// The id of the line, or one derived from its content (UUID of version 5, RFC 9562): a line gets the
+    /// same id in every attempt, and equal lines after it get different ids.
     pub fn identify(&mut self, seen: &mut SeenLines) -> Result<Uuid, Error> {
         if let Some(id) = self.id {
             return Ok(id);
@@ -178,10 +179,10 @@ impl ImportLine {
     }
 
     fn check_place(&self) -> Result<(), Error> {
-        // More than a conversation ever has, and so little that it can go on.
+        // More messages than a conversation ever has, and far below the maximum, so it can continue.
         const MAX: u64 = 1_000_000_000_000;
         let valid = self.seq.is_none_or(|seq| (1..=MAX).contains(&seq.get()));
-        let why = "the seq of a message is 1 to 1000000000000";
+        let why = "must be 1 to 1000000000000";
         if valid {
             Ok(())
         } else {
@@ -192,7 +193,7 @@ impl ImportLine {
     fn check_reactions(&self) -> Result<(), Error> {
         let refused = |why| Err(Error::field(Code::InvalidRequest, "/reactions", why));
         if self.reactions.len() > MAX_REACTIONS {
-            return refused("a message has at most 20 different reactions");
+            return refused("must have at most 20 different emoji");
         }
         for users in self.reactions.values() {
             let distinct: HashSet<_> = users.iter().collect();
@@ -200,18 +201,23 @@ impl ImportLine {
                 .iter()
                 .all(|user| *user == self.from || *user == self.to);
             if !of_both || distinct.len() < users.len() || users.is_empty() {
-                return refused("reactions are of the two users, each once with an emoji");
+                return refused(
+                    "must list the sender or the recipient, each at most once per emoji",
+                );
             }
         }
         Ok(())
     }
 
-    /// The JSON of a deleted message from its second member on, as `lua/lib/tombstone.lua` makes it.
+    /// The JSON of a deleted message from its second member on, in the form of `lua/lib/tombstone.lua`.
     fn tombstone(&self, deleted_at: PastTime, id: Uuid) -> Result<String, Error> {
         let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
         let empty = self.body.as_str().is_empty() && self.attachments.is_empty();
         if !empty || self.metadata.is_some() || !self.reactions.is_empty() {
-            return refused("/deleted_at", "a deleted message has no content");
+            return refused(
+                "/deleted_at",
+                "is only allowed without body, attachments, metadata and reactions",
+            );
         }
         let Self { from, to, .. } = self;
         if from == to {
@@ -237,7 +243,7 @@ impl ImportLine {
         };
         let message = PendingMessage::new(self.from, message)?;
         let mut json = message.sent_before(id, self.sent_at.0).json_after_seq()?;
-        // What a new message does not have stands at the end of one. A String takes every write.
+        // Members that a new message lacks come last. Writing to a String cannot fail.
         if let Some(edited_at) = self.edited_at {
             json.pop();
             let _ = write!(json, r#","edited_at":"{}"}}"#, rfc3339(edited_at.0));
@@ -250,7 +256,7 @@ impl ImportLine {
     }
 }
 
-/// How often each line without an id was seen, by half of its derived id.
+/// The number of times each line without an id occurred, by half of its derived id.
 #[derive(Default)]
 pub struct SeenLines(HashMap<u64, u32>);
 
@@ -261,7 +267,7 @@ struct ExportedLine {
     message: ImportLine,
 }
 
-/// The name of the first member of a JSON object, if that needs no parsing.
+/// The name of the first member of a JSON object, found without parsing it.
 fn first_member(json: &[u8]) -> Option<&[u8]> {
     let member = json
         .strip_prefix(b"{")?
@@ -272,7 +278,7 @@ fn first_member(json: &[u8]) -> Option<&[u8]> {
 
 /// A message of an import, ready to be stored.
 pub struct ImportedMessage {
-    /// Its line in the batch, from 0.
+    /// The index of its line in the batch, from 0.
     pub line: usize,
     /// The conversation it belongs to.
     pub pair: Pair,
@@ -282,22 +288,22 @@ pub struct ImportedMessage {
     pub to: UserId,
     /// When it was sent.
     pub sent_at: DateTime<Utc>,
-    /// The seq that it had in an export.
+    /// The position that the line requires.
     pub place: Option<Seq>,
-    /// The seq of the message it answers.
+    /// The `seq` of the message that this one replies to.
     pub reply_to: Option<Seq>,
-    /// Its JSON from the second member on.
+    /// The JSON of the message from its second member on.
     pub json: String,
     id: Uuid,
 }
 
 impl ImportedMessage {
-    /// What finds the message again: a digest of its id.
+    /// Identifies the message: a digest of its id.
     pub fn key(&self) -> String {
         short_digest(self.id.as_bytes(), 16)
     }
 
-    /// What tells it from another message with the same id.
+    /// Distinguishes the message from others with the same id.
     pub fn fingerprint(&self) -> String {
         // Objects are unordered.
         let message = format!("{{{}", self.json);
@@ -313,11 +319,11 @@ fn short_digest(bytes: &[u8], length: usize) -> String {
     text
 }
 
-/// Errors of lines that one answer names, at most.
+/// Maximum number of errors in one response.
 const MAX_ERRORS: usize = 5_000;
 
-/// The messages of a batch, one per line. Nothing is imported of a batch with an invalid line; the
-/// error names each such line, counted from 0.
+/// Reads the messages of a batch, one per line. Refuses a batch with invalid lines; the error names each of
+/// them, counted from 0.
 pub fn parse_batch(batch: &[u8]) -> Result<Vec<ImportedMessage>, Error> {
     let (mut seen, mut ids) = (SeenLines::default(), HashSet::new());
     let (mut messages, mut refused) = (Vec::new(), None::<Error>);
@@ -350,12 +356,12 @@ pub fn parse_batch(batch: &[u8]) -> Result<Vec<ImportedMessage>, Error> {
     refused.map_or(Ok(messages), Err)
 }
 
-/// An error of a line as one of the batch.
+/// Converts the error of a line to an error of the batch.
 fn of_line(error: Error, number: usize) -> Error {
     if error.code != Code::MalformedJson {
         return error.within(&format!("/{number}"));
     }
-    // A line has one line.
+    // serde counts lines within the line of the batch.
     let why = error.detail.replace(" at line 1 column", " at column");
     let why = why.trim_start_matches("The body is ").to_owned();
     Error {
@@ -364,11 +370,11 @@ fn of_line(error: Error, number: usize) -> Error {
     }
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Import {
-    /// Messages that were stored.
+    /// Number of messages that were stored.
     pub imported: u64,
-    /// Messages that were stored already, by an earlier attempt or before they were exported.
+    /// Number of messages that were already stored, by an earlier attempt or before an export.
     pub skipped: u64,
 }

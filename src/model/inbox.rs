@@ -1,4 +1,4 @@
-//! A user's conversations, as an inbox shows them.
+//! The inbox: the conversations of a user with their unread counts.
 
 use std::fmt::{self, Write};
 
@@ -11,37 +11,37 @@ use super::conversation::push_array;
 use super::{Limit, Message, Seq, StoredMessage, UserId};
 use crate::error::{Code, Error};
 
-/// Which conversations to list: the query of `GET /conversations/{user}`.
+/// The query of `GET /conversations/{user}`.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct InboxQuery {
-    /// How many conversations, at most.
+    /// The maximum number of conversations.
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
-    /// Where to go on: the `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     #[param(
         value_type = Option<String>,
         nullable = false,
         pattern = "^[0-9]{1,16}-[A-Za-z0-9_-]{2,340}$"
     )]
     pub cursor: Option<InboxCursor>,
-    /// `true` lists only conversations with unread messages that the totals count.
+    /// Whether to list only conversations that count in `unread_conversations`.
     #[serde(default)]
     #[param(value_type = Option<bool>, default = false)]
     pub unread_only: bool,
 }
 
 impl InboxQuery {
-    /// How many conversations, at most.
+    /// The maximum number of conversations.
     pub fn limit(&self) -> u16 {
         self.limit.get()
     }
 }
 
-/// A place in an inbox: opaque to clients, a version and a peer to the store. Clients get the peer
-/// in base64, because they paste cursors into URLs.
+/// A position in an inbox: the version and the peer of the last conversation of a page. Opaque to clients,
+/// which get the peer in base64, so that a cursor needs no escaping in a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct InboxCursor {
@@ -55,7 +55,7 @@ impl InboxCursor {
         (&self.version, &self.peer)
     }
 
-    /// The place that a script returns: version and peer, joined by a comma.
+    /// Reads the cursor of a script: version and peer, joined by a comma.
     pub fn from_script(text: &str) -> Option<Self> {
         let (version, peer) = text.split_once(',')?;
         Some(Self {
@@ -83,29 +83,28 @@ impl TryFrom<String> for InboxCursor {
             let version = Some(version).filter(digits)?.to_owned();
             UserId::is_valid(&peer).then_some(Self { version, peer })
         });
-        parts.ok_or("this is not the `next_cursor` of a page")
+        parts.ok_or("must be the `next_cursor` of another page")
     }
 }
 
-/// How much a user has not read, over all conversations but those with blocked peers: what a badge
-/// shows.
+/// The unread totals of a user over all conversations, except those with blocked peers. For badges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UnreadTotals {
-    /// Messages not yet read.
+    /// Number of unread messages.
     pub total_unread_count: u64,
-    /// Conversations that have some.
+    /// Number of conversations with unread messages.
     pub unread_conversations: u64,
-    /// Those of the messages that are in muted conversations.
+    /// Number of unread messages in muted conversations, included in `total_unread_count`.
     pub muted_unread_count: u64,
 }
 
 impl UnreadTotals {
-    /// The JSON of it.
+    /// The totals as a JSON object.
     pub fn to_json(self) -> String {
         format!("{{{}}}", self.members())
     }
 
-    /// Its members as JSON.
+    /// The members of the JSON object.
     fn members(self) -> String {
         let Self {
             total_unread_count,
@@ -123,7 +122,7 @@ impl UnreadTotals {
 pub struct UserUnread {
     /// The user.
     pub user: UserId,
-    /// What the user has not read.
+    /// The unread totals of the user.
     #[serde(flatten)]
     #[schema(inline)]
     pub totals: UnreadTotals,
@@ -141,7 +140,7 @@ pub struct UnreadOfUsers {
 pub struct MarkedRead {
     /// Number of conversations that this call marked as read.
     pub conversations: u64,
-    /// Whether all are done. If not, call again.
+    /// Whether all conversations are marked. If not, call again.
     pub done: bool,
 }
 
@@ -150,18 +149,18 @@ pub struct MarkedRead {
 pub struct ConversationState {
     /// The other user.
     pub peer: UserId,
-    /// The newest message; null if there is none, or the user cleared it.
+    /// The newest message; null if there is none or the user cleared it.
     #[schema(value_type = Option<Message>, required = true)]
     pub last_message: Option<StoredMessage>,
-    /// Messages of the peer that the user has not read.
+    /// Number of unread messages of the peer.
     pub unread_count: u64,
     /// The seq of the newest message; 0 if there never was one.
     pub last_seq: Seq,
-    /// Up to where the user has read.
+    /// The last message that the user has read; 0 if none.
     pub read_seq: Seq,
-    /// Up to where the peer has read.
+    /// The last message that the peer has read; 0 if none.
     pub peer_read_seq: Seq,
-    /// Up to where the peer's devices have received.
+    /// The last message that a device of the peer has received; 0 if none.
     pub peer_delivered_seq: Seq,
     /// Whether the user muted the conversation.
     pub muted: bool,
@@ -173,7 +172,7 @@ pub struct ConversationState {
 }
 
 impl ConversationState {
-    /// The JSON of it; see [`super::Conversation::to_json`] for why by hand.
+    /// The state as JSON, written without serde like [`super::Conversation::to_json`].
     pub fn to_json(&self) -> String {
         let last = self
             .last_message
@@ -211,17 +210,17 @@ impl ConversationState {
 pub struct Inbox {
     /// The page, latest message first.
     pub conversations: Vec<ConversationState>,
-    /// How much is unread in the whole inbox.
+    /// The unread totals of the whole inbox.
     #[serde(flatten)]
     #[schema(inline)]
     pub totals: UnreadTotals,
-    /// What to pass as `cursor` for the next page; null if this is the last one.
+    /// The `cursor` of the next page; null on the last page.
     #[schema(required = true, value_type = Option<String>)]
     pub next_cursor: Option<InboxCursor>,
 }
 
 impl Inbox {
-    /// The JSON of it.
+    /// The page as JSON.
     pub fn to_json(&self) -> String {
         let states: Vec<_> = self
             .conversations
@@ -233,24 +232,24 @@ impl Inbox {
         let totals = self.totals.members();
         let cursor = self.next_cursor.as_ref();
         let cursor = cursor.map_or("null".to_owned(), |cursor| format!("\"{cursor}\""));
-        // A String takes every write.
+        // Writing to a String cannot fail.
         let _ = write!(json, r#",{totals},"next_cursor":{cursor}}}"#);
         json
     }
 }
 
-/// How a user sees a conversation, as the store has it.
+/// A user's view of a conversation, as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxEntry {
-    /// Messages of the peer that the user has not read.
+    /// Number of unread messages of the peer.
     pub unread_count: u64,
     /// The seq of the newest message.
     pub last_seq: Seq,
-    /// Up to where the user has read.
+    /// The last message that the user has read; 0 if none.
     pub read_seq: Seq,
-    /// Up to where the peer has read.
+    /// The last message that the peer has read; 0 if none.
     pub peer_read_seq: Seq,
-    /// Up to where the peer's devices have received.
+    /// The last message that a device of the peer has received; 0 if none.
     pub peer_delivered_seq: Seq,
     /// Whether the user muted the conversation.
     pub muted: bool,
@@ -262,15 +261,15 @@ impl InboxEntry {
     /// Reads a row of an inbox, `version|ahead|age|entry`.
     pub fn parse_row(row: &str) -> Result<Self, Error> {
         let entry = row.splitn(4, '|').nth(3);
-        Self::parse(entry.ok_or_else(out_of_form)?)
+        Self::parse(entry.ok_or_else(malformed_row)?)
     }
 
     /// Reads `unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq`, see `lua/lib/row.lua`.
     pub fn parse(entry: &str) -> Result<Self, Error> {
-        let (unread, rest) = entry.split_once('|').ok_or_else(out_of_form)?;
-        let (flags, rest) = rest.split_once('|').ok_or_else(out_of_form)?;
+        let (unread, rest) = entry.split_once('|').ok_or_else(malformed_row)?;
+        let (flags, rest) = rest.split_once('|').ok_or_else(malformed_row)?;
         let &[muted, blocked, ..] = flags.as_bytes() else {
-            return Err(out_of_form());
+            return Err(malformed_row());
         };
         let mut parts = rest.split('|');
         let mut number = || parts.next()?.parse::<u64>().ok();
@@ -285,11 +284,11 @@ impl InboxEntry {
                 peer_delivered_seq: number()?.try_into().ok()?,
             })
         };
-        entry().ok_or_else(out_of_form)
+        entry().ok_or_else(malformed_row)
     }
 
-    /// What it says of the conversation with `peer`. The newest message is JSON, or empty if there
-    /// is none to show.
+    /// The state of the conversation with `peer`. The newest message is JSON, or empty if the user sees
+    /// none.
     pub fn into_state(self, peer: UserId, last_message: String) -> ConversationState {
         let last_message = (!last_message.is_empty()).then_some(StoredMessage(last_message));
         let sent_at = last_message.as_ref().and_then(StoredMessage::sent_at);
@@ -308,6 +307,6 @@ impl InboxEntry {
     }
 }
 
-fn out_of_form() -> Error {
-    Error::new(Code::Internal, "an inbox holds a row out of form")
+fn malformed_row() -> Error {
+    Error::new(Code::Internal, "an inbox contains a malformed row")
 }

@@ -12,12 +12,12 @@ use serde_path_to_error::{Path, Segment};
 
 use crate::error::{Code, Error};
 
-/// Parses a JSON object, and names what is wrong with it.
+/// Parses a JSON object. The error names the invalid field.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     if let Ok(JsonObject(value)) = serde_json::from_slice(bytes) {
         return Ok(value);
     }
-    // Only what failed is parsed again, this time with an eye on where.
+    // Tracking the path is slow, so only invalid JSON is parsed again to find where it is invalid.
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let malformed = |e: &serde_json::Error| {
         Error::new(
@@ -32,7 +32,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
 }
 
-/// The same, of JSON that was parsed already.
+/// Converts parsed JSON like [`parse_json`].
 pub fn parse_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
     serde_path_to_error::deserialize(value)
         .map(|JsonObject(value)| value)
@@ -41,14 +41,14 @@ pub fn parse_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
 
 fn misplaced(e: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let message = e.inner().to_string();
-    // The position in the text is said better by the pointer.
+    // The pointer replaces the position in the text.
     let why = message.split(" at line ").next().unwrap_or(&message);
     let pointer = pointer("", e.path(), why);
     Error::field(Code::InvalidRequest, pointer, why.to_owned())
 }
 
-/// The JSON Pointer (RFC 6901) of a field at fault. Of a field that is missing or given twice
-/// serde tells the parent as the path and the field only in its words, so it is taken from there.
+/// The JSON Pointer (RFC 6901) of an invalid field. If a field is missing or given twice, serde's path
+/// ends at its parent and only the message names the field, so it is taken from the message.
 pub fn pointer(base: &str, path: &Path, why: &str) -> String {
     let mut pointer = base.to_owned();
     for segment in path {
@@ -71,8 +71,8 @@ pub fn pointer(base: &str, path: &Path, why: &str) -> String {
     pointer
 }
 
-/// A value that is read from an object and nothing else. Serde by itself also reads a struct from
-/// an array of its fields, and would take `["alice", "bob", "hi"]` for a message.
+/// A value that is read from a JSON object only. Serde alone also reads a struct from an array of its
+/// fields, and would accept `["alice", "bob", "hi"]` as a message.
 pub struct JsonObject<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
@@ -95,8 +95,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// A whole number from 0 up. `7` and `7.0` are the same number to JSON and an `integer` both to
-/// JSON Schema, and there are languages whose encoders write the latter.
+/// A non-negative integer. `7` and `7.0` are the same number in JSON, and both are an `integer` in JSON
+/// Schema. The encoders of some languages write `7.0`.
 pub(super) struct JsonInteger(pub(super) u64);
 
 impl<'de> Deserialize<'de> for JsonInteger {
@@ -111,7 +111,7 @@ impl Visitor<'_> for JsonIntegerVisitor {
     type Value = JsonInteger;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a whole number from 0")
+        f.write_str("a non-negative integer")
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<JsonInteger, E> {
@@ -119,7 +119,7 @@ impl Visitor<'_> for JsonIntegerVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<JsonInteger, E> {
-        // Up to here a double holds every whole number exactly.
+        // Doubles are exact for integers up to 2^53 - 1.
         const EXACT: f64 = 9_007_199_254_740_991.0;
         if (0.0..=EXACT).contains(&number) && number.fract() == 0.0 {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -135,13 +135,13 @@ impl Visitor<'_> for JsonIntegerVisitor {
 pub(super) fn optional_u32<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     let number = Option::<JsonInteger>::deserialize(from)?;
     let fits = |JsonInteger(number)| {
-        u32::try_from(number).map_err(|_| D::Error::custom("the number is at most 4294967295"))
+        u32::try_from(number).map_err(|_| D::Error::custom("must be at most 4294967295"))
     };
     number.map(fits).transpose()
 }
 
-/// A JSON object that the service keeps and does not read. It equals another one with the same
-/// members in any order, whose numbers have the same values.
+/// A JSON object that the service does not interpret. Two are equal if they have the same members, in
+/// any order, and their numbers have the same values.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct OpaqueObject(pub(super) Map<String, Value>);
 
@@ -152,8 +152,8 @@ impl PartialEq for OpaqueObject {
     }
 }
 
-/// The one spelling of JSON that means the same: the members of all objects are sorted, and whole
-/// numbers are written without a fraction or an exponent.
+/// The canonical form of JSON: members of objects are sorted, and integers have neither a fraction nor
+/// an exponent.
 pub(super) fn canonical(mut value: Value) -> Value {
     value.sort_all_objects();
     unify_numbers(&mut value);
@@ -173,7 +173,7 @@ fn unify_numbers(value: &mut Value) {
     }
 }
 
-/// The integer of 64 bits that a double equals.
+/// The 64-bit integer that a double equals.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

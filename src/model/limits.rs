@@ -1,8 +1,8 @@
-//! How long the members of a message may be, and how long a request may be that holds them.
+//! Maximum sizes: of the members of a message, and of the request that contains them.
 
 /// Characters of a user id.
 const USER_ID: usize = 255;
-/// Characters of a text.
+/// Characters of the text of a message.
 pub const BODY: usize = 10_000;
 /// Attachments of a message.
 pub const ATTACHMENTS: usize = 10;
@@ -21,19 +21,19 @@ pub const CLIENT_ID: usize = 64;
 /// Characters of an idempotency key, and of the `ref` of a WebSocket command.
 pub const IDEMPOTENCY_KEY: usize = 255;
 
-/// Bytes that a character may take in JSON: two escapes, `\ud83d\ude00`. Encoders that keep to ASCII
-/// write them, those of Python and PHP among them.
+/// Maximum bytes of a character in JSON: two escapes, `\ud83d\ude00`. Encoders that write only ASCII
+/// produce them, for example those of Python and PHP.
 const PER_CHARACTER: usize = 12;
-/// Bytes that a byte of UTF-8 may take in JSON: an escape of an ASCII character, `\u0026`.
+/// Maximum bytes of an ASCII character in JSON: an escape, `\u0026`.
 const PER_BYTE: usize = 6;
-/// Bytes for names of members, numbers and times, in an attachment and in a message.
+/// Bytes for the names of members, numbers and times, in an attachment and in a message.
 const REST: usize = 1024;
 
 const ATTACHMENT: usize =
     (URL + MEDIA_TYPE + ATTACHMENT_METADATA) * PER_BYTE + FILE_NAME * PER_CHARACTER + REST;
 
-/// Bytes of the largest request, WebSocket message or line of an import: what the limits above allow
-/// fits, however it is escaped.
+/// Bytes of the largest request, WebSocket message or line of an import. Any message within the limits
+/// above fits, however it is escaped.
 pub const REQUEST: usize = ((BODY + CLIENT_ID) * PER_CHARACTER
     + (2 * USER_ID + METADATA + 2 * IDEMPOTENCY_KEY) * PER_BYTE
     + ATTACHMENTS * ATTACHMENT

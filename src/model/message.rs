@@ -1,4 +1,4 @@
-//! A message as it is stored and answered, and what may become of it.
+//! Stored messages, and the changes that can be made to them.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::{Attachment, Body, ClientId, Edit, Emoji, Metadata, Seq, UserId};
 use crate::error::{Code, Error};
 
-/// A time as it is stored and answered: RFC 3339 in UTC with milliseconds, `2026-01-31T12:00:00.000Z`.
-/// All are of one form, so scripts compare them as texts.
+/// Formats a time as RFC 3339 in UTC with milliseconds, `2026-01-31T12:00:00.000Z`. All times are stored in
+/// this form, so scripts can compare them as texts.
 pub fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
@@ -26,36 +26,35 @@ pub(super) fn rfc3339_millis<S: Serializer>(
     to.serialize_str(&rfc3339(*time))
 }
 
-/// A message as it is stored: the JSON text of a [`Message`], answered byte for byte as it is.
+/// A stored message: the JSON text of a [`Message`]. Responses contain it byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredMessage(pub String);
 
 impl StoredMessage {
-    /// Its members. What is stored was written by this service, so anything else is a fault.
+    /// Parses the message. Only the service writes stored messages, so a failure is an internal error.
     pub fn parse(&self) -> Result<Message, Error> {
         serde_json::from_str(&self.0).map_err(|e| {
             Error::new(
                 Code::Internal,
-                format!("a message is stored out of form: {e}"),
+                format!("a stored message is malformed: {e}"),
             )
         })
     }
 
-    /// Its place in the conversation. Like scripts, this relies on the fixed beginning of the JSON.
+    /// The position in the conversation. Relies on the fixed beginning of the JSON, as scripts do.
     pub fn seq(&self) -> Option<u64> {
         let rest = self.0.strip_prefix(r#"{"seq":"#)?;
         rest.split_once(',')?.0.parse().ok()
     }
 
-    /// When it was sent. One of the fixed members in front, so the first of that name is it.
+    /// When the message was sent. The fixed beginning of the JSON has the first `sent_at`.
     pub fn sent_at(&self) -> Option<&str> {
         let (_, rest) = self.0.split_once(r#""sent_at":""#)?;
         rest.split('"').next()
     }
 }
 
-// For those who read answers. Parsing what is stored only to write it again is what the service
-// avoids: it pastes the text in.
+// For clients and tests. The service copies the text into its responses instead of serializing it.
 impl Serialize for StoredMessage {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let message: Value = serde_json::from_str(&self.0).map_err(S::Error::custom)?;
@@ -79,15 +78,15 @@ pub fn digest(bytes: &[u8]) -> String {
     format!("{half:032x}")
 }
 
-/// A message as it is answered.
-// The order of its members is part of the storage format, see `lua/lib/message.lua`.
+/// A message.
+// The order of the members is part of the storage format: see `lua/lib/message.lua`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Message {
-    /// Its place in the conversation: 1, 2, 3, ... Order is seq, never time.
+    /// The position in the conversation: 1, 2, 3, ... Messages are ordered by `seq`, never by time.
     pub seq: Seq,
     /// The sender.
     pub from: UserId,
-    /// When its author deleted it; absent if it stands.
+    /// When the author deleted the message; absent if it is not deleted.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -97,30 +96,30 @@ pub struct Message {
     pub deleted_at: Option<DateTime<Utc>>,
     /// The recipient.
     pub to: UserId,
-    /// Its id, unique everywhere: a UUID of version 7 (RFC 9562).
+    /// The globally unique id: a UUID of version 7 (RFC 9562).
     pub id: Uuid,
-    /// When the service accepted it (RFC 3339, UTC, milliseconds).
+    /// When the service accepted the message (RFC 3339, UTC, milliseconds).
     #[serde(serialize_with = "rfc3339_millis")]
     pub sent_at: DateTime<Utc>,
-    /// What the client that sent it called it; absent if it gave no name.
+    /// The id that the sending client gave to the message; absent if it gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub client_id: Option<ClientId>,
-    /// The text; empty once it was deleted.
+    /// The text; empty if the message was deleted.
     pub body: Body,
-    /// The `seq` of the message it answers; absent if it answers none.
+    /// The `seq` of the message that this one replies to; absent if it is not a reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reply_to: Option<Seq>,
-    /// What goes with the text; absent if nothing does.
+    /// The attachments; absent if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub attachments: Vec<Attachment>,
-    /// What the application keeps with it; absent if nothing was given.
+    /// The metadata of the application; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub metadata: Option<Metadata>,
-    /// When its author last changed the text or the attachments; absent if never.
+    /// When the author last changed the text or the attachments; absent if never.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -128,13 +127,13 @@ pub struct Message {
     )]
     #[schema(nullable = false)]
     pub edited_at: Option<DateTime<Utc>>,
-    /// Who reacted with which emoji; absent if nobody did.
+    /// The users who reacted, by emoji; absent if there are no reactions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false, value_type = Object, example = json!({"👍": ["bob"]}))]
     pub reactions: BTreeMap<Emoji, Vec<UserId>>,
 }
 
-// Serde calls it with a reference to the field.
+// Serde passes a reference to the field.
 #[allow(clippy::ref_option)]
 fn rfc3339_millis_of<S: Serializer>(
     time: &Option<DateTime<Utc>>,
@@ -146,26 +145,26 @@ fn rfc3339_millis_of<S: Serializer>(
     }
 }
 
-/// Different emoji that one message takes.
+/// Maximum number of different emoji on a message.
 pub(super) const MAX_REACTIONS: usize = 20;
 
 impl Message {
-    /// The message with what its author changed, `None` if nothing did; refuses anybody else, and
-    /// what would leave it empty. Metadata belongs to the application, so a change of it alone does
-    /// not mark the message as edited.
+    /// Applies an edit; `None` if it changes nothing. Refuses users other than the author, and edits
+    /// that leave the message empty. A change of only the metadata does not mark the message as edited,
+    /// because users do not see metadata.
     pub fn edited(mut self, by: &UserId, edit: &Edit) -> Result<Option<Self>, Error> {
         if &self.from != by {
             return Err(Error::new(
                 Code::Forbidden,
-                "only its author edits a message",
+                "Only the author can edit a message.",
             ));
         }
-        self.still_stands()?;
+        self.refuse_if_deleted()?;
         let body = edit.body.as_ref().unwrap_or(&self.body);
         let attachments = edit.attachments.as_ref().unwrap_or(&self.attachments);
         let metadata = edit.metadata_after(self.metadata.as_ref())?;
         if body.is_blank() && attachments.is_empty() {
-            let why = "a body may show nothing only when there are attachments";
+            let why = "must have visible characters unless there are attachments";
             return Err(Error::field(Code::InvalidRequest, "/body", why));
         }
         if body != &self.body || attachments != &self.attachments {
@@ -178,9 +177,9 @@ impl Message {
         Ok(Some(self))
     }
 
-    /// The message with a user's reaction; `None` if it has it already.
+    /// Adds a reaction of a user; `None` if the message has it already.
     pub fn reacted(mut self, by: &UserId, emoji: &Emoji) -> Result<Option<Self>, Error> {
-        self.still_stands()?;
+        self.refuse_if_deleted()?;
         if !self.reactions.contains_key(emoji) && self.reactions.len() == MAX_REACTIONS {
             return Err(Code::TooManyReactions.into());
         }
@@ -192,7 +191,7 @@ impl Message {
         Ok(Some(self))
     }
 
-    /// The message without a user's reaction; `None` if it has none.
+    /// Removes a reaction of a user; `None` if the message does not have it.
     pub fn unreacted(mut self, by: &UserId, emoji: &Emoji) -> Option<Self> {
         let users = self.reactions.get_mut(emoji)?;
         let at = users.iter().position(|user| user == by)?;
@@ -203,7 +202,7 @@ impl Message {
         Some(self)
     }
 
-    /// The message without any reaction of a user; `None` if it has none.
+    /// Removes all reactions of a user; `None` if there are none.
     pub fn without_reactions_of(mut self, user: &UserId) -> Option<Self> {
         let count = |message: &Self| message.reactions.values().map(Vec::len).sum::<usize>();
         let before = count(&self);
@@ -214,17 +213,17 @@ impl Message {
         (count(&self) < before).then_some(self)
     }
 
-    /// The JSON of it, as it is stored.
+    /// The message in its stored form.
     pub fn to_stored(&self) -> Result<StoredMessage, Error> {
         serde_json::to_string(self).map(StoredMessage).map_err(|e| {
             Error::new(
                 Code::Internal,
-                format!("a message would not serialize: {e}"),
+                format!("a message cannot be serialized: {e}"),
             )
         })
     }
 
-    fn still_stands(&self) -> Result<(), Error> {
+    fn refuse_if_deleted(&self) -> Result<(), Error> {
         if self.deleted_at.is_some() {
             Err(Code::MessageDeleted.into())
         } else {

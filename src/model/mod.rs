@@ -1,7 +1,6 @@
-//! The words of the trade as types: valid by construction, without input or output.
+//! Domain types, valid by construction and free of I/O: users, messages, conversations, inboxes.
 //!
-//! A value of one of these types was checked when it was made, so nothing below the HTTP layer
-//! checks again.
+//! A value is validated when it is created, so no layer below HTTP validates it again.
 
 mod attachment;
 mod blocks;

@@ -4,19 +4,19 @@ use std::str::FromStr;
 
 use url::Url;
 
-/// Which origins (RFC 6454) may call: one of them, all subdomains of a host, or all of a scheme.
+/// Origins (RFC 6454) that may call: a single one, all subdomains of a host, or all of a scheme.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OriginPattern {
-    /// `https://app.example.com`, `capacitor://localhost`: this origin.
+    /// One origin: `https://app.example.com`, `capacitor://localhost`.
     Exact(String),
-    /// `https://*.example.com`: any subdomain, at any depth, but not the host itself.
+    /// Every subdomain of a host, at any depth, but not the host itself: `https://*.example.com`.
     Subdomains {
         /// `https://`
         prefix: String,
         /// `.example.com`, with the port if there is one.
         suffix: String,
     },
-    /// `ionic://`: any host of this scheme. Not for http and https.
+    /// Every host of a scheme other than http and https: `ionic://`.
     Scheme(String),
 }
 
@@ -37,8 +37,8 @@ impl OriginPattern {
     }
 }
 
-/// Whether the origin is that of a service with this `Host`. Which scheme its clients use, a service
-/// behind a proxy does not know.
+/// Whether this is the origin of a service with this `Host`. The scheme is not compared, because a service
+/// behind a proxy does not know it.
 pub fn is_origin_of(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = canonical(origin).split_once("://") else {
         return false;
@@ -46,7 +46,7 @@ pub fn is_origin_of(origin: &str, host: &str) -> bool {
     authority.eq_ignore_ascii_case(without_default_port(scheme, host))
 }
 
-/// An origin without what some clients add to it: a slash at the end, and the default port.
+/// An origin without the trailing slash and the default port that some clients add.
 fn canonical(origin: &str) -> &str {
     let origin = origin.strip_suffix('/').unwrap_or(origin);
     let scheme = origin.split(':').next().unwrap_or_default();
@@ -62,7 +62,7 @@ fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
     authority.strip_suffix(port).unwrap_or(authority)
 }
 
-/// Whether this is one label of a host name.
+/// Whether this is a single label of a host name.
 fn is_label(label: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b);
     !label.is_empty() && label.bytes().all(allowed)
@@ -92,8 +92,8 @@ impl FromStr for OriginPattern {
     }
 }
 
-/// Whether this is an origin as browsers write it (RFC 6454 section 6.2): scheme, host and port,
-/// nothing else. `url` serializes the origin of a scheme it does not know as `null`.
+/// Whether this is an origin as browsers write it (RFC 6454 section 6.2): only scheme, host and port.
+/// The crate `url` serializes the origin of an unknown scheme as `null`.
 fn is_origin(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else {
         return false;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_of_pages_and_of_apps_are_taken() {
+    fn origins_of_pages_and_of_apps_are_accepted() {
         let origins = [
             "https://app.example.com",
             "http://localhost:8100",
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_any_subdomain() {
+    fn a_star_matches_every_subdomain() {
         let star = pattern("https://*.example.com");
         for origin in [
             "https://a.example.com",
@@ -174,13 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_alone_is_all_of_it() {
+    fn a_bare_scheme_matches_every_host() {
         assert!(pattern("ionic://").matches("ionic://localhost"));
         assert!(!pattern("ionic://").matches("ionics://localhost"));
     }
 
     #[test]
-    fn what_is_no_origin_is_refused() {
+    fn an_invalid_origin_is_refused() {
         let texts = [
             "*",
             "null",

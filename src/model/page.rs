@@ -26,8 +26,8 @@ pub struct PageQuery {
     before: Option<Seq>,
     /// Only messages newer than this `seq`, the oldest of them: the `next_after` of another page.
     after: Option<Seq>,
-    /// The message with this `seq` and half a page on each side of it. If it is not there any more,
-    /// the nearest one.
+    /// The message with this `seq` and half a page on each side of it. If it no longer exists, the
+    /// nearest one.
     around: Option<Seq>,
     /// The same for the first message that was sent at this time (RFC 3339) or later; the newest
     /// one if there is none.
@@ -119,7 +119,7 @@ impl Range {
     }
 }
 
-/// A time in the years 0 to 9999, in which the texts of times sort like the times.
+/// A time in the years 0 to 9999, whose RFC 3339 texts sort chronologically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PageTime(DateTime<Utc>);
@@ -132,7 +132,7 @@ impl TryFrom<String> for PageTime {
         match time {
             Ok(time) if (0..=9999).contains(&time.year()) => Ok(Self(time)),
             _ => Err(
-                "must be an RFC 3339 time such as 2026-01-31T00:00:00Z; in a query, + is written %2B",
+                "must be an RFC 3339 time such as 2026-01-31T00:00:00Z; encode + as %2B in a query",
             ),
         }
     }

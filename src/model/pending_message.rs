@@ -1,4 +1,4 @@
-//! A message on its way: as a client sends it, as it was accepted.
+//! Messages before they are stored: as received from a client, and as accepted.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,27 +11,26 @@ use super::message::{digest, rfc3339_millis};
 use super::{Attachment, Body, ClientId, Metadata, Pair, Seq, UserId, limits};
 use crate::error::{Code, Error};
 
-/// What a client sends: the body of `POST /messages`.
+/// A message to send: the body of `POST /messages`.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewMessage {
-    /// The sender. May be left out by a user, who sends as itself.
+    /// The sender. Optional for users, who send as themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<UserId>,
-    /// The recipient; not the sender.
+    /// The recipient, who must differ from the sender.
     pub to: UserId,
-    /// What the client calls the message: 1 to 64 printable characters. Kept and answered with it and
-    /// in every event of it, so that the client recognizes its own. Without an `Idempotency-Key`
-    /// it is the key.
+    /// An id that the client gives to the message: 1 to 64 printable characters. Responses and events
+    /// contain it, so that a client recognizes its own messages. Without an `Idempotency-Key` it is
+    /// also the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
-    /// The text. May show nothing (empty, white space, invisible characters) only when there are
-    /// attachments.
+    /// The text. Must have visible characters unless there are attachments.
     pub body: Body,
-    /// The `seq` of an earlier message of the same conversation that this one answers.
+    /// The `seq` of an earlier message of the same conversation that this one replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Seq>,
-    /// What goes with the text, at most 10. The service keeps the description, not the file.
+    /// The attachments, at most 10. The service stores their descriptions, not the files.
     #[serde(
         default,
         deserialize_with = "attachments",
@@ -39,16 +38,16 @@ pub struct NewMessage {
     )]
     #[schema(value_type = Option<Vec<Attachment>>, max_items = 10)]
     pub attachments: Vec<Attachment>,
-    /// Anything the application wants to keep with the message.
+    /// Any data that the application keeps with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
 }
 
-/// A message that was accepted and has no place in its conversation yet: everything of a
-/// [`Message`] but its `seq`, which only the store can give.
+/// An accepted message without a position: everything of a [`Message`] except its `seq`, which the store
+/// assigns.
 ///
-/// The order of its members is that of a message, and part of the storage format: scripts read the
-/// fixed ones in front, see `lua/lib/message.lua`, without parsing the rest.
+/// The order of the members is that of [`Message`] and part of the storage format: scripts read the fixed
+/// beginning without parsing the rest (`lua/lib/message.lua`).
 #[derive(Debug, Serialize)]
 pub struct PendingMessage {
     from: UserId,
@@ -68,8 +67,8 @@ pub struct PendingMessage {
 }
 
 impl PendingMessage {
-    /// Accepts what a client sent on behalf of `from`: gives it its id and its time, and refuses
-    /// what no single field can be blamed for alone.
+    /// Accepts a message of `from`: assigns its id and time, and validates what depends on more than one
+    /// field.
     pub fn new(from: UserId, message: NewMessage) -> Result<Self, Error> {
         let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
         if from == message.to {
@@ -78,11 +77,11 @@ impl PendingMessage {
         if message.body.is_blank() && message.attachments.is_empty() {
             return refused(
                 "/body",
-                "a body may show nothing only when there are attachments",
+                "must have visible characters unless there are attachments",
             );
         }
         if message.attachments.len() > limits::ATTACHMENTS {
-            return refused("/attachments", "a message has at most 10 attachments");
+            return refused("/attachments", "must have at most 10 attachments");
         }
         let NewMessage {
             to,
@@ -107,7 +106,7 @@ impl PendingMessage {
         })
     }
 
-    /// The same message, sent elsewhere and earlier.
+    /// The same message with the id and the time it has in another service.
     pub(super) fn sent_before(self, id: Uuid, sent_at: DateTime<Utc>) -> Self {
         Self {
             id,
@@ -116,7 +115,7 @@ impl PendingMessage {
         }
     }
 
-    /// Its id.
+    /// The id.
     pub fn id(&self) -> Uuid {
         self.id
     }
@@ -126,12 +125,12 @@ impl PendingMessage {
         self.sent_at
     }
 
-    /// Who sends.
+    /// The sender.
     pub fn from(&self) -> &UserId {
         &self.from
     }
 
-    /// Who is to receive.
+    /// The recipient.
     pub fn to(&self) -> &UserId {
         &self.to
     }
@@ -146,13 +145,13 @@ impl PendingMessage {
         Pair::of(&self.from, &self.to)
     }
 
-    /// The message it answers.
+    /// The message that this one replies to.
     pub fn reply_to(&self) -> Option<Seq> {
         self.reply_to
     }
 
-    /// What tells this message from another one sent with the same idempotency key: a digest of
-    /// everything that the client chose, however it was spelt in JSON.
+    /// Distinguishes this message from others with the same idempotency key: a digest of everything that
+    /// the client chose, independent of the notation in JSON.
     pub fn fingerprint(&self) -> Result<String, Error> {
         let chosen = (
             &self.client_id,
@@ -161,23 +160,31 @@ impl PendingMessage {
             &self.attachments,
             &self.metadata,
         );
-        let json = serde_json::to_value(chosen)
-            .map_err(|e| Error::new(Code::Internal, format!("a draft would not serialize: {e}")))?;
+        let json = serde_json::to_value(chosen).map_err(|e| {
+            Error::new(
+                Code::Internal,
+                format!("a message cannot be serialized: {e}"),
+            )
+        })?;
         Ok(digest(canonical(json).to_string().as_bytes()))
     }
 
-    /// The JSON of the message from its second member on: `"from":...}`. What is missing in front,
-    /// `{"seq":7,`, is written by the script that knows it.
+    /// The JSON of the message from its second member on: `"from":...}`. The script that assigns the
+    /// position prepends `{"seq":7,`.
     pub fn json_after_seq(&self) -> Result<String, Error> {
-        let mut json = serde_json::to_string(self)
-            .map_err(|e| Error::new(Code::Internal, format!("a draft would not serialize: {e}")))?;
+        let mut json = serde_json::to_string(self).map_err(|e| {
+            Error::new(
+                Code::Internal,
+                format!("a message cannot be serialized: {e}"),
+            )
+        })?;
         json.remove(0);
         Ok(json)
     }
 }
 
-/// A UUID of version 7 whose other 74 bits are random. `Uuid::now_v7` would also count within a
-/// millisecond, for which all threads take one lock; order is seq, so nobody needs that.
+/// A UUID of version 7 with 74 random bits. `Uuid::now_v7` also counts within a millisecond, which takes
+/// a lock of the whole process; messages are ordered by `seq`, so that is not needed.
 pub fn fresh_id(now: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     Uuid::new_v7(Timestamp::from_unix_time(

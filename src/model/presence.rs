@@ -1,4 +1,4 @@
-//! Whether users are there.
+//! Presence: whether users are online.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,21 +8,21 @@ use super::UserId;
 use super::message::rfc3339;
 use crate::error::{Code, Error};
 
-/// Whether a user is there: has a WebSocket or an event stream open, to any process.
+/// Whether a user is online: has a WebSocket or an event stream open to any process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Presence {
     /// The user.
     pub user: UserId,
-    /// Whether the user is there.
+    /// Whether the user is online.
     pub online: bool,
-    /// When the user was last there (RFC 3339); null if that is now, longer ago than 90 days, or
-    /// not for everybody to know.
+    /// When the user was last online (RFC 3339). Null if the user is online, was last online more than
+    /// 90 days ago, or is not visible to the caller.
     #[schema(required = true, format = DateTime)]
     pub last_seen: Option<String>,
 }
 
 impl Presence {
-    /// A presence as the store tells it: the time in milliseconds, 0 if there is none.
+    /// A presence of the store. `last_ms` is in milliseconds since 1970; 0 means unknown.
     pub fn of(user: UserId, online: bool, last_ms: i64) -> Self {
         let last_seen = DateTime::<Utc>::from_timestamp_millis(last_ms).filter(|_| last_ms > 0);
         Self {
@@ -41,19 +41,19 @@ impl Presence {
     }
 }
 
-/// Whether several users are there.
+/// The presence of several users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Presences {
-    /// Each of those asked for, in the order asked for.
+    /// Each requested user, in the order of the request.
     pub users: Vec<Presence>,
 }
 
-/// Several users: the query of `GET /presence` and `GET /unread`.
+/// The query of `GET /presence` and `GET /unread`.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UsersQuery {
-    /// Up to 100 users, comma-separated. A `+` in an id is sent as `%2B`, as in every query.
+    /// Up to 100 users, comma-separated. Encode a `+` in an id as `%2B`, as in every query.
     #[param(
         example = "alice,bob",
         pattern = "^[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}(,[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}){0,99}$"
@@ -70,7 +70,7 @@ impl UsersQuery {
             .split(',')
             .map(|id| UserId::try_from(id.to_owned()));
         match ids.collect::<Result<Vec<_>, _>>() {
-            Ok(users) if users.len() > 100 => Err(refused("at most 100 users at once")),
+            Ok(users) if users.len() > 100 => Err(refused("must have at most 100 users")),
             users => users.map_err(refused),
         }
     }

@@ -1,26 +1,26 @@
-//! How long messages are kept.
+//! Retention: how many messages are kept, and for how long.
 
 use chrono::{TimeDelta, Utc};
 
 use super::rfc3339;
 
-/// How many messages of a conversation are kept, and for how long.
+/// The limits of what is kept of a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Messages of a conversation; 0 for all.
+    /// Number of messages; 0 keeps all.
     pub messages: u64,
-    /// Days; 0 for ever.
+    /// Age in days; 0 keeps messages forever.
     pub days: u32,
 }
 
 impl Retention {
-    /// Whether anything is ever dropped.
+    /// Whether messages are dropped at all.
     pub fn is_limited(self) -> bool {
         self != Self::default()
     }
 
-    /// What scripts take: `messages|since`, the latter a time as `sent_at` has it, empty for ever.
-    /// Empty if nothing is ever dropped.
+    /// The argument of scripts: `messages|since`, with a time in the form of `sent_at`, or nothing, for
+    /// `since`. Empty if nothing is ever dropped.
     pub fn script_arg(self) -> String {
         if !self.is_limited() {
             return String::new();

@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 
 use super::json::JsonInteger;
 
-/// A position in a conversation: 1, 2, 3, ... without gaps, never re-used. 0 stands before the
-/// first message. At most 2^53 - 1, the largest integer that every JSON reader (RFC 8259
-/// section 6) and Lua hold exactly.
+/// A position in a conversation: 1, 2, 3, ... without gaps, never reused. 0 is the position before the
+/// first message. At most 2^53 - 1, the largest integer that JSON readers (RFC 8259 section 6) and Lua
+/// represent exactly.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
@@ -39,7 +39,7 @@ impl TryFrom<u64> for Seq {
         if seq <= Self::MAX {
             Ok(Self(seq))
         } else {
-            Err("a seq is at most 9007199254740991")
+            Err("must be at most 9007199254740991")
         }
     }
 }

@@ -9,13 +9,13 @@ use super::UserId;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTicket {
-    /// The user whose stream the ticket opens. Optional with a user's token, which issues a ticket
-    /// for its own user.
+    /// The user whose stream the ticket opens. Optional with a user token: the default is the user of
+    /// the token.
     #[schema(nullable = false)]
     pub user: Option<UserId>,
 }
 
-/// A credential for one connection.
+/// A single-use credential for one live connection.
 #[derive(Serialize, ToSchema)]
 pub struct Ticket {
     /// The value of the query parameter `ticket` of `/ws` or `/events`.

@@ -1,4 +1,4 @@
-//! Users and the pairs they make.
+//! User ids, participants of a conversation, and pairs.
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -6,13 +6,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-/// The id of a user, opaque and given by the host application: 1 to 255 characters of
+/// The id of a user in the host application: 1 to 255 characters of
 /// `A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + ; = : @ |`, case-sensitive; not `.` or `..`, and not beginning
 /// with `room:`.
 ///
-/// These are the ids that identity providers give: RFC 3986's unreserved characters and
-/// sub-delimiters, `:`, `@` and `|`. They need no escaping in JSON. The comma is left out: it joins
-/// ids in keys and in lists.
+/// The characters cover the ids of identity providers: RFC 3986's unreserved characters and
+/// sub-delimiters, `:`, `@` and `|`. None needs escaping in JSON. The comma is excluded, because it
+/// separates ids in keys and in lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(
@@ -28,7 +28,7 @@ impl UserId {
         &self.0
     }
 
-    /// The id as a part of a path, where only `|` has to be encoded (RFC 3986 section 3.3).
+    /// The id as a path segment, in which only `|` must be encoded (RFC 3986 section 3.3).
     pub fn path_segment(&self) -> Cow<'_, str> {
         if self.0.contains('|') {
             self.0.replace('|', "%7C").into()
@@ -37,7 +37,7 @@ impl UserId {
         }
     }
 
-    /// Whether a text is an id.
+    /// Whether a text is a valid id.
     pub fn is_valid(id: &str) -> bool {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:@|".contains(&b);
         let is_reserved = matches!(id, "." | "..") || id.starts_with("room:");
@@ -53,14 +53,14 @@ impl TryFrom<String> for UserId {
             Ok(Self(id))
         } else {
             Err(
-                "a user id is 1 to 255 characters of A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + ; = : @ |, \
-                 is not . or .., and does not begin with room:",
+                "must have 1 to 255 characters of A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + ; = : @ |, \
+                 not be . or .., and not begin with room:",
             )
         }
     }
 }
 
-/// So that a map by users is asked with what came over a wire.
+/// Allows looking up a text in a map by user.
 impl Borrow<str> for UserId {
     fn borrow(&self) -> &str {
         &self.0
@@ -73,12 +73,11 @@ impl fmt::Display for UserId {
     }
 }
 
-/// The participants of a conversation as one of them sees it: `user` acts, `peer` is the other one.
-/// They differ.
+/// The participants of a conversation: the acting user and a different user, the peer.
 #[derive(Clone, Debug, PartialEq, Eq, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct Participants {
-    /// The user who acts.
+    /// The acting user.
     #[param(example = "bob")]
     user: UserId,
     /// The other participant.
@@ -87,7 +86,7 @@ pub struct Participants {
 }
 
 impl Participants {
-    /// Fails if a user is named as its own peer.
+    /// Refuses a user as its own peer.
     pub fn new(user: UserId, peer: UserId) -> Result<Self, &'static str> {
         if user == peer {
             return Err("`peer` must differ from `user`.");
@@ -95,7 +94,7 @@ impl Participants {
         Ok(Self { user, peer })
     }
 
-    /// The user who acts.
+    /// The acting user.
     pub fn user(&self) -> &UserId {
         &self.user
     }
@@ -106,9 +105,8 @@ impl Participants {
     }
 }
 
-/// The two users of a conversation, sorted bytewise and joined by a comma, which no id
-/// holds. Both of them name the same
-/// pair, whoever asks.
+/// The two users of a conversation, sorted bytewise and joined by a comma, which no id contains. The
+/// pair is the same in either order of the users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair(String);
 
@@ -128,19 +126,19 @@ impl Pair {
         Self::split(&self.0).unwrap_or_default()
     }
 
-    /// The two users of a pair that was stored.
+    /// Splits a stored pair.
     pub fn split(pair: &str) -> Option<(&str, &str)> {
         pair.split_once(',')
     }
 
-    /// The two users of a pair that was stored, if it is one.
+    /// Splits and validates a stored pair.
     pub fn parse(pair: &str) -> Option<(UserId, UserId)> {
         let (first, second) = Self::split(pair)?;
         let user = |id: &str| UserId::try_from(id.to_owned()).ok();
         Some((user(first)?, user(second)?))
     }
 
-    /// The pair as it stands in a key.
+    /// The pair as it appears in keys.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! A limit on showing credentials that are rejected.
+//! The rate limit of rejected credentials.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -7,10 +7,9 @@ use crate::error::Error;
 use crate::rate::RateLimitRequest;
 
 impl Operations {
-    /// Charges an address for a rejected credential. Returns the error to answer with: the
-    /// rejection itself, or `RATE_LIMITED` after too many. If the store cannot be reached, the
-    /// rejection. Keys are too long to be guessed; the limit bounds the cost of trying, and of
-    /// logging it.
+    /// Charges an address for a rejected credential. Returns the error to respond with: `RATE_LIMITED`
+    /// after too many, otherwise, or if the store is unreachable, the rejection itself. Keys are too
+    /// long to be guessed; the limit bounds the cost of verifying and logging attempts.
     pub async fn charge_rejection(&self, address: IpAddr, rejection: Error) -> Error {
         let Some(policy) = self.settings.policies.failure else {
             return rejection;
@@ -24,8 +23,8 @@ impl Operations {
     }
 }
 
-/// What is charged for an address: with IPv6 its /64 network, since a client that has one address
-/// has all of its network.
+/// The network that is charged for an address. IPv6 addresses are charged as their /64 network, which
+/// usually belongs to one client.
 fn charged_network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),

@@ -1,4 +1,4 @@
-//! The event stream of a user, and what is announced in it without being stored.
+//! The event stream of a user, and typing events.
 
 use super::{Operations, request};
 use crate::auth::Caller;
@@ -18,7 +18,7 @@ impl Operations {
         caller.acting_as(named, "/query/user")
     }
 
-    /// Opens the stream of `user`: from now on its events are kept. Returns where it is.
+    /// Opens the stream of `user`: from now on its events are kept. Returns its current end.
     pub async fn open_stream(
         &self,
         caller: &Caller,
@@ -26,11 +26,11 @@ impl Operations {
     ) -> Result<RateLimited<StreamState>, Error> {
         let charge = self.authorize_request(caller, user)?;
         let opened = self.store.open_stream(user, charge.as_ref()).await;
-        // Opening a stream twice is harmless, so an unknown outcome is no concern of the client.
+        // Opening a stream twice is harmless, so an unknown outcome need not be reported.
         opened.map_err(Error::as_read_error)
     }
 
-    /// Returns the events of `user` behind a cursor. Not charged: [`Operations::open_stream`] was.
+    /// Returns the events of `user` after a cursor. Not charged, because [`Operations::open_stream`] was.
     pub async fn read_events(
         &self,
         caller: &Caller,
@@ -43,8 +43,8 @@ impl Operations {
         Ok(page.value)
     }
 
-    /// Returns the events of `user` behind a cursor, for a connection whose stream may have ended
-    /// meanwhile, and its journal with it: then the stream is opened again.
+    /// Returns the events of `user` after a cursor to an open connection. If the stream and its journal
+    /// have been deleted since, opens the stream again.
     pub async fn resume_stream(
         &self,
         caller: &Caller,
@@ -60,8 +60,8 @@ impl Operations {
         self.read_events(caller, user, after, limit).await
     }
 
-    /// Tells the peer's devices that `user` is typing, at most once a second and not to a peer who
-    /// has blocked `user`. Returns whether they were told.
+    /// Notifies the peer's devices that `user` is typing, at most once a second, unless the peer has
+    /// blocked `user`. Returns whether they were notified.
     pub async fn announce_typing(
         &self,
         caller: &Caller,

@@ -10,7 +10,7 @@ use crate::model::{
 use crate::rate::RateLimited;
 use crate::store::ConversationRequest;
 
-/// A stored message and where it stands.
+/// A stored message and its position.
 pub struct SentMessage {
     /// The sender.
     pub from: UserId,
@@ -74,7 +74,7 @@ impl Operations {
         self.store.read_message(request, seq).await
     }
 
-    /// Replaces parts of a message; only its author may.
+    /// Replaces parts of a message. Refuses anyone but its author.
     pub async fn edit_message(
         &self,
         caller: &Caller,
@@ -91,7 +91,7 @@ impl Operations {
             .await
     }
 
-    /// Replaces a message by a tombstone for both users; only its author may.
+    /// Replaces a message by a tombstone for both users. Refuses anyone but its author.
     pub async fn delete_message(
         &self,
         caller: &Caller,

@@ -1,11 +1,11 @@
-//! What a caller may do: every operation of the API, once.
+//! Every operation of the API, each implemented once.
 //!
 //! An operation authorizes the caller, refuses requests whose fields are valid one by one but not
 //! together, and calls the method of the same name of the store, which charges the caller's rate
 //! limit and does the work in one round trip. HTTP handlers and WebSocket commands are thin
 //! adapters of the same operation.
 //!
-//! Knows neither actix nor Redis.
+//! Independent of actix and Redis.
 
 mod conversations;
 mod credentials;
@@ -71,7 +71,7 @@ impl Operations {
         }
     }
 
-    /// Refuses a caller who may not act as `user`. Returns what the store charges for a change of a
+    /// Refuses a caller who may not act as `user`. Returns the rate limit to charge for a change of a
     /// message.
     fn authorize_send(
         &self,
@@ -82,7 +82,7 @@ impl Operations {
         Ok(self.charge_send(caller))
     }
 
-    /// What the store charges for a change of a message.
+    /// The rate limit to charge for a change of a message.
     fn charge_send(&self, caller: &Caller) -> Option<RateLimitRequest> {
         let policies = self.settings.policies;
         let policy = match caller {
@@ -92,7 +92,7 @@ impl Operations {
         charge(caller, policy)
     }
 
-    /// Refuses a caller who may not act as `user`. Returns what the store charges for any other
+    /// Refuses a caller who may not act as `user`. Returns the rate limit to charge for any other
     /// request.
     fn authorize_request(
         &self,
@@ -116,7 +116,7 @@ fn charge(caller: &Caller, policy: Option<Policy>) -> Option<RateLimitRequest> {
     Some(RateLimitRequest { policy, caller })
 }
 
-/// What a participant asks of the store, and what it charges.
+/// The request of a participant to the store.
 fn request<'a>(
     users: &'a Participants,
     charge: Option<&'a RateLimitRequest>,

@@ -1,4 +1,4 @@
-//! Who is online.
+//! Presence: whether users are online.
 
 use futures_util::future::try_join_all;
 
@@ -10,7 +10,7 @@ use crate::rate::RateLimited;
 
 impl Operations {
     /// Returns whether a user is online. Users see themselves and the peers of their conversations
-    /// who have not blocked them; everybody else appears offline. Backends see everybody.
+    /// who have not blocked them; everyone else appears offline. Backends see everyone.
     pub async fn read_presence(
         &self,
         caller: &Caller,
@@ -22,7 +22,7 @@ impl Operations {
             .await
     }
 
-    /// Returns the same for several users. Charged as one request.
+    /// Returns the presence of several users. Charged as one request.
     pub async fn list_presences(
         &self,
         caller: &Caller,
@@ -44,7 +44,7 @@ impl Operations {
     }
 }
 
-/// The user whose view limits the answer. Backends and anonymous callers see everybody.
+/// The user whose view limits the answer; `None` for backends and anonymous callers, who see everyone.
 fn viewer(caller: &Caller) -> Option<&UserId> {
     match caller {
         Caller::User(user) => Some(user),

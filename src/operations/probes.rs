@@ -1,4 +1,4 @@
-//! How the service is doing.
+//! Readiness and metrics.
 
 use super::Operations;
 use crate::auth::Caller;
@@ -6,8 +6,7 @@ use crate::error::Error;
 use crate::store::Health;
 
 impl Operations {
-    /// Fails unless Redis accepts writes. Anybody may ask; only backends are told how Redis is set
-    /// up.
+    /// Fails unless Redis accepts writes. Requires no credential; only backends get the details of Redis.
     pub async fn check_ready(&self, caller: Option<&Caller>) -> Result<Option<Health>, Error> {
         let health = self.store.check_ready().await?;
         let may_see = caller.is_some_and(|caller| caller.require_backend().is_ok());

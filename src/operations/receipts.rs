@@ -1,4 +1,4 @@
-//! How far a conversation was read and received.
+//! Receipts: how far a conversation was read and received.
 
 use super::{Operations, request};
 use crate::auth::Caller;
@@ -20,8 +20,8 @@ impl Operations {
         self.store.mark_read(request, seq, private).await
     }
 
-    /// Notes that a device of `user` has received a conversation up to a message. Where delivered
-    /// receipts are off nothing changes, and the answer is the same as if they were on.
+    /// Records that a device of `user` has received a conversation up to a message. If delivered receipts
+    /// are disabled, nothing changes and the response has the same form.
     pub async fn mark_delivered(
         &self,
         caller: &Caller,
@@ -49,6 +49,7 @@ impl Operations {
         let request = request(users, charge.as_ref());
         self.store.mark_unread(request, seq).await
     }
+
     /// Marks all conversations of `user` as read. Stops after 2 seconds with `done: false`; calling
     /// again continues.
     pub async fn mark_all_read(

@@ -23,7 +23,7 @@ impl Operations {
         let ticket = generate_key().map_err(|e| Error::new(Code::Internal, e.to_string()))?;
         let until = identity.until.map(|end| end.to_string());
         let bearer = format!("{},{user}", until.unwrap_or_default());
-        // Only its digest is stored: reading the store gives nobody a ticket.
+        // Only the digest is stored, so read access to the store reveals no ticket.
         let digest = digest(ticket.as_bytes());
         let issued = self
             .store
@@ -35,7 +35,7 @@ impl Operations {
         }))
     }
 
-    /// Uses a ticket up. Returns the user it was issued for, and until when.
+    /// Consumes a ticket. Returns the user it was issued for, and when the identity expires.
     pub async fn redeem_ticket(&self, ticket: &str) -> Result<Identity, Error> {
         let rejected = || {
             let why = "The ticket is unknown, expired or already used.";

@@ -1,4 +1,4 @@
-//! All data of a user: exported, erased.
+//! Export and erasure of all data of a user.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use crate::model::{Erasure, Seq, UserId};
 use crate::store::Store;
 
 impl Operations {
-    /// Begins an export of everything that is stored of `user`.
+    /// Begins an export of all data of `user`.
     pub async fn export_user(&self, caller: &Caller, user: UserId) -> Result<Export, Error> {
         if let Some(charge) = self.authorize_request(caller, &user)? {
             let charged = self.store.charge_rate(&charge).await;
@@ -25,8 +25,8 @@ impl Operations {
         })
     }
 
-    /// Erases a user: what they wrote becomes tombstones, their reactions and their inbox go. For backends. Stops
-    /// after some seconds with `done: false`; calling again continues.
+    /// Erases a user: their messages become tombstones, and their reactions and their inbox are deleted.
+    /// For backends. Stops after some seconds with `done: false`; calling again continues.
     pub async fn erase_user(&self, caller: &Caller, user: &UserId) -> Result<Erasure, Error> {
         caller.require_backend()?;
         self.store.erase_user(user).await

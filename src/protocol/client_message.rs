@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::error::{Code, Error};
 use crate::model::{IdempotencyKey, NewMessage, Seq, UserId, parse_json, parse_value};
 
-/// A client's own name for a command, repeated in the answer.
+/// A name that the client gives to a command. The answer repeats it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(max_length = 64, example = "1")]
 pub struct Reference(String);
@@ -27,16 +27,16 @@ impl Reference {
 /// A message of a client: a text message of a WebSocket.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClientMessage {
-    /// Repeated in the answer. A command without it is answered only if it is refused.
+    /// Repeated in the answer. A command without a `ref` is answered only if it is refused.
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reference: Option<Reference>,
-    /// What the client asks for.
+    /// The command.
     #[serde(flatten)]
     pub command: Command,
 }
 
-/// What a client asks for.
+/// A command of a client.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Command {
@@ -76,7 +76,7 @@ pub struct OutgoingMessage {
     /// The message. `from` may be left out.
     #[serde(flatten)]
     pub message: NewMessage,
-    /// What `Idempotency-Key` is over HTTP: 1 to 255 printable ASCII characters.
+    /// The same as the header `Idempotency-Key` over HTTP: 1 to 255 printable ASCII characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255)]
     pub idempotency_key: Option<IdempotencyKey>,
@@ -90,7 +90,7 @@ pub struct ReadReceipt {
     pub peer: UserId,
     /// The last message that was read.
     pub seq: Seq,
-    /// `true` counts and clears without telling the peer.
+    /// Whether to mark the messages as read without telling the peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, default = false)]
     pub private: Option<bool>,
@@ -114,7 +114,7 @@ impl ClientMessage {
     }
 
     /// Reads a message. An error comes with the `ref` of the message, if that could be read.
-    // The pair is taken apart at once.
+    // The only caller destructures the error at once.
     #[allow(clippy::result_large_err)]
     pub fn parse(text: &str) -> Result<Self, (Option<Reference>, Error)> {
         let mut members: Map<String, Value> = parse_json(text.as_bytes()).map_err(|e| (None, e))?;
@@ -126,8 +126,8 @@ impl ClientMessage {
     }
 }
 
-/// Reads a command by its type. Not by serde's tagged enum, which buffers the members and so loses
-/// where in them an error is.
+/// Reads a command by its type. Serde's tagged enums are not used: they buffer the members, which loses
+/// the path of an error.
 fn parse_command(mut members: Map<String, Value>) -> Result<Command, Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -145,7 +145,7 @@ fn parse_command(mut members: Map<String, Value>) -> Result<Command, Error> {
     let refused = |why| Err(Error::field(Code::InvalidRequest, "/type", why));
     let kind = match members.remove("type") {
         Some(Value::String(kind)) => kind,
-        Some(_) => return refused("a type is a string"),
+        Some(_) => return refused("must be a string"),
         None => return refused("missing field `type`"),
     };
     Ok(match &*kind {
@@ -171,13 +171,13 @@ fn parse_command(mut members: Map<String, Value>) -> Result<Command, Error> {
             let Token { token } = parse_value(members.into())?;
             Command::Token { token }
         }
-        _ => return refused("a type is one of send, read, delivered, typing, ping, token"),
+        _ => return refused("must be one of send, read, delivered, typing, ping, token"),
     })
 }
 
 fn take_reference(members: &mut Map<String, Value>) -> Result<Option<Reference>, Error> {
     let refused = || {
-        let why = "a ref is a string of up to 64 characters";
+        let why = "must be a string of at most 64 characters";
         Error::field(Code::InvalidRequest, "/ref", why)
     };
     match members.remove("ref") {
@@ -191,7 +191,7 @@ fn take_key(members: &mut Map<String, Value>) -> Result<Option<IdempotencyKey>, 
     let key = match members.remove("idempotency_key") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(key)) => IdempotencyKey::try_from(key.as_str()),
-        Some(_) => Err("an idempotency key is a string"),
+        Some(_) => Err("must be a string"),
     };
     key.map(Some)
         .map_err(|why| Error::field(Code::InvalidRequest, "/idempotency_key", why))

@@ -1,4 +1,4 @@
-//! Places in the event stream of a user.
+//! Positions in the event stream of a user.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,15 +8,15 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A place in the event stream of a user: directly after an event. Opaque to clients.
+/// A position in the event stream of a user, directly after an event. Opaque to clients.
 ///
-/// The epoch tells one stream of a user from a later one, after the user was erased or the store
-/// was replaced. The offset is that of the event: a hybrid clock in microseconds, at most 2^53, so
-/// offsets grow but are not consecutive.
+/// The epoch distinguishes a stream from a later one of the same user, after the user was erased or the
+/// store was replaced. The offset is that of the event, from a hybrid clock in microseconds of at most
+/// 2^53: offsets increase but are not consecutive.
 ///
-/// A coarse cursor, written with `~` at its end, lies within a list of `conversation.changed`
-/// events that stands in for events the journal no longer has. Of the conversations that changed
-/// after it nothing has been sent yet, not even what happened before it.
+/// A coarse cursor ends with `~`. It is a position in a list of `conversation.changed` events that
+/// replaces events the journal no longer has. Nothing has been sent yet about the conversations that
+/// changed after it, not even earlier changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor {
@@ -35,7 +35,7 @@ impl Cursor {
         }
     }
 
-    /// The epoch, the offset, and `~` if the cursor is coarse: what scripts take.
+    /// The arguments of scripts: epoch, offset, and `~` if the cursor is coarse.
     pub fn parts(self) -> [String; 3] {
         let coarse = if self.coarse { "~" } else { "" };
         [
@@ -79,7 +79,7 @@ impl FromStr for Cursor {
                 coarse,
             })
         });
-        parts.ok_or("a cursor is the `cursor` of an event")
+        parts.ok_or("must be the `cursor` of an event")
     }
 }
 
@@ -102,7 +102,7 @@ impl PartialSchema for Cursor {
         let text = ObjectBuilder::new()
             .schema_type(Type::String)
             .description(Some(
-                "A place in the event stream of a user, directly after an event. Opaque.",
+                "A position in the event stream of a user, directly after an event. Opaque.",
             ))
             .pattern(Some("^[0-9]{1,16}-[0-9]{1,16}~?$"))
             .examples(["1768564800000000-1768564800123456"]);

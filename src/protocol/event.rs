@@ -60,7 +60,7 @@ pub enum Event {
     Reset {
         /// Where the stream is now.
         cursor: Cursor,
-        /// The user's badge.
+        /// The unread totals of the user.
         #[serde(flatten)]
         totals: UnreadTotals,
     },
@@ -97,15 +97,15 @@ pub enum Event {
         /// The peer.
         peer: UserId,
     },
-    /// An event of a type that this version does not know, which a client ignores.
+    /// An event of a type that this version does not know. Clients ignore it.
     #[serde(other)]
     Unknown,
 }
 
-/// A conversation as the user sees it after an event. Values are absolute: nothing is added up.
+/// A conversation as the user sees it after an event. All counts are totals, not differences.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ConversationEvent {
-    /// The place in the stream directly after this event.
+    /// The position in the stream directly after this event.
     pub cursor: Cursor,
     /// The `cursor` of the event before this one.
     pub prev: Cursor,
@@ -115,13 +115,13 @@ pub struct ConversationEvent {
     pub unread_count: u64,
     /// The seq of the newest message.
     pub last_seq: Seq,
-    /// Up to where the user has read.
+    /// The last message that the user has read; 0 if none.
     pub read_seq: Seq,
-    /// Up to where the peer has read.
+    /// The last message that the peer has read; 0 if none.
     pub peer_read_seq: Seq,
-    /// Up to where the peer's devices have received.
+    /// The last message that a device of the peer has received; 0 if none.
     pub peer_delivered_seq: Seq,
-    /// The user's badge.
+    /// The unread totals of the user.
     #[serde(flatten)]
     pub totals: UnreadTotals,
 }

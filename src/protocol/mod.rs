@@ -1,16 +1,16 @@
-//! What travels on a live connection: events, messages of the service and of clients, and the
-//! reasons a connection closes. The service, the terminal client, the tests and the benchmark use
-//! these types, and their schemas stand in `openapi.yaml`.
+//! The protocol of live connections: events, messages of the service and of clients, and close reasons.
+//! The service, the terminal client, the tests and the benchmark use these types, and `openapi.yaml`
+//! contains their schemas.
 //!
 //! | module | types |
 //! |---|---|
-//! | `event` | [`Event`]: what happened, as a user's devices learn of it |
+//! | `event` | [`Event`]: a change, as a user's devices receive it |
 //! | `stream` | [`RawEvent`], [`EventPage`]: events as the bytes that the store keeps and publishes |
-//! | `cursor` | [`Cursor`]: a place in a stream |
+//! | `cursor` | [`Cursor`]: a position in a stream |
 //! | `server_message` | [`ServerMessage`]: `hello`, `ack`, `error`, `close`, and every event |
 //! | `client_message` | [`ClientMessage`], [`Command`]: what a client sends on a WebSocket |
 //! | `close` | [`CloseReason`]: close codes and their reasons |
-//! | `notification` | [`Notification`]: what the process tells a connection |
+//! | `notification` | [`Notification`]: from the process to a connection |
 //! | `problem` | [`Problem`]: why a request or a command failed |
 //! | `schema` | how unions of messages are written in `openapi.yaml` |
 

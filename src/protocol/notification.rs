@@ -1,10 +1,10 @@
-//! What the process tells a live connection.
+//! Notifications of the process to a live connection.
 
 use std::sync::Arc;
 
 use super::{CloseReason, RawEvent};
 
-/// What a connection is told.
+/// A notification to a live connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notification {
     /// An event of the user was published.
@@ -13,6 +13,6 @@ pub enum Notification {
     Gap,
     /// A heartbeat is due.
     Heartbeat,
-    /// The connection is to close.
+    /// The connection must close.
     Close(CloseReason),
 }

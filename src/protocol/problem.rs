@@ -17,9 +17,9 @@ pub struct Problem {
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
-    /// What happened, for people.
+    /// A description for humans.
     pub detail: String,
-    /// What happened, for programs; stable.
+    /// A stable code for programs.
     #[serde(default)]
     #[schema(required = true)]
     pub code: String,
@@ -31,11 +31,11 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<ProblemField>,
-    /// Messages that an import stored although it could not store others.
+    /// Number of messages that a partly failed import stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub imported: Option<u64>,
-    /// Messages of an import that were stored already.
+    /// Number of messages of a partly failed import that were already stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub skipped: Option<u64>,
@@ -46,7 +46,7 @@ pub struct Problem {
 pub struct ProblemField {
     /// A JSON Pointer (RFC 6901) into the body, or `/path/...`, `/query/...`, `/header/...`.
     pub pointer: String,
-    /// What is wrong with the field, for people.
+    /// What is wrong with the field, for humans.
     pub detail: String,
 }
 

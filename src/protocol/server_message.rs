@@ -19,9 +19,9 @@ pub enum ServerMessage {
     Hello {
         /// Whose stream this is.
         user: UserId,
-        /// Where the stream starts: at the client's own cursor, if it has one.
+        /// The position at which the stream starts: the cursor of the client if it sent one.
         cursor: Cursor,
-        /// The user's badge.
+        /// The unread totals of the user.
         #[serde(flatten)]
         totals: UnreadTotals,
         /// Seconds between two heartbeats of the service.
@@ -42,7 +42,7 @@ pub enum ServerMessage {
         #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         reference: Option<Reference>,
-        /// What HTTP would have answered.
+        /// The problem document that the same request gets over HTTP.
         problem: Problem,
     },
     /// The last message of an event stream. A WebSocket has a close frame for it.
@@ -57,7 +57,7 @@ pub enum ServerMessage {
     Event(Event),
 }
 
-/// What became of a command.
+/// The result of an executed command.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Ack {
     /// The `ref` of the command.
@@ -67,11 +67,11 @@ pub struct Ack {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub message: Option<Message>,
-    /// Whether the message had been sent before with the same key; answers `send`.
+    /// Whether an earlier command with the same key sent the message; answers `send`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub replayed: Option<bool>,
-    /// The conversation after it; answers `read` and `delivered`.
+    /// The conversation after the command; answers `read` and `delivered`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub conversation: Option<ConversationState>,
@@ -86,7 +86,7 @@ impl ServerMessage {
 }
 
 impl Ack {
-    /// The JSON of an answer that says no more than that the command was executed.
+    /// The JSON of an answer without a result.
     pub fn json(reference: &Reference) -> String {
         Self::json_with(reference, "")
     }

@@ -1,4 +1,4 @@
-//! A user's stream as the store keeps and publishes it: events as bytes, and places among them.
+//! A user's stream as the store keeps and publishes it: events as JSON text, and positions.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -7,8 +7,8 @@ use super::{Cursor, Event};
 use crate::error::{Code, Error};
 use crate::model::UnreadTotals;
 
-/// An event as JSON. Of an event that the store wrote, a connection needs to know only its place;
-/// the rest is passed on byte for byte.
+/// An event as JSON. Connections read only the position of an event that the store wrote, and pass it on
+/// byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawEvent {
     json: String,
@@ -16,17 +16,17 @@ pub struct RawEvent {
     prev: Option<Cursor>,
 }
 
-/// The members that tell the place of an event.
+/// The members that contain the position of an event.
 #[derive(Deserialize)]
-struct Place {
+struct Position {
     cursor: Option<Cursor>,
     prev: Option<Cursor>,
 }
 
 impl RawEvent {
-    /// Takes an event as it was published or kept.
+    /// Reads an event as the store publishes and keeps it.
     pub fn parse(json: String) -> Result<Self, Error> {
-        let Place { cursor, prev } = serde_json::from_str(&json)
+        let Position { cursor, prev } = serde_json::from_str(&json)
             .map_err(|e| Error::new(Code::Internal, format!("an event is malformed: {e}")))?;
         Ok(Self { json, cursor, prev })
     }
@@ -36,18 +36,18 @@ impl RawEvent {
         &self.json
     }
 
-    /// The place directly after this event; `None` if the event is not kept.
+    /// The position directly after this event; `None` if the event is not kept.
     pub fn cursor(&self) -> Option<Cursor> {
         self.cursor
     }
 
-    /// The place directly before this event.
+    /// The position directly before this event.
     pub fn prev(&self) -> Option<Cursor> {
         self.prev
     }
 
-    /// The JSON of an event that is not kept, with the cursor of the last event that is. So
-    /// everything a client receives has a cursor to resume from.
+    /// The JSON of an event that is not kept, with the cursor of the last event that is kept. Thus a
+    /// client can resume from every event.
     pub fn json_with_cursor(&self, last: Cursor) -> String {
         let mut event = serde_json::from_str(&self.json).unwrap_or(Event::Unknown);
         match &mut event {
@@ -94,15 +94,15 @@ impl EventPage {
 pub struct Events {
     /// The events. `typing` and `presence.changed` are never among them.
     pub events: Vec<Event>,
-    /// What to pass as `after` in the next request.
+    /// The `after` of the next request.
     pub next_cursor: Cursor,
 }
 
-/// Where the stream of a user is, and the user's badge.
+/// The current end of a user's stream, and the unread totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamState {
-    /// The place directly after the last event.
+    /// The position directly after the last event.
     pub cursor: Cursor,
-    /// Unread messages and conversations.
+    /// The unread totals of the user.
     pub totals: UnreadTotals,
 }

@@ -1,4 +1,4 @@
-//! `/conversations`, and how much of them is unread.
+//! `/conversations`: inbox, pages of conversations, flags and unread counts.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, put};
@@ -52,9 +52,9 @@ pub async fn list_conversations(
 
 /// Count unread messages
 ///
-/// The totals over all conversations of `user` but those with blocked peers, as a badge shows them.
-/// `muted_unread_count` is contained in `total_unread_count`. Takes the same time whatever
-/// the size of the inbox. Users count their own messages, backends those of any user.
+/// The totals over all conversations of `user`, except those with blocked peers, for a badge.
+/// `total_unread_count` includes `muted_unread_count`. Takes the same time for every size of the inbox.
+/// Users count their own messages, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
@@ -120,7 +120,7 @@ problem::refusals!(ReadConversationErrors: CALL READ; OutcomeUnknown);
     security(("user_token" = []), ("service_key" = [])),
     params(Participants, PageQuery),
     responses(
-        (status = 200, description = "The page, and what was unread until now.", body = Conversation,
+        (status = 200, description = "The page, with the messages that were unread until now.", body = Conversation,
             example = json!(examples::conversation())),
         ReadConversationErrors,
     )
@@ -143,7 +143,7 @@ pub async fn read_conversation(
 
 problem::refusals!(ChangeConversationErrors: CALL CHANGE);
 
-/// The answer to a change of a conversation, for openapi.yaml.
+/// The response to a change of a conversation, for openapi.yaml.
 #[derive(IntoResponses)]
 #[response(
     status = 200,
@@ -152,7 +152,7 @@ problem::refusals!(ChangeConversationErrors: CALL CHANGE);
 )]
 pub struct CurrentState(#[expect(dead_code, reason = "the derive reads it")] ConversationState);
 
-/// The answer to a change of a conversation.
+/// The response to a change of a conversation.
 #[expect(clippy::needless_pass_by_value, reason = "ends a `map`")]
 pub fn current(state: RateLimited<ConversationState>) -> HttpResponse {
     json::answer(state.value.to_json(), state.quota)
@@ -160,9 +160,10 @@ pub fn current(state: RateLimited<ConversationState>) -> HttpResponse {
 
 /// Clear a conversation
 ///
-/// For `user` only: hides the messages that the conversation has now, stops counting them, and
-/// removes the conversation from the inbox until the next message. The peer keeps everything and is
-/// not told; `peer_read_seq` stays where it is. Users clear their own conversations, backends those of any user.
+/// For `user` only: hides the current messages of the conversation, no longer counts them as unread, and
+/// removes the conversation from the inbox until the next message. The peer keeps all messages, is not
+/// notified, and sees no change of `peer_read_seq`. Users clear their own conversations, backends those of
+/// any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
@@ -182,8 +183,9 @@ pub async fn clear_conversation(
 
 /// Block the peer
 ///
-/// Messages, edits and reactions of `peer` are refused with `BLOCKED` from now on, and unread messages
-/// leave the totals of `user` until the peer is unblocked. `peer` can still read, and delete its own. Users block as themselves, backends as any user.
+/// From now on messages, edits and reactions of `peer` are refused with `BLOCKED`, and the unread totals
+/// of `user` do not count the conversation. `peer` can still read the conversation and delete its own
+/// messages. Users block as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
@@ -251,8 +253,9 @@ pub async fn list_blocks(
 
 /// Mute a conversation
 ///
-/// Sets `muted` for `user`, which tells the application not to alert them. Messages are stored and
-/// counted as before; `muted_unread_count` says how many. Users mute their own conversations, backends those of any user.
+/// Sets `muted` for `user`, which tells the application not to alert them. Messages are stored and counted
+/// as before, and `muted_unread_count` counts them separately. Users mute their own conversations, backends
+/// those of any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),

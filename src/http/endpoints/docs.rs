@@ -20,8 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 
 problem::refusals!(ReadOpenapiErrors: ; InvalidRequest);
 
-/// The OpenAPI document as text. Rendered by the first request, because most processes never serve
-/// it.
+/// The OpenAPI document as text. Rendered on the first request, because most processes never serve it.
 pub struct OpenApiText {
     pub json: LazyLock<Bytes>,
     pub yaml: LazyLock<Bytes>,
@@ -29,7 +28,7 @@ pub struct OpenApiText {
 
 /// This document as YAML
 ///
-/// The same text as `openapi.yaml` in the repository. Anybody may read it.
+/// The same text as `openapi.yaml` in the repository. Requires no credential.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/yaml",
         example = json!({"openapi": "3.1.0"})),
@@ -45,7 +44,7 @@ pub async fn read_openapi_yaml(_: NoInput, text: Data<&'static OpenApiText>) -> 
 
 /// This document as JSON
 ///
-/// The same document for tools that do not read YAML, like Swagger UI. Anybody may read it.
+/// The same document for tools that do not read YAML, such as Swagger UI. Requires no credential.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"})),
     ReadOpenapiErrors,

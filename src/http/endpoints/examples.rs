@@ -1,4 +1,4 @@
-//! Examples for openapi.yaml. The pasted ones work: a test sends them.
+//! Examples for openapi.yaml. A test sends the requests.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `/messages/batch`: messages from another service.
+//! `/messages/batch`: import of messages from another service.
 
 use actix_web::web::{self, Data};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, post};
@@ -18,25 +18,25 @@ problem::refusals!(ImportMessagesErrors: CALL BODY CHANGE; ImportConflict, Reply
 
 /// Import messages
 ///
-/// For backends that move here from another service. One message per line with its original
-/// `sent_at`, at most 16 MiB. All lines are checked before the first one is stored; the errors of a
-/// refused batch name each invalid line. Within a batch the messages of a conversation are stored in
-/// the order of their times, and batches one behind the other. Imported messages count as read by both
-/// users.
+/// For backends that migrate from another service. One message per line with its original `sent_at`, at
+/// most 16 MiB. All lines are validated before the first message is stored; the errors of a refused batch
+/// name each invalid line. Within a batch, the messages of a conversation are stored in the order of
+/// `sent_at`; a later batch appends. Imported messages count as read by both users.
 ///
-/// A batch can be repeated, within 30 days: messages that are already stored are skipped, also if they
-/// were dropped by retention since. A line is recognized by its `id`; without one by its content, equal
-/// lines of a batch by their number. Give equal lines in different batches an `id`, as `duologue import`
-/// does. The lines of an export are taken as they are, with edits, reactions and deletions.
+/// A batch can be repeated within 30 days: messages that are already stored are skipped, even if
+/// retention has dropped them since. A line is identified by its `id`. Without an `id` it is identified
+/// by its content and by how many equal lines precede it in the batch, so equal lines in different
+/// batches need an `id`, which `duologue import` adds. Lines of an export are accepted unchanged, with
+/// edits, reactions and deletions.
 ///
-/// A conversation that has messages sent here refuses imports. If messages cannot be stored, those of
-/// other conversations are: `imported` and `skipped` of the problem count them, and `errors` names the
-/// line and the conversation of each message that was not stored.
+/// A conversation to which messages were sent directly refuses imports. If some messages cannot be stored,
+/// the messages of other conversations are stored: `imported` and `skipped` of the problem count them, and
+/// `errors` names the line and the conversation of each message that was not stored.
 #[utoipa::path(
     tag = "messages",
     security(("service_key" = [])),
     request_body(content = ImportLine, content_type = "application/x-ndjson",
-        description = "One message per line, each like this one.",
+        description = "One message per line.",
         example = json!({"from": "alice", "to": "bob", "body": "Lunch at one?", "sent_at": "2019-01-31T12:00:00Z"})),
     responses(
         (status = 200, description = "How many messages were stored.", body = Import, example = json!({"imported": 1, "skipped": 0})),

@@ -19,12 +19,12 @@ use crate::operations::{Operations, SentMessage};
 use crate::rate::RateLimited;
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
-/// Marks the answer to a repeated request with an `Idempotency-Key`.
+/// Marks the response to a repetition of a request with an `Idempotency-Key`.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 problem::refusals!(SendMessageErrors: CALL BODY CHANGE; Blocked, MessageNotFound, ReplyToNotFound, IdempotencyKeyReused);
 
-/// The answers to a message that was sent, for openapi.yaml.
+/// The responses to a sent message, for openapi.yaml.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "the derive reads it")]
 enum SendMessageResponses {
@@ -55,12 +55,12 @@ enum SendMessageResponses {
 ///
 /// Atomically appends the message to the conversation of `from` and `to` and counts it as unread
 /// for `to`. Users send as themselves; backends send as any user. 201 means that the message is
-/// stored; `/readyz` tells how durably.
+/// stored; `/readyz` reports how durably.
 ///
-/// With an `Idempotency-Key`, or a `client_id` in its place, the request can be repeated for 24
-/// hours when its outcome is unknown: the message is stored once and the repetition is answered with
-/// 200, even when the rate limit is used up, or with 404 if the message is no longer kept. Messages
-/// are the same if their members are, whatever their order and however numbers are written.
+/// With an `Idempotency-Key`, or a `client_id` in its place, a request whose outcome is unknown can be
+/// repeated for 24 hours. The message is stored once. A repetition gets 200, even if the rate limit is
+/// used up, or 404 if the message is no longer kept. Two messages are the same if their members have the
+/// same values; the order of the members and the notation of numbers do not matter.
 #[utoipa::path(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),
@@ -88,7 +88,7 @@ pub async fn send_message(
         .map(sent)
 }
 
-/// The answer to a message that was sent.
+/// The response to a sent message.
 fn sent(RateLimited { value: sent, quota }: RateLimited<SentMessage>) -> HttpResponse {
     let location = location(&sent);
     let mut response = if sent.replayed {
@@ -107,7 +107,7 @@ fn sent(RateLimited { value: sent, quota }: RateLimited<SentMessage>) -> HttpRes
     response
 }
 
-/// The path of a message, as its sender reads it.
+/// The path under which the sender reads the message.
 fn location(sent: &SentMessage) -> String {
     let (from, to) = (sent.from.path_segment(), sent.to.path_segment());
     let seq = sent.seq.get().to_string();
@@ -134,7 +134,7 @@ struct CurrentMessage(#[expect(dead_code, reason = "the derive reads it")] Messa
 )]
 struct Tombstone(#[expect(dead_code, reason = "the derive reads it")] Message);
 
-/// The answer that holds a message, with its version.
+/// A response that contains a message, with its version.
 fn current(message: RateLimited<StoredMessage>) -> HttpResponse {
     let etag = HeaderValue::try_from(message.value.etag());
     let mut response = json::answer(message.value.0, message.quota);
@@ -144,7 +144,7 @@ fn current(message: RateLimited<StoredMessage>) -> HttpResponse {
     response
 }
 
-/// Names what `PATCH` takes (RFC 5789 section 3.1).
+/// Adds the media types that `PATCH` accepts (RFC 5789 section 3.1).
 pub fn insert_accept_patch(headers: &mut HeaderMap) {
     if let Ok(types) = HeaderValue::from_str(&PATCH_TYPES.join(", ")) {
         headers.insert(ACCEPT_PATCH, types);
@@ -180,13 +180,13 @@ problem::refusals!(EditMessageErrors: CALL BODY CHANGE; Blocked, MessageNotFound
 
 /// Edit a message
 ///
-/// Replaces the members that the request names, removes those that are `null`, and leaves the
-/// others. In a JSON Merge Patch (RFC 7396), `application/merge-patch+json`, the members of `metadata`
-/// are merged into those that are there. A change of the text or the attachments sets `edited_at`; an
-/// edit that changes nothing notifies nobody.
+/// Replaces the members of the message that the request contains; `null` removes a member. With
+/// `application/merge-patch+json` (JSON Merge Patch, RFC 7396), `metadata` is merged into the existing
+/// metadata. A change of the text or the attachments sets `edited_at`. An edit without any change
+/// produces no event.
 ///
 /// Only the author may edit, so `user` must be the author: users edit their own messages, backends
-/// edit as any user. With `If-Match` the message changes only if it has one of the named versions.
+/// edit as any user. With `If-Match` the message changes only if its version is among the given ones.
 #[utoipa::path(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),
@@ -227,9 +227,9 @@ problem::refusals!(ChangeMessageErrors: CALL CHANGE; MessageNotFound, MessageCha
 
 /// Delete a message
 ///
-/// Replaces the message by a tombstone, for both users: without content, with `deleted_at`. An
-/// unread message no longer counts as unread. Deleting it again changes nothing. Only the author
-/// may, so `user` must be the author: users delete their own messages, backends delete as any user.
+/// Replaces the message by a tombstone for both users: without content, with `deleted_at`. If it was
+/// unread, it no longer counts. Deleting it again changes nothing. Only the author may delete, so `user`
+/// must be the author: users delete their own messages, backends delete as any user.
 #[utoipa::path(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),
@@ -279,8 +279,8 @@ pub async fn add_reaction(
 
 /// Remove a reaction
 ///
-/// Removes a reaction of `user`. Removing one that is not there changes nothing. Users remove their
-/// own reactions, backends those of any user.
+/// Removes a reaction of `user`. Removing a reaction that does not exist changes nothing. Users remove
+/// their own reactions, backends those of any user.
 #[utoipa::path(
     tag = "messages",
     security(("user_token" = []), ("service_key" = [])),

@@ -1,4 +1,4 @@
-//! Who is online.
+//! Presence: whether users are online.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
@@ -16,9 +16,9 @@ problem::refusals!(ReadPresenceErrors: CALL READ);
 
 /// Read a user's presence
 ///
-/// Whether the user is online, and if not, when they last were. A user sees itself and the peers of
-/// its conversations who have not blocked it; everybody else appears as never online. A backend
-/// sees everybody.
+/// Whether the user is online, and if not, when they last were. Users see themselves and the peers of
+/// their conversations who have not blocked them; everyone else appears as never online. Backends see
+/// everyone.
 #[utoipa::path(
     tag = "live",
     security(("user_token" = []), ("service_key" = [])),
@@ -45,8 +45,7 @@ pub async fn read_presence(
 
 /// Read the presence of several users
 ///
-/// Answers for up to 100 users what `GET /users/{user}/presence` answers for one, to a user or a
-/// backend.
+/// Returns for up to 100 users what `GET /users/{user}/presence` returns for one. For users and backends.
 #[utoipa::path(
     tag = "live",
     security(("user_token" = []), ("service_key" = [])),

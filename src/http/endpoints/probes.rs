@@ -47,13 +47,13 @@ pub struct RedisHealth {
     role: String,
     /// Whether an append-only file is written.
     appendonly: bool,
-    /// When that file is flushed to disk: `always`, `everysec` or `no`; null if Redis does not tell.
+    /// When that file is flushed to disk: `always`, `everysec` or `no`; null if unknown.
     #[schema(example = "always", required = true)]
     appendfsync: Option<String>,
-    /// What Redis does when memory is full; `noeviction` refuses new messages and keeps the old ones.
+    /// The eviction policy for full memory. `noeviction` refuses new messages and keeps existing ones.
     #[schema(example = "noeviction")]
     maxmemory_policy: String,
-    /// Settings that are less durable than the default, one sentence each.
+    /// One sentence for each setting that is less durable than the default.
     warnings: Vec<String>,
 }
 
@@ -78,8 +78,8 @@ impl From<Health> for RedisHealth {
 
 /// Liveness
 ///
-/// The process is running. Does not check Redis, because restarting the process would not help a
-/// Redis that is down. Anybody may call it.
+/// The process is running. Does not check Redis, because restarting the process would not repair it.
+/// Requires no credential.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "The process is running.", body = Alive),
     CheckHealthErrors,
@@ -91,8 +91,8 @@ pub async fn check_health(_: NoInput) -> Json<Alive> {
 
 /// Readiness
 ///
-/// Redis is reachable, is the store that was opened at start, and accepts writes. Anybody may call
-/// it; a backend also gets the durability settings of Redis.
+/// Redis is reachable, is the store that was opened at start, and accepts writes. Requires no credential;
+/// backends also get the version, role and durability settings of Redis.
 #[utoipa::path(tag = "operations", security((), ("service_key" = [])), responses(
     (status = 200, description = "Ready to serve.", body = Readiness,
         example = json!({"status": "ready", "redis": {"version": "7.0.15", "role": "master", "appendonly": true,

@@ -1,4 +1,4 @@
-//! How far a conversation was read and received.
+//! Receipts: how far a conversation was read and received.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post, put};
@@ -17,8 +17,8 @@ problem::refusals!(MarkErrors: CALL BODY CHANGE);
 
 /// Mark as read
 ///
-/// Marks the messages up to and including `seq` as read. Only moves forward: a `seq` that was read
-/// before changes nothing, and one past the end marks everything. The peer sees it as
+/// Marks the messages up to and including `seq` as read. Only moves forward: a `seq` that is already
+/// read changes nothing, and one past the end marks everything. The peer sees the receipt as
 /// `peer_read_seq`, unless `private` is true or the peer has blocked the user. Users mark as
 /// themselves, backends as any user.
 #[utoipa::path(
@@ -43,10 +43,10 @@ pub async fn mark_read(
 
 /// Mark as delivered
 ///
-/// Notes that a device of `user` has received the messages up to and including `seq`. Only moves
-/// forward. The peer sees it as `peer_delivered_seq`; what was read counts as delivered. Changes
-/// nothing where delivered receipts are off (`DUOLOGUE_DELIVERED=false`). Users mark as themselves,
-/// backends as any user.
+/// Records that a device of `user` has received the messages up to and including `seq`. Only moves
+/// forward. The peer sees the receipt as `peer_delivered_seq`; messages that were read count as
+/// delivered. Has no effect if delivered receipts are disabled (`DUOLOGUE_DELIVERED=false`). Users mark
+/// as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
@@ -71,8 +71,8 @@ problem::refusals!(MarkUnreadErrors: CALL BODY CHANGE; TooFarBack);
 
 /// Mark as unread
 ///
-/// Marks the messages of the peer from `seq` on as unread, at most 4,000 messages back. The peer's
-/// `peer_read_seq` does not move back. Users mark as themselves, backends as any user.
+/// Marks the messages of the peer from `seq` on as unread, at most 4,000 messages back. The
+/// `peer_read_seq` that the peer sees does not move back. Users mark as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
@@ -98,15 +98,15 @@ problem::refusals!(MarkAllReadErrors: CALL CHANGE);
 /// Mark all conversations as read
 ///
 /// Marks the messages that `user` has received so far as read, in every conversation. The user's
-/// devices and the peers get the same events as when each conversation is read. Works for up to 2
-/// seconds: `done: false` means that there is more, and repeating the request continues, also after
-/// an interruption. Users mark as themselves, backends as any user.
+/// devices and the peers get the same events as when each conversation is read. A request works for up
+/// to 2 seconds; `done: false` means that there is more, and repeating the request continues. Users mark
+/// as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
     params(PathUser),
     responses(
-        (status = 200, description = "What was marked.", body = MarkedRead,
+        (status = 200, description = "The progress.", body = MarkedRead,
             example = json!({"conversations": 12, "done": true})),
         MarkAllReadErrors,
     )

@@ -17,8 +17,8 @@ problem::refusals!(IssueTicketErrors: CALL BODY CHANGE);
 /// Issue a ticket
 ///
 /// A ticket opens one connection (`/ws?ticket=...` or `/events?ticket=...`) within 30 seconds, for
-/// clients that cannot set headers. The connection ends when the token expires that the ticket was
-/// issued for. Users get tickets for themselves, backends for any user.
+/// clients that cannot set headers. If the ticket was issued for a user token, the connection ends when
+/// the token expires. Users get tickets for themselves, backends for any user.
 #[utoipa::path(
     tag = "live",
     security(("user_token" = []), ("service_key" = [])),
@@ -31,10 +31,10 @@ problem::refusals!(IssueTicketErrors: CALL BODY CHANGE);
 #[post("/tickets")]
 pub async fn issue_ticket(
     identity: Identity,
-    wanted: JsonBody<NewTicket>,
+    ticket: JsonBody<NewTicket>,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
-    let ticket = operations.issue_ticket(&identity, wanted.0.user).await?;
+    let ticket = operations.issue_ticket(&identity, ticket.0.user).await?;
     let mut response = json::answer(json!(ticket.value).to_string(), ticket.quota);
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)

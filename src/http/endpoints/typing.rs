@@ -15,9 +15,9 @@ problem::refusals!(AnnounceTypingErrors: CALL CHANGE);
 
 /// Announce typing
 ///
-/// Tells the devices of `peer` that `user` is typing, at most once a second and unless `peer` has
-/// blocked `user`. To be repeated every few seconds while the user types. Users announce
-/// themselves, backends any user.
+/// Notifies the devices of `peer` that `user` is typing, at most once a second, unless `peer` has
+/// blocked `user`. Repeat it every few seconds while the user types. Users announce themselves, backends
+/// any user.
 #[utoipa::path(
     tag = "live",
     security(("user_token" = []), ("service_key" = [])),

@@ -1,4 +1,4 @@
-//! `/users`: all data of a user, exported or erased.
+//! `/users`: export and erasure of all data of a user.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::web::{Bytes, Data};
@@ -18,10 +18,10 @@ problem::refusals!(ExportUserErrors: CALL READ);
 
 /// Export a user
 ///
-/// Streams everything that is stored of `user` as NDJSON: for each conversation a line
-/// `{"conversation":{"peer":...,"blocked":...}}`, then a line `{"message":{...}}` for each of its messages, oldest
-/// first, cleared ones included. If the store fails midway the connection breaks off, so a body that
-/// ends properly is complete. Users export themselves, backends any user.
+/// Streams all data of `user` as NDJSON: for each conversation a line
+/// `{"conversation":{"peer":...,"blocked":...}}`, then a line `{"message":{...}}` for each of its
+/// messages, oldest first, including cleared ones. If the store fails midway, the connection is aborted,
+/// so a body that ends properly is complete. Users export themselves, backends any user.
 #[utoipa::path(
     tag = "users",
     security(("user_token" = []), ("service_key" = [])),
@@ -40,7 +40,7 @@ pub async fn export_user(
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let mut export = operations.export_user(&caller, user).await?;
-    // Read before the answer begins: a failure here is still answered with a problem document.
+    // Read before the response begins, so that a failure still gets a problem document.
     let first = export.next().await?;
     let lines = stream::unfold((export, first), async |(mut export, lines)| {
         let lines = lines?;
@@ -63,18 +63,17 @@ problem::refusals!(EraseUserErrors: CALL CHANGE);
 
 /// Erase a user
 ///
-/// For backends. Replaces all messages of `user` by tombstones, removes their reactions and deletes
-/// their inbox with all marks and flags; messages that others sent them stay with the others, until
-/// these are erased too: then the whole conversation is deleted. Nothing that others do later brings
-/// anything of it back, and whoever uses the id again begins anew. Works for up to about 10 seconds: `done: false` means
-/// that there is more, and repeating the request continues, also after an interruption. Erasing a
-/// user of whom nothing is stored changes nothing.
+/// For backends. Replaces all messages of `user` by tombstones, removes their reactions, and deletes
+/// their inbox with all receipts and flags. Messages of the peers remain until the peer is erased too;
+/// then the whole conversation is deleted. Later activity of the peers restores nothing. If the id is used
+/// again, it starts as a new user. A request works for up to about 10 seconds; `done: false` means that
+/// there is more, and repeating the request continues. Erasing a user without data changes nothing.
 #[utoipa::path(
     tag = "users",
     security(("service_key" = [])),
     params(PathUser),
     responses(
-        (status = 200, description = "What was erased.", body = Erasure,
+        (status = 200, description = "The progress.", body = Erasure,
             example = json!({"user": "bob", "conversations": 12, "messages_erased": 340, "done": true})),
         EraseUserErrors,
     )

@@ -23,10 +23,10 @@ use crate::realtime::{ConnectionGuard, Session};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct EventQuery {
-    /// Whose events. Required of a backend, and where the service asks for no credential.
+    /// The user whose events to read. Required for backends and if the service is open.
     #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255, pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$")]
     user: Option<UserId>,
-    /// Only events after this one: the `next_cursor` of the previous answer. Without it the stream
+    /// Only events after this cursor: the `next_cursor` of the previous response. By default the stream
     /// starts now. `Last-Event-ID` takes precedence.
     #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$")]
     after: Option<Cursor>,
@@ -54,7 +54,7 @@ impl TryFrom<u64> for Wait {
     fn try_from(seconds: u64) -> Result<Self, Self::Error> {
         match u8::try_from(seconds) {
             Ok(seconds @ 0..=30) => Ok(Self(seconds)),
-            _ => Err("a wait is 0 to 30 seconds"),
+            _ => Err("must be 0 to 30 seconds"),
         }
     }
 }
@@ -63,19 +63,18 @@ problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
 
 /// Listen to events
 ///
-/// With `Accept: text/event-stream` the answer is the event stream of a user, resumed from
-/// `Last-Event-ID` or `after`; each `data` is a `ServerMessage` (`hello`, then events). With any
-/// other `Accept` the answer is one page of the events after `after`, as JSON, without `typing` and
-/// `presence.changed`; if there are none, the service waits up to `wait` seconds for the first.
-/// A user may listen to itself, a backend to anybody. `docs/live.md` says what a client does with
-/// each event.
+/// With `Accept: text/event-stream` the response is the event stream of a user, resumed from
+/// `Last-Event-ID` or `after`; each `data` is a `ServerMessage` (`hello`, then events). With any other
+/// `Accept` the response is one page of the events after `after` as JSON, without `typing` and
+/// `presence.changed`. If there are none, the service waits up to `wait` seconds for the first. Users read
+/// their own events, backends those of any user. `docs/live.md` describes how a client handles each event.
 #[utoipa::path(
     tag = "live",
     security(("user_token" = []), ("service_key" = [])),
     params(
         EventQuery,
         ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$",
-            description = "Where to resume an event stream. Takes precedence over `after`.")
+            description = "The cursor after which an event stream resumes. Takes precedence over `after`.")
     ),
     responses(
         (status = 200, description = "A page of events and the cursor for the next request, or an event stream.", content(

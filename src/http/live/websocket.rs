@@ -1,4 +1,4 @@
-//! `GET /ws`: the stream of a user over a WebSocket (RFC 6455), and commands of the client.
+//! `GET /ws`: the event stream of a user over a WebSocket (RFC 6455), and commands of the client.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -31,18 +31,18 @@ use crate::realtime::{Input, Outgoing};
 /// The subprotocol of this service.
 const PROTOCOL: &str = "duologue.v1";
 
-/// Whose stream, from where: the query of `GET /ws`.
+/// The query of `GET /ws`.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SocketQuery {
-    /// Whose stream; to be named by a backend, and where the service is open.
+    /// The user whose stream to open. Required for backends and if the service is open.
     #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255, pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$")]
     user: Option<UserId>,
-    /// The last cursor that the client has processed. Without it the stream starts now.
+    /// The last cursor that the client processed. By default the stream starts now.
     #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$")]
     cursor: Option<Cursor>,
-    /// A ticket instead of a credential, as of `POST /tickets`.
+    /// A ticket of `POST /tickets`, in place of a credential.
     #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 128)]
     ticket: Option<String>,
 }
@@ -51,16 +51,16 @@ problem::refusals!(OpenSocketErrors: CALL READ; UpgradeRequired, TooManyConnecti
 
 /// Open a WebSocket
 ///
-/// The stream of a user as it happens, resumed from `cursor`; and a way to send, to mark as read
-/// and delivered, and to tell that the user is typing. Speaks the subprotocol `duologue.v1`, which
-/// `docs/live.md` describes frame by frame. The credential is an `Authorization` header, a second
-/// subprotocol `bearer.<token>`, or a ticket. A user listens to itself, a backend as anybody.
+/// Streams the events of a user, resumed from `cursor`, and accepts commands: send, mark as read or
+/// delivered, announce typing. The subprotocol is `duologue.v1`, which `docs/live.md` describes message by
+/// message. The credential is an `Authorization` header, a second subprotocol `bearer.<token>`, or a
+/// ticket. Users open their own stream, backends that of any user.
 #[utoipa::path(
     tag = "live",
     security(("user_token" = []), ("service_key" = [])),
     params(SocketQuery),
     responses(
-        (status = 101, description = "The protocol is switched; the first frame is `hello`."),
+        (status = 101, description = "The connection is a WebSocket; the first message is `hello`."),
         OpenSocketErrors,
     )
 )]

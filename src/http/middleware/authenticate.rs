@@ -1,5 +1,5 @@
-//! Who calls: the credential of a request, the headers that tell a caller its rate limit, and the
-//! charge for a rejected credential.
+//! Authentication of requests, the headers that report the rate limit, and the charge for rejected
+//! credentials.
 
 use std::future::{Ready, ready};
 use std::net::IpAddr;
@@ -20,8 +20,8 @@ pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-pol
 /// See [`RATE_LIMIT_POLICY`].
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// Handlers take the caller as their first argument, so that a request without a credential is
-/// refused before any other part of it is parsed.
+/// The caller is the first argument of a handler, so a request without a credential is refused before
+/// other parts of it are parsed.
 impl FromRequest for Caller {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
@@ -42,10 +42,10 @@ impl FromRequest for Identity {
 
 /// The identity behind the `Authorization` header of a request.
 pub fn identify(req: &HttpRequest) -> Result<Identity, Error> {
-    let mut shown = req.headers().get_all(AUTHORIZATION);
-    let first = shown.next().map(HeaderValue::as_bytes);
-    if shown.next().is_some() {
-        // A proxy in front may have checked the other one.
+    let mut values = req.headers().get_all(AUTHORIZATION);
+    let first = values.next().map(HeaderValue::as_bytes);
+    if values.next().is_some() {
+        // A proxy may have verified the other one.
         let why = "The request has more than one `Authorization` header.";
         return Err(Error::new(Code::Unauthenticated, why));
     }
@@ -55,11 +55,11 @@ pub fn identify(req: &HttpRequest) -> Result<Identity, Error> {
 /// The authenticator of the application.
 pub fn authenticator(req: &HttpRequest) -> Result<&Authenticator, Error> {
     let data = req.app_data::<Data<Authenticator>>();
-    // Always set; if it were not, nobody must get in.
+    // Always set. If it were missing, the request would be refused.
     data.map(Data::get_ref).ok_or(Code::Internal.into())
 }
 
-/// Tells a caller what is left of its rate limit.
+/// Adds the headers that report the rate limit, if the request was charged.
 pub fn insert_rate_limit_headers(headers: &mut HeaderMap, quota: Option<RateLimitStatus>) {
     let Some(quota) = quota else { return };
     let values = [
@@ -73,8 +73,7 @@ pub fn insert_rate_limit_headers(headers: &mut HeaderMap, quota: Option<RateLimi
     }
 }
 
-/// Charges the address of a request for a credential that was rejected. Returns the error to answer
-/// with.
+/// Charges the client address of a request for a rejected credential. Returns the error to respond with.
 pub async fn charge_rejection<B>(response: &ServiceResponse<B>, rejection: Error) -> Error {
     let req = response.request();
     match (req.app_data::<Data<Operations>>(), client_address(req)) {
@@ -83,7 +82,7 @@ pub async fn charge_rejection<B>(response: &ServiceResponse<B>, rejection: Error
     }
 }
 
-/// Where a request came from.
+/// The address of the client, behind trusted proxies.
 fn client_address(req: &HttpRequest) -> Option<IpAddr> {
     let peer = req.peer_addr()?.ip();
     match req.app_data::<Data<TrustedProxies>>() {

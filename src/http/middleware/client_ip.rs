@@ -1,20 +1,21 @@
-//! The address a request came from, where proxies stand in between.
+//! The address of the client of a request, behind trusted proxies.
 
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR};
 use ipnet::IpNet;
 
-/// The proxies whose word on where a request came from is taken; from anybody else these headers
-/// are what a client made up.
+/// The proxies whose `Forwarded` and `X-Forwarded-For` headers are trusted. Anyone else can send these
+/// headers with any content.
 pub struct TrustedProxies(pub Vec<IpNet>);
 
 impl TrustedProxies {
-    /// The address of the client: the peer of the connection, or if that is a trusted proxy, the
-    /// last address in the chain of `Forwarded` (RFC 7239) or `X-Forwarded-For` that is not one.
+    /// The address of the client. If the peer of the connection is a trusted proxy, it is the last
+    /// address of `Forwarded` (RFC 7239) or `X-Forwarded-For` that is not a trusted proxy; otherwise it
+    /// is the peer.
     ///
-    /// A proxy writes one of the two and passes the other on as the client wrote it, and nobody
-    /// here knows which. So where both are there and disagree, neither is believed.
+    /// A proxy sets one of the two headers and forwards the other unchanged from the client. Which one is
+    /// unknown, so if both are present and disagree, neither is used.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
@@ -34,11 +35,11 @@ impl TrustedProxies {
         }
     }
 
-    /// The last of a chain of hops that is not a trusted proxy.
+    /// The last hop of a chain that is not a trusted proxy.
     fn last<'a>(&self, peer: IpAddr, chain: impl DoubleEndedIterator<Item = &'a str>) -> IpAddr {
         let mut client = peer;
         for hop in chain.rev() {
-            // What cannot be read ends the chain: what stands before it is nobody's word.
+            // Hops before an invalid one cannot be attributed to a trusted proxy.
             let Some(address) = parse(hop) else { break };
             client = address;
             if !self.trusts(address) {
@@ -54,8 +55,8 @@ impl TrustedProxies {
     }
 }
 
-/// The hops of a header, which may stand several times and holds a list each time. What a client
-/// put in front may be no text at all and must not take the rest with it.
+/// The hops of a header, which may be repeated and contains a list each time. Invalid UTF-8 from a client
+/// must not hide the hops that proxies appended.
 fn hops(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let values = headers.get_all(name);
     let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
@@ -66,7 +67,7 @@ fn hops(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     hops
 }
 
-/// The `for` of one element of `Forwarded`; empty, which is no address, if it has none.
+/// The `for` parameter of an element of `Forwarded`; empty, which is not an address, without one.
 fn forwarded_for(element: &str) -> &str {
     let value = element.split(';').find_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
@@ -91,7 +92,7 @@ mod tests {
 
     const XFF: &str = "x-forwarded-for";
 
-    /// Where a request comes from whose peer is this one, with these headers; 10.0.0.0/8 is trusted.
+    /// The client of a request from this peer with these headers. 10.0.0.0/8 is trusted.
     fn client(peer: &str, headers: &[(&'static str, &[u8])]) -> String {
         let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().expect("a network")]);
         let mut map = HeaderMap::new();
@@ -107,40 +108,34 @@ mod tests {
     }
 
     #[test]
-    fn only_a_trusted_proxy_is_believed() {
+    fn only_headers_of_trusted_proxies_count() {
         let real = "198.51.100.7";
         let cases: [(&str, &'static str, &[u8], &str, &str); 11] = [
-            // why, header, value, client, peer
+            // case, header, value, expected client, peer
             (
-                "a stranger says anything",
+                "an untrusted peer",
                 XFF,
                 b"198.51.100.7",
                 "192.0.2.1",
                 "192.0.2.1",
             ),
+            ("a trusted proxy", XFF, b"198.51.100.7", real, "10.0.0.1"),
             (
-                "a proxy is believed",
-                XFF,
-                b"198.51.100.7",
-                real,
-                "10.0.0.1",
-            ),
-            (
-                "in a mapped address too",
+                "a trusted proxy with an IPv4-mapped address",
                 XFF,
                 b"198.51.100.7",
                 real,
                 "::ffff:10.0.0.1",
             ),
             (
-                "the client made up the first",
+                "a forged first hop",
                 XFF,
                 b"1.1.1.1, 198.51.100.7",
                 real,
                 "10.0.0.1",
             ),
             (
-                "what it made up is no text",
+                "a forged first hop that is not UTF-8",
                 XFF,
                 b"\xff, 198.51.100.7",
                 real,
@@ -155,7 +150,7 @@ mod tests {
             ),
             ("with a port", XFF, b"198.51.100.7:4711", real, "10.0.0.1"),
             (
-                "nothing to go by",
+                "an invalid last hop",
                 XFF,
                 b"1.1.1.1, unknown",
                 "10.0.0.1",
@@ -176,20 +171,20 @@ mod tests {
                 "10.0.0.1",
             ),
             (
-                "a proxy that says nothing of whom",
+                "RFC 7239, last hop without an address",
                 "forwarded",
                 b"for=1.1.1.1, proto=https",
                 "10.0.0.1",
                 "10.0.0.1",
             ),
         ];
-        for (why, name, value, expected, peer) in cases {
-            assert_eq!(client(peer, &[(name, value)]), expected, "{why}");
+        for (case, name, value, expected, peer) in cases {
+            assert_eq!(client(peer, &[(name, value)]), expected, "{case}");
         }
     }
 
     #[test]
-    fn of_two_headers_that_disagree_one_was_made_up() {
+    fn headers_that_disagree_are_ignored() {
         let both: [(_, &[u8]); 2] = [(XFF, b"198.51.100.7"), ("forwarded", b"for=1.1.1.1")];
         assert_eq!(client("10.0.0.1", &both), "10.0.0.1");
         let agreed: [(_, &[u8]); 2] = [(XFF, b"198.51.100.7"), ("forwarded", b"for=198.51.100.7")];
@@ -198,7 +193,7 @@ mod tests {
         assert_eq!(
             client("10.0.0.1", &twice),
             "198.51.100.7",
-            "the last line counts"
+            "the last of repeated headers counts"
         );
     }
 }

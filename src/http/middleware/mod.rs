@@ -1,4 +1,4 @@
-//! What every request passes: logging, the check of its site, authentication, the client's address.
+//! Request log, check of the host and the site, authentication, client address and `HEAD`.
 
 pub mod authenticate;
 pub mod client_ip;

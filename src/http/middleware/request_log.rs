@@ -1,5 +1,5 @@
-//! What happens to every request: it gets an id, is counted, and if it failed is logged once and
-//! answered with a problem document.
+//! The outermost middleware: gives each request an id, counts it, logs a failure once, and answers it
+//! with a problem document.
 
 use std::time::Instant;
 
@@ -18,14 +18,14 @@ use crate::http::problem;
 use crate::metrics::Metrics;
 use crate::model::fresh_id;
 
-/// The id of a request: taken from the client if it sent a sensible one, made otherwise, and
-/// always sent back.
+/// The id of a request, in every response. Chosen by the client if it sends a valid one, generated
+/// otherwise.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The route of a request that matched none, in metrics and logs.
 const NO_ROUTE: &str = "none";
 
-/// The outermost middleware.
+/// Observes a request from its headers to those of its response.
 pub async fn observe(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -45,8 +45,7 @@ pub async fn observe(
             let answer = next.call(req).await?;
             match answer.status().as_u16() {
                 400.. => {
-                    // Boxed, because a failure is rare and every request's future would have room
-                    // for it.
+                    // Boxed, because failures are rare and would enlarge the future of every request.
                     let (response, error) = Box::pin(settle(answer)).await;
                     (response.map_into_right_body(), Some(error))
                 }
@@ -57,7 +56,7 @@ pub async fn observe(
     };
 
     response.headers_mut().insert(REQUEST_ID, id.clone());
-    // What users send is never to be taken for a script or a page.
+    // Prevents browsers from interpreting content of users as a script or a page.
     let nosniff = HeaderValue::from_static("nosniff");
     response
         .headers_mut()
@@ -85,7 +84,7 @@ pub async fn observe(
     if let Some(metrics) = &metrics {
         metrics.error(code);
     }
-    // The detail of a refusal may quote the request, so only that of a failure is logged.
+    // The detail of a 4xx may quote the request, so only that of a 5xx is logged.
     if status < 500 {
         tracing::info!(request_id = id, %method, route, status, code, milliseconds, "refused");
     } else {
@@ -95,8 +94,8 @@ pub async fn observe(
     Ok(problem::render(response, &error, id).map_into_right_body())
 }
 
-/// Decides what a failed request is answered. A credential that was refused once too often turns
-/// into another refusal.
+/// Determines the error of a failed request. A rejected credential is charged to the client's address and
+/// becomes `RATE_LIMITED` after too many.
 async fn settle<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
 ) -> (ServiceResponse<BoxBody>, Error) {
@@ -108,7 +107,7 @@ async fn settle<B: MessageBody + 'static>(
     if error.code == Code::Unauthenticated {
         return (response.map_into_boxed_body(), error);
     }
-    // What other middleware said stays: without CORS' headers a page could not read the refusal.
+    // Keeps the headers of other middleware: without those of CORS a page could not read the response.
     let mut limited = error.error_response();
     for (name, value) in response.headers() {
         if name != WWW_AUTHENTICATE && !limited.headers().contains_key(name) {
@@ -119,11 +118,11 @@ async fn settle<B: MessageBody + 'static>(
 }
 
 fn request_id(req: &ServiceRequest) -> HeaderValue {
-    let sensible = |id: &&HeaderValue| {
+    let is_valid = |id: &&HeaderValue| {
         let bytes = id.as_bytes();
         (1..=128).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
     };
-    match req.headers().get(REQUEST_ID).filter(sensible) {
+    match req.headers().get(REQUEST_ID).filter(is_valid) {
         Some(id) => id.clone(),
         None => {
             let mut text = Uuid::encode_buffer();
@@ -133,7 +132,7 @@ fn request_id(req: &ServiceRequest) -> HeaderValue {
     }
 }
 
-/// A method as a label. Anybody can make one up, so an unknown one has a common name.
+/// A method as a label. Clients can send any method, so unknown ones share a label.
 fn known(method: &str) -> &str {
     match method {
         "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,

@@ -1,5 +1,5 @@
-//! Pages of other sites. A browser attaches no credential of its own to a request, but where none is
-//! required, any page that it shows could act as any user.
+//! Protection against pages of other sites. Browsers do not attach bearer tokens by themselves, but while
+//! the service requires no credentials, any page in the browser of its user could act as any user.
 
 use std::future::{Ready, ready};
 use std::net::IpAddr;
@@ -14,23 +14,23 @@ use actix_web::{FromRequest, HttpRequest};
 use crate::error::{Code, Error};
 use crate::model::{OriginPattern, is_origin_of};
 
-/// Which site a browser makes a request for (Fetch Metadata). Pages cannot set it.
+/// The relation of the requesting page to the service (Fetch Metadata). Pages cannot set this header.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Which pages may call.
+/// The rules for hosts and pages.
 pub struct SiteRules {
     /// Origins whose pages may call, besides the service's own.
     pub origins: Arc<[OriginPattern]>,
-    /// The hosts that the service answers to; `None` answers to any, because it requires credentials.
+    /// The hosts that the service answers to. `None` answers to every host, because credentials are required.
     pub hosts: Option<OwnHosts>,
 }
 
 /// The hosts of a service without credentials, besides the names and addresses of the loopback
 /// interface.
 pub struct OwnHosts {
-    /// The address it listens on.
+    /// The address that the service listens on.
     pub bind: IpAddr,
-    /// Configured names.
+    /// The names in `DUOLOGUE_HOSTS`.
     pub names: Vec<String>,
 }
 
@@ -50,8 +50,8 @@ impl OwnHosts {
 }
 
 impl SiteRules {
-    /// Refuses a host that is not the service's own. A page of `evil.example` whose name resolves to
-    /// 127.0.0.1 is of the same origin as the service, so nothing else stops it (DNS rebinding).
+    /// Refuses hosts other than the service's own. This prevents DNS rebinding: if `evil.example` resolves to
+    /// 127.0.0.1, its pages have the same origin as the service, and no other check refuses them.
     fn check_host(&self, head: &RequestHead) -> Result<(), Error> {
         let Some(hosts) = &self.hosts else {
             return Ok(());
@@ -98,7 +98,7 @@ impl SiteRules {
     }
 }
 
-/// Refuses a request for another host, and one that changes something for a page of another site.
+/// Refuses requests to another host, and requests with an unsafe method from pages of another site.
 pub fn check(req: &ServiceRequest) -> Result<(), Error> {
     let rules = rules(req.request())?;
     rules.check_host(req.head())?;
@@ -108,18 +108,18 @@ pub fn check(req: &ServiceRequest) -> Result<(), Error> {
     rules.check_page(req.headers())
 }
 
-/// Refuses any request for a page of another site: for a `GET` that changes something.
+/// Refuses every request from a page of another site, also a `GET`.
 pub fn check_page(req: &HttpRequest) -> Result<(), Error> {
     rules(req)?.check_page(req.headers())
 }
 
 fn rules(req: &HttpRequest) -> Result<&SiteRules, Error> {
     let rules = req.app_data::<Data<SiteRules>>();
-    // Always set; if they were not, nothing may be served.
+    // Always set. If they were missing, the request would be refused.
     rules.map(Data::get_ref).ok_or(Code::Internal.into())
 }
 
-/// An argument of handlers that answer a `GET` and change something.
+/// An argument of handlers of a `GET` with side effects: refuses pages of another site.
 pub struct OwnSite;
 
 impl FromRequest for OwnSite {

@@ -310,7 +310,7 @@ fn every_operation_declares_who_may_call_it() {
     for (path, methods) in contract["paths"].as_object().unwrap() {
         for operation in methods.as_object().unwrap().values() {
             let words = operation["description"].as_str().unwrap().to_lowercase();
-            let who = ["a user", "backend", "anybody"];
+            let who = ["a user", "backend", "no credential"];
             assert!(who.iter().any(|who| words.contains(who)), "{path}: {words}");
         }
     }
