@@ -8,30 +8,41 @@
 -- Returns  gone  1 if all of it went
 -- Changes  conversation.changed
 
-local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
-local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
-local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
-local peer_inbox         = KEYS[7]  -- zset    the same of the peer
-local peer_conversations = KEYS[8]  -- hash    the same of the peer
-local peer_events        = KEYS[9]  -- list    the same of the peer
-local imported           = KEYS[10] -- hash    digest of the id of each imported message -> digest of the message
-local user               = ARGV[1]  -- string  user id
-local peer               = ARGV[2]  -- string  user id of the other one
-local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
-local last               = ARGV[4]  -- integer seq of the newest message that was erased
+local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
+local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
+local user_inbox         = KEYS[3] -- zset    peer -> version of its newest message
+local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[6] -- zset    the same of the peer
+local peer_conversations = KEYS[7] -- hash    the same of the peer
+local peer_events        = KEYS[8] -- list    the same of the peer
+local imported           = KEYS[9] -- hash    digest of the id of each imported message -> digest of the message
+local user               = ARGV[1] -- string  user id
+local peer               = ARGV[2] -- string  user id of the other one
+local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
+local last               = ARGV[4] -- integer seq of the newest message that was erased
 
-local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events, retention)
+-- Drops the kept events of a user, whose devices then resume from the conversations that changed.
+local function drop_events(events)
+  local cursor = string.match(redis.call('LINDEX', events, 0) or '', '"cursor":"(%d+%-%d+)"')
+  if not cursor then return end
+  redis.call('LTRIM', events, 0, 0)
+  redis.call('LSET', events, 0, '{"cursor":"' .. cursor .. '"}')
+end
+
+local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
+  peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
-conversation.user = participant(user, '0', 'erased|' .. last)
+conversation.user = participant(user, '0', 'erased|' .. last, user_inbox, user_conversations, user_events)
 local leaver, reader = conversation.user, conversation.peer
 if tonumber(last) >= newest then
-  local version = string.format('%d', conversation.version + 1)
-  remove_from_inbox(user_inbox, user_conversations, user_events, peer, version, entry_of(conversation, leaver, reader))
-  if reader.erased then return redis.call('UNLINK', messages, unread, meta, imported) and 1 end
+  -- What is unread leaves the totals, then the row goes.
+  if redis.call('HEXISTS', user_conversations, peer) == 1 then
+    local version = string.format('%d', conversation.version + 1)
+    update_inbox(leaver, peer, version, '0', entry_of(conversation, leaver, reader), 'conversation.changed', '')
+    redis.call('HDEL', user_conversations, peer)
+  end
+  if reader.erased then return redis.call('UNLINK', messages, meta, imported) and 1 end
 else
   -- The id is in use again already.
   local oldest = math.max(oldest_visible(conversation, leaver), tonumber(last) + 1)

@@ -9,28 +9,27 @@
 -- Changes  conversation.read
 -- Errors   RATE_LIMITED  the bucket is empty
 
-local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
-local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
-local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
-local peer_inbox         = KEYS[7]  -- zset    the same of the peer
-local peer_conversations = KEYS[8]  -- hash    the same of the peer
-local peer_events        = KEYS[9]  -- list    the same of the peer
-local bucket             = KEYS[10] -- string  bucket to charge; none if nobody is charged
-local user               = ARGV[1]  -- string  user id
-local peer               = ARGV[2]  -- string  user id of the other one
-local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
-local seq                = ARGV[4]  -- integer up to here
-local private            = ARGV[5]  -- flag    1 does not tell the peer
-local interval_us        = ARGV[6]  -- integer microseconds in which the bucket gets a token back
-local burst              = ARGV[7]  -- integer tokens of a full bucket
+local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
+local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
+local user_inbox         = KEYS[3] -- zset    peer -> version of its newest message
+local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[6] -- zset    the same of the peer
+local peer_conversations = KEYS[7] -- hash    the same of the peer
+local peer_events        = KEYS[8] -- list    the same of the peer
+local bucket             = KEYS[9] -- string  bucket to charge; none if nobody is charged
+local user               = ARGV[1] -- string  user id
+local peer               = ARGV[2] -- string  user id of the other one
+local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
+local seq                = ARGV[4] -- integer up to here
+local private            = ARGV[5] -- flag    1 does not tell the peer
+local interval_us        = ARGV[6] -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[7] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events, retention)
+local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
+  peer_inbox, peer_conversations, peer_events, retention)
 local reader = conversation.user
 local newest, read = tonumber(conversation.seq), tonumber(reader.read)
 local target = math.min(tonumber(seq), newest)

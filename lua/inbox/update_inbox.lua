@@ -16,6 +16,7 @@ local kind          = ARGV[5] -- string  type of the event that tells of it
 local message       = ARGV[6] -- string  the message that changed, as JSON; empty if none did
 
 local unread, flags = string.match(entry, '^(%d+)|(%d+)')
-local event = update_inbox(inbox, conversations, events, peer, version, active, unread, flags, entry, kind, message)
+local owner = {inbox = inbox, conversations = conversations, events = events, unread = unread, flags = flags}
+local event = update_inbox(owner, peer, version, active, entry, kind, message)
 if event then redis.call('PUBLISH', events, event) end
 return (parse_row(redis.call('HGET', conversations, peer)))

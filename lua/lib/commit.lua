@@ -1,4 +1,4 @@
--- The end of a script that changes a conversation: what it changed is written, and told to both users.
+-- The end of a script that changes a conversation: writes the change and tells both users.
 --- @include "lib/clock"
 --- @include "lib/conversation"
 --- @include "lib/inbox"
@@ -11,88 +11,85 @@ local function marks_of(user)
     .. '|' .. user.muted_until
 end
 
--- Returns with which event and message to tell one of the two of a change; nothing if the change is
--- none to that user. A change of a message that the user cleared must not bring its text back.
-local function told_to(user, kind, message, uncounted)
-  if user.erased then return end
-  if message == '' or kind == 'message.created' then return kind, message end
-  local seq = string.match(message, MESSAGE_HEAD)
-  if tonumber(seq) > tonumber(user.cleared_up_to) then return kind, message end
-  if uncounted then return 'conversation.changed', '' end
+-- Writes the conversation with its next version.
+--
+-- active  as in commit
+-- marks   whose marks changed: nil, 'user' or 'both'
+--
+-- Returns  the version, and the version of the newest message
+local function write_conversation(conversation, active, marks)
+  local meta, user, peer = conversation.meta, conversation.user, conversation.peer
+  -- A hybrid clock: versions increase even if the clock of Redis goes back, for example after a failover.
+  local version = now_us()
+  if version <= conversation.version then version = string.format('%d', conversation.version + 1) end
+  local age = '0'
+  if active == 'now' then
+    active = version
+  else
+    active = active or string.format('%d', conversation.version - conversation.age)
+    age = string.format('%d', version - active)
+  end
+  redis.call('HSET', meta, 'state', conversation.seq .. '|' .. version .. '|' .. age .. '|' .. conversation.imported,
+    'unread:' .. user.id, user.unread, 'unread:' .. peer.id, peer.unread)
+  if marks then redis.call('HSET', meta, 'user:' .. user.id, marks_of(user)) end
+  if marks == 'both' then redis.call('HSET', meta, 'user:' .. peer.id, marks_of(peer)) end
+  return version, active
 end
 
--- Writes what changed of one of the two users, the count as it was stored given, and returns how the
--- user now sees the conversation: the version of its newest message, 0 if the user cleared it, and
--- the entry.
-local function commit_user(conversation, user, peer, active, count, marks_changed)
-  if marks_changed then
-    redis.call('HSET', conversation.meta, 'user:' .. user.id, marks_of(user))
-  end
-  if user.unread ~= (count or '0') then
-    if user.unread == '0' then
-      redis.call('HDEL', conversation.unread, user.id)
-    else
-      redis.call('HSET', conversation.unread, user.id, user.unread)
+-- Writes the row of one of the two users and returns the event to publish, if any.
+local function write_row(conversation, user, peer, version, active, change)
+  if user.erased then return end
+  local kind, message, cleared_up_to = change.kind, change.message, user.cleared_up_to
+  if cleared_up_to ~= '0' then
+    cleared_up_to = tonumber(cleared_up_to)
+    if cleared_up_to >= tonumber(conversation.seq) then active = '0' end
+    -- The user's devices do not hear of a change of a message that the user cleared.
+    if message ~= '' and tonumber((string.match(message, MESSAGE_HEAD))) <= cleared_up_to then
+      if not conversation.uncounted then return end
+      kind, message = 'conversation.changed', ''
     end
   end
-  local cleared = user.cleared_up_to ~= '0' and tonumber(user.cleared_up_to) >= tonumber(conversation.seq)
-  return cleared and '0' or active, entry_of(conversation, user, peer)
+  return update_inbox(user, peer.id, version, active, entry_of(conversation, user, peer), kind, message)
 end
 
 -- Writes a changed conversation with its next version, updates the inboxes of its users and tells
--- their devices. Drops the messages that are older than they may be; if one of them was unread, that is
--- a change too.
+-- their devices. Drops messages that are older than the retention allows; if one of them was unread,
+-- that is a change too.
 --
--- change     nil if there is none, else
---   kind     type of the event that tells of it
---   message  JSON of the message that it is about; empty if it is about none
+-- change     nil if nothing changed, else
+--   kind     type of the event
+--   message  JSON of the message that changed; empty if none did
 --   active   for a new message: 'now', or when it was sent, in microseconds since 1970
 --   marks    whose marks changed: nil, 'user' or 'both'
---   private  true if it concerns the user and not the peer
+--   private  true if the peer is not told
 --   erases   true if the user is being erased
 -- charge  as charge_rate returns it
--- reply   what to answer; nil for [entry, newest message]
+-- reply   the reply; nil for [entry, newest message]
 --
 -- Returns  the reply; if somebody was charged, [tokens left, milliseconds until the bucket is full, reply]
 local function commit(conversation, change, charge, reply)
-  local user, peer, counts = conversation.user, conversation.peer, conversation.counts
+  local user, peer = conversation.user, conversation.peer
   -- A message that was appended may be one too many.
   if change and change.active and conversation.retention ~= '' then
-    drop_old_messages(conversation, conversation.retention, DROPPED_BY_A_CHANGE)
+    drop_old_messages(conversation, conversation.retention)
   end
   if conversation.dropped > 0 then redis.call('LTRIM', conversation.messages, 0, -1 - conversation.dropped) end
   if not change and conversation.uncounted then change = {kind = 'conversation.changed', message = ''} end
   if change then
-    local marks, kind, message, uncounted = change.marks, change.kind, change.message, conversation.uncounted
-    local private = change.private and not uncounted
+    local marks = change.marks
     -- The id of an erased user is used again: it acts, or gets a message.
     if user.erased and not change.erases and (marks or change.active) then
       user.erased, marks = nil, marks or 'user'
     end
     if peer.erased and change.active then peer.erased, marks = nil, 'both' end
 
-    -- A hybrid clock: it orders the changes of a conversation, and still does after a failover that
-    -- lost some of them.
-    local version = now_us()
-    if version <= conversation.version then version = string.format('%d', conversation.version + 1) end
-    local active = change.active
-    if active == 'now' then active = version end
-    if not active then active = string.format('%d', conversation.version - conversation.age) end
-    local age = active == version and '0' or string.format('%d', version - active)
-    redis.call('HSET', conversation.meta, 'state',
-      conversation.seq .. '|' .. version .. '|' .. age .. '|' .. conversation.imported)
-
-    local user_active, user_entry = commit_user(conversation, user, peer, active, counts[1], marks)
-    local peer_active, peer_entry = commit_user(conversation, peer, user, active, counts[2], marks == 'both')
-    local user_kind, user_message = told_to(user, kind, message, uncounted)
-    local user_event = user_kind and update_inbox(conversation.user_inbox, conversation.user_conversations,
-      conversation.user_events, peer.id, version, user_active, user.unread, user.flags, user_entry, user_kind, user_message)
-    local peer_kind, peer_message = told_to(peer, kind, message, uncounted)
-    local peer_event = peer_kind and not private and update_inbox(conversation.peer_inbox, conversation.peer_conversations,
-      conversation.peer_events, user.id, version, peer_active, peer.unread, peer.flags, peer_entry, peer_kind, peer_message)
-    -- Publishing comes last: it may be refused, and what was written stays.
-    if user_event then redis.call('PUBLISH', conversation.user_events, user_event) end
-    if peer_event then redis.call('PUBLISH', conversation.peer_events, peer_event) end
+    local version, active = write_conversation(conversation, change.active, marks)
+    local user_event = write_row(conversation, user, peer, version, active, change)
+    local tells_peer = not change.private or conversation.uncounted
+    local peer_event = tells_peer and write_row(conversation, peer, user, version, active, change)
+    -- Publishing comes last: Redis may refuse it, and what was written stays.
+    if user_event then redis.call('PUBLISH', user.events, user_event) end
+    if peer_event then redis.call('PUBLISH', peer.events, peer_event) end
   end
   if not reply then
     local cleared = tonumber(user.cleared_up_to) >= tonumber(conversation.seq)

@@ -16,11 +16,3 @@ local function format_event(kind, cursor, prev, peer, entry, total, unread_conve
     .. ',"muted_unread_count":' .. muted_unread
     .. (message == '' and '' or ',"message":' .. message) .. '}'
 end
-
--- Drops the kept events of a user, who resumes from the conversations that changed instead.
-local function drop_events(events)
-  local cursor = string.match(redis.call('LINDEX', events, 0) or '', '"cursor":"(%d+%-%d+)"')
-  if not cursor then return end
-  redis.call('LTRIM', events, 0, 0)
-  redis.call('LSET', events, 0, '{"cursor":"' .. cursor .. '"}')
-end

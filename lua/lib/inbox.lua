@@ -2,19 +2,19 @@
 --- @include "lib/event"
 --- @include "lib/order"
 
--- Events that are kept of a user who listens, at least: what a device resumes from that was away.
-local EVENTS_KEPT = 512
-
--- Writes how a user sees a conversation into the user's inbox. It takes absolute state and keeps the
--- newer one, so it may be repeated, late or out of order.
+-- Writes the row of a conversation, the totals and the order of a user's inbox, and keeps an event for
+-- the user's devices. Takes absolute state and keeps the newer one, so it may be repeated, late or out
+-- of order.
 --
+-- owner    whose inbox it is: the keys `inbox`, `conversations` and `events`, and of the conversation the
+--          `unread` count and the `flags`, with which the entry begins
 -- version  that of the conversation
--- active   version of its newest message; 0 if the inbox is not to list it
--- unread   messages not yet read, and flags of the user, with which the entry begins
--- kind     type of the event to tell of it, and message, the JSON that it is about or empty
+-- active   version of its newest message; 0 if the inbox does not list it
+-- kind     type of the event, and message, JSON of the message that changed, or empty
 --
--- Returns  the event, if there is one to publish
-local function update_inbox(inbox, conversations, events, peer, version, active, unread, flags, entry, kind, message)
+-- Returns  the event to publish, if any
+local function update_inbox(owner, peer, version, active, entry, kind, message)
+  local conversations, unread, flags = owner.conversations, owner.unread, owner.flags
   local stored = redis.call('HMGET', conversations, TOTALS_FIELD, peer)
   local prev, total, unread_conversations, muted, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
   local old_version, old_offset, old_active, old_unread, old_flags = parse_row(stored[2])
@@ -44,10 +44,10 @@ local function update_inbox(inbox, conversations, events, peer, version, active,
   if active ~= version then age = active == '0' and '' or string.format('%d', version - active) end
   if active ~= old_active then
     if age ~= '0' or ahead ~= '0' then
-      place_by_age(inbox, conversations, peer, active)
+      place_by_age(owner.inbox, conversations, peer, active)
       on_top = '0'
     elseif on_top == '0' then
-      redis.call('ZADD', inbox, active, peer)
+      redis.call('ZADD', owner.inbox, active, peer)
       on_top = '1'
     end
   end
@@ -56,24 +56,17 @@ local function update_inbox(inbox, conversations, events, peer, version, active,
   if listening == '1' then
     local epoch = redis.call('HGET', conversations, EPOCH_FIELD)
     event = format_event(kind, epoch .. '-' .. offset, epoch .. '-' .. prev, peer, entry, total, unread_conversations, muted, message)
-    local kept = redis.call('LPUSHX', events, event)
+    local kept = redis.call('LPUSHX', owner.events, event)
     if kept == 0 then
       -- The user has not listened for so long that the events are gone.
       listening, event = '0', nil
     elseif kept % 64 == 0 then
-      redis.call('LTRIM', events, 0, EVENTS_KEPT - 1)
+      -- A device that was away resumes from at least this many events.
+      redis.call('LTRIM', owner.events, 0, 512 - 1)
     end
   end
 
   redis.call('HSET', conversations, TOTALS_FIELD, offset .. '|' .. total .. '|' .. unread_conversations .. '|' .. muted
     .. '|' .. on_top .. '|' .. listening, peer, version .. '|' .. ahead .. '|' .. age .. '|' .. entry)
   return event
-end
-
--- Takes a conversation out of a user's inbox: what is unread in it leaves the totals, then its row goes.
--- version and entry are those of update_inbox, the entry without unread messages.
-local function remove_from_inbox(inbox, conversations, events, peer, version, entry)
-  if redis.call('HEXISTS', conversations, peer) == 0 then return end
-  update_inbox(inbox, conversations, events, peer, version, '0', '0', NO_FLAGS, entry, 'conversation.changed', '')
-  redis.call('HDEL', conversations, peer)
 end

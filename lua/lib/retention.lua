@@ -1,9 +1,6 @@
 -- Dropping what is older than it may be, from the oldest end of a conversation and nowhere else.
 --- @include "lib/message"
 
--- Messages that a change drops, at most, if they are older than they may be.
-local DROPPED_BY_A_CHANGE = 16
-
 -- Finds messages to drop and counts those no longer that were not read yet. It writes nothing, so a
 -- script may still refuse; lib/commit drops them. Whatever a script decides behind it, it decides as
 -- if they were gone.
@@ -12,8 +9,9 @@ local DROPPED_BY_A_CHANGE = 16
 --               many there are; `dropped_up_to`, the seq of the newest; `uncounted`, true if one was unread
 -- retention     keep|since: messages to keep at most (0 for all), and the time since when messages
 --               are kept (RFC 3339; empty for ever)
--- limit         messages to drop, at most
+-- limit         maximum number of messages to drop; nil for what a change of the conversation drops
 local function drop_old_messages(conversation, retention, limit)
+  limit = limit or 16
   local keep, since = string.match(retention, '^(%d+)|(.*)$')
   local messages, user, peer = conversation.messages, conversation.user, conversation.peer
   local length = redis.call('LLEN', messages)

@@ -1,6 +1,7 @@
 -- The fields of a conversation's meta hash.
---   state      seq|version|age|imported
---   user:<id>  read|told_read|delivered|cleared_up_to|flags|muted_until, or erased|cleared_up_to
+--   state        seq|version|age|imported
+--   user:<id>    read|told_read|delivered|cleared_up_to|flags|muted_until, or erased|cleared_up_to
+--   unread:<id>  messages that the user has not read
 --   erased:<id>  seq up to which messages are of an erased user: this id was used before
 --
 -- seq            that of the newest message
@@ -16,10 +17,7 @@
 -- flags          one digit each, 1 if it is set: see the constants
 -- muted_until    when the mute ends, in milliseconds since 1970; 0 if it does not
 
--- Captures all of them, for string.match.
-local STATE = '^(%d+)|(%d+)|(-?%d+)|(%d+)$'
-local MARKS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)$'
-local ERASED_MARKS = '^erased|(%d+)$'
+-- lib/conversation reads the first three and lib/commit writes them.
 local ERASED_FIELD = 'erased:'
 
 -- The places of the flags, and what stands for none of them.
@@ -28,9 +26,4 @@ local NO_FLAGS = '00000'
 
 local function has_flag(flags, place)
   return flags ~= NO_FLAGS and string.sub(flags, place, place) == '1'
-end
-
--- Returns the flags with one of them set to `on`, 1 or 0.
-local function with_flag(flags, place, on)
-  return string.sub(flags, 1, place - 1) .. on .. string.sub(flags, place + 1)
 end

@@ -9,25 +9,24 @@
 --          MESSAGE_CHANGED    somebody else changed it meanwhile
 --          BLOCKED            the peer has blocked the user, and would see something new
 
-local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
-local unread             = KEYS[2]  -- hash    user -> messages not yet read
-local meta               = KEYS[3]  -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[4]  -- zset    peer -> version of its newest message
-local user_conversations = KEYS[5]  -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[6]  -- list    the user's last events, and the channel of that name
-local peer_inbox         = KEYS[7]  -- zset    the same of the peer
-local peer_conversations = KEYS[8]  -- hash    the same of the peer
-local peer_events        = KEYS[9]  -- list    the same of the peer
-local user               = ARGV[1]  -- string  user id
-local peer               = ARGV[2]  -- string  user id of the other one
-local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
-local seq                = ARGV[4]  -- integer which one
-local old                = ARGV[5]  -- string  the message as it was read
-local new                = ARGV[6]  -- string  the message as it is to be
-local adds               = ARGV[7]  -- flag    1 if it shows the peer something new, 0 if it only takes away
+local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
+local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
+local user_inbox         = KEYS[3] -- zset    peer -> version of its newest message
+local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[6] -- zset    the same of the peer
+local peer_conversations = KEYS[7] -- hash    the same of the peer
+local peer_events        = KEYS[8] -- list    the same of the peer
+local user               = ARGV[1] -- string  user id
+local peer               = ARGV[2] -- string  user id of the other one
+local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
+local seq                = ARGV[4] -- integer which one
+local old                = ARGV[5] -- string  the message as it was read
+local new                = ARGV[6] -- string  the message as it is to be
+local adds               = ARGV[7] -- flag    1 if it shows the peer something new, 0 if it only takes away
 
-local conversation = load_conversation(messages, unread, meta, user, user_inbox, user_conversations, user_events,
-  peer, peer_inbox, peer_conversations, peer_events, retention)
+local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
+  peer_inbox, peer_conversations, peer_events, retention)
 local index = tonumber(conversation.seq) - seq
 if tonumber(seq) <= conversation.dropped_up_to then
   return redis.error_reply('MESSAGE_NOT_FOUND there is no such message')

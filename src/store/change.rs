@@ -64,7 +64,7 @@ impl Store {
     /// The keys of a conversation and of both users, in the order of the scripts that change a
     /// conversation.
     pub(super) fn change_keys(&self, pair: &Pair, request: ConversationRequest<'_>) -> Vec<String> {
-        let mut keys = Vec::with_capacity(11);
+        let mut keys = Vec::with_capacity(10);
         keys.extend(self.keys.conversation(pair));
         keys.extend(self.keys.user(request.user.as_str()));
         keys.extend(self.keys.user(request.peer.as_str()));

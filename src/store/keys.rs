@@ -3,8 +3,7 @@
 //! | key | type | slot | expires | written by |
 //! |---|---|---|---|---|
 //! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message`, `replace_message`, `delete_message`, `erase_messages`, `forget_conversation`, `import_messages`, `every change` |
-//! | `dm:{c}:unread:<pair>` | hash: user -> unread count | conversation | never | `every change` |
-//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation, marks of each `user:<id>`, `erased:<id>`; see `lua/lib/state.lua` | conversation | never | `every change` |
+//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation, marks `user:<id>` and count `unread:<id>` of each user, `erased:<id>`; see `lua/lib/state.lua` | conversation | never | `every change` |
 //! | `dm:{c}:idempotency:<pair>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | conversation | 24 h | `send_message` |
 //! | `dm:{c}:imported:<pair>` | hash: digest of the id of an imported message -> digest of the message | conversation | 30 days after the last import | `import_messages`, `forget_conversation` |
 //! | `dm:{u}:inbox:<user>` | zset: peer -> version of the newest message: the order of the inbox | user | never | `every change`, `update_inbox`, `forget_user` |
@@ -78,12 +77,7 @@ impl Keys {
         self.of_pair("messages", pair)
     }
 
-    /// The unread counts of a pair.
-    pub fn unread(&self, pair: &Pair) -> String {
-        self.of_pair("unread", pair)
-    }
-
-    /// The state of a pair and the marks of its users.
+    /// The state of a pair, and the marks and unread counts of its users.
     pub fn meta(&self, pair: &Pair) -> String {
         self.of_pair("meta", pair)
     }
@@ -93,10 +87,10 @@ impl Keys {
         self.of_pair("imported", pair)
     }
 
-    /// The keys that every conversation has: messages, unread, meta.
-    pub fn conversation(&self, pair: &Pair) -> [String; 3] {
+    /// The keys that every conversation has: messages, meta.
+    pub fn conversation(&self, pair: &Pair) -> [String; 2] {
         let (tag, pair) = (self.tag(pair.as_str()), pair.as_str());
-        ["messages", "unread", "meta"].map(|kind| key(tag, kind, pair))
+        ["messages", "meta"].map(|kind| key(tag, kind, pair))
     }
 
     /// The message that a sender's idempotency key produced. Without a key, a name that is never

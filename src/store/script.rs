@@ -104,6 +104,7 @@ library! {
     "lib/conversation"
     "lib/count"
     "lib/event"
+    "lib/flags"
     "lib/inbox"
     "lib/message"
     "lib/order"

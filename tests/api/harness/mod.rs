@@ -233,11 +233,11 @@ pub fn seqs(messages: &Value) -> Vec<u64> {
     messages.map(|m| m["seq"].as_u64().unwrap()).collect()
 }
 
-/// The keys of a conversation: messages, unread, meta.
-pub fn keys(one: &str, other: &str) -> [String; 3] {
+/// The keys of a conversation: messages, meta.
+pub fn keys(one: &str, other: &str) -> [String; 2] {
     let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
     let (keys, pair) = (Keys::new(), Pair::of(&user(one), &user(other)));
-    [keys.messages(&pair), keys.unread(&pair), keys.meta(&pair)]
+    keys.conversation(&pair)
 }
 
 /// Polls until a condition holds; panics after the timeout.

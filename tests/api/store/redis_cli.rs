@@ -20,7 +20,6 @@ fn values() -> BTreeMap<&'static str, String> {
     let of_user = ["inbox", "conversations", "events"];
     let mut values = BTreeMap::from([
         ("messages", keys.messages(&pair)),
-        ("unread", keys.unread(&pair)),
         ("meta", keys.meta(&pair)),
         ("idempotency", keys.idempotency(&pair, None)),
         ("imported", keys.imported(&pair)),

@@ -43,7 +43,7 @@ pub fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> Red
 
 /// The numbers of a field of the meta hash of a and b, as `lua/lib/state.lua` has them.
 pub fn meta(redis: &mut Connection, field: &str) -> Vec<u64> {
-    let [_, _, meta] = keys("a", "b");
+    let [_, meta] = keys("a", "b");
     let text: String = redis.hget(meta, field).unwrap();
     text.split('|')
         .map(|number| number.parse().unwrap())
@@ -86,15 +86,15 @@ pub fn refused_with(result: RedisResult<impl std::fmt::Debug>, word: &str) {
 fn send_message_assigns_seqs_stores_and_counts() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
-    let [messages, unread, _] = keys("a", "b");
+    let [messages, meta_key] = keys("a", "b");
     assert_eq!(send(&mut redis, "a", "b", ""), Ok(1));
     assert_eq!(send(&mut redis, "b", "a", "1"), Ok(2));
     assert_eq!(send(&mut redis, "a", "b", "2"), Ok(3));
     let stored: Vec<String> = redis.lrange(&messages, 0, -1).unwrap();
     assert_eq!(stored[0], [r#"{"seq":3,"#, &draft("a", "b", "hi")].concat());
     assert_eq!(stored.len(), 3);
-    let unread: Vec<(String, u64)> = redis.hgetall(&unread).unwrap();
-    assert_eq!(unread, [("b".to_owned(), 2), ("a".to_owned(), 1)]);
+    let unread = redis.hmget(meta_key, &["unread:a", "unread:b"]);
+    assert_eq!(unread, Ok([1, 2]));
     assert_eq!(meta(&mut redis, "state")[0], 3);
 }
 
@@ -102,7 +102,7 @@ fn send_message_assigns_seqs_stores_and_counts() {
 fn send_message_writes_large_seqs_without_an_exponent() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
-    let [messages, _, meta_key] = keys("a", "b");
+    let [messages, meta_key] = keys("a", "b");
     let _: () = redis
         .hset(meta_key, "state", "9007199254740989|1|0|0")
         .unwrap();
@@ -124,7 +124,7 @@ fn send_message_writes_large_seqs_without_an_exponent() {
 fn send_message_refuses_replies_to_nothing_and_writes_nothing() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
-    let [messages, _, _] = keys("a", "b");
+    let [messages, _] = keys("a", "b");
     refused_with(send(&mut redis, "a", "b", "1"), "REPLY_TO_NOT_FOUND");
     assert_eq!(contents(&mut redis), []);
     for _ in 0..3 {
@@ -157,13 +157,13 @@ fn send_message_writes_nothing_when_redis_is_full() {
 fn read_conversation_resets_even_when_redis_is_full() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
-    let [_, unread, _] = keys("a", "b");
+    let [_, meta_key] = keys("a", "b");
     send(&mut redis, "a", "b", "").unwrap();
     send(&mut redis, "b", "a", "").unwrap();
     set_full(&mut redis, true);
     let page = read(&mut redis, "b", "a", "0").unwrap();
     assert_eq!((page.1.len(), unread_count(&page), page.2.len()), (2, 1, 1));
-    assert_eq!(redis.hexists(&unread, "b"), Ok(false));
+    assert_eq!(redis.hget(&meta_key, "unread:b"), Ok(0));
     assert_eq!(meta(&mut redis, "user:b")[0], 2);
     // There is nothing to reset, but the read mark still moves.
     set_full(&mut redis, false);
@@ -171,7 +171,11 @@ fn read_conversation_resets_even_when_redis_is_full() {
     set_full(&mut redis, true);
     assert_eq!(unread_count(&read(&mut redis, "b", "a", "0").unwrap()), 0);
     assert_eq!(meta(&mut redis, "user:b")[0], 3);
-    assert_eq!(redis.hget(&unread, "a"), Ok(2), "the peer's count stays");
+    assert_eq!(
+        redis.hget(&meta_key, "unread:a"),
+        Ok(2),
+        "the peer's count stays"
+    );
 }
 
 #[test]
@@ -194,7 +198,7 @@ fn read_conversation_writes_nothing_when_peeking() {
 fn read_conversation_works_on_a_trimmed_list() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
-    let [messages, _, _] = keys("a", "b");
+    let [messages, _] = keys("a", "b");
     for _ in 0..10 {
         send(&mut redis, "a", "b", "").unwrap();
     }
@@ -237,7 +241,7 @@ fn read_conversation_works_on_a_trimmed_list() {
 fn read_last_messages_returns_messages_by_seq_or_nothing() {
     let server = RedisServer::volatile();
     let mut redis = server.connect();
-    let [messages, _, _] = keys("a", "b");
+    let [messages, _] = keys("a", "b");
     for _ in 0..4 {
         send(&mut redis, "a", "b", "").unwrap();
     }
