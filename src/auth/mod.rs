@@ -7,16 +7,25 @@
 //!
 //! Independent of HTTP and Redis.
 
+mod claims;
 mod jwks;
 mod service_keys;
+mod token_keys;
+mod token_request;
 mod tokens;
 
 use crate::error::{Code, Error};
 use crate::model::UserId;
 
+pub use claims::{Rules, UserClaim};
 pub use jwks::{Jwks, JwksError, JwksSource};
 pub use service_keys::{KeyId, ServiceKeys, generate_key};
-pub use tokens::{PublicKey, Rules, Secret, TokenRequest, Tokens, UserClaim};
+pub use token_keys::{PublicKey, Secret};
+pub use token_request::TokenRequest;
+pub use tokens::Tokens;
+
+/// Tolerated difference of clocks when the times of a token are checked, in seconds.
+const LEEWAY_S: u64 = 30;
 
 /// The caller of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
