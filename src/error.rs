@@ -1,4 +1,4 @@
-//! The errors a client can get: one table, one type.
+//! Every error that a client can get, in one table.
 //!
 //! The word of an error is the same everywhere: a Lua script returns
 //! `redis.error_reply('REPLY_TO_NOT_FOUND ...')`, Redis counts it in `INFO errorstats`, the problem
@@ -31,7 +31,7 @@ macro_rules! codes {
                 match self { $(Code::$variant => $status,)* }
             }
 
-            /// The meaning, for people: the default `detail` of a problem document.
+            /// The meaning, for humans: the default `detail` of a problem document.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Code::$variant => $meaning,)* }
             }
@@ -44,27 +44,27 @@ codes! {
     MalformedJson        400 "MALFORMED_JSON"         "The body is not valid JSON (RFC 8259).";
     Unauthenticated      401 "UNAUTHENTICATED"        "The request has no credential, or an invalid one.";
     Forbidden            403 "FORBIDDEN"              "The credential is valid but does not permit this operation.";
-    Blocked              403 "BLOCKED"                "The peer has blocked the user and gets nothing new from it.";
+    Blocked              403 "BLOCKED"                "The peer has blocked the user and receives nothing new from the user.";
     NotFound             404 "NOT_FOUND"              "Nothing exists at this path.";
     MessageNotFound      404 "MESSAGE_NOT_FOUND"      "The message does not exist, or is not visible to this user.";
     MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "The path does not support this method; `Allow` lists those it supports.";
-    RequestTimeout       408 "REQUEST_TIMEOUT"        "The body arrived too slowly: within 10 seconds, and one more for each 8 KiB, it was not complete.";
+    RequestTimeout       408 "REQUEST_TIMEOUT"        "The body was not received within 10 seconds, plus one second per 8 KiB received.";
     MessageChanged       409 "MESSAGE_CHANGED"        "The message keeps changing concurrently; nothing was updated. Try again.";
     ImportConflict       409 "IMPORT_CONFLICT"        "Some messages cannot be imported into their conversations; `errors` names them, and the rest was imported.";
     MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and can no longer be changed.";
-    PreconditionFailed   412 "PRECONDITION_FAILED"    "The message is not a version that `If-Match` names.";
+    PreconditionFailed   412 "PRECONDITION_FAILED"    "The version of the message does not match `If-Match`.";
     PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 384 KiB.";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The `Content-Type` or `Content-Encoding` of the body is not supported; `errors` names the header.";
     MisdirectedRequest   421 "MISDIRECTED_REQUEST"    "The service does not answer to this host; without credentials it answers to `localhost` only.";
     IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" "This `Idempotency-Key` was used for a different message.";
     TooFarBack           422 "TOO_FAR_BACK"           "The message is too old to mark the conversation as unread from it.";
-    TooManyReactions     422 "TOO_MANY_REACTIONS"     "The message has the maximum of different reactions.";
+    TooManyReactions     422 "TOO_MANY_REACTIONS"     "The message has the maximum number of different reactions.";
     ReplyToNotFound      422 "REPLY_TO_NOT_FOUND"     "`reply_to` is not a message of this conversation.";
     UpgradeRequired      426 "UPGRADE_REQUIRED"       "This path accepts WebSocket handshakes (RFC 6455) only.";
-    TooManyConnections   429 "TOO_MANY_CONNECTIONS"   "The user has the maximum of live connections to this process.";
+    TooManyConnections   429 "TOO_MANY_CONNECTIONS"   "The user has the maximum number of live connections to this process.";
     RateLimited          429 "RATE_LIMITED"           "The caller exceeded its rate limit; `Retry-After` says when to try again.";
     Internal             500 "INTERNAL"               "The service failed unexpectedly.";
-    Busy                 503 "BUSY"                   "This process has the maximum of live connections. Try again; another process may accept it.";
+    Busy                 503 "BUSY"                   "This process has the maximum number of live connections. Try again; another process may accept the connection.";
     Unavailable          503 "UNAVAILABLE"            "Redis is unreachable; nothing was changed. Try again.";
     OutcomeUnknown       503 "OUTCOME_UNKNOWN"        "The connection to Redis broke during the change, which may or may not have been made.";
     StorageFull          507 "STORAGE_FULL"           "Redis has no memory left for new messages; nothing was changed. Reading still works.";
@@ -95,7 +95,7 @@ pub struct FieldError {
     /// A JSON Pointer (RFC 6901) into the body (`/attachments/0/url`), or another part of the request:
     /// `/path/user`, `/query/limit`, `/header/content-type`.
     pub pointer: String,
-    /// What is wrong with the field, for people.
+    /// What is wrong with the field, for humans.
     pub detail: String,
 }
 
@@ -105,22 +105,22 @@ pub struct FieldError {
 pub struct Error {
     /// The row of the table.
     pub code: Code,
-    /// What happened, for people. Never contains message bodies or secrets.
+    /// A description for humans. Never contains message bodies or secrets.
     pub detail: Cow<'static, str>,
     /// The invalid fields; empty if the error is not about the content of the request.
     pub fields: Vec<FieldError>,
     /// The rate limit that the caller exceeded.
     pub quota: Option<RateLimitStatus>,
-    /// What an import stored although it failed.
+    /// What a partly failed import stored.
     pub stored: Option<Box<PartialImport>>,
 }
 
-/// What an import stored of a batch.
+/// The messages that a partly failed import stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartialImport {
     /// Messages that were stored.
     pub imported: u64,
-    /// Messages that were stored already.
+    /// Messages that were already stored.
     pub skipped: u64,
 }
 
@@ -136,7 +136,7 @@ impl Error {
         }
     }
 
-    /// The same error of an operation that only reads, whose outcome is never unknown: nothing was
+    /// The same error for an operation that only reads: its outcome is never unknown, because nothing was
     /// changed.
     #[must_use]
     pub fn as_read_error(self) -> Self {

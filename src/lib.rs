@@ -1,7 +1,7 @@
 //! Duologue: self-hosted one-to-one messaging for the backends of mobile apps. One binary, one Redis.
 //!
-//! `docs/architecture.md` is the map of this crate: its layers, a glossary, and the way of a message
-//! and of an event through the files. `docs/contributing.md` says how to add an operation.
+//! `docs/architecture.md` describes this crate: its layers, a glossary, and the path of a message and of an
+//! event through the files. `docs/contributing.md` describes how to add an operation.
 
 pub mod app;
 pub mod auth;

@@ -130,7 +130,7 @@ impl Default for Metrics {
     }
 }
 
-/// What a failed registration means; every test would show it.
+/// Why registering a metric cannot fail. If it did, every test would fail.
 const INVALID: &str = "metric names are valid and unique";
 
 fn register<M: Collector + Clone + 'static>(

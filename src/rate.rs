@@ -81,7 +81,7 @@ pub struct Policy {
 pub struct Policies {
     /// Messages of users: sending, editing, deleting, reacting.
     pub send: Option<Policy>,
-    /// The same of backends, per key.
+    /// Messages of backends, per key.
     pub key_send: Option<Policy>,
     /// All other requests.
     pub request: Option<Policy>,
@@ -117,20 +117,20 @@ pub struct RateLimitRequest {
 }
 
 impl RateLimitRequest {
-    /// What scripts take of it, beside the key of the bucket: microseconds in which a token comes
-    /// back, and tokens of a full bucket.
+    /// The arguments of scripts, besides the key of the bucket: microseconds until one token is refilled,
+    /// and tokens of a full bucket.
     pub fn script_args(&self) -> (String, String) {
         let rate = self.policy.rate;
         (rate.interval_us().to_string(), rate.burst().to_string())
     }
 }
 
-/// A result, and what the caller's rate limit has left.
+/// A result, and the state of the rate limit that was charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimited<T> {
     /// The result.
     pub value: T,
-    /// What is left; `None` if the caller was not charged.
+    /// The state of the rate limit; `None` if the caller was not charged.
     pub quota: Option<RateLimitStatus>,
 }
 
@@ -155,13 +155,13 @@ impl<T> RateLimited<T> {
     }
 }
 
-/// What a caller has left after a request, as told by the headers `RateLimit-Policy` and `RateLimit`
+/// The state of a caller's rate limit after a request, for the headers `RateLimit-Policy` and `RateLimit`
 /// (draft-ietf-httpapi-ratelimit-headers-10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimitStatus {
     /// The policy.
     pub policy: Policy,
-    /// Requests that are accepted at once.
+    /// Number of requests that would be accepted immediately.
     pub remaining: u32,
     /// Milliseconds until the bucket is full, or, in a refusal, until the next token.
     pub wait_ms: u64,

@@ -88,7 +88,7 @@ impl fmt::Debug for Certificate {
 
 impl Loaded {
     fn read(cert: &Path, key: &Path) -> Result<Self, TlsError> {
-        // Before the files, so that a change in between is noticed next time.
+        // Read before the files, so that the next check notices a change in between.
         let modified = modified(cert, key);
         let chain =
             CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);

@@ -4,7 +4,7 @@ use super::App;
 use crate::store::Durability;
 
 impl App {
-    /// Where the service is, where its data are, and who may use it.
+    /// The address of the service, the location of its data, and who may use it.
     pub fn banner(&self) -> String {
         let address = self.address().unwrap_or(self.config.bind);
         let scheme = if self.certificate.is_some() {

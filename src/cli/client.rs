@@ -20,7 +20,7 @@ impl ApiClient {
         credential: Option<String>,
         timeout: Duration,
     ) -> reqwest::Result<Self> {
-        // Fails only if a provider is installed already, which serves as well.
+        // Fails only if a provider is already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
             http: Client::builder().timeout(timeout).build()?,

@@ -24,8 +24,7 @@ const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 const MIN_BATCH_BYTES: usize = 64 * 1024;
 /// Limit for uploading one batch and receiving the response.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
-/// A batch that takes longer makes the next ones smaller; one that is faster than a fourth makes them
-/// larger.
+/// Batches become smaller if one takes longer than this, and larger if one takes less than a quarter of it.
 const SLOW: Duration = Duration::from_secs(20);
 /// How often a batch is sent before the import gives up. Repeating a batch is safe: the service
 /// skips messages that it already has.
@@ -52,15 +51,15 @@ pub enum ImportError {
     },
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Default)]
 pub struct ImportReport {
     pub done: Import,
-    /// The lines that the service did not take, in the order of the file.
+    /// The lines that were not imported, in the order of the file.
     pub refused: Vec<RefusedLine>,
 }
 
-/// A line that the service did not take, and why.
+/// A line that was not imported, and the reason.
 #[derive(Debug)]
 pub struct RefusedLine {
     number: u64,
@@ -73,12 +72,12 @@ impl fmt::Display for RefusedLine {
     }
 }
 
-/// What became of a batch that was sent.
+/// The outcome of sending a batch.
 enum BatchOutcome {
     Stored(Import),
-    /// Some lines were refused; the others were stored, or none was and they are to be sent again.
+    /// Some lines were refused. The others were stored, or no line was and the others must be sent again.
     Refused(Problem),
-    /// The line is slow, or the service is not available.
+    /// The connection is too slow, or the service is unavailable.
     Failed(ImportError),
 }
 
@@ -89,8 +88,8 @@ struct Importer<'a> {
     batch_bytes: usize,
     attempt: u32,
     report: ImportReport,
-    /// Conversations of which a message was not stored. What follows it there is kept back, so that
-    /// it does not take its place.
+    /// Conversations in which a message was not stored. Later messages of these are not sent, because they
+    /// would take its position.
     held: HashSet<String>,
 }
 
@@ -124,7 +123,7 @@ pub async fn import(path: &Path, client: &ApiClient) -> Result<ImportReport, Imp
 
 fn progress_bar(file_size: u64) -> ProgressBar {
     let bar = ProgressBar::new(file_size);
-    // The template is a constant and valid; the default style would do as well.
+    // The template is a valid constant. If it were not, the default style would be used.
     if let Ok(style) =
         ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {msg} {eta} left")
     {
@@ -134,7 +133,7 @@ fn progress_bar(file_size: u64) -> ProgressBar {
 }
 
 impl Importer<'_> {
-    /// Sends a batch once. What is to be sent again goes back to the lines.
+    /// Sends a batch once. Puts lines back that must be sent again.
     async fn upload(&mut self, batch: Vec<FileLine>) -> Result<(), ImportError> {
         let (held, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|line| {
             line.pair
@@ -156,7 +155,7 @@ impl Importer<'_> {
                 self.count(import);
                 self.adapt(begun.elapsed());
             }
-            BatchOutcome::Refused(problem) => self.sort_out(batch, problem)?,
+            BatchOutcome::Refused(problem) => self.handle_refusals(batch, problem)?,
             BatchOutcome::Failed(error) if self.attempt == ATTEMPTS => return Err(error),
             BatchOutcome::Failed(_) => {
                 self.attempt += 1;
@@ -216,8 +215,12 @@ impl Importer<'_> {
         }
     }
 
-    /// Reports the lines that were refused. If no line of the batch was stored, sends the others again.
-    fn sort_out(&mut self, batch: Vec<FileLine>, problem: Problem) -> Result<(), ImportError> {
+    /// Reports the refused lines. If no line of the batch was stored, the others are sent again.
+    fn handle_refusals(
+        &mut self,
+        batch: Vec<FileLine>,
+        problem: Problem,
+    ) -> Result<(), ImportError> {
         let mut reasons = Vec::new();
         for error in &problem.errors {
             let mut pointer = error.pointer.trim_start_matches('/').splitn(2, '/');
@@ -265,7 +268,7 @@ impl Importer<'_> {
         self.report.done.skipped += import.skipped;
     }
 
-    /// Makes batches as large as the line and the service are fast.
+    /// Adapts the size of batches to the speed of the connection and the service.
     fn adapt(&mut self, took: Duration) {
         if took > SLOW {
             self.batch_bytes = (self.batch_bytes / 2).max(MIN_BATCH_BYTES);

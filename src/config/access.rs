@@ -1,4 +1,4 @@
-//! Settings of access: credentials and rate limits.
+//! Settings for credentials and rate limits.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ pub struct Access {
     )]
     pub send_rate: RateLimit,
 
-    /// Send limit per service key, likewise; a backend speaks for many users
+    /// Send limit per service key (messages per second : burst). 0 disables it
     #[arg(
         long,
         env = "DUOLOGUE_KEY_RATE",
@@ -115,7 +115,7 @@ fn refuse_former_request_rate(_: &str) -> Result<RateLimit, &'static str> {
     Err("DUOLOGUE_READ_RATE is now called DUOLOGUE_REQUEST_RATE (--request-rate)")
 }
 
-/// Why the settings of access are refused.
+/// Why these settings are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     #[error("{variable}: cannot read {file}: {why}")]

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Live connections")]
 pub struct Live {
-    /// Maximum of live connections per user on this process
+    /// Maximum number of live connections per user on this process
     #[arg(
         long,
         env = "DUOLOGUE_CONNECTIONS_PER_USER",
@@ -17,7 +17,7 @@ pub struct Live {
     )]
     pub connections_per_user: NonZeroU32,
 
-    /// Maximum of live connections on this process
+    /// Maximum number of live connections on this process
     #[arg(
         long,
         env = "DUOLOGUE_CONNECTIONS",

@@ -156,8 +156,8 @@ impl Fsync {
 }
 
 impl Config {
-    /// Reads flags and environment. An error names the variable too, since that is what most people
-    /// set.
+    /// Reads flags and environment. An error also names the variable, because most deployments use
+    /// variables.
     pub fn read<I, T>(args: I) -> Result<Self, clap::Error>
     where
         I: IntoIterator<Item = T>,
@@ -182,7 +182,7 @@ impl Config {
     }
 }
 
-/// Adds the variable to an error that names only the flag.
+/// Adds the name of the variable to an error that names only the flag.
 fn name_variable(mut error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
         return error;

@@ -1,4 +1,4 @@
-//! Settings of the network: TLS, proxies, CORS, and what is served beside the API.
+//! Settings for TLS, proxies, CORS and optional routes.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use super::{AccessError, address};
 use crate::model::OriginPattern;
 use crate::store::{ClientTlsConfig, TlsCertificates};
 
-/// TLS, proxies, CORS, and what is served beside the API.
+/// TLS, proxies, CORS and optional routes.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct Network {
@@ -82,7 +82,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// The certificates for `rediss://`; `None` for the system's authorities and no client certificate.
+    /// The certificates for `rediss://`. `None` uses the certificate authorities of the system and no client
+    /// certificate.
     pub fn redis_certificates(&self) -> Result<Option<TlsCertificates>, AccessError> {
         let read = |file: &Option<PathBuf>, variable| match file {
             None => Ok(None),

@@ -110,7 +110,7 @@ impl RedisProcess {
 
     /// Waits until it has failed so often that it is not restarted; returns the path of its log.
     pub async fn failed(&mut self) -> String {
-        // An error means that the supervising thread has ended, which comes to the same.
+        // An error means that the supervising thread has ended, so Redis is not restarted either.
         let _ = self.has_failed.wait_for(|failed| *failed).await;
         self.paths.log.display().to_string()
     }

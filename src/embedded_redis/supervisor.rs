@@ -18,13 +18,13 @@ use crate::config::Fsync;
 /// Server binaries, in order of preference.
 const SERVERS: [&str; 2] = ["redis-server", "valkey-server"];
 
-/// A server that exits sooner has failed for a reason that a restart may not fix.
+/// A server that exits earlier has failed to start, and a restart may not help.
 const MIN_UPTIME: Duration = Duration::from_secs(5);
 
 /// Failed starts in a row after which the service gives up.
 const MAX_FAILED_STARTS: u32 = 5;
 
-/// ProcessState shared by the supervising thread and the service.
+/// State shared by the supervising thread and the service.
 pub(super) struct Shared {
     pub state: Mutex<ProcessState>,
 }

@@ -129,19 +129,6 @@ impl ClientMessage {
 /// Reads a command by its type. Serde's tagged enums are not used: they buffer the members, which loses
 /// the path of an error.
 fn parse_command(mut members: Map<String, Value>) -> Result<Command, Error> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Typing {
-        peer: UserId,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Ping {}
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Token {
-        token: String,
-    }
     let refused = |why| Err(Error::field(Code::InvalidRequest, "/type", why));
     let kind = match members.remove("type") {
         Some(Value::String(kind)) => kind,
@@ -160,19 +147,35 @@ fn parse_command(mut members: Map<String, Value>) -> Result<Command, Error> {
         "read" => Command::Read(parse_value(members.into())?),
         "delivered" => Command::Delivered(parse_value(members.into())?),
         "typing" => {
-            let Typing { peer } = parse_value(members.into())?;
+            let TypingMembers { peer } = parse_value(members.into())?;
             Command::Typing { peer }
         }
         "ping" => {
-            let Ping {} = parse_value(members.into())?;
+            let PingMembers {} = parse_value(members.into())?;
             Command::Ping {}
         }
         "token" => {
-            let Token { token } = parse_value(members.into())?;
+            let TokenMembers { token } = parse_value(members.into())?;
             Command::Token { token }
         }
         _ => return refused("must be one of send, read, delivered, typing, ping, token"),
     })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypingMembers {
+    peer: UserId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PingMembers {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenMembers {
+    token: String,
 }
 
 fn take_reference(members: &mut Map<String, Value>) -> Result<Option<Reference>, Error> {

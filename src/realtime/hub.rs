@@ -13,15 +13,15 @@ use crate::model::UserId;
 use crate::protocol::{CloseReason, Notification, RawEvent};
 use crate::store::{PubSub, PubSubListener, PubSubMessage, Store};
 
-/// The connections of a stopping process are closed over at most this time, so that their clients
-/// do not all reconnect at the same moment.
+/// Maximum time over which a stopping process spreads the closing of its connections, so that clients do
+/// not all reconnect at the same moment.
 const CLOSE_SPREAD: Duration = Duration::from_secs(3);
 /// Connections closed per millisecond, unless [`CLOSE_SPREAD`] requires more.
 const CLOSED_PER_MS: usize = 2;
 /// How long a stopping process waits for its connections to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The live side of one process.
+/// Delivers events to the live connections of one process.
 pub struct Hub {
     registry: Arc<Registry>,
     pubsub: PubSub,

@@ -6,9 +6,9 @@ use std::task::{Context, Poll, Waker};
 
 use crate::protocol::{CloseReason, Notification, RawEvent};
 
-/// The most events a queue holds.
+/// Maximum number of events in a queue.
 const MAX_EVENTS: usize = 256;
-/// The most bytes of events a queue holds.
+/// Maximum size of the events in a queue, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// The notifications that one connection has not taken yet. When they exceed the bound, the queue
@@ -38,7 +38,7 @@ impl Queue {
         }
         match notification {
             Notification::Event(event) => state.push_event(event),
-            Notification::Close(reason) => state.leave(reason),
+            Notification::Close(reason) => state.close(reason),
             // A gap or a heartbeat that already waits is not added again.
             other if state.notifications.contains(&other) => (),
             other => state.notifications.push_back(other),
@@ -82,13 +82,13 @@ impl QueueState {
         self.events += 1;
         self.bytes += event.json().len();
         if self.events > MAX_EVENTS || self.bytes > MAX_BYTES {
-            self.leave(CloseReason::SlowConsumer);
+            self.close(CloseReason::SlowConsumer);
         } else {
             self.notifications.push_back(Notification::Event(event));
         }
     }
 
-    fn leave(&mut self, reason: CloseReason) {
+    fn close(&mut self, reason: CloseReason) {
         if reason == CloseReason::SlowConsumer {
             self.notifications = VecDeque::new();
             (self.events, self.bytes) = (0, 0);

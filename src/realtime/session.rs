@@ -69,10 +69,10 @@ pub enum Outgoing {
     Message {
         /// The message.
         json: String,
-        /// Where an event stream resumes after it, if that changes.
+        /// The cursor from which an event stream resumes after it, if it changes.
         cursor: Option<Cursor>,
     },
-    /// A command was refused. The problem document is made where HTTP makes its own.
+    /// A command was refused. The HTTP layer makes the problem document.
     Refusal(Option<Reference>, Error),
     /// A heartbeat.
     Ping,
@@ -89,7 +89,7 @@ impl From<Outgoing> for Output {
 /// The state of a connection.
 #[derive(Debug)]
 pub struct Session {
-    /// The place directly after the last event that was sent.
+    /// The position directly after the last event that was sent.
     cursor: Cursor,
     /// Set while the journal is read. Events that are published meanwhile are not sent: those that
     /// are kept are in the journal.
@@ -104,12 +104,12 @@ pub struct Session {
     expires_at: Option<i64>,
 }
 
-/// What was published while the journal was read.
+/// Events published while the journal is read.
 #[derive(Debug, Default)]
 struct Missed {
     /// The last event that is kept.
     last: Option<Cursor>,
-    /// Whether events may have been missed altogether.
+    /// Whether events may have been lost.
     gap: bool,
 }
 
@@ -191,7 +191,7 @@ impl Session {
         }
         match event.cursor() {
             None => send(event.json_with_cursor(self.cursor), out),
-            // It was sent before.
+            // The event was already sent.
             Some(cursor) if self.cursor.reaches(cursor) => (),
             Some(cursor) if event.prev() == Some(self.cursor) => {
                 self.cursor = cursor;

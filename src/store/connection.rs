@@ -25,10 +25,10 @@ use crate::error::{Code, Error};
 /// Maximum time that a request spends on Redis, retries included. Clients get a response within
 /// 2.5 s.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a request is retried while Redis refuses it. Shorter than [`TIMEOUT`], because a reply is
-/// worth a longer wait than a refusal.
+/// How long a request is retried while Redis refuses it. Shorter than [`TIMEOUT`], which also covers slow
+/// replies.
 const RETRY_WINDOW: Duration = Duration::from_secs(1);
-/// Between two attempts. Short, so that clients do not notice a restart of Redis.
+/// Pause between two attempts. Short, so that clients do not notice a restart of Redis.
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// A connection that is opened on first use and replaced when it breaks.
@@ -40,6 +40,17 @@ pub(super) struct RedisConnection {
     /// Set by the driver of the connection as soon as it ends, so that no call is sent over a closed
     /// connection and reported as unknown.
     broken: Arc<AtomicBool>,
+}
+
+/// The outcome of one attempt to run a script.
+enum Attempt {
+    Replied(Value),
+    /// Redis was unreachable, or refused the call before running the script.
+    NotRun(RedisError),
+    /// The reply was lost, and the script is safe to repeat.
+    Lost(RedisError),
+    /// The call must not be repeated.
+    Failed(Error),
 }
 
 /// Adds to the settings of a URL: `TCP_NODELAY` (off by default in redis-rs 1.8) and RESP3, which
@@ -86,43 +97,53 @@ impl RedisConnection {
     ) -> Result<Value, Error> {
         let started = Instant::now();
         let deadline = started + TIMEOUT;
-        // Whether an attempt got no reply. A later refusal does not change that it may have run.
-        let mut lost = false;
-        let final_error = |lost, error: Error| match error.code {
-            Code::Unavailable | Code::StorageFull if lost => Code::OutcomeUnknown.into(),
-            _ => error,
-        };
+        let mut may_have_run = false;
         loop {
-            let refusal = match self.connected(deadline).await {
-                Err(_) => return Err(final_error(lost, Code::Unavailable.into())),
-                Ok(Err(refusal)) => refusal,
-                Ok(Ok(mut connection)) => {
-                    let attempt = evaluate(&mut connection, script, keys, args);
-                    match timeout_at(deadline, attempt).await {
-                        Ok(Ok(reply)) => return Ok(reply),
-                        Ok(Err(refusal)) if was_not_run(&refusal) => refusal,
-                        Ok(Err(broken)) if retry != RetrySafety::Never && is_lost(&broken) => {
-                            self.discard().await;
-                            lost = true;
-                            broken
-                        }
-                        Ok(Err(error)) => {
-                            return Err(final_error(lost, self.to_error(error).await));
-                        }
-                        Err(_) => {
-                            self.discard().await;
-                            return Err(Code::OutcomeUnknown.into());
-                        }
-                    }
+            let error = match self.attempt(script, retry, keys, args, deadline).await {
+                Attempt::Replied(reply) => return Ok(reply),
+                Attempt::Failed(error) => return Err(final_error(error, may_have_run)),
+                Attempt::NotRun(error) => error,
+                Attempt::Lost(error) => {
+                    may_have_run = true;
+                    error
                 }
             };
-            if refusal.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
+            if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
                 self.discard().await;
             }
             if started.elapsed() >= RETRY_WINDOW {
-                return Err(final_error(lost, unavailable(&refusal)));
+                return Err(final_error(unavailable(&error), may_have_run));
             }
             sleep(RETRY_DELAY).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        script: &Script,
+        retry: RetrySafety,
+        keys: &[String],
+        args: &[&[u8]],
+        deadline: Instant,
+    ) -> Attempt {
+        let mut connection = match self.connected(deadline).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Attempt::NotRun(error),
+            Err(_) => return Attempt::Failed(Code::Unavailable.into()),
+        };
+        let reply = evaluate(&mut connection, script, keys, args);
+        match timeout_at(deadline, reply).await {
+            Ok(Ok(reply)) => Attempt::Replied(reply),
+            Ok(Err(error)) if was_not_run(&error) => Attempt::NotRun(error),
+            Ok(Err(error)) if retry != RetrySafety::Never && is_lost(&error) => {
+                self.discard().await;
+                Attempt::Lost(error)
+            }
+            Ok(Err(error)) => Attempt::Failed(self.to_error(error).await),
+            Err(_) => {
+                self.discard().await;
+                Attempt::Failed(Code::OutcomeUnknown.into())
+            }
         }
     }
 
@@ -181,6 +202,15 @@ impl RedisConnection {
                 None => Error::new(Code::Internal, format!("Redis refused: {error}")),
             },
         }
+    }
+}
+
+/// The error of a call. If an earlier attempt may have run the script, a later refusal does not mean that
+/// nothing was changed.
+fn final_error(error: Error, may_have_run: bool) -> Error {
+    match error.code {
+        Code::Unavailable | Code::StorageFull if may_have_run => Code::OutcomeUnknown.into(),
+        _ => error,
     }
 }
 

@@ -11,8 +11,8 @@ use crate::model::{
     Conversation, ConversationState, Flag, InboxEntry, PageQuery, Seq, StoredMessage,
 };
 
-/// Maximum number of messages that one call searches or counts, which takes Redis 3.5 ms. Reached
-/// only by a reader who sent thousands of messages without ever reading.
+/// Maximum number of messages that one call searches or counts, which takes Redis 3.5 ms. Only a reader
+/// who sent thousands of messages without reading reaches it.
 const SCAN_LIMIT: &str = "4000";
 
 /// The reply of `lua/conversations/read_conversation.lua`.

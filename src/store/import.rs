@@ -1,4 +1,4 @@
-//! Messages from elsewhere, into Redis.
+//! Imported messages, stored in Redis.
 
 use std::collections::HashMap;
 
@@ -10,20 +10,20 @@ use super::script::IMPORT_MESSAGES;
 use crate::error::{Code, Error, FieldError, PartialImport};
 use crate::model::{Import, ImportedMessage, Seq};
 
-/// Messages that one script appends, at most: what keeps Redis from others for a millisecond or
-/// two. Lua takes some thousands of values at once, not more.
+/// Maximum number of messages that one script appends. Redis is busy with them for one or two
+/// milliseconds, and Lua accepts only some thousands of arguments.
 const STEP: usize = 500;
-/// Bytes of messages that one script appends, about.
+/// Approximate maximum size of the messages that one script appends, in bytes.
 const STEP_BYTES: usize = 1024 * 1024;
-/// Conversations that are imported into at once.
+/// Number of conversations that are imported concurrently.
 const CONCURRENCY: usize = 32;
-/// Seconds after an import in which its messages are recognized: 30 days.
+/// Seconds for which the messages of an import are recognized: 30 days.
 const KNOWN_S: &str = "2592000";
 
 /// The reply of `lua/messages/import_messages.lua`.
 type ImportReply = (u64, String, usize, Vec<usize>);
 
-/// What became of the messages of a conversation.
+/// The outcome for the messages of one or more conversations.
 #[derive(Default)]
 struct ImportOutcome {
     imported: u64,
@@ -39,9 +39,10 @@ struct UnstoredMessage {
 }
 
 impl Store {
-    /// Appends messages to their conversations as read by both users: in a batch in the order of their
-    /// times. Those that an earlier attempt appended are left out. A message that cannot be stored keeps
-    /// back those that follow it in its conversation, and no others; the error names all of them.
+    /// Appends messages to their conversations, in the order of their times, as read by both users. Skips
+    /// messages that an earlier attempt appended. If a message cannot be stored, the messages after it in
+    /// its conversation are not stored either; the error names all of them. Other conversations are not
+    /// affected.
     pub async fn import_messages(&self, messages: Vec<ImportedMessage>) -> Result<Import, Error> {
         let total = messages.len() as u64;
         let mut conversations: HashMap<String, Vec<ImportedMessage>> = HashMap::new();
@@ -131,7 +132,7 @@ impl Store {
     }
 }
 
-/// How many messages the next step appends.
+/// The number of messages that the next step appends.
 fn step_length(messages: &[ImportedMessage]) -> usize {
     let mut bytes = 0;
     let fits = |message: &&ImportedMessage| {
@@ -142,7 +143,7 @@ fn step_length(messages: &[ImportedMessage]) -> usize {
     count.max(1)
 }
 
-/// What to say of a message that was not stored, because of itself or of the culprit.
+/// Describes why a message was not stored: because of itself, or because of the culprit.
 fn unstored_message(
     message: &ImportedMessage,
     reason: &str,
@@ -169,7 +170,7 @@ fn unstored_message(
 fn refusal(import: Import, mut refused: Vec<UnstoredMessage>) -> Error {
     refused.sort_by_key(|refused| refused.line);
     let Import { imported, skipped } = import;
-    // The codes of one conversation are the same.
+    // All messages of a conversation have the same code.
     let code = refused.iter().map(|refused| refused.code);
     let code = code.reduce(|one, other| {
         if one == other {
@@ -181,7 +182,7 @@ fn refusal(import: Import, mut refused: Vec<UnstoredMessage>) -> Error {
     let code = code.unwrap_or(Code::ImportConflict);
     let count = refused.len();
     let detail = format!(
-        "{imported} messages were stored, {skipped} were stored already, and {count} were not stored; `errors` says why."
+        "{imported} messages were stored, {skipped} were already stored, and {count} were not stored; `errors` gives the reasons."
     );
     let fields = refused.into_iter().map(|refused| FieldError {
         pointer: format!("/{}{}", refused.line, refused.member),

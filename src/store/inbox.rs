@@ -26,7 +26,7 @@ const UNREAD_STEP: &str = "500";
 const MARKED_AT_ONCE: usize = 32;
 /// How long one call marks conversations as read before it returns with `done: false`.
 const MARK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Rows that one page of blocks looks at, about: half a millisecond of Redis.
+/// Approximate number of rows that one page of blocks examines, which takes Redis half a millisecond.
 const BLOCKS_STEP: &str = "1000";
 
 /// The reply of `lua/inbox/list_conversations.lua`.
@@ -60,7 +60,7 @@ impl Store {
             .run_charged::<InboxReply>(&LIST_CONVERSATIONS, charge, &keys, &args)
             .await?;
         let (.., peers, rows) = &reply.value;
-        let peers = peers.iter().cloned().map(reply::peer);
+        let peers = peers.iter().cloned().map(reply::user);
         let peers = peers.collect::<Result<Vec<_>, _>>()?;
         let rows = rows.iter().map(|row| InboxEntry::parse_row(row));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
@@ -100,7 +100,7 @@ impl Store {
         self.run(&READ_LAST_MESSAGES, &keys, &args).await
     }
 
-    /// The unread totals of a user: one lookup, whatever the size of the inbox.
+    /// The unread totals of a user: one lookup for every size of the inbox.
     pub async fn count_unread(
         &self,
         user: &UserId,
@@ -120,6 +120,7 @@ impl Store {
             },
         )
     }
+
     /// One step of the search for a user's conversations with unread messages.
     pub async fn find_unread(
         &self,
@@ -134,7 +135,7 @@ impl Store {
             .await?;
         step.try_map(|(next, peers, seqs)| {
             let found = peers.into_iter().zip(seqs);
-            let found = found.map(|(peer, seq)| Ok((reply::peer(peer)?, reply::seq(seq)?)));
+            let found = found.map(|(peer, seq)| Ok((reply::user(peer)?, reply::seq(seq)?)));
             Ok(UnreadStep {
                 found: found.collect::<Result<_, Error>>()?,
                 next: (next != "0").then_some(next),
@@ -183,7 +184,7 @@ impl Store {
         }
     }
 
-    /// Returns some of the peers that a user has blocked, strangers included.
+    /// A page of the peers that a user has blocked, with or without a conversation.
     pub async fn list_blocks(
         &self,
         user: &UserId,
@@ -197,7 +198,7 @@ impl Store {
             .run_charged::<(String, Vec<String>)>(&LIST_BLOCKS, charge, &keys, &args)
             .await?;
         reply.try_map(|(next, peers)| {
-            let peers = peers.into_iter().map(reply::peer);
+            let peers = peers.into_iter().map(reply::user);
             let blocks = peers.map(|peer| Ok(Block { peer: peer? }));
             let next = (next != "0").then_some(next);
             let next_cursor = next.map(BlocksCursor::try_from).transpose();

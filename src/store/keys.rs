@@ -139,7 +139,7 @@ impl Keys {
         leases(&self.tags[partition])
     }
 
-    /// Exists for a second after a typing event of the user.
+    /// Limits the typing events of the user to one per second.
     pub fn typing(&self, pair: &Pair, user: &UserId) -> String {
         [&self.of_pair("typing", pair), ",", user.as_str()].concat()
     }

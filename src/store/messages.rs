@@ -14,7 +14,7 @@ use crate::model::{
 /// How often a replacement is tried while the message changes concurrently.
 const ATTEMPTS: usize = 5;
 
-/// A message that was sent by this request, or before with the same idempotency key.
+/// A message that this request sent, or an earlier one with the same idempotency key.
 pub struct Sent {
     /// Its position in the conversation.
     pub seq: Seq,
@@ -147,7 +147,7 @@ impl Store {
             .await
     }
 
-    /// Deletes a message of the user for both users.
+    /// Replaces a message of the user by a tombstone, for both users.
     pub async fn delete_message(
         &self,
         request: ConversationRequest<'_>,
@@ -165,8 +165,8 @@ impl Store {
 
     /// Replaces a message by the result of `rewrite`; `None` changes nothing. The JSON is parsed and
     /// serialized here, not in Lua, and the script compares and swaps: if the message has changed
-    /// concurrently, `rewrite` runs again on the new message. A change that `adds` something to see is
-    /// refused if the peer has blocked the user.
+    /// concurrently, `rewrite` runs again on the new message. If `adds`, the change shows the peer something
+    /// new, and is refused if the peer has blocked the user.
     pub async fn replace_message(
         &self,
         request: ConversationRequest<'_>,
@@ -187,7 +187,7 @@ impl Store {
                 Some(message) => message.to_stored()?,
                 None => old.clone(),
             };
-            // Last, because a request that fails anyway is told why (RFC 9110 section 13.2.1).
+            // Checked last, because other errors take precedence (RFC 9110 section 13.2.1).
             if !precondition.is_met_by(&old) {
                 return Err(Code::PreconditionFailed.into());
             }

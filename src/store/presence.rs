@@ -2,7 +2,7 @@
 
 use super::events::EVENTS_S;
 use super::script::{FIND_EXPIRED_PRESENCES, LEAVE_PRESENCE, READ_PRESENCE, RENEW_PRESENCE};
-use super::{RateLimited, Store, connection};
+use super::{RateLimited, Store, connection, reply};
 use crate::error::{Code, Error};
 use crate::model::{Presence, UserId};
 use crate::protocol::Event;
@@ -12,7 +12,7 @@ use crate::rate::RateLimitRequest;
 const LEASE_MS: &str = "40000";
 /// Seconds for which `last_seen` is stored: 90 days.
 const KEEP_S: &str = "7776000";
-/// Maximum number of users that one call finds.
+/// Maximum number of users that one call returns.
 const EXPIRED_LIMIT: &str = "100";
 
 /// The outcome of [`Store::renew_presence`].
@@ -60,17 +60,14 @@ impl Store {
         Ok((went_offline == 1).then(|| Presence::of(user.clone(), false, last_seen)))
     }
 
-    /// Users of a partition whose presence expired without [`Store::leave_presence`]; at most 100.
+    /// At most 100 users of a partition whose presence expired without [`Store::leave_presence`].
     pub async fn find_expired_presences(&self, partition: usize) -> Result<Vec<UserId>, Error> {
         let keys = [self.keys.leases_of(partition)];
         let args = [LEASE_MS.as_bytes(), EXPIRED_LIMIT.as_bytes()];
         let found = self
             .run::<Vec<String>>(&FIND_EXPIRED_PRESENCES, &keys, &args)
             .await?;
-        let users = found.into_iter().map(UserId::try_from);
-        users
-            .collect::<Result<_, _>>()
-            .map_err(|why| Error::new(Code::Internal, why))
+        found.into_iter().map(reply::user).collect()
     }
 
     /// The presence of a user as `viewer` may see it. Without a viewer, for backends, nothing is

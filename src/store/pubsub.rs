@@ -21,11 +21,11 @@ use super::{Store, connection};
 use crate::error::{Code, Error};
 use crate::model::UserId;
 
-/// Between two checks of the connection.
+/// Interval between two checks of the connection.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the connection may take to reply, or to deliver a published message.
 const PUBSUB_TIMEOUT: Duration = Duration::from_millis(1500);
-/// Between two attempts to connect.
+/// Pause between two attempts to connect.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Maximum number of channels in one SUBSCRIBE.
 const BATCH: usize = 1000;
@@ -34,7 +34,7 @@ const BATCH: usize = 1000;
 pub enum PubSubMessage {
     /// A published event.
     Event {
-        /// Whose stream the event belongs to.
+        /// The user whose stream the event belongs to.
         user: String,
         /// The event as JSON.
         text: String,
@@ -247,7 +247,7 @@ impl PubSubListener {
         timeout(PUBSUB_TIMEOUT, ping.exec_async(connection))
             .await
             .map_err(timed_out)??;
-        // If publishing fails, that says nothing about this connection.
+        // A failure to publish is a failure of another connection.
         let channel = std::iter::once(self.check_channel.clone());
         let published = timeout(PUBSUB_TIMEOUT, self.store.publish(channel, "")).await;
         if published.is_ok_and(|result| result.is_ok()) {

@@ -1,12 +1,13 @@
-//! Conversion of replies into values of the model. Anything malformed was not written by this
-//! service.
+//! Conversion of replies into values of the model. Only the service writes to the store, so an invalid
+//! value is an internal error.
 
 use crate::error::{Code, Error};
 use crate::model::{Seq, UserId};
 
 /// A position in a conversation.
 pub(super) fn seq(number: u64) -> Result<Seq, Error> {
-    Seq::try_from(number).map_err(|why| Error::new(Code::Internal, why))
+    Seq::try_from(number)
+        .map_err(|why| Error::new(Code::Internal, format!("seq in a reply: {why}")))
 }
 
 /// The position of the next page; 0 if there is none.
@@ -18,7 +19,8 @@ pub(super) fn cursor(number: u64) -> Result<Option<Seq>, Error> {
     }
 }
 
-/// The peer of an inbox row.
-pub(super) fn peer(id: String) -> Result<UserId, Error> {
-    UserId::try_from(id).map_err(|why| Error::new(Code::Internal, why))
+/// A user in a reply.
+pub(super) fn user(id: String) -> Result<UserId, Error> {
+    UserId::try_from(id)
+        .map_err(|why| Error::new(Code::Internal, format!("user id in a reply: {why}")))
 }

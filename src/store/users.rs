@@ -14,19 +14,20 @@ use crate::model::{Erasure, Pair, Seq, StoredMessage, UserId, rfc3339};
 
 /// Approximate number of conversations in one step of a scan.
 const SCAN_STEP: &str = "100";
-/// Messages that one step reads or erases: up to 3 ms of Redis in the middle of a million messages.
+/// Number of messages that one step reads or erases, which takes Redis up to 3 ms in the middle of a
+/// million messages.
 const MESSAGE_STEP: &str = "100";
 /// How long one call erases before it returns with `done: false`.
 const ERASE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a page is erased again in which messages changed meanwhile.
+/// Maximum number of times that a page is erased while its messages change concurrently.
 const ATTEMPTS: usize = 5;
 
 /// A part of a conversation, oldest message first.
 pub struct ExportPage {
     /// The messages as they are stored.
     pub messages: Vec<StoredMessage>,
-    /// What to pass as `after` for the next page.
+    /// The `after` of the next page; `None` on the last page.
     pub next: Option<Seq>,
     /// The seq of the newest message of the conversation.
     pub last_seq: Seq,
@@ -36,7 +37,7 @@ pub struct ExportPage {
 type ScanCursor = Option<String>;
 
 impl Store {
-    /// One step of a scan over the peers of a user, each with whether the user has blocked it.
+    /// One step of a scan over the peers of a user, each with a flag: whether the user has blocked it.
     pub async fn scan_conversations(
         &self,
         user: &UserId,
@@ -47,14 +48,14 @@ impl Store {
         let (next, peers, blocked): (String, Vec<String>, Vec<u8>) =
             self.run(&SCAN_CONVERSATIONS, &keys, &args).await?;
         let peers = peers.into_iter().zip(blocked);
-        let peers = peers.map(|(peer, blocked)| Ok((reply::peer(peer)?, blocked == 1)));
+        let peers = peers.map(|(peer, blocked)| Ok((reply::user(peer)?, blocked == 1)));
         Ok((
             peers.collect::<Result<_, Error>>()?,
             (next != "0").then_some(next),
         ))
     }
 
-    /// A part of a conversation as `user` takes it away: messages newer than `after`, oldest first.
+    /// A part of a conversation for the export of `user`: messages newer than `after`, oldest first.
     pub async fn export_messages(
         &self,
         user: &UserId,
@@ -74,9 +75,9 @@ impl Store {
         })
     }
 
-    /// Erases a user: what they wrote becomes tombstones, conversation by conversation, and their
-    /// reactions and their inbox go. Stops after a while with `done: false`; what is left is found by
-    /// calling again, as it is after an interruption.
+    /// Erases a user, conversation by conversation: their messages become tombstones, and their reactions
+    /// and their inbox are deleted. Returns with `done: false` after 10 seconds; another call continues,
+    /// also after an interruption.
     pub async fn erase_user(&self, user: &UserId) -> Result<Erasure, Error> {
         let started = Instant::now();
         let mut erasure = Erasure::of(user.clone());
@@ -97,11 +98,11 @@ impl Store {
         Ok(erasure)
     }
 
-    /// Erases what a user left in a conversation. The row in the inbox goes last: as long as it is
-    /// there, an interrupted erasure finds the conversation again.
+    /// Erases the data of a user in a conversation. The row in the inbox is deleted last, so that an
+    /// interrupted erasure finds the conversation again.
     async fn erase_conversation(&self, user: &UserId, peer: &UserId) -> Result<u64, Error> {
         let mut page = self.export_messages(user, peer, Seq::default()).await?;
-        // What comes later is sent by somebody who uses the id again.
+        // Later messages belong to a new user with the same id.
         let last = page.last_seq;
         let mut erased = self.erase_page(user, peer, &page).await?;
         while let Some(next) = page.next.filter(|next| *next < last) {
@@ -112,7 +113,7 @@ impl Store {
         Ok(erased)
     }
 
-    /// Erases what a user left in a page, and again where somebody changed a message meanwhile.
+    /// Erases the data of a user in a page. Repeated if a message changes concurrently.
     async fn erase_page(
         &self,
         user: &UserId,
@@ -139,9 +140,9 @@ impl Store {
         Err(Code::MessageChanged.into())
     }
 
-    /// Turns what a user wrote in a part of a conversation into tombstones, and removes the user's
-    /// reactions from the messages of the peer. Returns how many tombstones there are now, and how
-    /// many messages changed meanwhile and keep a reaction.
+    /// Replaces the messages of a user in a part of a conversation by tombstones, and removes the user's
+    /// reactions from the messages of the peer. Returns the number of new tombstones, and the number of
+    /// messages that changed concurrently and keep a reaction.
     pub async fn erase_messages(
         &self,
         user: &UserId,
@@ -153,7 +154,7 @@ impl Store {
             return Ok((0, 0));
         };
         let mut args = vec![low.to_string(), high.to_string(), rfc3339(Utc::now())];
-        // Most messages have no reactions, and are not parsed.
+        // Most messages have no reactions and need not be parsed.
         for old in part.iter().filter(|old| old.0.contains("\"reactions\"")) {
             let message = old.parse()?;
             if message.from != *user
@@ -168,7 +169,8 @@ impl Store {
         Ok(self.change(&ERASE_MESSAGES, request, &args).await?.value)
     }
 
-    /// Ends a conversation for a user who is erased, up to a message. Returns whether all of it went.
+    /// Deletes a conversation for an erased user, up to a message. Returns whether it was deleted
+    /// completely.
     pub async fn forget_conversation(
         &self,
         user: &UserId,
@@ -186,8 +188,8 @@ impl Store {
         Ok(gone.await? == 1)
     }
 
-    /// Deletes what is left of a user whose conversations were forgotten. Returns how many stay
-    /// because the id is in use again.
+    /// Deletes the remaining data of a user whose conversations were deleted. Returns the number of
+    /// conversations that remain because the id is in use again.
     pub async fn forget_user(&self, user: &UserId) -> Result<u64, Error> {
         let name = user.as_str();
         let keys = [

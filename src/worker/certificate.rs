@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Worker;
 use crate::tls::Certificate;
 
-/// Interval between two looks at the modification times of the files.
+/// Interval between two checks of the modification times of the files.
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// Reads the certificate again when its files change.

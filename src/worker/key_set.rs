@@ -20,7 +20,7 @@ pub(super) struct KeySetWorker(pub(super) Arc<Jwks>);
 impl KeySetWorker {
     async fn refresh_when_due(&self) {
         sleep(MIN_PERIOD).await;
-        // Reaching the end of the period is as good a reason as an unknown key.
+        // Ends with the period or with an unknown key; both are reasons to refresh.
         let _ = timeout(PERIOD, self.0.unknown_key()).await;
         if let Err(error) = self.0.refresh().await {
             let source = self.0.source();

@@ -31,13 +31,13 @@ const CONCURRENCY: usize = 64;
 pub enum PresenceTask {
     /// Record that a user is online.
     Renew(UserId),
-    /// Record that a user is not connected to this process any more.
+    /// Record that a user is no longer connected to this process.
     Remove(UserId),
     /// Remove the expired presences of a partition, which a process that died left behind.
     Expire(u16),
 }
 
-/// Follows the connections of this process.
+/// Updates the store when users connect to this process or leave it.
 pub(super) struct PresenceWorker {
     steps: PresenceSteps,
     schedule: Schedule,
@@ -115,7 +115,7 @@ impl Schedule {
         match change {
             PresenceChange::Online(user) => self.due.push_back(PresenceTask::Renew(user)),
             PresenceChange::Offline(user) => self.leaving.push_back((now + GRACE, user)),
-            // In front, before another process finds these presences expired.
+            // At the front, before another process finds that these presences have expired.
             PresenceChange::RenewAll => {
                 for user in registry.online_users(|_| true) {
                     self.due.push_front(PresenceTask::Renew(user));

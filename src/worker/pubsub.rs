@@ -1,4 +1,4 @@
-//! The pub/sub connection of this process: takes events from Redis to the hub.
+//! The pub/sub connection of this process: passes events from Redis to the hub.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::Worker;
 use crate::realtime::Hub;
 use crate::store::PubSubListener;
 
-/// Passes on what is published to the connected users.
+/// Passes published events to the hub.
 pub(super) struct PubSubWorker {
     hub: Arc<Hub>,
     listener: PubSubListener,

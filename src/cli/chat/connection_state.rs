@@ -1,4 +1,4 @@
-//! Whether the WebSocket is up, when it counts as dead, and how many attempts failed in a row.
+//! The state of the WebSocket: connected, unresponsive, number of consecutive failures.
 
 use crate::protocol::CloseReason;
 
@@ -65,7 +65,7 @@ impl ConnectionState {
         was_connected
     }
 
-    /// Counts a second; returns whether the connection is dead: silent for over two heartbeats.
+    /// Counts a second; returns whether the connection is lost: silent for more than two heartbeats.
     pub fn tick(&mut self) -> bool {
         if !self.connected {
             return false;

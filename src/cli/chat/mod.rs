@@ -41,7 +41,7 @@ use terminal::Terminal;
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const MAX_BACKOFF: Duration = Duration::from_secs(15);
 
-/// Why a chat ends other than by the user's wish.
+/// Why a chat ends, unless the user ends it.
 #[derive(Debug, thiserror::Error)]
 pub enum ChatError {
     #[error("--as and --with must be different users")]

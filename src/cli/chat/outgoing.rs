@@ -1,4 +1,4 @@
-//! What the client sends and the service has to acknowledge: messages and receipts.
+//! Messages and receipts that the service must acknowledge.
 
 use std::collections::VecDeque;
 
@@ -59,7 +59,7 @@ impl PendingRequest {
 #[derive(Debug, Default)]
 pub struct SendQueue {
     messages: VecDeque<QueuedMessage>,
-    /// Of the first message.
+    /// The state of the first message.
     pub request: PendingRequest,
 }
 
@@ -138,7 +138,7 @@ impl SendQueue {
     }
 }
 
-/// Tells the service up to which message the conversation was displayed.
+/// Sends receipts for the messages that were displayed.
 #[derive(Debug, Default)]
 pub struct ReceiptTracker {
     displayed: Option<Seq>,

@@ -110,7 +110,7 @@ pub fn quote(text: &str) -> String {
     format!("“{}”", sanitize(&beginning).replace('\n', " "))
 }
 
-/// Replaces control characters, so that a text of others cannot send commands to the terminal.
+/// Replaces control characters, so that received text cannot send commands to the terminal.
 pub fn sanitize(text: &str) -> String {
     let replace = |c: char| {
         if c == '\n' || !c.is_control() {

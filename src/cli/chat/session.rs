@@ -1,5 +1,5 @@
-//! One user's end of a conversation, as a state machine without I/O: [`ClientEvent`]s go in,
-//! [`Effect`]s come out. Time is an input too: [`ClientEvent::Tick`] once a second.
+//! A chat as a state machine without I/O: [`ClientEvent`]s go in, [`Effect`]s come out. Time is an input
+//! too: [`ClientEvent::Tick`] once a second.
 
 mod receive;
 
@@ -25,9 +25,9 @@ pub struct ChatSession {
     cursor: Option<Cursor>,
     connection: ConnectionState,
     transcript: Transcript,
-    /// Whether a page of history was requested and is not loaded yet.
+    /// Whether a requested page of history is not loaded yet.
     loading_history: bool,
-    /// Where the page that was requested last starts.
+    /// The start of the page that was requested last.
     history_after: Option<Seq>,
     queue: SendQueue,
     receipts: ReceiptTracker,

@@ -1,4 +1,4 @@
-//! What the prompt shows: connection, unsent messages, delivery of the last message, typing.
+//! The status in the prompt: connection, unsent messages, delivery of the last message, typing.
 
 use crate::model::{ConversationState, Seq};
 use crate::protocol::ConversationEvent;
@@ -14,7 +14,7 @@ pub struct ChatStatus {
     pub peer_is_typing: bool,
 }
 
-/// How far the peer is in the conversation.
+/// How far the peer has received and read the conversation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PeerReceipts {
     /// Received by the peer's devices up to this message.
@@ -41,7 +41,7 @@ impl From<&ConversationState> for PeerReceipts {
     }
 }
 
-/// How far a message got.
+/// The delivery status of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryStatus {
     /// Stored by the service.
@@ -63,7 +63,7 @@ impl DeliveryStatus {
         }
     }
 
-    /// Check marks. Only colour tells the last two apart.
+    /// Check marks. Only their colour distinguishes `Delivered` and `Read`.
     pub const fn symbol(self) -> &'static str {
         match self {
             DeliveryStatus::Sent => "✓",

@@ -12,7 +12,7 @@ use super::status::{ChatStatus, DeliveryStatus};
 use super::transcript::TranscriptLine;
 use crate::model::{Seq, UserId};
 
-/// How many lines of a pipe are read ahead.
+/// Number of lines that are read ahead from a pipe.
 const PIPE_BUFFER: usize = 64;
 
 // SGR escape sequences (ECMA-48, section 8.3.117).
@@ -38,7 +38,7 @@ enum Mode {
     Pipe {
         /// `None` after the last line.
         lines: Option<mpsc::Receiver<String>>,
-        /// As printed last.
+        /// The delivery that was printed last.
         delivery: Option<(Seq, DeliveryStatus)>,
     },
 }

@@ -1,4 +1,4 @@
-//! What was displayed of a conversation: each message once, in the order of `seq`, without gaps.
+//! The displayed part of a conversation: each message once, in the order of `seq`, without gaps.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::model::{Message, Seq, UserId};
 
-/// How many displayed messages are kept, to describe later changes to them.
+/// Number of displayed messages that are kept, to describe later changes to them.
 const RETAINED_MESSAGES: usize = 1_000;
 
 /// A line to display.
@@ -34,7 +34,7 @@ pub struct HistoryPage {
     /// `seq` of the newest message.
     pub last_seq: Seq,
     pub peer_read_seq: Seq,
-    /// After which message the next page starts; `None` on the last one.
+    /// The message after which the next page starts; `None` on the last page.
     pub next_after: Option<Seq>,
 }
 

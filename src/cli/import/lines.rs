@@ -6,21 +6,22 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use crate::model::{ImportLine, SeenLines};
 
-/// Limits memory: the service refuses a line of this length anyway.
+/// Maximum length of a line in bytes, to limit memory. The service refuses shorter lines already.
 const MAX_LINE: u64 = 8 * 1024 * 1024;
 
 /// A line of the file.
 pub struct FileLine {
     /// Its number, from 1.
     pub number: u64,
-    /// Its text, to its end. One that names no id has the id that the service would derive if the
-    /// whole file were one batch: so equal lines are told apart wherever batches begin.
+    /// The text, with the line break. If the line has no id, one is added: the id that the service would
+    /// derive if the whole file were one batch. Thus equal lines get different ids in every division into
+    /// batches.
     pub text: Vec<u8>,
     /// Its conversation, if the line is valid.
     pub pair: Option<String>,
 }
 
-/// Reads lines, and takes back those that are to be sent again.
+/// Reads lines. Lines that must be sent again can be put back.
 pub struct FileLines {
     reader: BufReader<File>,
     waiting: VecDeque<FileLine>,
@@ -40,13 +41,13 @@ impl FileLines {
         }
     }
 
-    /// Bytes of the file that were taken and not put back.
+    /// Number of bytes that were taken and not put back.
     pub fn bytes_taken(&self) -> u64 {
         let waiting = self.waiting.iter().map(|line| line.text.len() as u64);
         self.bytes_read.saturating_sub(waiting.sum())
     }
 
-    /// The next lines: so many at most, and so many bytes, about. None at the end of the file.
+    /// The next lines: at most `count`, and about `bytes` in total. Empty at the end of the file.
     pub fn take(&mut self, count: usize, bytes: usize) -> io::Result<Vec<FileLine>> {
         let (mut lines, mut size) = (Vec::new(), 0);
         while lines.len() < count && size < bytes {
@@ -61,7 +62,7 @@ impl FileLines {
         Ok(lines)
     }
 
-    /// Puts lines back in front of those that wait.
+    /// Puts lines back, in front of all others.
     pub fn put_back(&mut self, lines: Vec<FileLine>) {
         for line in lines.into_iter().rev() {
             self.waiting.push_front(line);
@@ -89,7 +90,7 @@ impl FileLines {
     }
 
     fn identify(&mut self, line: &mut FileLine) {
-        // What is invalid goes as it is: the service says what is wrong with it.
+        // An invalid line is sent unchanged; the service reports what is wrong with it.
         let Ok(Some(mut parsed)) = ImportLine::parse(&line.text) else {
             return;
         };

@@ -1,4 +1,4 @@
-//! What the service sends: answers, events and pages of history.
+//! Handling of what the service sends: answers, events and pages of history.
 
 use super::{ChatSession, QUIT_TIMEOUT, is_retryable};
 use crate::cli::chat::event::Effect;
@@ -9,7 +9,7 @@ use crate::protocol::{
     Ack, ConversationEvent, Cursor, Event, MessageEvent, Problem, Reference, ServerMessage,
 };
 
-/// Seconds for which a typing event holds.
+/// Seconds for which the peer counts as typing after an event.
 const TYPING_TIMEOUT: u32 = 5;
 
 impl ChatSession {
@@ -138,7 +138,7 @@ impl ChatSession {
         self.loading_history = false;
         if self.transcript.last_seq().is_none() {
             let lines = self.transcript.open(page);
-            // Sent for an empty page too: the acknowledgement says what the peer has received.
+            // Sent for an empty page too, because the acknowledgement contains the receipts of the peer.
             self.receipts.set_displayed(Seq::default());
             return self.print(lines);
         }
