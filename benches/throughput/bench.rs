@@ -1,4 +1,4 @@
-//! A running service, and what a round of requests to it costs.
+//! A running service, and the cost of a round of requests to it.
 
 use tempfile::TempDir;
 

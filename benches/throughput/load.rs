@@ -12,7 +12,7 @@ use crate::messages::{body, send_request};
 use crate::process::{duologue, run};
 use crate::store::Redis;
 
-/// Connections, and so requests in flight.
+/// Number of connections, and of requests in flight.
 pub const CONNECTIONS: u32 = 64;
 /// Users; each exchanges messages with the ten before and the ten after it.
 pub const USERS: u32 = 10_000;

@@ -1,8 +1,8 @@
-//! Measures the service beside lower bounds of what it does, in one run, as tables.
+//! Measures the service and lower bounds of its cost in one run, and prints tables.
 //!
-//! A machine's speed varies by the minute, so compare figures only within a run: rows are measured
-//! in short alternating rounds, of which the median counts. Compare CPU per request; requests per
-//! second depend on the machine's other load.
+//! The speed of a machine varies by the minute, so compare figures only within a run: rows are measured in
+//! short alternating rounds, and the median is reported. Compare CPU per request; requests per second depend
+//! on the other load of the machine.
 //!
 //! `cargo bench --bench throughput`. `-- live` measures only the live rows; `-- --check` fails if a
 //! target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
@@ -34,7 +34,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The result of a step. Errors are only printed, so any type will do.
+/// The result of a step. Errors are only printed, so they need no type of their own.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// The argument that makes this binary serve row (a), or, before the socket of a Redis, row (p).

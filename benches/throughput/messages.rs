@@ -8,7 +8,7 @@ pub fn user(number: u32) -> String {
     format!("user{number:05}")
 }
 
-/// The body of a message that nobody has to recognize.
+/// A body without a number.
 pub fn body() -> String {
     "x".repeat(BODY)
 }
@@ -18,9 +18,8 @@ pub fn numbered_body(number: u32) -> String {
     format!("{number:x<BODY$}")
 }
 
-/// The number in the body of an event's message; `None` for other events.
-pub fn number_of(event: &str) -> Option<u32> {
-    let (_, body) = event.split_once(r#""body":""#)?;
+/// The number in a body of [`numbered_body`].
+pub fn number_of(body: &str) -> Option<u32> {
     body.split('x').next()?.parse().ok()
 }
 

@@ -1,4 +1,4 @@
-//! What is measured, in which order.
+//! The measurements, in their order.
 
 use crate::bench::Bench;
 use crate::report::Report;
@@ -8,7 +8,7 @@ use crate::{Interrupt, Outcome, imports, live};
 /// Seconds of a round of the rows with targets, which all have `everysec`.
 const LONG_ROUND: u32 = 2;
 
-/// Measures everything and prints the report; returns which targets were missed.
+/// Measures everything and prints the report; returns the missed targets.
 pub fn run(interrupt: &Interrupt, workers: usize, only_live: bool) -> Outcome<Vec<String>> {
     let mut report = Report::new(workers);
     if !only_live {

@@ -1,12 +1,13 @@
 //! The clients of the live rows: WebSockets, one per user, that answer pings and record events; and
 //! senders, at a steady pace over persistent HTTP connections.
 //!
-//! All clients run on one thread, which leaves the other cores to what is measured.
+//! All clients run on one thread and leave the other cores to the measured processes.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use duologue::protocol::{Event, MessageEvent, ServerMessage};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -21,9 +22,9 @@ use crate::messages::{number_of, numbered_body, send_request, user};
 
 /// How long a handshake or a request may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Handshakes under way at once.
+/// Number of concurrent handshakes.
 const CONCURRENCY: usize = 64;
-/// Connections over which messages are sent, in turn.
+/// Number of connections over which messages are sent in turn.
 const SENDERS: u32 = 50;
 
 /// Connected users, one WebSocket each.
@@ -42,7 +43,7 @@ struct Received {
 }
 
 impl Listeners {
-    /// Connects this many users and waits for each one's hello.
+    /// Connects this many users and waits until each has received `hello`.
     pub async fn connect(address: &str, users: u32) -> Outcome<Self> {
         let received = Arc::new(Received::default());
         let connected = stream::iter((0..users).map(user)).map(async |user| {
@@ -88,25 +89,30 @@ async fn connect(address: &str, user: &str) -> Outcome<WebSocketStream<TcpStream
     let config = WebSocketConfig::default().read_buffer_size(1024);
     let url = format!("ws://{address}/ws?user={user}");
     let (mut socket, _) = client_async_with_config(url, stream, Some(config)).await?;
-    match socket.next().await {
-        Some(Ok(Message::Text(hello))) if hello.contains(r#""type":"hello""#) => Ok(socket),
+    match socket.next().await.ok_or("no hello")?.map(parse)? {
+        Some(ServerMessage::Hello { .. }) => Ok(socket),
         other => Err(format!("expected a hello, received {other:?}").into()),
     }
 }
 
+fn parse(message: Message) -> Option<ServerMessage> {
+    let text = message.into_text().ok()?;
+    serde_json::from_str(&text).ok()
+}
+
 /// Records events until the connection closes. The library answers pings when it is polled.
 async fn listen(user: String, mut socket: WebSocketStream<TcpStream>, received: Arc<Received>) {
-    let to_me = format!(r#""to":"{user}""#);
     while let Some(Ok(message)) = socket.next().await {
         let now = Instant::now();
-        let Message::Text(text) = message else {
+        let Some(ServerMessage::Event(Event::MessageCreated(event))) = parse(message) else {
             continue;
         };
-        let Some(number) = number_of(&text) else {
+        let MessageEvent { message, .. } = *event;
+        let Some(number) = number_of(message.body.as_str()) else {
             continue;
         };
         received.events.fetch_add(1, Ordering::Relaxed);
-        if text.contains(&to_me) {
+        if message.to.as_str() == user {
             let arrivals = received.arrivals.lock();
             let mut arrivals = arrivals.unwrap_or_else(PoisonError::into_inner);
             arrivals.push((number, now));

@@ -29,9 +29,9 @@ redis.call('HSET', KEYS[2], 'state', string.format('%.0f|0|0|0', seq))
 pub struct Redis {
     connection: Connection,
     keys: Keys,
-    /// Its unix socket.
+    /// The unix socket.
     pub socket: PathBuf,
-    /// Its process.
+    /// The process id.
     pub pid: u32,
 }
 
@@ -62,8 +62,8 @@ impl Redis {
         Ok(())
     }
 
-    /// Appends messages, all of them read, to the conversation of two users. Each call of Redis
-    /// appends at most 10,000, to be short.
+    /// Appends read messages to the conversation of two users. Each call appends at most 10,000, so that
+    /// Redis is not blocked for long.
     pub fn fill(&mut self, from: &str, to: &str, messages: u32) -> Outcome<()> {
         const STEP: u32 = 10_000;
         let pair = pair(from, to)?;

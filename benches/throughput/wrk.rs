@@ -1,4 +1,4 @@
-//! Load over HTTP: `wrk` and the scripts that tell it what to request.
+//! Load over HTTP: `wrk`, and the scripts that define its requests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::process::run;
 /// One user in this many sends with a token.
 const STRIDE: u32 = 20;
 
-/// Which users a script draws, and as what names.
+/// How a script chooses users, and the format of their names.
 struct Draw<'a> {
     /// Lua that runs once, before the first request.
     setup: &'a str,
