@@ -24,20 +24,38 @@ struct File {
     etag: EntityTag,
 }
 
-/// Every file of the page.
-static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
-    let (html, css, client, messenger) = (
-        include_str!("../../../web/index.html"),
-        include_str!("../../../web/messenger.css"),
-        include_str!("../../../web/duologue.js"),
-        include_str!("../../../web/messenger.js"),
+macro_rules! files {
+    ($($path:literal)*) => {
+        [$(($path, include_str!(concat!("../../../web", $path)))),*]
+    };
+}
+
+/// Every file of the folder `web`.
+static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
+    let html = include_str!("../../../web/index.html");
+    let css = files! { "/messenger.css" };
+    let modules = files! {
+        "/duologue.js"
+        "/duologue/error.js"
+        "/duologue/http.js"
+        "/duologue/outbox.js"
+        "/duologue/types.js"
+        "/messenger.js"
+        "/messenger/composer.js"
+        "/messenger/dom.js"
+        "/messenger/events.js"
+        "/messenger/format.js"
+        "/messenger/reading.js"
+        "/messenger/screen.js"
+        "/messenger/state.js"
+        "/messenger/writing.js"
+    };
+    let mut files = vec![File::new("/", "text/html; charset=utf-8", html)];
+    files.extend(css.map(|(path, text)| File::new(path, "text/css; charset=utf-8", text)));
+    files.extend(
+        modules.map(|(path, text)| File::new(path, "text/javascript; charset=utf-8", text)),
     );
-    [
-        File::new("/", "text/html; charset=utf-8", html),
-        File::new("/messenger.css", "text/css; charset=utf-8", css),
-        File::new("/duologue.js", "text/javascript; charset=utf-8", client),
-        File::new("/messenger.js", "text/javascript; charset=utf-8", messenger),
-    ]
+    files
 });
 
 impl File {
