@@ -61,7 +61,7 @@ codes! {
     TooManyReactions     422 "TOO_MANY_REACTIONS"     "The message has the maximum number of different reactions.";
     ReplyToNotFound      422 "REPLY_TO_NOT_FOUND"     "`reply_to` is not a message of this conversation.";
     UpgradeRequired      426 "UPGRADE_REQUIRED"       "This path accepts WebSocket handshakes (RFC 6455) only.";
-    TooManyConnections   429 "TOO_MANY_CONNECTIONS"   "The user has the maximum number of live connections to this process.";
+    TooManyConnections   429 "TOO_MANY_CONNECTIONS"   "The user has the maximum number of live connections to this process, and as many that are closing.";
     RateLimited          429 "RATE_LIMITED"           "The caller exceeded its rate limit; `Retry-After` says when to try again.";
     Internal             500 "INTERNAL"               "The service failed unexpectedly.";
     Busy                 503 "BUSY"                   "This process has the maximum number of live connections. Try again; another process may accept the connection.";

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Live connections")]
 pub struct Live {
-    /// Maximum number of live connections per user on this process
+    /// Maximum number of live connections per user on this process; another one closes the oldest
     #[arg(
         long,
         env = "DUOLOGUE_CONNECTIONS_PER_USER",

@@ -6,8 +6,8 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE,
-    WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+    UPGRADE, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
@@ -44,6 +44,7 @@ impl ResponseError for Error {
         }
         if self.code == Code::UpgradeRequired {
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         // A 415 about anything else must not have this header (RFC 9110 section 12.5.3).
         if self.names(CONTENT_ENCODING_POINTER) {

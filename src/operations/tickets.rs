@@ -35,13 +35,9 @@ impl Operations {
         }))
     }
 
-    /// Consumes a ticket. Returns the user it was issued for, and when the identity expires.
-    pub async fn redeem_ticket(&self, ticket: &str) -> Result<Identity, Error> {
-        let rejected = || {
-            let why = "The ticket is unknown, expired or already used.";
-            Error::new(Code::Unauthenticated, why)
-        };
-        let bearer = self.store.redeem_ticket(&digest(ticket.as_bytes())).await?;
+    /// Returns the user that a ticket was issued for, and when the identity expires, without using the ticket up.
+    pub async fn find_ticket(&self, ticket: &str) -> Result<Identity, Error> {
+        let bearer = self.store.find_ticket(&digest(ticket.as_bytes())).await?;
         let bearer = bearer.ok_or_else(rejected)?;
         let (until, user) = bearer.split_once(',').ok_or_else(rejected)?;
         let user = UserId::try_from(user.to_owned()).map_err(|_| rejected())?;
@@ -50,4 +46,15 @@ impl Operations {
             until: until.parse().ok(),
         })
     }
+
+    /// Uses a ticket up. Of several connections with the same ticket one succeeds.
+    pub async fn redeem_ticket(&self, ticket: &str) -> Result<(), Error> {
+        let bearer = self.store.redeem_ticket(&digest(ticket.as_bytes())).await?;
+        bearer.map(|_| ()).ok_or_else(rejected)
+    }
+}
+
+fn rejected() -> Error {
+    let why = "The ticket is unknown, expired or already used.";
+    Error::new(Code::Unauthenticated, why)
 }

@@ -27,7 +27,8 @@ impl Reference {
 /// A message of a client: a text message of a WebSocket.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClientMessage {
-    /// Repeated in the answer. A command without a `ref` is answered only if it is refused.
+    /// Repeated in the answer. A command without a `ref`, other than `ping`, is answered only if
+    /// it is refused.
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reference: Option<Reference>,

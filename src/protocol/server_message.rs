@@ -27,7 +27,7 @@ pub enum ServerMessage {
         /// Seconds between two heartbeats of the service.
         heartbeat_s: u8,
     },
-    /// The command with this `ref` was executed. WebSocket only.
+    /// A command was executed. WebSocket only.
     #[schema(title = "AckMessage", example = json!({
         "type": "ack", "ref": "1", "replayed": false, "message": {
             "seq": 7, "id": "019bc5f0-7c3a-7d52-9b52-0f6a5d1c2e47", "from": "alice", "to": "bob",
@@ -60,9 +60,10 @@ pub enum ServerMessage {
 /// The result of an executed command.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Ack {
-    /// The `ref` of the command.
-    #[serde(rename = "ref")]
-    pub reference: Reference,
+    /// The `ref` of the command; absent from the answer to a `ping` without one.
+    #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reference: Option<Reference>,
     /// The message that was sent; answers `send`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -87,24 +88,31 @@ impl ServerMessage {
 
 impl Ack {
     /// The JSON of an answer without a result.
-    pub fn json(reference: &Reference) -> String {
+    pub fn json(reference: Option<&Reference>) -> String {
         Self::json_with(reference, "")
     }
 
     /// The JSON of the answer to `send`. The message is pasted in as it is stored, which saves
     /// parsing and encoding it.
-    pub fn json_with_message(reference: &Reference, message: &str, replayed: bool) -> String {
+    pub fn json_with_message(
+        reference: Option<&Reference>,
+        message: &str,
+        replayed: bool,
+    ) -> String {
         let members = format!(r#","message":{message},"replayed":{replayed}"#);
         Self::json_with(reference, &members)
     }
 
     /// The JSON of the answer to `read` and `delivered`. The conversation is JSON that holds a
     /// stored message, and is pasted in for the same reason.
-    pub fn json_with_conversation(reference: &Reference, conversation: &str) -> String {
+    pub fn json_with_conversation(reference: Option<&Reference>, conversation: &str) -> String {
         Self::json_with(reference, &format!(r#","conversation":{conversation}"#))
     }
 
-    fn json_with(reference: &Reference, members: &str) -> String {
-        format!(r#"{{"type":"ack","ref":{}{members}}}"#, json!(reference))
+    fn json_with(reference: Option<&Reference>, members: &str) -> String {
+        match reference {
+            Some(reference) => format!(r#"{{"type":"ack","ref":{}{members}}}"#, json!(reference)),
+            None => format!(r#"{{"type":"ack"{members}}}"#),
+        }
     }
 }

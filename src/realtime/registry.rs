@@ -12,7 +12,7 @@ use super::queue::Queue;
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use crate::model::UserId;
-use crate::protocol::Notification;
+use crate::protocol::{CloseReason, Notification};
 use crate::store::PubSub;
 
 /// Limits of the live connections of this process.
@@ -46,6 +46,8 @@ pub(super) struct Connection {
     heartbeat_slot: usize,
     /// When its token expires, in seconds since 1970.
     expires_at: AtomicI64,
+    /// Whether it was asked to end in favour of a newer one.
+    is_replaced: AtomicBool,
 }
 
 impl Connection {
@@ -113,14 +115,13 @@ impl Registry {
         }
         let heartbeat_slot = connections.next_heartbeat_slot;
         let of_user = connections.by_user.entry(user.clone()).or_default();
-        if of_user.len() >= self.limits.per_user {
-            return Err(Code::TooManyConnections.into());
-        }
+        self.make_room(of_user)?;
         let connection = Arc::new(Connection {
             queue: Queue::default(),
             counts_as_online: AtomicBool::new(false),
             heartbeat_slot,
             expires_at: AtomicI64::new(i64::MAX),
+            is_replaced: AtomicBool::new(false),
         });
         of_user.push(connection.clone());
         connections.count += 1;
@@ -132,6 +133,26 @@ impl Registry {
             user: user.clone(),
             connection,
         })
+    }
+
+    /// Asks the oldest connection of a user to end if there is no room for another. It may be dead,
+    /// and a user with as many dead connections as allowed could not connect. One that does not take
+    /// what is sent to it ends late, so those that are ending have a limit as well.
+    fn make_room(&self, of_user: &[Arc<Connection>]) -> Result<(), Error> {
+        let is_ending = |c: &&Arc<Connection>| c.is_replaced.load(Ordering::Relaxed);
+        let ending = of_user.iter().filter(is_ending).count();
+        if of_user.len() - ending < self.limits.per_user {
+            return Ok(());
+        }
+        if ending >= self.limits.per_user {
+            return Err(Code::TooManyConnections.into());
+        }
+        // Connections are in the order in which they were registered.
+        if let Some(oldest) = of_user.iter().find(|c| !is_ending(c)) {
+            oldest.is_replaced.store(true, Ordering::Relaxed);
+            oldest.notify(Notification::Close(CloseReason::Replaced));
+        }
+        Ok(())
     }
 
     /// The limits this registry enforces.

@@ -5,12 +5,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::model::UserId;
 use crate::protocol::{
     Ack, ClientMessage, CloseReason, Command, Cursor, EventPage, Notification, RawEvent, Reference,
     ServerMessage, StreamState,
 };
+
+/// Messages of a client that are refused within a minute before its connection ends.
+const MAX_REFUSALS: u8 = 20;
 
 /// What happens to a session.
 #[derive(Debug)]
@@ -102,6 +105,15 @@ pub struct Session {
     executing: bool,
     /// When the token expires, in seconds since 1970.
     expires_at: Option<i64>,
+    refusals: Refusals,
+}
+
+/// Messages of the client that were refused and not charged.
+#[derive(Debug, Default)]
+struct Refusals {
+    /// The beginning of the minute in which they are counted, in seconds since 1970.
+    since: i64,
+    count: u8,
 }
 
 /// Events published while the journal is read.
@@ -143,6 +155,7 @@ impl Session {
             silent: false,
             executing: false,
             expires_at: None,
+            refusals: Refusals::default(),
         };
         if resume.is_some() {
             session.read(out);
@@ -178,9 +191,9 @@ impl Session {
             }
             Input::Page(Ok(page)) => self.handle_page(page, out),
             Input::Page(Err(_)) => out.push_back(Output::ReadLater(self.cursor)),
-            Input::Text(text) => self.handle_text(&text, out),
+            Input::Text(text) => self.handle_text(&text, now, out),
             Input::Activity => self.silent = false,
-            Input::Executed(reference, result) => self.handle_result(reference, result, out),
+            Input::Executed(reference, result) => self.handle_result(reference, result, now, out),
         }
     }
 
@@ -233,18 +246,18 @@ impl Session {
         out.push_back(outgoing.into());
     }
 
-    fn handle_text(&mut self, text: &str, out: &mut VecDeque<Output>) {
+    fn handle_text(&mut self, text: &str, now: i64, out: &mut VecDeque<Output>) {
         self.silent = false;
         match ClientMessage::parse(text) {
             Ok(ClientMessage {
                 reference,
                 command: Command::Ping {},
-            }) => acknowledge(reference.as_ref(), CommandResult::Done, out),
+            }) => send(Ack::json(reference.as_ref()), out),
             Ok(ClientMessage { reference, command }) => {
                 self.executing = true;
                 out.push_back(Output::Execute(reference, command));
             }
-            Err((reference, error)) => out.push_back(Outgoing::Refusal(reference, error).into()),
+            Err((reference, error)) => self.refuse(reference, error, now, out),
         }
     }
 
@@ -252,6 +265,7 @@ impl Session {
         &mut self,
         reference: Option<Reference>,
         result: Result<CommandResult, Error>,
+        now: i64,
         out: &mut VecDeque<Output>,
     ) {
         (self.executing, self.silent) = (false, false);
@@ -263,14 +277,45 @@ impl Session {
                 }
                 acknowledge(reference.as_ref(), result, out);
             }
-            Err(error) => out.push_back(Outgoing::Refusal(reference, error).into()),
+            Err(error) => self.refuse(reference, error, now, out),
+        }
+    }
+
+    /// Refuses a message, and ends the connection if too many were refused that nobody was charged
+    /// for.
+    fn refuse(
+        &mut self,
+        reference: Option<Reference>,
+        error: Error,
+        now: i64,
+        out: &mut VecDeque<Output>,
+    ) {
+        let is_charged = !matches!(
+            error.code,
+            Code::InvalidRequest | Code::MalformedJson | Code::Unauthenticated | Code::Forbidden
+        );
+        out.push_back(Outgoing::Refusal(reference, error).into());
+        if is_charged {
+            return;
+        }
+        if now - self.refusals.since >= 60 {
+            self.refusals = Refusals {
+                since: now,
+                count: 0,
+            };
+        }
+        self.refusals.count += 1;
+        if self.refusals.count == MAX_REFUSALS {
+            out.push_back(Outgoing::Close(CloseReason::TooManyRefusals).into());
         }
     }
 }
 
 /// Answers a command, if it has a `ref`.
 fn acknowledge(reference: Option<&Reference>, result: CommandResult, out: &mut VecDeque<Output>) {
-    let Some(reference) = reference else { return };
+    if reference.is_none() {
+        return;
+    }
     let json = match result {
         CommandResult::Sent { message, replayed } => {
             Ack::json_with_message(reference, &message, replayed)

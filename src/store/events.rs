@@ -1,7 +1,9 @@
 //! The journals of users, typing events and tickets, stored in Redis.
 
 use super::change::ConversationRequest;
-use super::script::{ANNOUNCE_TYPING, ISSUE_TICKET, OPEN_STREAM, READ_EVENTS, REDEEM_TICKET};
+use super::script::{
+    ANNOUNCE_TYPING, FIND_TICKET, ISSUE_TICKET, OPEN_STREAM, READ_EVENTS, REDEEM_TICKET,
+};
 use super::{RateLimited, Store};
 use crate::error::Error;
 use crate::model::{UnreadTotals, UserId};
@@ -94,6 +96,12 @@ impl Store {
         let lifetime_s = lifetime_s.to_string();
         let args = [bearer.as_bytes(), lifetime_s.as_bytes()];
         self.run_charged(&ISSUE_TICKET, charge, &[self.keys.ticket(digest)], &args)
+            .await
+    }
+
+    /// Returns the bearer of a ticket; `None` if there is no such ticket.
+    pub async fn find_ticket(&self, digest: &str) -> Result<Option<String>, Error> {
+        self.run(&FIND_TICKET, &[self.keys.ticket(digest)], &[])
             .await
     }
 

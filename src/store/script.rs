@@ -65,6 +65,7 @@ scripts! {
     READ_CONVERSATION   "conversations" "read_conversation"   Never;
     TRIM_CONVERSATION   "conversations" "trim_conversation"   Never;
     ANNOUNCE_TYPING     "events"        "announce_typing"     Never;
+    FIND_TICKET         "events"        "find_ticket"         ReadsOnly;
     ISSUE_TICKET        "events"        "issue_ticket"        Never;
     OPEN_STREAM         "events"        "open_stream"         Never;
     READ_EVENTS         "events"        "read_events"         ReadsOnly;

@@ -78,8 +78,9 @@
  *   `runExclusive`, which waits for it.
  * @property {(state: ConnectionState, error?: import("./error.js").DuologueError) => void} [onStateChange]
  *   `error` is the reason why the connection was lost or refused. The client becomes `disconnected` by itself
- *   if the credential is refused or belongs to another user than before (`USER_CHANGED`). Call `connect`
- *   as soon as there is a valid one.
+ *   if the credential is refused or belongs to another user than before (`USER_CHANGED`), or if newer
+ *   connections of the user took its place (`REPLACED`). Call `connect` as soon as there is a valid one, or
+ *   when the user returns.
  * @property {(message: Message, item: OutboxItem) => void} [onSent]  the service has stored the message
  * @property {(error: import("./error.js").DuologueError, item: OutboxItem) => void} [onRefused]  the service
  *   has refused the message, which is not sent again

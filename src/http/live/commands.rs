@@ -1,5 +1,6 @@
 //! The commands of a WebSocket client, each an adapter of the operation that HTTP offers too.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::web::Data;
@@ -25,6 +26,8 @@ pub struct CommandContext {
     pub operations: Data<Operations>,
     /// Verifies new tokens.
     pub authenticator: Data<Authenticator>,
+    /// The address that is charged for a token that is rejected.
+    pub address: Option<IpAddr>,
 }
 
 impl From<CommandContext> for Commands {
@@ -61,7 +64,7 @@ impl Commands {
                 Ok(CommandResult::Done)
             }
             Command::Ping {} => Ok(CommandResult::Done),
-            Command::Token { token } => self.renew(&token),
+            Command::Token { token } => self.renew(&token).await,
         }
     }
 
@@ -104,14 +107,21 @@ impl Commands {
     }
 
     /// Extends the connection until the end of another token for the same user.
-    fn renew(&self, token: &str) -> Result<CommandResult, Error> {
+    async fn renew(&self, token: &str) -> Result<CommandResult, Error> {
         let CommandContext {
             user,
             operations,
             authenticator,
+            address,
             ..
         } = &*self.0;
-        let identity = authenticator.identify(token)?;
+        let identity = match (authenticator.identify(token), address) {
+            (Ok(identity), _) => identity,
+            (Err(rejection), Some(address)) => {
+                return Err(operations.charge_rejection(*address, rejection).await);
+            }
+            (Err(rejection), None) => return Err(rejection),
+        };
         operations.authorize_listener(&identity.caller, Some(user.clone()))?;
         Ok(CommandResult::Renewed(identity.until))
     }

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -64,6 +65,10 @@ pub struct Listener {
     pub user: UserId,
     /// The caller, and until when the credential is valid.
     pub identity: Identity,
+    /// The ticket it shows, which is used up when its connection opens.
+    ticket: Option<String>,
+    /// The address it calls from.
+    address: Option<IpAddr>,
 }
 
 impl Handshake {
@@ -83,7 +88,12 @@ impl Handshake {
             // A ticket names a user, but nobody is charged where no credential is needed.
             identity.caller = Caller::Anonymous;
         }
-        Ok(Listener { user, identity })
+        Ok(Listener {
+            user,
+            identity,
+            ticket: ticket.map(str::to_owned),
+            address: authenticate::client_address(req),
+        })
     }
 
     /// Opens the stream of a listener, and before that registers its connection if `notified`: in
@@ -93,7 +103,7 @@ impl Handshake {
         listener: &Listener,
         notified: bool,
     ) -> Result<(Option<ConnectionGuard>, RateLimited<StreamState>), Error> {
-        let Listener { user, identity } = listener;
+        let Listener { user, identity, .. } = listener;
         let connection = if notified {
             Some(self.hub.join(user).await?)
         } else {
@@ -101,6 +111,14 @@ impl Handshake {
         };
         let state = self.operations.open_stream(&identity.caller, user).await?;
         Ok((connection, state))
+    }
+
+    /// Uses the ticket of a listener up, if it has one.
+    pub async fn redeem(&self, listener: &Listener) -> Result<(), Error> {
+        match &listener.ticket {
+            Some(ticket) => self.operations.redeem_ticket(ticket).await,
+            None => Ok(()),
+        }
     }
 
     /// Opens a session that resumes after a cursor. `direction` makes it one-way, or leaves it.
@@ -112,8 +130,14 @@ impl Handshake {
     ) -> Result<(ConnectionDriver, Option<RateLimitStatus>), Error> {
         let (connection, RateLimited { value, quota }) = self.join(&listener, true).await?;
         let connection = connection.ok_or(Code::Internal)?;
+        self.redeem(&listener).await?;
         connection.count_as_online();
-        let Listener { user, identity } = listener;
+        let Listener {
+            user,
+            identity,
+            address,
+            ..
+        } = listener;
         let mut out = VecDeque::new();
         let session = Session::open(&user, value, resume, self.hub.heartbeat_s(), &mut out);
         connection.until(identity.until);
@@ -123,6 +147,7 @@ impl Handshake {
             user,
             operations: self.operations,
             authenticator: self.authenticator,
+            address,
         };
         let driver = ConnectionDriver::new(session, out, connection, commands.into());
         Ok((driver, quota))
@@ -132,7 +157,7 @@ impl Handshake {
     /// subprotocols of its WebSocket.
     async fn identify(&self, req: &HttpRequest, ticket: Option<&str>) -> Result<Identity, Error> {
         if let Some(ticket) = ticket {
-            return self.operations.redeem_ticket(ticket).await;
+            return self.operations.find_ticket(ticket).await;
         }
         let token = protocols(req.headers()).find_map(|protocol| protocol.strip_prefix(BEARER));
         match token {
@@ -144,6 +169,14 @@ impl Handshake {
             _ => authenticate::identify(req),
         }
     }
+}
+
+/// The ticket in the query of a request, also where the query as a whole is invalid: whether there is
+/// a credential is checked first.
+pub fn ticket(req: &HttpRequest) -> Option<String> {
+    let mut query = form_urlencoded::parse(req.query_string().as_bytes());
+    let ticket = query.find(|(name, _)| name == "ticket")?;
+    Some(ticket.1.into_owned())
 }
 
 /// The subprotocols that a client offers.

@@ -6,4 +6,5 @@ pub mod handshake;
 pub mod poll;
 pub mod sse;
 pub mod websocket;
-pub mod ws_messages;
+pub mod ws_frames;
+mod ws_messages;

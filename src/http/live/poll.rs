@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use utoipa::IntoParams;
 
+use super::handshake;
 use super::handshake::Handshake;
 use super::sse;
 use crate::error::Error;
@@ -40,6 +41,7 @@ pub struct EventQuery {
     wait: Wait,
     /// A ticket of `POST /tickets`, in place of a credential.
     #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 128)]
+    #[expect(dead_code, reason = "`handshake::ticket` reads it")]
     ticket: Option<String>,
 }
 
@@ -91,8 +93,7 @@ pub async fn read_events(
     IsHead(is_head): IsHead,
     handshake: Handshake,
 ) -> Result<HttpResponse, Error> {
-    // A malformed query has no ticket; whether it has a credential is checked before it is refused.
-    let ticket = query.as_ref().ok().and_then(|q| q.0.ticket.clone());
+    let ticket = handshake::ticket(&req);
     let mut wanted = EventQuery::default();
     let user = || {
         wanted = query?.0;
@@ -112,6 +113,9 @@ pub async fn read_events(
     let seconds = if is_head { 0 } else { wanted.wait.0 };
     let deadline = Instant::now() + Duration::from_secs(seconds.into());
     let (connection, state) = handshake.join(&listener, seconds > 0).await?;
+    if !is_head {
+        handshake.redeem(&listener).await?;
+    }
     let after = wanted.after.unwrap_or(state.value.cursor);
     let limit = wanted.limit.get();
     loop {

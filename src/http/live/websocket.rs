@@ -1,10 +1,10 @@
 //! `GET /ws`: the event stream of a user over a WebSocket (RFC 6455), and commands of the client.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use actix_http::ResponseBuilder;
-use actix_http::ws::{self, CloseCode, Codec, Message};
+use actix_http::ws::{self, CloseCode, Codec, HandshakeError, Message};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
@@ -30,6 +30,8 @@ use crate::realtime::{Input, Outgoing};
 
 /// The subprotocol of this service.
 const PROTOCOL: &str = "duologue.v1";
+/// Messages of a client that are handled before the other connections of this thread get a turn.
+const MESSAGES_PER_TURN: u8 = 32;
 
 /// The query of `GET /ws`.
 #[derive(Deserialize, IntoParams)]
@@ -44,6 +46,7 @@ pub struct SocketQuery {
     cursor: Option<Cursor>,
     /// A ticket of `POST /tickets`, in place of a credential.
     #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 128)]
+    #[expect(dead_code, reason = "`handshake::ticket` reads it")]
     ticket: Option<String>,
 }
 
@@ -73,8 +76,7 @@ pub async fn open_socket(
     handshake: Handshake,
     metrics: Data<Metrics>,
 ) -> Result<HttpResponse, Error> {
-    // A malformed query has no ticket; whether it has a credential is checked before it is refused.
-    let ticket = query.as_ref().ok().and_then(|q| q.0.ticket.clone());
+    let ticket = handshake::ticket(&req);
     let mut cursor = None;
     let user = || {
         let QueryParams(query) = query?;
@@ -93,6 +95,7 @@ pub async fn open_socket(
         driver,
         reader: WsReader::new(payload),
         metrics,
+        handled: 0,
         closed: false,
     };
     let response = upgraded.message_body(BoxBody::new(socket));
@@ -109,7 +112,13 @@ fn upgrade(req: &HttpRequest) -> Result<ResponseBuilder, Error> {
         let pointer = "/header/sec-websocket-protocol";
         return Err(Error::field(Code::InvalidRequest, pointer, why));
     }
-    let mut response = ws::handshake(req.head()).map_err(|_| Code::UpgradeRequired)?;
+    let mut response = ws::handshake(req.head()).map_err(|why| match why {
+        HandshakeError::BadWebsocketKey => {
+            let why = "a key is 16 bytes in Base64 (RFC 6455 section 4.1)";
+            Error::field(Code::InvalidRequest, "/header/sec-websocket-key", why)
+        }
+        _ => Code::UpgradeRequired.into(),
+    })?;
     if !offered.is_empty() {
         response.insert_header((SEC_WEBSOCKET_PROTOCOL, PROTOCOL));
     }
@@ -122,6 +131,8 @@ struct Socket {
     driver: ConnectionDriver,
     reader: WsReader,
     metrics: Data<Metrics>,
+    /// Messages of the client that were handled in this turn.
+    handled: u8,
     closed: bool,
 }
 
@@ -145,9 +156,20 @@ impl MessageBody for Socket {
                 return Poll::Ready(this.message(outgoing).map(|message| Ok(encode(message))));
             }
             if this.driver.is_executing() {
+                this.handled = 0;
                 return Poll::Pending;
             }
-            let answer = match ready!(this.reader.poll(cx)) {
+            if this.handled == MESSAGES_PER_TURN {
+                this.handled = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let Poll::Ready(received) = this.reader.poll(cx) else {
+                this.handled = 0;
+                return Poll::Pending;
+            };
+            this.handled += 1;
+            let answer = match received {
                 Some(Ok(message)) => this.handle(message),
                 Some(Err(reason)) => this.message(Outgoing::Close(reason)),
                 None => return Poll::Ready(None),
@@ -169,7 +191,11 @@ impl Socket {
                 return Some(Message::Pong(payload));
             }
             WsMessage::Pong => self.driver.handle(Input::Activity),
-            WsMessage::Close => return self.message(Outgoing::Close(CloseReason::ClientClosed)),
+            WsMessage::Close(code) => {
+                self.closed = true;
+                let code = code.unwrap_or(CloseReason::ClientClosed.code());
+                return Some(Message::Close(Some(CloseCode::from(code).into())));
+            }
         }
         None
     }
@@ -180,7 +206,7 @@ impl Socket {
             Outgoing::Event(event) => Some(Message::Text(event.json().into())),
             Outgoing::Message { json, .. } => Some(Message::Text(json.into())),
             Outgoing::Refusal(reference, error) => {
-                let problem = log_refusal(&error);
+                let problem = log_refusal(&error, &self.metrics);
                 let message = ServerMessage::Error { reference, problem };
                 Some(Message::Text(message.to_json().into()))
             }
@@ -196,13 +222,15 @@ impl Socket {
     }
 }
 
-/// Logs the refusal of a command once, as a request is logged; returns its problem document.
-fn log_refusal(error: &Error) -> Problem {
+/// Counts and logs the refusal of a command once; returns its problem document. A client can cause
+/// many, so one that is the client's fault is logged as an answered request is.
+fn log_refusal(error: &Error, metrics: &Metrics) -> Problem {
     let id = fresh_id(Utc::now()).to_string();
     let (status, code) = (error.code.status(), error.code.word());
     let (request_id, route) = (id.as_str(), "/ws");
+    metrics.error(code);
     if status < 500 {
-        tracing::info!(request_id, route, status, code, "refused");
+        tracing::debug!(request_id, route, status, code, "refused");
     } else {
         let detail = &*error.detail;
         tracing::error!(request_id, route, status, code, detail, "failed");

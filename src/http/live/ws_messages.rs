@@ -1,21 +1,16 @@
 //! WebSocket messages of a client (RFC 6455), assembled from frames.
 //!
-//! Frames are decoded by actix-http. Messages are assembled here and not by actix-ws, whose queue
-//! costs each idle connection 2 KB and has a fixed bound.
+//! Messages are assembled here and not by actix-ws, whose queue costs each idle connection 2 KB and
+//! has a fixed bound.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_http::ws::{Codec, Frame, Item, ProtocolError};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::Stream;
-use tokio_util::codec::Decoder;
 
-use crate::model::limits;
+use super::ws_frames::{self, Frame, Opcode};
 use crate::protocol::CloseReason;
-
-/// The largest message of a client, in bytes, in one frame or several.
-const MAX_MESSAGE: usize = limits::REQUEST;
 
 /// A message or a control frame of a client.
 pub enum WsMessage {
@@ -25,14 +20,13 @@ pub enum WsMessage {
     Ping(Bytes),
     /// A pong.
     Pong,
-    /// A close frame.
-    Close,
+    /// A close frame, with its code if it has one.
+    Close(Option<u16>),
 }
 
 /// Reads the messages of a client as they arrive.
 pub struct WsReader {
     payload: Payload,
-    codec: Codec,
     /// The beginning of the next frame.
     bytes: BytesMut,
     /// The beginning of a message in several frames.
@@ -44,7 +38,6 @@ impl WsReader {
     pub fn new(payload: Payload) -> Self {
         Self {
             payload,
-            codec: Codec::new().max_size(MAX_MESSAGE),
             bytes: BytesMut::new(),
             partial: None,
         }
@@ -54,7 +47,8 @@ impl WsReader {
     /// violates the protocol.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<WsMessage, CloseReason>>> {
         loop {
-            match self.codec.decode(&mut self.bytes) {
+            let partial = self.partial.as_ref().map(Vec::len);
+            match ws_frames::take(&mut self.bytes, partial) {
                 Ok(Some(frame)) => {
                     if let Some(message) = self.assemble(frame).transpose() {
                         return Poll::Ready(Some(message));
@@ -64,10 +58,7 @@ impl WsReader {
                     Some(Ok(more)) => self.bytes.extend_from_slice(&more),
                     Some(Err(_)) | None => return Poll::Ready(None),
                 },
-                Err(ProtocolError::Overflow) => {
-                    return Poll::Ready(Some(Err(CloseReason::MessageTooLarge)));
-                }
-                Err(_) => return Poll::Ready(Some(Err(CloseReason::ProtocolError))),
+                Err(reason) => return Poll::Ready(Some(Err(reason))),
             }
         }
     }
@@ -78,46 +69,28 @@ impl WsReader {
             // Most connections are idle and need no buffer.
             self.bytes = BytesMut::new();
         }
-        match frame {
-            Frame::Text(text) => self.complete(text.into()).map(Some),
-            Frame::Continuation(Item::FirstText(part)) if self.partial.is_none() => {
-                self.partial = Some(part.into());
-                Ok(None)
+        let Frame {
+            opcode,
+            fin,
+            payload,
+        } = frame;
+        match opcode {
+            Opcode::Ping => Ok(Some(WsMessage::Ping(payload.freeze()))),
+            Opcode::Pong => Ok(Some(WsMessage::Pong)),
+            Opcode::Close => {
+                let code = ws_frames::close_code(&payload)?;
+                Ok(Some(WsMessage::Close(code)))
             }
-            Frame::Continuation(Item::Continue(part)) => {
-                let partial = self.append(&part)?;
-                self.partial = Some(partial);
-                Ok(None)
+            Opcode::Text | Opcode::Continuation => {
+                let mut text = self.partial.take().unwrap_or_default();
+                text.extend_from_slice(&payload);
+                if !fin {
+                    self.partial = Some(text);
+                    return Ok(None);
+                }
+                let text = String::from_utf8(text).map_err(|_| CloseReason::InvalidUtf8)?;
+                Ok(Some(WsMessage::Text(text)))
             }
-            Frame::Continuation(Item::Last(part)) => {
-                let text = self.append(&part)?;
-                self.complete(text).map(Some)
-            }
-            Frame::Binary(_) | Frame::Continuation(Item::FirstBinary(_)) => {
-                Err(CloseReason::BinaryMessage)
-            }
-            Frame::Continuation(Item::FirstText(_)) => Err(CloseReason::ProtocolError),
-            Frame::Ping(bytes) => Ok(Some(WsMessage::Ping(bytes))),
-            Frame::Pong(_) => Ok(Some(WsMessage::Pong)),
-            Frame::Close(_) => Ok(Some(WsMessage::Close)),
-        }
-    }
-
-    /// Takes the partial message, with a part more.
-    fn append(&mut self, part: &[u8]) -> Result<Vec<u8>, CloseReason> {
-        let mut partial = self.partial.take().ok_or(CloseReason::ProtocolError)?;
-        if partial.len() + part.len() > MAX_MESSAGE {
-            return Err(CloseReason::MessageTooLarge);
-        }
-        partial.extend_from_slice(part);
-        Ok(partial)
-    }
-
-    /// A complete text message. One message must not begin before the one before it ends.
-    fn complete(&self, text: Vec<u8>) -> Result<WsMessage, CloseReason> {
-        match String::from_utf8(text) {
-            Ok(text) if self.partial.is_none() => Ok(WsMessage::Text(text)),
-            _ => Err(CloseReason::ProtocolError),
         }
     }
 }

@@ -83,7 +83,7 @@ pub async fn charge_rejection<B>(response: &ServiceResponse<B>, rejection: Error
 }
 
 /// The address of the client, behind trusted proxies.
-fn client_address(req: &HttpRequest) -> Option<IpAddr> {
+pub fn client_address(req: &HttpRequest) -> Option<IpAddr> {
     let peer = req.peer_addr()?.ip();
     match req.app_data::<Data<TrustedProxies>>() {
         Some(proxies) => Some(proxies.client(peer, req.headers())),

@@ -15,6 +15,8 @@ mod resume_edges;
 mod session;
 mod slow_clients;
 mod sse;
+mod tickets;
 mod typing;
 mod websocket;
+mod websocket_closing;
 mod websocket_frames;

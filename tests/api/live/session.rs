@@ -275,8 +275,7 @@ fn commands_are_answered_with_their_ref() {
     );
     assert_eq!(
         session.handle(text(&json!({"type": "ping"}))),
-        [],
-        "nobody asked"
+        [Action::Frame(json!({"type": "ack"}))]
     );
     let done = Ok(CommandResult::Sent {
         message: r#"{"seq":1}"#.into(),
@@ -397,9 +396,9 @@ fn acks_are_encoded_as_their_type_declares() {
     let parsed = ClientMessage::parse(r#"{"type":"ping","ref":"\"1"}"#).unwrap();
     let reference = parsed.reference.unwrap();
     for json in [
-        Ack::json(&reference),
-        Ack::json_with_message(&reference, &message.to_string(), true),
-        Ack::json_with_conversation(&reference, &conversation.to_string()),
+        Ack::json(Some(&reference)),
+        Ack::json_with_message(Some(&reference), &message.to_string(), true),
+        Ack::json_with_conversation(Some(&reference), &conversation.to_string()),
     ] {
         let ack: ServerMessage = serde_json::from_str(&json).unwrap();
         assert!(matches!(ack, ServerMessage::Ack(_)), "{json}");

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::harness::http::raw_connection::{pipeline, post};
-use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::device::Device;
+use crate::harness::live::raw_socket::connect_raw;
 use crate::harness::metrics::{metric, wait_for_listeners};
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
@@ -21,25 +20,6 @@ use crate::harness::{TestApp, spawn_app, spawn_app_with};
 const LARGE: usize = 400;
 /// Messages queued at once, about half of the limit.
 const BATCH: usize = 20;
-
-/// Opens a WebSocket with a small receive buffer and reads only the response head.
-async fn connect_raw(app: &TestApp, user: &str) -> TcpStream {
-    let address = app.address.trim_start_matches("http://").parse().unwrap();
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(16 * 1024).unwrap();
-    let mut stream = socket.connect(address).await.unwrap();
-    let request = format!(
-        "GET /ws?user={user} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101 "));
-    stream
-}
 
 /// Sends large messages to bob in batches, each after `received` has the one before.
 async fn send_large(app: &TestApp, mut received: impl AsyncFnMut()) {
@@ -116,11 +96,6 @@ async fn a_client_that_answers_no_ping_is_closed() {
     let app = spawn_app_with(&["--heartbeat=1", "--connections-per-user=1"]);
     let mut silent = connect_raw(&app, "bob").await;
     wait_for_listeners(&app, 1, Duration::from_secs(10)).await;
-    let refused = ConnectOptions::new(&app.address)
-        .user("bob")
-        .expect_refusal()
-        .await;
-    refused.problem(429, "TOO_MANY_CONNECTIONS");
     let mut lively = Device::connect(&app, "alice").await;
     let mut received = Vec::new();
     let end = silent.read_to_end(&mut received);

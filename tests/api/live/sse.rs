@@ -187,8 +187,11 @@ async fn a_stream_requires_its_users_credential_and_takes_a_slot() {
         .await
         .unwrap();
     assert_eq!(stream.hello["user"], "bob");
-    let refused = open(options().bearer(&token("bob"))).await.err().unwrap();
-    refused.problem(429, "TOO_MANY_CONNECTIONS");
+    let mut stream = stream;
+    let newer = open(options().bearer(&token("bob"))).await.unwrap();
+    let replaced = json!({"type": "close", "reason": "replaced"});
+    assert_eq!(rest(&mut stream).await, [replaced]);
+    assert_eq!(newer.hello["user"], "bob");
 }
 
 #[tokio::test]

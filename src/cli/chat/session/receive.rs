@@ -54,7 +54,7 @@ impl ChatSession {
         if let Some(conversation) = &ack.conversation {
             self.peer_receipts = conversation.into();
         }
-        let reference = ack.reference.as_str();
+        let reference = ack.reference.as_ref().map_or("", Reference::as_str);
         if reference == READ_REFERENCE {
             self.receipts.acknowledge();
         } else if self.queue.expects(reference) {

@@ -7,5 +7,6 @@ pub mod event_stream;
 pub mod frame;
 pub mod presence;
 pub mod pubsub_listener;
+pub mod raw_socket;
 pub mod replica;
 pub mod resume;
