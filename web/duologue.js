@@ -54,7 +54,7 @@ const HELLO_TIMEOUT_MS = 15_000;
 const PING_TIMEOUT_MS = 10_000;
 const MIN_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
-const CLOSE_REPLACED = 4409; // newer connections of the user took its place; reconnecting would end one of them
+const CLOSE_REPLACED = 4409; // newer connections of the user took its place
 const CLOSE_RESTART = 1012; // the process stops, and another one accepts connections
 const CLOSE_TOKEN_EXPIRED = 4401;
 const CREDENTIAL_REFUSED = [400, 401, 403];
@@ -257,7 +257,7 @@ export class Client {
     if (socket !== this.#socket) return;
     this.#release();
     if (closeCode === CLOSE_REPLACED) {
-      this.#stop(new DuologueError({ code: "REPLACED", detail: "This user connected on too many other devices." }));
+      this.#stop(new DuologueError({ code: "REPLACED", detail: "The user connected on too many devices." }));
       return;
     }
     const expected = closeCode === CLOSE_RESTART || closeCode === CLOSE_TOKEN_EXPIRED;

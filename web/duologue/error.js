@@ -15,8 +15,8 @@ export class DuologueError extends Error {
     super(message(problem), options);
     this.name = "DuologueError";
     /**
-     * A code for programs: one of the service, `DISCONNECTED`, `USER_CHANGED`, `REPLACED`, or `HTTP_ERROR` if a
-     * proxy responded in place of the service.
+     * A code for programs: one of the service, `DISCONNECTED`, `USER_CHANGED`, `REPLACED`, or `HTTP_ERROR`
+     * if a proxy responded in place of the service.
      */
     this.code = problem.code;
     /** The HTTP status; 0 if the service did not respond. */
