@@ -50,6 +50,7 @@ codes! {
     MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "The path does not support this method; `Allow` lists those it supports.";
     RequestTimeout       408 "REQUEST_TIMEOUT"        "The body was not received within 10 seconds, plus one second per 8 KiB received.";
     MessageChanged       409 "MESSAGE_CHANGED"        "The message keeps changing concurrently; nothing was updated. Try again.";
+    ConversationChanged  409 "CONVERSATION_CHANGED"   "The metadata of the conversation keeps changing concurrently; nothing was updated. Try again.";
     ImportConflict       409 "IMPORT_CONFLICT"        "Some messages cannot be imported into their conversations; `errors` names them, and the rest was imported.";
     MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and can no longer be changed.";
     PreconditionFailed   412 "PRECONDITION_FAILED"    "The version of the message does not match `If-Match`.";
@@ -58,6 +59,7 @@ codes! {
     MisdirectedRequest   421 "MISDIRECTED_REQUEST"    "The service does not answer to this host; without credentials it answers to `localhost` only.";
     IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" "This `Idempotency-Key` was used for a different message.";
     TooFarBack           422 "TOO_FAR_BACK"           "The message is too old to mark the conversation as unread from it.";
+    TooManyPinned        422 "TOO_MANY_PINNED"        "The user has the maximum number of 100 pinned conversations.";
     TooManyReactions     422 "TOO_MANY_REACTIONS"     "The message has the maximum number of different reactions.";
     ReplyToNotFound      422 "REPLY_TO_NOT_FOUND"     "`reply_to` is not a message of this conversation.";
     UpgradeRequired      426 "UPGRADE_REQUIRED"       "This path accepts WebSocket handshakes (RFC 6455) only.";

@@ -10,7 +10,7 @@
 
 local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
 local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[3] -- zset    peer -> version of its newest message
+local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
 local peer_inbox         = KEYS[6] -- zset    the same of the peer
@@ -49,6 +49,7 @@ else
   leaver.erased, leaver.unread = nil, string.format('%d', count_messages(messages, peer, newest, oldest, newest))
 end
 redis.call('HSET', meta, ERASED_FIELD .. user, last)
+redis.call('HDEL', meta, METADATA_FIELD .. user)
 -- What the peer's devices would resume from has the erased texts in it.
 drop_events(peer_events)
 return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', erases = true}, nil, 0)

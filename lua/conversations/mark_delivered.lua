@@ -4,13 +4,14 @@
 -- Notes that a user's devices have received a conversation up to a message. Only moves forward,
 -- and never past the end; a peer who has blocked the user is not told.
 --
--- Returns  [entry, newest]  how the user sees the conversation, see lib/row; its newest message, or empty
+-- Returns  [entry, newest, metadata]  how the user sees the conversation, see lib/row; its newest message and the
+--          user's metadata as JSON, or empty
 -- Changes  conversation.delivered
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
 local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[3] -- zset    peer -> version of its newest message
+local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
 local peer_inbox         = KEYS[6] -- zset    the same of the peer

@@ -6,14 +6,15 @@
 --- @include "lib/receipt"
 -- Returns a page of a conversation and the messages that the user has not read, and marks it as read.
 --
--- Returns  [entry, history, unread, next_before, next_after]  how the user saw the conversation, see
---          lib/row; messages, newest first; the cursors, nil where there is nothing more
+-- Returns  [entry, history, unread, next_before, next_after, metadata]  how the user saw the conversation, see
+--          lib/row; messages, newest first; the cursors, nil where there is nothing more; the user's metadata
+--          as JSON, or empty
 -- Changes  conversation.read
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[3]  -- zset    peer -> version of its newest message
+local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
@@ -47,6 +48,7 @@ local last = math.max(reader.read + 1, oldest, newest - scan_limit + 1)
 local reply = {
   entry_of(conversation, reader, conversation.peer), history,
   newest_messages(messages, peer, newest, last, wanted), low > oldest and low, high < newest and high,
+  metadata_of(conversation, reader),
 }
 if peek == '1' then return commit(conversation, nil, charge, reply) end
 local tells = tell_read(reader, conversation.peer, conversation.seq)

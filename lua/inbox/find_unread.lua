@@ -21,7 +21,7 @@ local step = redis.call('HSCAN', conversations, cursor, 'COUNT', count)
 local peers, seqs = {}, {}
 for i = 1, #step[2], 2 do
   local peer, row = step[2][i], step[2][i + 1]
-  if peer ~= TOTALS_FIELD and peer ~= EPOCH_FIELD then
+  if is_row(peer) then
     local _, _, _, unread, _, entry_at = parse_row(row)
     if unread ~= '0' then
       peers[#peers + 1], seqs[#seqs + 1] = peer, tonumber(string.match(row, '^%d+|%d+|(%d+)', entry_at))

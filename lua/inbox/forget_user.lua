@@ -5,7 +5,7 @@
 --
 -- Returns  left  conversations that stay
 
-local inbox         = KEYS[1] -- zset    peer -> version of its newest message
+local inbox         = KEYS[1] -- zset    peer -> its place, see lib/order
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
 local events        = KEYS[3] -- list    the user's last events, and the channel of that name
 local presence      = KEYS[4] -- zset    process -> when the user was last connected to it, in ms
@@ -13,7 +13,7 @@ local leases        = KEYS[5] -- zset    user -> when it was last known to be th
 local user          = ARGV[1] -- string  user id
 
 local left = redis.call('HLEN', conversations)
-for _, field in ipairs({TOTALS_FIELD, EPOCH_FIELD}) do
+for _, field in ipairs({TOTALS_FIELD, EPOCH_FIELD, PINNED_FIELD}) do
   left = left - redis.call('HEXISTS', conversations, field)
 end
 redis.call('ZREM', leases, user)

@@ -22,7 +22,7 @@ local step = redis.call('HSCAN', conversations, cursor, 'COUNT', count)
 local peers = {}
 for i = 1, #step[2], 2 do
   local peer = step[2][i]
-  if peer ~= TOTALS_FIELD and peer ~= EPOCH_FIELD then
+  if is_row(peer) then
     local _, _, _, _, flags = parse_row(step[2][i + 1])
     if has_flag(flags, BLOCKED) then peers[#peers + 1] = peer end
   end

@@ -2,22 +2,23 @@
 --- @include "lib/charged"
 --- @include "lib/rate"
 --- @include "lib/row"
--- Lists a user's conversations, latest message first.
+-- Lists a user's conversations: pinned ones, then the others, each latest message first.
 --
 -- Returns  [total, unread_conversations, muted_unread, cursor, peers, rows]  the totals of the whole inbox, where to
 --          go on (empty at the end), and the page
 -- Errors   RATE_LIMITED  the bucket is empty
 
-local inbox         = KEYS[1] -- zset    peer -> version of its newest message
+local inbox         = KEYS[1] -- zset    peer -> its place, see lib/order
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
 local bucket        = KEYS[3] -- string  bucket to charge; none if nobody is charged
 local limit         = ARGV[1] -- integer conversations of a page, at most
 local score         = ARGV[2] -- integer where to go on; empty to begin
 local after         = ARGV[3] -- string  peer behind whom to go on, among those of that score
 local unread_only   = ARGV[4] -- flag    1 lists only those with unread messages that the totals count
-local scan_limit    = ARGV[5] -- integer conversations to look at, at most
-local interval_us   = ARGV[6] -- integer microseconds in which the bucket gets a token back
-local burst         = ARGV[7] -- integer tokens of a full bucket
+local archived      = ARGV[5] -- flag    1 lists only archived ones, 0 only others; empty lists both
+local scan_limit    = ARGV[6] -- integer conversations to look at, at most
+local interval_us   = ARGV[7] -- integer microseconds in which the bucket gets a token back
+local burst         = ARGV[8] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
@@ -31,7 +32,7 @@ end
 
 local top, looked, offset = score ~= '' and score or '+inf', 0, 0
 -- What a page needs: itself, the one to go on behind, and one more to know whether it is the last.
-local size = unread_only == '1' and 100 or limit + 2
+local size = (unread_only == '1' or archived ~= '') and 100 or limit + 2
 repeat
   local step = redis.call('ZREVRANGEBYSCORE', inbox, top, '-inf', 'WITHSCORES', 'LIMIT', offset, size)
   for i = 1, #step, 2 do
@@ -42,7 +43,9 @@ repeat
       looked, cursor = looked + 1, version .. ',' .. peer
       local row = redis.call('HGET', conversations, peer)
       local _, _, _, unread, flags = parse_row(row)
-      if unread_only ~= '1' or counted(unread, flags) > 0 then peers[#peers + 1], rows[#rows + 1] = peer, row end
+      local listed = (unread_only ~= '1' or counted(unread, flags) > 0)
+        and (archived == '' or has_flag(flags, ARCHIVED) == (archived == '1'))
+      if listed then peers[#peers + 1], rows[#rows + 1] = peer, row end
     end
   end
   offset = offset + size

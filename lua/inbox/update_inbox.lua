@@ -5,7 +5,7 @@
 --
 -- Returns  version  that of the conversation, as the inbox now has it
 
-local inbox         = KEYS[1] -- zset    peer -> version of its newest message
+local inbox         = KEYS[1] -- zset    peer -> its place, see lib/order
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
 local events        = KEYS[3] -- list    the user's last events, and the channel of that name
 local peer          = ARGV[1] -- string  user id of the other one

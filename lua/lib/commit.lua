@@ -64,7 +64,7 @@ end
 --   private  true if the peer is not told
 --   erases   true if the user is being erased
 -- charge  as charge_rate returns it
--- reply   the reply; nil for [entry, newest message]
+-- reply   the reply; nil for [entry, newest message, metadata]
 --
 -- Returns  the reply; if somebody was charged, [tokens left, milliseconds until the bucket is full, reply]
 local function commit(conversation, change, charge, reply)
@@ -94,7 +94,7 @@ local function commit(conversation, change, charge, reply)
   if not reply then
     local cleared = tonumber(user.cleared_up_to) >= tonumber(conversation.seq)
     local newest = not cleared and redis.call('LINDEX', conversation.messages, 0)
-    reply = {entry_of(conversation, user, peer), newest or ''}
+    reply = {entry_of(conversation, user, peer), newest or '', metadata_of(conversation, user)}
   end
   if charge then return {charge[1], charge[2], reply} end
   return reply

@@ -28,6 +28,7 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
     ahead = string.format('%d', offset - version)
   end
 
+  local moves = active ~= old_active
   if unread ~= old_unread or flags ~= old_flags then
     local now, now_muted = counted(unread, flags)
     local before, before_muted = counted(old_unread, old_flags)
@@ -36,15 +37,20 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
     if (now == 0) ~= (before == 0) then
       unread_conversations = string.format('%d', unread_conversations + (now == 0 and -1 or 1))
     end
+    if flags ~= old_flags and has_flag(flags, PINNED) ~= has_flag(old_flags, PINNED) then
+      redis.call('HINCRBY', conversations, PINNED_FIELD, has_flag(flags, PINNED) and 1 or -1)
+      moves = true
+    end
   end
 
-  -- A conversation that is on top stays there when it gets another message: nothing to write.
+  -- A conversation that is on top of those that are not pinned stays there when it gets another message:
+  -- nothing to write.
   if old_offset ~= prev then on_top = '0' end
   local age = '0'
   if active ~= version then age = active == '0' and '' or string.format('%d', version - active) end
-  if active ~= old_active then
-    if age ~= '0' or ahead ~= '0' then
-      place_by_age(owner.inbox, conversations, peer, active)
+  if moves then
+    if age ~= '0' or ahead ~= '0' or has_flag(flags, PINNED) then
+      place_by_age(owner.inbox, conversations, peer, active, flags)
       on_top = '0'
     elseif on_top == '0' then
       redis.call('ZADD', owner.inbox, active, peer)

@@ -1,6 +1,7 @@
 -- The fields of a user's conversations hash.
 --   ,totals   offset|total|unread_conversations|muted_unread|on_top|listening
 --   ,epoch    tells this stream of the user's events from an earlier one; set when it is first opened
+--   ,pinned   how many rows are pinned
 --   <peer>    version|ahead|age|entry, the row of the conversation with that peer
 --   entry     unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq, then |muted_until if the
 --             mute ends; flags and muted_until as in lib/state
@@ -8,7 +9,7 @@
 -- offset        number of the user's last change; each change of a row takes the next one
 -- total         unread messages of all peers whom the user has not blocked; so are the next two
 -- muted_unread  those of them in muted conversations
--- on_top        1 if the last change left its row on top of the inbox
+-- on_top        1 if the last change left its row on top of those that are not pinned
 -- listening     1 if the user's events are kept and published
 -- ahead         offset of the row's last change, less its version
 -- age           version, less that of the newest message; empty if the inbox does not list the row
@@ -16,7 +17,12 @@
 -- No id begins with a comma. A row is short, so that Redis keeps small hashes compact (64 bytes).
 --- @include "lib/state"
 
-local TOTALS_FIELD, EPOCH_FIELD = ',totals', ',epoch'
+local TOTALS_FIELD, EPOCH_FIELD, PINNED_FIELD = ',totals', ',epoch', ',pinned'
+
+-- Whether a field is the row of a peer.
+local function is_row(field)
+  return string.sub(field, 1, 1) ~= ','
+end
 
 -- Captures the totals, for string.match, and what stands for totals that are not there.
 local TOTALS, NO_TOTALS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d)|(%d)$', '0|0|0|0|0|0'

@@ -3,6 +3,7 @@
 --   user:<id>    read|told_read|delivered|cleared_up_to|flags|muted_until, or erased|cleared_up_to
 --   unread:<id>  messages that the user has not read
 --   erased:<id>  seq up to which messages are of an erased user: this id was used before
+--   metadata:<id>  JSON object that the user keeps with the conversation, if the flag says that there is one
 --
 -- seq            that of the newest message
 -- version        orders the changes of the conversation: a hybrid clock in microseconds since 1970
@@ -18,7 +19,7 @@
 -- muted_until    when the mute ends, in milliseconds since 1970; 0 if it does not
 
 -- lib/conversation reads the first three and lib/commit writes them.
-local ERASED_FIELD = 'erased:'
+local ERASED_FIELD, METADATA_FIELD = 'erased:', 'metadata:'
 
 -- The places of the flags, and what stands for none of them.
 local MUTED, BLOCKED, ARCHIVED, PINNED, HAS_METADATA = 1, 2, 3, 4, 5

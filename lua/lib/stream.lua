@@ -36,7 +36,7 @@ end
 local function changed_rows(conversations, after)
   local changed, stored = {}, redis.call('HGETALL', conversations)
   for i = 1, #stored, 2 do
-    if stored[i] ~= TOTALS_FIELD and stored[i] ~= EPOCH_FIELD then
+    if is_row(stored[i]) then
       local _, offset, _, _, _, entry_at = parse_row(stored[i + 1])
       if tonumber(offset) > after then
         changed[#changed + 1] = {offset = offset, peer = stored[i], entry = string.sub(stored[i + 1], entry_at)}

@@ -11,7 +11,7 @@
 
 local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
 local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[3] -- zset    peer -> version of its newest message
+local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
 local peer_inbox         = KEYS[6] -- zset    the same of the peer

@@ -1,7 +1,9 @@
 #!lua
 --- @include "lib/commit"
+--- @include "lib/flags"
 --- @include "lib/rate"
--- Appends a message to its conversation and counts it as unread for the peer.
+-- Appends a message to its conversation and counts it as unread for the peer. Brings the conversation back
+-- from the archives of both.
 --
 -- Returns  seq of the message; the message as it now is if it was sent before
 -- Changes  message.created
@@ -13,7 +15,7 @@
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[3]  -- zset    peer -> version of its newest message
+local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
 local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
@@ -75,4 +77,6 @@ if retryable then
 end
 conversation.seq = seq
 conversation.peer.unread = string.format('%d', conversation.peer.unread + 1)
-return commit(conversation, {kind = 'message.created', message = message, active = 'now'}, charge, newest + 1)
+local change = {kind = 'message.created', message = message, active = 'now'}
+if conversation.user.flags ~= NO_FLAGS or conversation.peer.flags ~= NO_FLAGS then change.marks = unarchive(conversation) end
+return commit(conversation, change, charge, newest + 1)

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, EntityTag, Header, HeaderMap, IF_MATCH, IfMatch,
-    TRANSFER_ENCODING,
+    CONTENT_ENCODING, CONTENT_LENGTH, EntityTag, Header, HeaderMap, HeaderName, HeaderValue,
+    IF_MATCH, IfMatch, TRANSFER_ENCODING,
 };
 use actix_web::web::BytesMut;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
-use crate::model::{Edit, IdempotencyKey, Precondition, limits, parse_json, pointer};
+use crate::model::{IdempotencyKey, MergePatch, Precondition, limits, parse_json, pointer};
 
 /// Time limit for receiving a body, before the allowance of [`BODY_RATE`].
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,24 +43,32 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     }
 }
 
-/// The media types of an edit: JSON and JSON Merge Patch (RFC 7396).
+/// The media types of a `PATCH`: JSON and JSON Merge Patch (RFC 7396).
 pub const PATCH_TYPES: [&str; 2] = [JSON, "application/merge-patch+json"];
 
 const JSON: &str = "application/json";
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// Adds the media types that `PATCH` accepts (RFC 5789 section 3.1).
+pub fn insert_accept_patch(headers: &mut HeaderMap) {
+    if let Ok(types) = HeaderValue::from_str(&PATCH_TYPES.join(", ")) {
+        headers.insert(ACCEPT_PATCH, types);
+    }
+}
 
 /// The body of a `PATCH`.
-pub struct EditBody(pub Edit);
+pub struct PatchBody<T>(pub T);
 
-impl FromRequest for EditBody {
+impl<T: DeserializeOwned + MergePatch + 'static> FromRequest for PatchBody<T> {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let merges = !req.content_type().eq_ignore_ascii_case(JSON);
-        let body = read_json::<Edit>(req, payload, &PATCH_TYPES);
+        let body = read_json::<T>(req, payload, &PATCH_TYPES);
         Box::pin(async move {
-            let edit = body.await?;
-            Ok(Self(if merges { edit.merging() } else { edit }))
+            let patch = body.await?;
+            Ok(Self(if merges { patch.merging() } else { patch }))
         })
     }
 }

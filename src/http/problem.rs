@@ -191,8 +191,8 @@ pub const CHANGE: &[Code] = &[
 
 /// Declares a type that lists the errors of an operation in openapi.yaml: groups, then its own.
 macro_rules! refusals {
-    ($name:ident: $($group:ident)* $(; $($code:ident),*)?) => {
-        struct $name;
+    ($visibility:vis $name:ident: $($group:ident)* $(; $($code:ident),*)?) => {
+        $visibility struct $name;
 
         impl utoipa::IntoResponses for $name {
             fn responses() -> std::collections::BTreeMap<

@@ -15,8 +15,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::endpoints::docs::OpenApiText;
 use super::endpoints::{
-    conversations, docs, import, messages, page, presence, probes, receipts, tickets, typing, users,
+    conversations, docs, import, messages, page, presence, probes, receipts, settings, tickets,
+    typing, users,
 };
+use super::extract;
 use super::live::{poll, websocket};
 use crate::error::{Code, Error};
 use crate::protocol::{self, NameVariants};
@@ -47,11 +49,12 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
         .service(conversations::list_unread)
         .service(conversations::read_conversation)
         .service(conversations::clear_conversation)
-        .service(conversations::block_peer)
-        .service(conversations::unblock_peer)
-        .service(conversations::list_blocks)
-        .service(conversations::mute_conversation)
-        .service(conversations::unmute_conversation)
+        .service(settings::update_conversation)
+        .service(settings::block_peer)
+        .service(settings::unblock_peer)
+        .service(settings::list_blocks)
+        .service(settings::mute_conversation)
+        .service(settings::unmute_conversation)
         .service(receipts::mark_read)
         .service(receipts::mark_delivered)
         .service(receipts::mark_unread)
@@ -223,7 +226,7 @@ async fn reject_unrouted(req: HttpRequest, allowed: Data<AllowedMethods>) -> Htt
         Some((_, methods)) => {
             let mut response = Error::from(Code::MethodNotAllowed).error_response();
             if methods.contains("PATCH") {
-                messages::insert_accept_patch(response.headers_mut());
+                extract::insert_accept_patch(response.headers_mut());
             }
             if let Ok(methods) = HeaderValue::from_str(methods) {
                 response.headers_mut().insert(ALLOW, methods);

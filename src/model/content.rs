@@ -115,28 +115,7 @@ impl TryFrom<String> for ClientId {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Map<String, Value>")]
 #[schema(value_type = Object, example = json!({"mood": "hungry"}))]
-pub struct Metadata(OpaqueObject);
-
-impl Metadata {
-    /// Applies a JSON Merge Patch (RFC 7396) to metadata; `None` counts as an empty object.
-    pub(super) fn merged(old: Option<&Self>, patch: &Value) -> Result<Self, &'static str> {
-        let old = old.map(|metadata| metadata.0.0.clone());
-        let mut merged = Value::Object(old.unwrap_or_default());
-        json_patch::merge(&mut merged, patch);
-        Self::try_from(merged)
-    }
-}
-
-impl TryFrom<Value> for Metadata {
-    type Error = &'static str;
-
-    fn try_from(value: Value) -> Result<Self, Self::Error> {
-        match value {
-            Value::Object(object) => Self::try_from(object),
-            _ => Err("must be an object"),
-        }
-    }
-}
+pub struct Metadata(pub(super) OpaqueObject);
 
 impl TryFrom<Map<String, Value>> for Metadata {
     type Error = &'static str;

@@ -4,9 +4,13 @@ use std::fmt::Write;
 
 use utoipa::ToSchema;
 
-use super::{Message, Seq, StoredMessage, UserId};
+use super::{ConversationMetadata, Message, Seq, StoredMessage, UserId};
 
 /// A page of a conversation, and the messages that were unread before it was read.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member of the response"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 pub struct Conversation {
     /// The reader.
@@ -34,6 +38,13 @@ pub struct Conversation {
     pub muted: bool,
     /// Whether the reader blocked the peer.
     pub blocked: bool,
+    /// Whether the reader archived the conversation.
+    pub archived: bool,
+    /// Whether the reader pinned the conversation.
+    pub pinned: bool,
+    /// The reader's metadata; null if there is none.
+    #[schema(required = true)]
+    pub metadata: Option<ConversationMetadata>,
     /// The `before` of the next older page; null if there are no older messages. A page beyond the
     /// newest message has one too.
     #[schema(required = true)]
@@ -54,8 +65,11 @@ impl Conversation {
             unread_count,
             muted,
             blocked,
+            archived,
+            pinned,
             ..
         } = self;
+        let metadata = metadata_json(self.metadata.as_ref());
         let messages = self.history.iter().chain(&self.unread);
         let mut json = String::with_capacity(256 + messages.map(|m| m.0.len() + 1).sum::<usize>());
         // User ids need no escaping, and writing to a String cannot fail.
@@ -72,7 +86,7 @@ impl Conversation {
         let [last, read, peer_read, delivered] = seqs.map(Seq::get);
         let _ = write!(
             json,
-            r#","last_seq":{last},"read_seq":{read},"peer_read_seq":{peer_read},"peer_delivered_seq":{delivered},"muted":{muted},"blocked":{blocked},"next_before":"#
+            r#","last_seq":{last},"read_seq":{read},"peer_read_seq":{peer_read},"peer_delivered_seq":{delivered},"muted":{muted},"blocked":{blocked},"archived":{archived},"pinned":{pinned},"metadata":{metadata},"next_before":"#
         );
         push_cursor(&mut json, self.next_before);
         json.push_str(r#","next_after":"#);
@@ -82,27 +96,13 @@ impl Conversation {
     }
 }
 
-/// A flag that a user sets on a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flag {
-    /// The peer's messages are refused.
-    Blocked,
-    /// The user does not want to be alerted. Messages are stored and counted as before.
-    Muted,
-}
-
-impl Flag {
-    /// The name of the flag in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Flag::Blocked => "blocked",
-            Flag::Muted => "muted",
-        }
-    }
-}
-
 fn text(message: &StoredMessage) -> &str {
     &message.0
+}
+
+/// Metadata as JSON, or null.
+pub(super) fn metadata_json(metadata: Option<&ConversationMetadata>) -> String {
+    metadata.map_or_else(|| "null".to_owned(), ConversationMetadata::to_json)
 }
 
 /// Writes JSON texts as an array.

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::conversation::push_array;
-use super::{Limit, Message, Seq, StoredMessage, UserId};
+use super::conversation::{metadata_json, push_array};
+use super::{ConversationMetadata, Flags, Limit, Message, Seq, StoredMessage, UserId};
 use crate::error::{Code, Error};
 
 /// The query of `GET /conversations/{user}`.
@@ -31,6 +31,9 @@ pub struct InboxQuery {
     #[serde(default)]
     #[param(value_type = Option<bool>, default = false)]
     pub unread_only: bool,
+    /// `true` lists only archived conversations, `false` only the others. Without it, both are listed.
+    #[param(nullable = false)]
+    pub archived: Option<bool>,
 }
 
 impl InboxQuery {
@@ -145,6 +148,10 @@ pub struct MarkedRead {
 }
 
 /// A conversation as one of its users sees it, without its history.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member of the response"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConversationState {
     /// The other user.
@@ -166,6 +173,18 @@ pub struct ConversationState {
     pub muted: bool,
     /// Whether the user blocked the peer.
     pub blocked: bool,
+    /// Whether the user archived the conversation.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub archived: bool,
+    /// Whether the user pinned the conversation.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub pinned: bool,
+    /// The user's metadata; null if there is none.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub metadata: Option<ConversationMetadata>,
     /// When the newest message was sent (RFC 3339); null if there is none.
     #[schema(required = true, format = DateTime)]
     pub updated_at: Option<String>,
@@ -187,8 +206,11 @@ impl ConversationState {
             unread_count,
             muted,
             blocked,
+            archived,
+            pinned,
             ..
         } = self;
+        let metadata = metadata_json(self.metadata.as_ref());
         let [last_seq, read, peer_read, delivered] = [
             self.last_seq,
             self.read_seq,
@@ -200,6 +222,7 @@ impl ConversationState {
             "{{\"peer\":\"{peer}\",\"last_message\":{last},\"unread_count\":{unread_count},\
              \"last_seq\":{last_seq},\"read_seq\":{read},\"peer_read_seq\":{peer_read},\
              \"peer_delivered_seq\":{delivered},\"muted\":{muted},\"blocked\":{blocked},\
+             \"archived\":{archived},\"pinned\":{pinned},\"metadata\":{metadata},\
              \"updated_at\":{updated}}}"
         )
     }
@@ -208,7 +231,7 @@ impl ConversationState {
 /// A page of an inbox.
 #[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 pub struct Inbox {
-    /// The page, latest message first.
+    /// The page: pinned conversations, then the others, each latest message first.
     pub conversations: Vec<ConversationState>,
     /// The unread totals of the whole inbox.
     #[serde(flatten)]
@@ -251,10 +274,8 @@ pub struct InboxEntry {
     pub peer_read_seq: Seq,
     /// The last message that a device of the peer has received; 0 if none.
     pub peer_delivered_seq: Seq,
-    /// Whether the user muted the conversation.
-    pub muted: bool,
-    /// Whether the user blocked the peer.
-    pub blocked: bool,
+    /// The flags of the user.
+    pub flags: Flags,
 }
 
 impl InboxEntry {
@@ -268,16 +289,13 @@ impl InboxEntry {
     pub fn parse(entry: &str) -> Result<Self, Error> {
         let (unread, rest) = entry.split_once('|').ok_or_else(malformed_row)?;
         let (flags, rest) = rest.split_once('|').ok_or_else(malformed_row)?;
-        let &[muted, blocked, ..] = flags.as_bytes() else {
-            return Err(malformed_row());
-        };
+        let flags = Flags::parse(flags)?;
         let mut parts = rest.split('|');
         let mut number = || parts.next()?.parse::<u64>().ok();
         let mut entry = || {
             Some(Self {
                 unread_count: unread.parse().ok()?,
-                muted: muted == b'1',
-                blocked: blocked == b'1',
+                flags,
                 last_seq: number()?.try_into().ok()?,
                 read_seq: number()?.try_into().ok()?,
                 peer_read_seq: number()?.try_into().ok()?,
@@ -287,12 +305,17 @@ impl InboxEntry {
         entry().ok_or_else(malformed_row)
     }
 
-    /// The state of the conversation with `peer`. The newest message is JSON, or empty if the user sees
-    /// none.
-    pub fn into_state(self, peer: UserId, last_message: String) -> ConversationState {
+    /// The state of the conversation with `peer`. The newest message and the metadata are JSON, or empty
+    /// if the user sees none.
+    pub fn into_state(
+        self,
+        peer: UserId,
+        last_message: String,
+        metadata: &str,
+    ) -> Result<ConversationState, Error> {
         let last_message = (!last_message.is_empty()).then_some(StoredMessage(last_message));
         let sent_at = last_message.as_ref().and_then(StoredMessage::sent_at);
-        ConversationState {
+        Ok(ConversationState {
             peer,
             updated_at: sent_at.map(str::to_owned),
             last_message,
@@ -301,9 +324,12 @@ impl InboxEntry {
             read_seq: self.read_seq,
             peer_read_seq: self.peer_read_seq,
             peer_delivered_seq: self.peer_delivered_seq,
-            muted: self.muted,
-            blocked: self.blocked,
-        }
+            muted: self.flags.muted(),
+            blocked: self.flags.blocked(),
+            archived: self.flags.archived(),
+            pinned: self.flags.pinned(),
+            metadata: ConversationMetadata::parse(metadata)?,
+        })
     }
 }
 

@@ -152,6 +152,56 @@ impl PartialEq for OpaqueObject {
     }
 }
 
+impl Eq for OpaqueObject {}
+
+/// The body of a `PATCH`.
+pub trait MergePatch {
+    /// The same body as a JSON Merge Patch (RFC 7396), which merges objects at every depth.
+    #[must_use]
+    fn merging(self) -> Self;
+}
+
+/// What a `PATCH` changes of an [`OpaqueObject`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum ObjectChange {
+    /// Nothing: the member is absent.
+    #[default]
+    Keep,
+    /// Removes the object: the member is `null`.
+    Remove,
+    /// Replaces the object, or merges with it.
+    Set(Map<String, Value>),
+}
+
+impl<'de> Deserialize<'de> for ObjectChange {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        let object = Option::<Map<String, Value>>::deserialize(value)?;
+        Ok(object.map_or(Self::Remove, Self::Set))
+    }
+}
+
+impl ObjectChange {
+    /// The object after the change. If the change `merges`, it is a JSON Merge Patch (RFC 7396), and no
+    /// object counts as an empty one.
+    pub(super) fn apply(
+        &self,
+        old: Option<&OpaqueObject>,
+        merges: bool,
+    ) -> Option<Map<String, Value>> {
+        let old = || old.map(|object| object.0.clone());
+        match self {
+            Self::Keep => old(),
+            Self::Remove => None,
+            Self::Set(object) if !merges => Some(object.clone()),
+            Self::Set(patch) => {
+                let mut merged = Value::Object(old().unwrap_or_default());
+                json_patch::merge(&mut merged, &Value::Object(patch.clone()));
+                merged.as_object_mut().map(std::mem::take)
+            }
+        }
+    }
+}
+
 /// The canonical form of JSON: members of objects are sorted, and integers have neither a fraction nor
 /// an exponent.
 pub(super) fn canonical(mut value: Value) -> Value {

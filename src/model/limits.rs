@@ -16,6 +16,8 @@ pub const FILE_NAME: usize = 255;
 pub const ATTACHMENT_METADATA: usize = 1024;
 /// Bytes of the metadata of a message, as compact JSON.
 pub const METADATA: usize = 4096;
+/// Bytes of the metadata of a conversation, as compact JSON.
+pub const CONVERSATION_METADATA: usize = 1024;
 /// Characters of a client id.
 pub const CLIENT_ID: usize = 64;
 /// Characters of an idempotency key, and of the `ref` of a WebSocket command.

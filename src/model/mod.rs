@@ -22,13 +22,14 @@ mod precondition;
 mod presence;
 mod retention;
 mod seq;
+mod settings;
 mod ticket;
 mod user;
 
 pub use attachment::Attachment;
 pub use blocks::{Block, Blocks, BlocksCursor, BlocksQuery};
 pub use content::{Body, ClientId, Metadata};
-pub use conversation::{Conversation, Flag};
+pub use conversation::Conversation;
 pub use edit::{Edit, ReadRequest, ReceiptRequest};
 pub use emoji::Emoji;
 pub use erasure::Erasure;
@@ -38,7 +39,7 @@ pub use inbox::{
     ConversationState, Inbox, InboxCursor, InboxEntry, InboxQuery, MarkedRead, UnreadOfUsers,
     UnreadTotals, UserUnread,
 };
-pub use json::{parse_json, parse_value, pointer};
+pub use json::{MergePatch, parse_json, parse_value, pointer};
 pub use message::{Message, StoredMessage, digest, rfc3339};
 pub use origin::{OriginPattern, is_origin_of};
 pub use page::{Limit, PageQuery, PageTime, Range};
@@ -47,5 +48,6 @@ pub use precondition::Precondition;
 pub use presence::{Presence, Presences, UsersQuery};
 pub use retention::Retention;
 pub use seq::Seq;
+pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags};
 pub use ticket::{NewTicket, Ticket};
 pub use user::{Pair, Participants, UserId};

@@ -6,13 +6,14 @@ use super::{Operations, charge, request};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{
-    Blocks, BlocksQuery, Conversation, ConversationState, Flag, Inbox, InboxQuery, PageQuery,
-    Participants, UnreadOfUsers, UnreadTotals, UserId, UserUnread,
+    Conversation, ConversationState, Inbox, InboxQuery, PageQuery, Participants, UnreadOfUsers,
+    UnreadTotals, UserId, UserUnread,
 };
 use crate::rate::RateLimited;
 
 impl Operations {
-    /// Returns a page of the inbox of `user`, latest message first.
+    /// Returns a page of the inbox of `user`: pinned conversations, then the others, each latest
+    /// message first.
     pub async fn list_conversations(
         &self,
         caller: &Caller,
@@ -85,70 +86,5 @@ impl Operations {
         let charge = self.authorize_request(caller, users.user())?;
         let request = request(users, charge.as_ref());
         self.store.clear_conversation(request).await
-    }
-
-    /// Refuses messages from the peer to `user`.
-    pub async fn block_peer(
-        &self,
-        caller: &Caller,
-        users: &Participants,
-    ) -> Result<RateLimited<ConversationState>, Error> {
-        let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store
-            .flag_conversation(request, Flag::Blocked, true)
-            .await
-    }
-
-    /// Accepts messages from the peer to `user` again.
-    pub async fn unblock_peer(
-        &self,
-        caller: &Caller,
-        users: &Participants,
-    ) -> Result<RateLimited<ConversationState>, Error> {
-        let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store
-            .flag_conversation(request, Flag::Blocked, false)
-            .await
-    }
-
-    /// Returns some of the peers that `user` has blocked, and where to continue.
-    pub async fn list_blocks(
-        &self,
-        caller: &Caller,
-        user: &UserId,
-        query: &BlocksQuery,
-    ) -> Result<RateLimited<Blocks>, Error> {
-        let charge = self.authorize_request(caller, user)?;
-        self.store
-            .list_blocks(user, query.cursor.as_ref(), charge.as_ref())
-            .await
-    }
-
-    /// Notes that `user` does not want to be alerted of this conversation.
-    pub async fn mute_conversation(
-        &self,
-        caller: &Caller,
-        users: &Participants,
-    ) -> Result<RateLimited<ConversationState>, Error> {
-        let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store
-            .flag_conversation(request, Flag::Muted, true)
-            .await
-    }
-
-    /// Notes that `user` wants to be alerted of this conversation again.
-    pub async fn unmute_conversation(
-        &self,
-        caller: &Caller,
-        users: &Participants,
-    ) -> Result<RateLimited<ConversationState>, Error> {
-        let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store
-            .flag_conversation(request, Flag::Muted, false)
-            .await
     }
 }

@@ -15,6 +15,7 @@ mod messages;
 mod presence;
 mod probes;
 mod receipts;
+mod settings;
 mod tickets;
 mod users;
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Operations;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::model::{Erasure, Seq, UserId};
+use crate::model::{ConversationMetadata, Erasure, Flags, Seq, UserId};
 use crate::store::Store;
 
 impl Operations {
@@ -36,8 +36,7 @@ impl Operations {
 /// A conversation to export.
 struct ExportStep {
     peer: UserId,
-    /// Whether the user has blocked the peer.
-    blocked: bool,
+    flags: Flags,
     /// The position to continue at.
     after: Seq,
 }
@@ -61,27 +60,21 @@ impl Export {
             };
             let (peers, next) = self.store.scan_conversations(&self.user, &cursor).await?;
             self.cursor = next;
-            let found = peers.into_iter().map(|(peer, blocked)| ExportStep {
+            let found = peers.into_iter().map(|(peer, flags)| ExportStep {
                 peer,
-                blocked,
+                flags,
                 after: Seq::default(),
             });
             self.pending.extend(found);
         }
-        let Some(ExportStep {
-            peer,
-            blocked,
-            after,
-        }) = self.pending.pop_front()
-        else {
+        let Some(step) = self.pending.pop_front() else {
             return Ok(None);
         };
-        let page = self.store.export_messages(&self.user, &peer, after).await?;
+        let ExportStep { peer, flags, after } = &step;
+        let page = self.store.export_messages(&self.user, peer, *after).await?;
         let mut lines = String::new();
-        if after == Seq::default() {
-            let conversation = json!({"conversation": {"peer": &peer, "blocked": blocked}});
-            lines.push_str(&conversation.to_string());
-            lines.push('\n');
+        if *after == Seq::default() {
+            lines = self.conversation_line(peer, *flags).await?;
         }
         for message in page.messages {
             lines.push_str("{\"message\":");
@@ -89,12 +82,22 @@ impl Export {
             lines.push_str("}\n");
         }
         if let Some(after) = page.next {
-            self.pending.push_front(ExportStep {
-                peer,
-                blocked,
-                after,
-            });
+            self.pending.push_front(ExportStep { after, ..step });
         }
         Ok(Some(lines))
+    }
+
+    /// The line that begins a conversation: what the user set on it.
+    async fn conversation_line(&self, peer: &UserId, flags: Flags) -> Result<String, Error> {
+        let mut metadata = None;
+        if flags.has_metadata() {
+            let stored = self.store.read_metadata(&self.user, &[peer]).await?;
+            metadata = ConversationMetadata::parse(&stored.concat())?;
+        }
+        let conversation = json!({
+            "peer": peer, "blocked": flags.blocked(), "muted": flags.muted(),
+            "archived": flags.archived(), "pinned": flags.pinned(), "metadata": metadata,
+        });
+        Ok(format!("{}\n", json!({"conversation": conversation})))
     }
 }

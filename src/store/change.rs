@@ -55,10 +55,12 @@ impl Store {
         args: &[&str],
     ) -> Result<RateLimited<ConversationState>, Error> {
         let state = self
-            .change::<(String, String)>(script, request, args)
+            .change::<(String, String, String)>(script, request, args)
             .await?;
         let peer = request.peer.clone();
-        state.try_map(|(entry, last)| Ok(InboxEntry::parse(&entry)?.into_state(peer, last)))
+        state.try_map(|(entry, last, metadata)| {
+            InboxEntry::parse(&entry)?.into_state(peer, last, &metadata)
+        })
     }
 
     /// The keys of a conversation and of both users, in the order of the scripts that change a

@@ -2,13 +2,13 @@
 
 use super::change::ConversationRequest;
 use super::script::{
-    CLEAR_CONVERSATION, FLAG_CONVERSATION, MARK_DELIVERED, MARK_READ, MARK_UNREAD,
-    READ_CONVERSATION,
+    CLEAR_CONVERSATION, MARK_DELIVERED, MARK_READ, MARK_UNREAD, READ_CONVERSATION,
 };
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    Conversation, ConversationState, Flag, InboxEntry, PageQuery, Seq, StoredMessage,
+    Conversation, ConversationMetadata, ConversationState, InboxEntry, PageQuery, Seq,
+    StoredMessage,
 };
 
 /// Maximum number of messages that one call searches or counts, which takes Redis 3.5 ms. Only a reader
@@ -16,7 +16,14 @@ use crate::model::{
 const SCAN_LIMIT: &str = "4000";
 
 /// The reply of `lua/conversations/read_conversation.lua`.
-type ConversationReply = (String, Vec<String>, Vec<String>, Option<u64>, Option<u64>);
+type ConversationReply = (
+    String,
+    Vec<String>,
+    Vec<String>,
+    Option<u64>,
+    Option<u64>,
+    String,
+);
 
 impl Store {
     /// Reads a page of a conversation and the user's unread messages, and marks the conversation as
@@ -49,24 +56,29 @@ impl Store {
         } else {
             reply.map_err(Error::as_read_error)?
         };
-        reply.try_map(|(entry, history, unread, next_before, next_after)| {
-            let entry = InboxEntry::parse(&entry)?;
-            Ok(Conversation {
-                user,
-                peer,
-                history: history.into_iter().map(StoredMessage).collect(),
-                unread_count: entry.unread_count,
-                unread: unread.into_iter().map(StoredMessage).collect(),
-                last_seq: entry.last_seq,
-                read_seq: entry.read_seq,
-                peer_read_seq: entry.peer_read_seq,
-                peer_delivered_seq: entry.peer_delivered_seq,
-                muted: entry.muted,
-                blocked: entry.blocked,
-                next_before: next_before.map(reply::seq).transpose()?,
-                next_after: next_after.map(reply::seq).transpose()?,
-            })
-        })
+        reply.try_map(
+            |(entry, history, unread, next_before, next_after, metadata)| {
+                let entry = InboxEntry::parse(&entry)?;
+                Ok(Conversation {
+                    user,
+                    peer,
+                    history: history.into_iter().map(StoredMessage).collect(),
+                    unread_count: entry.unread_count,
+                    unread: unread.into_iter().map(StoredMessage).collect(),
+                    last_seq: entry.last_seq,
+                    read_seq: entry.read_seq,
+                    peer_read_seq: entry.peer_read_seq,
+                    peer_delivered_seq: entry.peer_delivered_seq,
+                    muted: entry.flags.muted(),
+                    blocked: entry.flags.blocked(),
+                    archived: entry.flags.archived(),
+                    pinned: entry.flags.pinned(),
+                    metadata: ConversationMetadata::parse(&metadata)?,
+                    next_before: next_before.map(reply::seq).transpose()?,
+                    next_after: next_after.map(reply::seq).transpose()?,
+                })
+            },
+        )
     }
 
     /// Marks a conversation as read up to a message; `private` does not tell the peer.
@@ -113,17 +125,5 @@ impl Store {
         request: ConversationRequest<'_>,
     ) -> Result<RateLimited<ConversationState>, Error> {
         self.change_state(&CLEAR_CONVERSATION, request, &[]).await
-    }
-
-    /// Sets or clears a flag.
-    pub async fn flag_conversation(
-        &self,
-        request: ConversationRequest<'_>,
-        flag: Flag,
-        on: bool,
-    ) -> Result<RateLimited<ConversationState>, Error> {
-        let on = if on { "1" } else { "0" };
-        self.change_state(&FLAG_CONVERSATION, request, &[flag.as_str(), on])
-            .await
     }
 }

@@ -2,22 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 
 use super::change::ConversationRequest;
-use super::script::{
-    COUNT_UNREAD, FIND_UNREAD, LIST_BLOCKS, LIST_CONVERSATIONS, READ_LAST_MESSAGES,
-};
+use super::script::{COUNT_UNREAD, FIND_UNREAD, LIST_CONVERSATIONS, READ_LAST_MESSAGES};
 use super::{RateLimited, Store, reply};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::model::{
-    Block, Blocks, BlocksCursor, Inbox, InboxCursor, InboxEntry, InboxQuery, MarkedRead, Pair, Seq,
+    ConversationState, Inbox, InboxCursor, InboxEntry, InboxQuery, MarkedRead, Pair, Seq,
     UnreadTotals, UserId,
 };
 use crate::rate::RateLimitRequest;
 
-/// Maximum number of conversations that one call searches for unread ones. A page may therefore have
-/// less than `limit` conversations and still have a next page.
+/// Maximum number of conversations that one call searches for those that a query wants. A page may
+/// therefore have less than `limit` conversations and still have a next page.
 const SCAN_LIMIT: &str = "2000";
 /// Approximate number of conversations in one step of the search for unread ones, which takes Redis
 /// less than a millisecond.
@@ -26,8 +24,6 @@ const UNREAD_STEP: &str = "500";
 const MARKED_AT_ONCE: usize = 32;
 /// How long one call marks conversations as read before it returns with `done: false`.
 const MARK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Approximate number of rows that one page of blocks examines, which takes Redis half a millisecond.
-const BLOCKS_STEP: &str = "1000";
 
 /// The reply of `lua/inbox/list_conversations.lua`.
 type InboxReply = (u64, u64, u64, String, Vec<String>, Vec<String>);
@@ -41,7 +37,8 @@ pub struct UnreadStep {
 }
 
 impl Store {
-    /// A page of a user's inbox, ordered by the newest message.
+    /// A page of a user's inbox: pinned conversations, then the others, each ordered by the newest
+    /// message.
     pub async fn list_conversations(
         &self,
         user: &UserId,
@@ -55,31 +52,67 @@ impl Store {
         let limit = query.limit().to_string();
         let (score, after) = query.cursor.as_ref().map_or(("", ""), InboxCursor::parts);
         let unread_only = if query.unread_only { "1" } else { "0" };
-        let args = [limit.as_str(), score, after, unread_only, SCAN_LIMIT].map(str::as_bytes);
+        let archived = query
+            .archived
+            .map_or("", |archived| if archived { "1" } else { "0" });
+        let args = [
+            limit.as_str(),
+            score,
+            after,
+            unread_only,
+            archived,
+            SCAN_LIMIT,
+        ];
+        let args = args.map(str::as_bytes);
         let reply = self
             .run_charged::<InboxReply>(&LIST_CONVERSATIONS, charge, &keys, &args)
             .await?;
-        let (.., peers, rows) = &reply.value;
-        let peers = peers.iter().cloned().map(reply::user);
+        let RateLimited { value, quota } = reply;
+        let (total, unread_conversations, muted, cursor, peers, rows) = value;
+        Ok(RateLimited {
+            value: Inbox {
+                conversations: self.read_states(user, peers, &rows).await?,
+                totals: UnreadTotals {
+                    total_unread_count: total,
+                    unread_conversations,
+                    muted_unread_count: muted,
+                },
+                next_cursor: InboxCursor::from_script(&cursor),
+            },
+            quota,
+        })
+    }
+
+    /// The states of the conversations of a page: the rows, with the last messages and the metadata.
+    async fn read_states(
+        &self,
+        user: &UserId,
+        peers: Vec<String>,
+        rows: &[String],
+    ) -> Result<Vec<ConversationState>, Error> {
+        let peers = peers.into_iter().map(reply::user);
         let peers = peers.collect::<Result<Vec<_>, _>>()?;
         let rows = rows.iter().map(|row| InboxEntry::parse_row(row));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let seqs: Vec<_> = rows.iter().map(|row| row.last_seq).collect();
-        let last = self.read_last_messages(user, &peers, &seqs).await?;
-        reply.try_map(|(total, unread_conversations, muted, cursor, ..)| {
-            let totals = UnreadTotals {
-                total_unread_count: total,
-                unread_conversations,
-                muted_unread_count: muted,
-            };
-            let rows = rows.into_iter().zip(peers).zip(last);
-            let states = rows.map(|((row, peer), last)| row.into_state(peer, last));
-            Ok(Inbox {
-                conversations: states.collect(),
-                totals,
-                next_cursor: InboxCursor::from_script(&cursor),
-            })
+        let with_metadata = peers.iter().zip(&rows);
+        let with_metadata: Vec<_> = with_metadata
+            .filter(|(_, row)| row.flags.has_metadata())
+            .map(|(peer, _)| peer)
+            .collect();
+        let (last, metadata) = try_join(
+            self.read_last_messages(user, &peers, &seqs),
+            self.read_metadata(user, &with_metadata),
+        )
+        .await?;
+        let mut metadata = metadata.into_iter();
+        let rows = rows.into_iter().zip(peers).zip(last);
+        rows.map(|((row, peer), last)| {
+            let has_metadata = row.flags.has_metadata();
+            let metadata = has_metadata.then(|| metadata.next()).flatten();
+            row.into_state(peer, last, &metadata.unwrap_or_default())
         })
+        .collect()
     }
 
     /// The current newest message of each conversation. Rows do not contain it, because every message
@@ -182,30 +215,5 @@ impl Store {
             };
             step = self.find_unread(user, &cursor, None).await?.value;
         }
-    }
-
-    /// A page of the peers that a user has blocked, with or without a conversation.
-    pub async fn list_blocks(
-        &self,
-        user: &UserId,
-        cursor: Option<&BlocksCursor>,
-        charge: Option<&RateLimitRequest>,
-    ) -> Result<RateLimited<Blocks>, Error> {
-        let keys = [self.keys.conversations(user.as_str())];
-        let cursor = cursor.map_or("0", BlocksCursor::as_str);
-        let args = [cursor.as_bytes(), BLOCKS_STEP.as_bytes()];
-        let reply = self
-            .run_charged::<(String, Vec<String>)>(&LIST_BLOCKS, charge, &keys, &args)
-            .await?;
-        reply.try_map(|(next, peers)| {
-            let peers = peers.into_iter().map(reply::user);
-            let blocks = peers.map(|peer| Ok(Block { peer: peer? }));
-            let next = (next != "0").then_some(next);
-            let next_cursor = next.map(BlocksCursor::try_from).transpose();
-            Ok(Blocks {
-                blocks: blocks.collect::<Result<_, Error>>()?,
-                next_cursor: next_cursor.map_err(|why| Error::new(Code::Internal, why))?,
-            })
-        })
     }
 }

@@ -3,11 +3,11 @@
 //! | key | type | slot | expires | written by |
 //! |---|---|---|---|---|
 //! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message`, `replace_message`, `delete_message`, `erase_messages`, `forget_conversation`, `import_messages`, `every change` |
-//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation, marks `user:<id>` and count `unread:<id>` of each user, `erased:<id>`; see `lua/lib/state.lua` | conversation | never | `every change` |
+//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation, marks `user:<id>` and count `unread:<id>` of each user, `erased:<id>`, `metadata:<id>`; see `lua/lib/state.lua` | conversation | never | `every change` |
 //! | `dm:{c}:idempotency:<pair>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | conversation | 24 h | `send_message` |
 //! | `dm:{c}:imported:<pair>` | hash: digest of the id of an imported message -> digest of the message | conversation | 30 days after the last import | `import_messages`, `forget_conversation` |
-//! | `dm:{u}:inbox:<user>` | zset: peer -> version of the newest message: the order of the inbox | user | never | `every change`, `update_inbox`, `forget_user` |
-//! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals` and `,epoch`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_user` |
+//! | `dm:{u}:inbox:<user>` | zset: peer -> its place in the inbox; see `lua/lib/order.lua` | user | never | `every change`, `update_inbox`, `forget_user` |
+//! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals`, `,epoch`, `,pinned`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_user` |
 //! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_user`, `announce_typing` |
 //! | `dm:{u}:presence:<user>` | zset: process -> time of the last renewal; `` -> when the user went offline; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{u}:leases` | zset: user of this partition -> time of the last renewal, in ms | user | never | `renew_presence`, `leave_presence`, `forget_user` |

@@ -20,6 +20,7 @@ mod rates;
 mod reply;
 mod retention;
 mod script;
+mod settings;
 mod users;
 
 use std::sync::Arc;

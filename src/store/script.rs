@@ -63,7 +63,9 @@ scripts! {
     MARK_READ           "conversations" "mark_read"           Never;
     MARK_UNREAD         "conversations" "mark_unread"         Never;
     READ_CONVERSATION   "conversations" "read_conversation"   Never;
+    READ_METADATA       "conversations" "read_metadata"       ReadsOnly;
     TRIM_CONVERSATION   "conversations" "trim_conversation"   Never;
+    UPDATE_CONVERSATION "conversations" "update_conversation" Never;
     ANNOUNCE_TYPING     "events"        "announce_typing"     Never;
     FIND_TICKET         "events"        "find_ticket"         ReadsOnly;
     ISSUE_TICKET        "events"        "issue_ticket"        Never;

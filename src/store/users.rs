@@ -10,7 +10,7 @@ use super::script::{
 };
 use super::{Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{Erasure, Pair, Seq, StoredMessage, UserId, rfc3339};
+use crate::model::{Erasure, Flags, Pair, Seq, StoredMessage, UserId, rfc3339};
 
 /// Approximate number of conversations in one step of a scan.
 const SCAN_STEP: &str = "100";
@@ -37,18 +37,18 @@ pub struct ExportPage {
 type ScanCursor = Option<String>;
 
 impl Store {
-    /// One step of a scan over the peers of a user, each with a flag: whether the user has blocked it.
+    /// One step of a scan over the peers of a user, each with the flags of the conversation.
     pub async fn scan_conversations(
         &self,
         user: &UserId,
         cursor: &str,
-    ) -> Result<(Vec<(UserId, bool)>, ScanCursor), Error> {
+    ) -> Result<(Vec<(UserId, Flags)>, ScanCursor), Error> {
         let keys = [self.keys.conversations(user.as_str())];
         let args = [cursor.as_bytes(), SCAN_STEP.as_bytes()];
-        let (next, peers, blocked): (String, Vec<String>, Vec<u8>) =
+        let (next, peers, flags): (String, Vec<String>, Vec<String>) =
             self.run(&SCAN_CONVERSATIONS, &keys, &args).await?;
-        let peers = peers.into_iter().zip(blocked);
-        let peers = peers.map(|(peer, blocked)| Ok((reply::user(peer)?, blocked == 1)));
+        let peers = peers.into_iter().zip(flags);
+        let peers = peers.map(|(peer, flags)| Ok((reply::user(peer)?, Flags::parse(&flags)?)));
         Ok((
             peers.collect::<Result<_, Error>>()?,
             (next != "0").then_some(next),

@@ -1,33 +1,34 @@
-//! `/conversations`: inbox, pages of conversations, flags and unread counts.
+//! `/conversations`: inbox, pages of conversations and unread counts.
 
 use actix_web::web::Data;
-use actix_web::{HttpResponse, delete, get, put};
+use actix_web::{HttpResponse, delete, get};
 use serde_json::json;
 use utoipa::IntoResponses;
 
 use super::examples;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::http::extract::{NoInput, QueryParams};
+use crate::http::extract::{NoInput, QueryParams, insert_accept_patch};
 use crate::http::middleware::head::IsHead;
 use crate::http::middleware::site::OwnSite;
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
 use crate::model::{
-    Blocks, BlocksQuery, Conversation, ConversationState, Inbox, InboxQuery, PageQuery,
-    Participants, UnreadOfUsers, UnreadTotals, UsersQuery,
+    Conversation, ConversationState, Inbox, InboxQuery, PageQuery, Participants, UnreadOfUsers,
+    UnreadTotals, UsersQuery,
 };
 use crate::operations::Operations;
 use crate::rate::RateLimited;
 
-problem::refusals!(ListConversationsErrors: CALL READ);
+problem::refusals!(pub ListConversationsErrors: CALL READ);
 
 /// List conversations
 ///
 /// The inbox of `user`: each conversation with its unread count, receipts and last message, and
-/// the unread totals. The conversation with the latest message comes first. Users list their own
-/// conversations, backends those of any user. With `unread_only=true` a page can be shorter than
-/// `limit` although there is a next one.
+/// the unread totals, which cover all conversations whatever the query. Pinned conversations come
+/// first, then the others, each with the latest message first. Without `archived`, archived
+/// conversations are listed too. With `unread_only=true` or `archived` a page can be shorter than `limit`
+/// although there is a next one. Users list their own conversations, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
@@ -138,10 +139,12 @@ pub async fn read_conversation(
     let read = operations
         .read_conversation(&caller, &users, &query)
         .await?;
-    Ok(json::answer(read.value.to_json(), read.quota))
+    let mut response = json::answer(read.value.to_json(), read.quota);
+    insert_accept_patch(response.headers_mut());
+    Ok(response)
 }
 
-problem::refusals!(ChangeConversationErrors: CALL CHANGE);
+problem::refusals!(pub ChangeConversationErrors: CALL CHANGE);
 
 /// The response to a change of a conversation, for openapi.yaml.
 #[derive(IntoResponses)]
@@ -178,117 +181,5 @@ pub async fn clear_conversation(
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let state = operations.clear_conversation(&caller, &users).await?;
-    Ok(current(state))
-}
-
-/// Block the peer
-///
-/// From now on messages, edits and reactions of `peer` are refused with `BLOCKED`, and the unread totals
-/// of `user` do not count the conversation. `peer` can still read the conversation and delete its own
-/// messages. Users block as themselves, backends as any user.
-#[utoipa::path(
-    tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
-    params(Participants),
-    responses(CurrentState, ChangeConversationErrors)
-)]
-#[put("/conversations/{user}/{peer}/block")]
-pub async fn block_peer(
-    caller: Caller,
-    users: Participants,
-    _: NoInput,
-    operations: Data<Operations>,
-) -> Result<HttpResponse, Error> {
-    operations.block_peer(&caller, &users).await.map(current)
-}
-
-/// Unblock the peer
-///
-/// Messages from `peer` to `user` are accepted again. Messages refused in between are not delivered
-/// later. Users unblock as themselves, backends as any user.
-#[utoipa::path(
-    tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
-    params(Participants),
-    responses(CurrentState, ChangeConversationErrors)
-)]
-#[delete("/conversations/{user}/{peer}/block")]
-pub async fn unblock_peer(
-    caller: Caller,
-    users: Participants,
-    _: NoInput,
-    operations: Data<Operations>,
-) -> Result<HttpResponse, Error> {
-    operations.unblock_peer(&caller, &users).await.map(current)
-}
-
-/// List blocked peers
-///
-/// The peers that `user` has blocked, also those without a conversation, in no order. A page covers
-/// about 1,000 conversations of `user`, so it can be empty although there is a next one; a peer can
-/// appear on two pages. Users list their own blocks, backends those of any user.
-#[utoipa::path(
-    tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
-    params(PathUser, BlocksQuery),
-    responses(
-        (status = 200, description = "A page of the blocks.", body = Blocks,
-            example = json!({"blocks": [{"peer": "mallory"}], "next_cursor": null})),
-        ListConversationsErrors,
-    )
-)]
-#[get("/users/{user}/blocks")]
-pub async fn list_blocks(
-    caller: Caller,
-    PathUser { user }: PathUser,
-    query: QueryParams<BlocksQuery>,
-    operations: Data<Operations>,
-) -> Result<HttpResponse, Error> {
-    let blocks = operations.list_blocks(&caller, &user, &query.0).await?;
-    Ok(json::answer(
-        serde_json::json!(blocks.value).to_string(),
-        blocks.quota,
-    ))
-}
-
-/// Mute a conversation
-///
-/// Sets `muted` for `user`, which tells the application not to alert them. Messages are stored and counted
-/// as before, and `muted_unread_count` counts them separately. Users mute their own conversations, backends
-/// those of any user.
-#[utoipa::path(
-    tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
-    params(Participants),
-    responses(CurrentState, ChangeConversationErrors)
-)]
-#[put("/conversations/{user}/{peer}/mute")]
-pub async fn mute_conversation(
-    caller: Caller,
-    users: Participants,
-    _: NoInput,
-    operations: Data<Operations>,
-) -> Result<HttpResponse, Error> {
-    let state = operations.mute_conversation(&caller, &users).await?;
-    Ok(current(state))
-}
-
-/// Unmute a conversation
-///
-/// Clears `muted` for `user`. Users unmute their own conversations, backends those of any user.
-#[utoipa::path(
-    tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
-    params(Participants),
-    responses(CurrentState, ChangeConversationErrors)
-)]
-#[delete("/conversations/{user}/{peer}/mute")]
-pub async fn unmute_conversation(
-    caller: Caller,
-    users: Participants,
-    _: NoInput,
-    operations: Data<Operations>,
-) -> Result<HttpResponse, Error> {
-    let state = operations.unmute_conversation(&caller, &users).await?;
     Ok(current(state))
 }

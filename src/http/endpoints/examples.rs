@@ -40,7 +40,8 @@ pub fn tombstone() -> Value {
 pub fn conversation_state() -> Value {
     json!({"peer": "alice", "last_message": message(), "unread_count": 1, "last_seq": 1,
         "read_seq": 0, "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false,
-        "blocked": false, "updated_at": "2026-01-31T12:00:00.000Z"})
+        "blocked": false, "archived": false, "pinned": false, "metadata": null,
+        "updated_at": "2026-01-31T12:00:00.000Z"})
 }
 
 /// A page of an inbox.
@@ -53,6 +54,13 @@ pub fn inbox() -> Value {
 pub fn conversation() -> Value {
     json!({"user": "bob", "peer": "alice", "history": [message()], "unread_count": 1,
         "unread": [message()], "last_seq": 1, "read_seq": 0, "peer_read_seq": 0,
-        "peer_delivered_seq": 0, "muted": false, "blocked": false, "next_before": null,
-        "next_after": null})
+        "peer_delivered_seq": 0, "muted": false, "blocked": false, "archived": false,
+        "pinned": false, "metadata": null, "next_before": null, "next_after": null})
+}
+
+/// The first line of an export.
+pub fn export() -> String {
+    let conversation = json!({"peer": "alice", "blocked": false, "muted": false,
+        "archived": false, "pinned": true, "metadata": {"folder": "work"}});
+    format!("{}\n", json!({"conversation": conversation}))
 }

@@ -1,6 +1,6 @@
 //! `/messages`, and the messages of a conversation.
 
-use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post, put};
 use utoipa::IntoResponses;
@@ -9,7 +9,7 @@ use super::examples;
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::http::extract::{
-    EditBody, IdempotencyKeyHeader, IfMatchHeader, JsonBody, NoInput, PATCH_TYPES,
+    IdempotencyKeyHeader, IfMatchHeader, JsonBody, NoInput, PatchBody, insert_accept_patch,
 };
 use crate::http::middleware::authenticate;
 use crate::http::path::{PathEmoji, PathSeq};
@@ -18,7 +18,6 @@ use crate::model::{Edit, Message, NewMessage, Participants, StoredMessage};
 use crate::operations::{Operations, SentMessage};
 use crate::rate::RateLimited;
 
-const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 /// Marks the response to a repetition of a request with an `Idempotency-Key`.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -144,13 +143,6 @@ fn current(message: RateLimited<StoredMessage>) -> HttpResponse {
     response
 }
 
-/// Adds the media types that `PATCH` accepts (RFC 5789 section 3.1).
-pub fn insert_accept_patch(headers: &mut HeaderMap) {
-    if let Ok(types) = HeaderValue::from_str(&PATCH_TYPES.join(", ")) {
-        headers.insert(ACCEPT_PATCH, types);
-    }
-}
-
 problem::refusals!(ReadMessageErrors: CALL READ; MessageNotFound);
 
 /// Read one message
@@ -206,11 +198,11 @@ pub async fn edit_message(
     users: Participants,
     PathSeq { seq }: PathSeq,
     IfMatchHeader(precondition): IfMatchHeader,
-    edit: Result<EditBody, Error>,
+    edit: Result<PatchBody<Edit>, Error>,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let edited = match edit {
-        Ok(EditBody(edit)) => {
+        Ok(PatchBody(edit)) => {
             operations
                 .edit_message(&caller, &users, seq, edit, &precondition)
                 .await

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, delete, get};
 use futures_util::stream;
 use serde_json::json;
 
+use super::examples;
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::http::extract::NoInput;
@@ -19,7 +20,7 @@ problem::refusals!(ExportUserErrors: CALL READ);
 /// Export a user
 ///
 /// Streams all data of `user` as NDJSON: for each conversation a line
-/// `{"conversation":{"peer":...,"blocked":...}}`, then a line `{"message":{...}}` for each of its
+/// `{"conversation":{...}}` with the settings of the user, then a line `{"message":{...}}` for each of its
 /// messages, oldest first, including cleared ones. If the store fails midway, the connection is aborted,
 /// so a body that ends properly is complete. Users export themselves, backends any user.
 #[utoipa::path(
@@ -28,7 +29,7 @@ problem::refusals!(ExportUserErrors: CALL READ);
     params(PathUser),
     responses(
         (status = 200, description = "The export.", body = String, content_type = "application/x-ndjson",
-            example = json!("{\"conversation\":{\"peer\":\"alice\",\"blocked\":false}}\n")),
+            example = json!(examples::export())),
         ExportUserErrors,
     )
 )]

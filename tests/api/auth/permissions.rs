@@ -37,6 +37,7 @@ const ACTORS: &[(&str, Actor)] = &[
     ("list_unread", Actor::Nobody),
     ("read_conversation", Actor::Path),
     ("clear_conversation", Actor::Path),
+    ("update_conversation", Actor::Path),
     ("block_peer", Actor::Path),
     ("unblock_peer", Actor::Path),
     ("list_blocks", Actor::Path),
@@ -214,9 +215,10 @@ async fn every_operation_refuses_every_bad_credential() {
     assert_eq!(app.post_as(SERVICE_KEY, &message).await.status, 201);
     let before = app.contents();
     for (number, (why, header, said)) in refused(&signer).iter().enumerate() {
-        let address = format!("192.0.2.{number}");
         let header = Some(header.as_str()).filter(|header| !header.is_empty());
-        for operation in operations() {
+        for (place, operation) in operations().iter().enumerate() {
+            // An address has few failures.
+            let address = format!("192.0.{place}.{number}");
             let answer = operation.ask(&app, header, &address).await;
             let case = format!("{} with {why}: {answer:?}", operation.id);
             assert_eq!(answer.status, operation.status_if(false, 401), "{case}");

@@ -225,8 +225,8 @@ async fn all_blocks_are_listed_with_strangers_and_cleared_ones() {
     assert_eq!(blocked_peers(&app, "bob").await, expected.into());
     let export = app.get("/users/bob/export").await.text;
     for (peer, blocked) in [("alice", true), ("stranger", true), ("carol", false)] {
-        let line = json!({"conversation": {"peer": peer, "blocked": blocked}});
-        assert!(export.contains(&line.to_string()), "{line} in {export}");
+        let line = format!(r#"{{"conversation":{{"peer":"{peer}","blocked":{blocked},"#);
+        assert!(export.contains(&line), "{line} in {export}");
     }
 }
 

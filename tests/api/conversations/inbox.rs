@@ -55,6 +55,7 @@ async fn a_row_holds_the_whole_state_of_a_conversation() {
     let of_bob = json!({
         "peer": "alice", "last_message": last, "unread_count": 1, "last_seq": 2, "read_seq": 1,
         "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false, "blocked": false,
+        "archived": false, "pinned": false, "metadata": null,
         "updated_at": last["sent_at"],
     });
     let inbox = app.inbox("bob", "").await;
@@ -66,6 +67,7 @@ async fn a_row_holds_the_whole_state_of_a_conversation() {
     let of_alice = json!({
         "peer": "bob", "last_message": last, "unread_count": 0, "last_seq": 2, "read_seq": 0,
         "peer_read_seq": 1, "peer_delivered_seq": 2, "muted": false, "blocked": false,
+        "archived": false, "pinned": false, "metadata": null,
         "updated_at": last["sent_at"],
     });
     assert_eq!(row(&app, "alice", "bob").await, of_alice);

@@ -9,5 +9,7 @@ mod inbox;
 mod inbox_pages;
 mod model;
 mod pages;
+mod pins;
 mod receipts;
 mod screens;
+mod settings;

@@ -37,6 +37,12 @@ impl TestApp {
         self.request(method, &path).await.json(200)
     }
 
+    /// Changes the settings of a user in a conversation.
+    pub async fn patch(&self, user: &str, peer: &str, patch: &Value) -> ApiResponse {
+        let path = format!("/conversations/{user}/{peer}");
+        self.ask(Method::PATCH, &path, patch).await
+    }
+
     /// A message as `user` sees it.
     pub async fn message(&self, user: &str, peer: &str, seq: u64) -> ApiResponse {
         self.get(&message_path(user, peer, seq)).await

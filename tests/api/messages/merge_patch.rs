@@ -112,6 +112,7 @@ async fn an_edit_that_changes_nothing_notifies_nobody() {
     let mut device = Device::connect(&app, "bob").await;
     let same = json!({"url": "https://example.com/", "metadata": {"b": 2.0, "a": 1}, "name": null});
     for edit in [
+        json!({}),
         json!({"body": "hi"}),
         json!({"metadata": {"b": 2, "a": 1.0}}),
         json!({"attachments": [same]}),

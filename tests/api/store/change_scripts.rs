@@ -44,6 +44,16 @@ fn each_refusal_has_its_code_and_writes_nothing() {
     change::<Value>(&mut redis, "send_message", &retried).unwrap();
     let cases: &[(&str, &[&str], &str)] = &[
         ("send_message", &["b", "a", &draft], "BLOCKED"),
+        (
+            "update_conversation",
+            &["a", "b", "", "1", "{}", "*", "0"],
+            "TOO_MANY_PINNED",
+        ),
+        (
+            "update_conversation",
+            &["a", "b", "1", "", "{}", "{}", "100"],
+            "CONVERSATION_CHANGED",
+        ),
         ("send_message", &["a", "b", &own, "9"], "REPLY_TO_NOT_FOUND"),
         (
             "send_message",
@@ -95,6 +105,10 @@ fn repeating_a_change_writes_nothing() {
         ("mark_read", &["b", "a", "2"]),
         ("mark_delivered", &["b", "a", "3"]),
         ("flag_conversation", &["b", "a", "muted", "1"]),
+        (
+            "update_conversation",
+            &["b", "a", "1", "1", "{}", "*", "100"],
+        ),
         ("delete_message", &["a", "b", "3", TIME]),
         ("clear_conversation", &["a", "b"]),
     ];
@@ -107,9 +121,11 @@ fn repeating_a_change_writes_nothing() {
         ("mark_delivered", &["b", "a", "2"]),
         ("mark_unread", &["b", "a", "3", "10000"]),
         ("flag_conversation", &["b", "a", "blocked", "0"]),
+        ("update_conversation", &["b", "a", "", "", "", "*", "100"]),
+        ("update_conversation", &["b", "a", "1", "", "", "{}", "100"]),
         ("replace_message", &["a", "b", "4", &newest, &newest]),
     ];
-    for (script, args) in first[..3].iter().chain(&first[4..]).chain(again) {
+    for (script, args) in first[..4].iter().chain(&first[5..]).chain(again) {
         change::<Value>(&mut redis, script, args).unwrap();
         assert_eq!(contents(&mut redis), before, "{script}");
     }
@@ -128,6 +144,7 @@ fn a_full_redis_allows_only_reading_marking_and_clearing() {
         ("mark_unread", &["b", "a", "1", "10000"]),
         ("mark_delivered", &["b", "a", "1"]),
         ("flag_conversation", &["b", "a", "muted", "1"]),
+        ("update_conversation", &["b", "a", "1", "", "", "*", "100"]),
     ];
     set_full(&mut redis, true);
     let before = contents(&mut redis);

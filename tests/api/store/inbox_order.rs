@@ -17,12 +17,17 @@ fn run(redis: &mut Connection, script: &str, user: &str, peer: &str, args: &[&st
     let _: redis::RedisResult<redis::Value> = call.query(redis);
 }
 
-/// The peers of `a`, the one with the newest message first, as the conversations have it.
+/// The peers of `a`, pinned ones first, each with the newest message first, as the conversations have
+/// it.
 fn truth(redis: &mut Connection) -> Vec<&'static str> {
     let mut listed = Vec::new();
     for peer in PEERS {
         let [_, meta] = keys("a", peer);
         let fields: [Option<String>; 2] = redis.hmget(meta, &["state", "user:a"]).unwrap();
+        let pinned = fields[1].as_ref().is_some_and(|marks| {
+            let flags = marks.split('|').nth(4).unwrap();
+            flags.as_bytes()[3] == b'1'
+        });
         let [state, marks] = fields.map(|field| {
             let numbers = field.unwrap_or_else(|| "0|0|0|0|0|0".to_owned());
             let numbers = numbers
@@ -32,11 +37,16 @@ fn truth(redis: &mut Connection) -> Vec<&'static str> {
         });
         let (seq, active, cleared) = (state[0], state[1] - state[2], marks[3]);
         if seq > cleared {
-            listed.push((active, peer));
+            listed.push((pinned, active, peer));
         }
     }
     listed.sort_unstable();
-    listed.into_iter().rev().map(|(_, peer)| peer).collect()
+    listed.into_iter().rev().map(|(.., peer)| peer).collect()
+}
+
+/// The arguments that pin or unpin a conversation.
+fn pin(on: &str) -> [&str; 5] {
+    ["", on, "", "*", "100"]
 }
 
 #[test]
@@ -48,12 +58,14 @@ fn the_inbox_is_always_in_the_order_of_newest_messages() {
     for step in 0..3000 {
         let peer = *rng.one_of(&PEERS);
         let redis = &mut redis;
-        match rng.below(12) {
+        match rng.below(14) {
             0..=2 => run(redis, "send_message", "a", peer, &[&draft("a", peer, "x")]),
             3..=5 => run(redis, "send_message", peer, "a", &[&draft(peer, "a", "x")]),
             6 => run(redis, "mark_read", "a", peer, &["9007199254740991"]),
             7 => run(redis, "flag_conversation", "a", peer, &["muted", "1"]),
             8 => run(redis, "flag_conversation", "a", peer, &["muted", "0"]),
+            12 => run(redis, "update_conversation", "a", peer, &pin("1")),
+            13 => run(redis, "update_conversation", "a", peer, &pin("0")),
             9 if step % 4 == 0 => run(redis, "clear_conversation", "a", peer, &[]),
             10 if step % 16 == 0 => {
                 // As if the conversation had never been, so that it can be imported again.

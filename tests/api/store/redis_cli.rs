@@ -73,6 +73,7 @@ fn values() -> BTreeMap<&'static str, String> {
         "coarse",
         "score",
         "message",
+        "old_metadata",
     ];
     values.extend(empty.map(|name| (name, String::new())));
     values
@@ -100,6 +101,9 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     }
     if script.name == "read_last_messages" {
         return [vec![values["messages"].clone()], vec!["1".to_owned()]];
+    }
+    if script.name == "read_metadata" {
+        return [vec![values["meta"].clone()], args];
     }
     [of("= KEYS["), args]
 }

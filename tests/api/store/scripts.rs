@@ -33,8 +33,15 @@ pub fn send(redis: &mut Connection, from: &str, to: &str, reply_to: &str) -> Red
     change(redis, "send_message", &args)
 }
 
-/// How the reader saw the conversation, history, unread messages, cursors.
-pub type Page = (String, Vec<String>, Vec<String>, Option<u64>, Option<u64>);
+/// How the reader saw the conversation, history, unread messages, cursors, metadata.
+pub type Page = (
+    String,
+    Vec<String>,
+    Vec<String>,
+    Option<u64>,
+    Option<u64>,
+    String,
+);
 
 pub fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> RedisResult<Page> {
     let args = [reader, peer, "50", "newest", "", peek, "500", "10000"];
@@ -286,14 +293,15 @@ fn check_ready_returns_the_partitions_and_cannot_write() {
 }
 
 #[test]
-fn read_conversation_returns_five_fields() {
-    // The store relies on the form of this reply: five fields, with numbers as numbers.
+fn read_conversation_returns_six_fields() {
+    // The store relies on the form of this reply: six fields, with numbers as numbers.
     let server = RedisServer::volatile();
     let mut redis = server.connect();
     let args = ["b", "a", "50", "newest", "", "0", "500", "10000"];
     let reply: Value = change(&mut redis, "read_conversation", &args).unwrap();
     let none = || Value::Array(Vec::new());
     let entry = Value::BulkString(b"0|00000|0|0|0|0".to_vec());
-    let expected = [entry, none(), none(), Value::Nil, Value::Nil];
+    let metadata = Value::BulkString(Vec::new());
+    let expected = [entry, none(), none(), Value::Nil, Value::Nil, metadata];
     assert_eq!(reply, Value::Array(expected.to_vec()));
 }

@@ -88,6 +88,27 @@ impl Scenario<'_> {
                 self.model.side(who).muted = on;
                 self.change(switch(on), who, "/mute").await;
             }
+            Action::Set {
+                archived,
+                pinned,
+                metadata,
+            } => {
+                self.drop_old(who);
+                self.model.set(who, archived, pinned, metadata);
+                let mut patch = json!({});
+                if let Some(archived) = archived {
+                    patch["archived"] = json!(archived);
+                }
+                if let Some(pinned) = pinned {
+                    patch["pinned"] = json!(pinned);
+                }
+                if let Some(number) = metadata {
+                    patch["metadata"] = reference::metadata(number);
+                }
+                let [user, peer] = self.names(who);
+                let answer = self.app.patch(user, peer, &patch).await;
+                assert_eq!(answer.json(200), self.model.state(who), "{patch}");
+            }
             Action::Import(count) => self.import(who, count).await,
             Action::Age(days) => self.age(days),
             Action::Edit { seq, metadata } => self.edit(who, seq, metadata).await,
@@ -375,6 +396,12 @@ impl Scenario<'_> {
             let name = self.model.names[user].clone();
             let expected = self.model.inbox(user);
             assert_eq!(self.app.inbox(&name, "").await, expected, "{name}");
+            for archived in [true, false] {
+                let mut some = expected["conversations"].as_array().unwrap().clone();
+                some.retain(|row| row["archived"] == archived);
+                let page = self.app.inbox(&name, &format!("archived={archived}")).await;
+                assert_eq!(page["conversations"], json!(some), "{name} {archived}");
+            }
             for (total, value) in self.app.totals(&name).await.as_object().unwrap() {
                 assert_eq!(value, &expected[total], "{name} {total}");
             }

@@ -30,6 +30,7 @@ impl Perspective {
 }
 
 /// The state of one user in a conversation.
+#[expect(clippy::struct_excessive_bools, reason = "flags are independent")]
 #[derive(Clone, Copy, Default)]
 pub struct Side {
     read: u64,
@@ -39,6 +40,10 @@ pub struct Side {
     cleared_up_to: u64,
     pub muted: bool,
     pub blocked: bool,
+    archived: bool,
+    pinned: bool,
+    /// The only member of the metadata; 0 if there is none.
+    metadata: u8,
 }
 
 #[derive(Default)]
@@ -118,6 +123,9 @@ impl Model {
         self.messages.entry(who.pair()).or_default().push(message);
         let number = self.tick();
         self.activity.insert(who.pair(), (true, number));
+        for who in [who, who.other()] {
+            self.side(who).archived = false;
+        }
     }
 
     /// A number larger than any before.
@@ -207,6 +215,20 @@ impl Model {
         side.read = side.read.min(from - 1);
     }
 
+    /// Changes the settings that are not `None`.
+    pub fn set(
+        &mut self,
+        who: Perspective,
+        archived: Option<bool>,
+        pinned: Option<bool>,
+        metadata: Option<u8>,
+    ) {
+        let side = self.side(who);
+        side.archived = archived.unwrap_or(side.archived);
+        side.pinned = pinned.unwrap_or(side.pinned);
+        side.metadata = metadata.unwrap_or(side.metadata);
+    }
+
     pub fn clear(&mut self, who: Perspective) {
         let last = self.last(who);
         self.mark_read(who, last, true);
@@ -284,7 +306,8 @@ impl Model {
             "unread_count": unread.len(), "unread": unread[..shown.min(unread.len())], "last_seq": self.last(who),
             "read_seq": side.read, "peer_read_seq": other.told_read_seq,
             "peer_delivered_seq": other.delivered.max(other.told_read_seq),
-            "muted": side.muted, "blocked": side.blocked,
+            "muted": side.muted, "blocked": side.blocked, "archived": side.archived,
+            "pinned": side.pinned, "metadata": metadata(side.metadata),
             "next_before": (oldest > first).then_some(oldest),
             "next_after": (latest < last).then_some(latest),
         })
@@ -300,7 +323,8 @@ impl Model {
             "unread_count": self.unread(who).len(), "last_seq": self.last(who),
             "read_seq": side.read, "peer_read_seq": other.told_read_seq,
             "peer_delivered_seq": other.delivered.max(other.told_read_seq),
-            "muted": side.muted, "blocked": side.blocked,
+            "muted": side.muted, "blocked": side.blocked, "archived": side.archived,
+            "pinned": side.pinned, "metadata": metadata(side.metadata),
             "updated_at": last.map(|message| &message["sent_at"]),
         })
     }
@@ -316,10 +340,11 @@ impl Model {
                 _ if user == other => Some(Perspective { user, peer: one }),
                 _ => None,
             });
-        let rows: Vec<_> = mine
+        let mut rows: Vec<_> = mine
             .filter(|who| self.last(*who) > self.side_of(*who).cleared_up_to)
             .map(|who| self.state(who))
             .collect();
+        rows.sort_by_key(|row| row["pinned"] == false);
         let unread = |row: &&Value| row["unread_count"].as_u64().unwrap();
         let counted = || rows.iter().filter(|row| row["blocked"] == false);
         let muted = counted().filter(|row| row["muted"] == true);
@@ -329,6 +354,14 @@ impl Model {
             "muted_unread_count": muted.map(|row| unread(&row)).sum::<u64>(),
             "next_cursor": null,
         })
+    }
+}
+
+/// The metadata with this member; null for 0.
+pub fn metadata(number: u8) -> Value {
+    match number {
+        0 => Value::Null,
+        _ => json!({"number": number}),
     }
 }
 

@@ -28,6 +28,12 @@ pub enum Action {
     Clear,
     Block(bool),
     Mute(bool),
+    /// Changes settings; `None` leaves one out, 0 removes the metadata.
+    Set {
+        archived: Option<bool>,
+        pinned: Option<bool>,
+        metadata: Option<u8>,
+    },
     Import(usize),
     /// So many days pass.
     Age(u32),
@@ -117,6 +123,16 @@ fn action() -> impl Strategy<Value = Action> {
     let emoji = prop_oneof![Just("👍"), Just("🎉")];
     let react = (seq(), emoji, prop::bool::weighted(0.7))
         .prop_map(|(seq, emoji, on)| Action::React { seq, emoji, on });
+    let set = (
+        any::<Option<bool>>(),
+        any::<Option<bool>>(),
+        prop::option::of(0..3_u8),
+    );
+    let set = set.prop_map(|(archived, pinned, metadata)| Action::Set {
+        archived,
+        pinned,
+        metadata,
+    });
     prop_oneof![
         8 => send,
         4 => read,
@@ -126,6 +142,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Clear),
         1 => prop::bool::weighted(0.4).prop_map(Action::Block),
         1 => any::<bool>().prop_map(Action::Mute),
+        2 => set,
         1 => (1..4_usize).prop_map(Action::Import),
         1 => prop_oneof![Just(1_u32), Just(20)].prop_map(Action::Age),
         2 => edit,

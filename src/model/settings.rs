@@ -1,0 +1,159 @@
+//! The settings of a user in a conversation. The peer does not see them.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::content::within;
+use super::json::{MergePatch, ObjectChange, OpaqueObject};
+use super::limits;
+use crate::error::{Code, Error};
+
+/// A flag that a user sets on a conversation by an operation of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// The peer's messages are refused.
+    Blocked,
+    /// The user does not want to be alerted. Messages are stored and counted as before.
+    Muted,
+}
+
+impl Flag {
+    /// The name of the flag in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Flag::Blocked => "blocked",
+            Flag::Muted => "muted",
+        }
+    }
+}
+
+/// All flags that a user has set on a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags([bool; 5]);
+
+impl Flags {
+    /// Reads stored flags, see `lua/lib/state.lua`.
+    pub fn parse(digits: &str) -> Result<Self, Error> {
+        let digits = <[u8; 5]>::try_from(digits.as_bytes())
+            .map_err(|_| Error::new(Code::Internal, "the flags of a conversation are malformed"))?;
+        Ok(Self(digits.map(|digit| digit == b'1')))
+    }
+
+    /// Whether the user does not want to be alerted.
+    pub const fn muted(self) -> bool {
+        self.0[0]
+    }
+
+    /// Whether the peer's messages are refused.
+    pub const fn blocked(self) -> bool {
+        self.0[1]
+    }
+
+    /// Whether the conversation is archived until its next message.
+    pub const fn archived(self) -> bool {
+        self.0[2]
+    }
+
+    /// Whether the inbox lists the conversation before those that are not pinned.
+    pub const fn pinned(self) -> bool {
+        self.0[3]
+    }
+
+    /// Whether the user has metadata in the conversation.
+    pub const fn has_metadata(self) -> bool {
+        self.0[4]
+    }
+}
+
+/// A JSON object of the application about a user's side of a conversation, at most 1 KiB as compact JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "Map<String, Value>")]
+#[schema(value_type = Object, example = json!({"folder": "work"}))]
+pub struct ConversationMetadata(OpaqueObject);
+
+impl ConversationMetadata {
+    /// Reads stored metadata; the empty text is none.
+    pub fn parse(json: &str) -> Result<Option<Self>, Error> {
+        if json.is_empty() {
+            return Ok(None);
+        }
+        serde_json::from_str(json).map(Some).map_err(|e| {
+            let why = format!("the metadata of a conversation is malformed: {e}");
+            Error::new(Code::Internal, why)
+        })
+    }
+
+    /// The metadata as JSON.
+    pub fn to_json(&self) -> String {
+        // An object with string keys: always valid JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl TryFrom<Map<String, Value>> for ConversationMetadata {
+    type Error = &'static str;
+
+    fn try_from(object: Map<String, Value>) -> Result<Self, Self::Error> {
+        within(limits::CONVERSATION_METADATA, object)
+            .map(Self)
+            .ok_or("must have at most 1024 bytes as compact JSON")
+    }
+}
+
+/// A change of the settings of a user in a conversation. An absent member stays as it is.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConversationPatch {
+    /// Whether the conversation is archived until its next message. `null` is `false`.
+    #[serde(default, deserialize_with = "false_if_null")]
+    pub archived: Option<bool>,
+    /// Whether the inbox lists the conversation before those that are not pinned. `null` is `false`.
+    #[serde(default, deserialize_with = "false_if_null")]
+    pub pinned: Option<bool>,
+    /// The new metadata; in a JSON Merge Patch, the changes to it. `null` removes the metadata.
+    #[serde(default)]
+    #[schema(value_type = Option<ConversationMetadata>)]
+    metadata: ObjectChange,
+    /// Whether `metadata` is merged into the existing metadata.
+    #[serde(skip)]
+    merges: bool,
+}
+
+fn false_if_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<bool>, D::Error> {
+    let given = Option::<bool>::deserialize(value)?;
+    Ok(Some(given.unwrap_or_default()))
+}
+
+impl MergePatch for ConversationPatch {
+    fn merging(self) -> Self {
+        Self {
+            merges: true,
+            ..self
+        }
+    }
+}
+
+impl ConversationPatch {
+    /// Whether the patch has a `metadata` member.
+    pub fn changes_metadata(&self) -> bool {
+        self.metadata != ObjectChange::Keep
+    }
+
+    /// Whether the result depends on the existing metadata.
+    pub fn merges_metadata(&self) -> bool {
+        self.merges && matches!(self.metadata, ObjectChange::Set(_))
+    }
+
+    /// The metadata after this patch.
+    pub fn metadata_after(
+        &self,
+        old: Option<&ConversationMetadata>,
+    ) -> Result<Option<ConversationMetadata>, Error> {
+        let old = old.map(|metadata| &metadata.0);
+        let object = self.metadata.apply(old, self.merges);
+        let refused = |why| Error::field(Code::InvalidRequest, "/metadata", why);
+        let metadata = object.map(ConversationMetadata::try_from);
+        metadata.transpose().map_err(refused)
+    }
+}

@@ -1,0 +1,84 @@
+//! The settings of a user in a conversation. The peer does not see them.
+
+use super::{Operations, request};
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::model::{
+    Blocks, BlocksQuery, ConversationPatch, ConversationState, Flag, Participants, UserId,
+};
+use crate::rate::RateLimited;
+
+impl Operations {
+    /// Changes whether a conversation is archived or pinned for `user`, and the metadata of `user`.
+    pub async fn update_conversation(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+        patch: &ConversationPatch,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        let charge = self.authorize_request(caller, users.user())?;
+        let request = request(users, charge.as_ref());
+        self.store.update_conversation(request, patch).await
+    }
+
+    /// Refuses messages from the peer to `user`.
+    pub async fn block_peer(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        self.set_flag(caller, users, Flag::Blocked, true).await
+    }
+
+    /// Accepts messages from the peer to `user` again.
+    pub async fn unblock_peer(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        self.set_flag(caller, users, Flag::Blocked, false).await
+    }
+
+    /// Notes that `user` does not want to be alerted of this conversation.
+    pub async fn mute_conversation(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        self.set_flag(caller, users, Flag::Muted, true).await
+    }
+
+    /// Notes that `user` wants to be alerted of this conversation again.
+    pub async fn unmute_conversation(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        self.set_flag(caller, users, Flag::Muted, false).await
+    }
+
+    async fn set_flag(
+        &self,
+        caller: &Caller,
+        users: &Participants,
+        flag: Flag,
+        on: bool,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        let charge = self.authorize_request(caller, users.user())?;
+        let request = request(users, charge.as_ref());
+        self.store.flag_conversation(request, flag, on).await
+    }
+
+    /// Returns some of the peers that `user` has blocked, and where to continue.
+    pub async fn list_blocks(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        query: &BlocksQuery,
+    ) -> Result<RateLimited<Blocks>, Error> {
+        let charge = self.authorize_request(caller, user)?;
+        self.store
+            .list_blocks(user, query.cursor.as_ref(), charge.as_ref())
+            .await
+    }
+}

@@ -1,0 +1,109 @@
+//! The settings of users in conversations, stored in Redis.
+
+use super::change::ConversationRequest;
+use super::script::{FLAG_CONVERSATION, LIST_BLOCKS, READ_METADATA, UPDATE_CONVERSATION};
+use super::{RateLimited, Store, reply};
+use crate::error::{Code, Error};
+use crate::model::{
+    Block, Blocks, BlocksCursor, ConversationMetadata, ConversationPatch, ConversationState, Flag,
+    Pair, UserId,
+};
+use crate::rate::RateLimitRequest;
+
+/// Maximum number of pinned conversations of a user. The text of `TOO_MANY_PINNED` names it too.
+const PIN_LIMIT: &str = "100";
+/// Approximate number of rows that one page of blocks examines, which takes Redis half a millisecond.
+const BLOCKS_STEP: &str = "1000";
+/// Maximum number of merges while the metadata changes concurrently.
+const MERGE_ATTEMPTS: usize = 5;
+
+impl Store {
+    /// Changes whether a conversation is archived or pinned, and the metadata. Metadata is merged here,
+    /// not in Lua, which cannot represent all JSON; the script compares and swaps.
+    pub async fn update_conversation(
+        &self,
+        mut request: ConversationRequest<'_>,
+        patch: &ConversationPatch,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        let digit = |on: Option<bool>| on.map_or("", |on| if on { "1" } else { "0" });
+        let (archived, pinned) = (digit(patch.archived), digit(patch.pinned));
+        for _ in 0..MERGE_ATTEMPTS {
+            let (mut old, mut metadata) = ("*".to_owned(), String::new());
+            if patch.merges_metadata() {
+                let peers = [request.peer];
+                old = self.read_metadata(request.user, &peers).await?.concat();
+            }
+            if patch.changes_metadata() {
+                let merged = patch.merges_metadata().then_some(old.as_str());
+                let merged = ConversationMetadata::parse(merged.unwrap_or_default())?;
+                let new = patch.metadata_after(merged.as_ref())?;
+                metadata = new.map_or_else(|| "null".to_owned(), |new| new.to_json());
+            }
+            let args = [archived, pinned, &metadata, &old, PIN_LIMIT];
+            match self
+                .change_state(&UPDATE_CONVERSATION, request, &args)
+                .await
+            {
+                // The refused attempt was charged.
+                Err(error) if error.code == Code::ConversationChanged => request.charge = None,
+                Err(error) if error.code == Code::TooManyPinned => {
+                    return Err(Error::field(error.code, "/pinned", error.detail));
+                }
+                result => return result,
+            }
+        }
+        Err(Code::ConversationChanged.into())
+    }
+
+    /// The metadata of a user in each of several conversations, as JSON; empty if there is none.
+    pub async fn read_metadata(
+        &self,
+        user: &UserId,
+        peers: &[&UserId],
+    ) -> Result<Vec<String>, Error> {
+        if peers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pairs = peers.iter().map(|peer| Pair::of(user, peer));
+        let keys: Vec<_> = pairs.map(|pair| self.keys.meta(&pair)).collect();
+        self.run(&READ_METADATA, &keys, &[user.as_str().as_bytes()])
+            .await
+    }
+
+    /// Sets or clears a flag.
+    pub async fn flag_conversation(
+        &self,
+        request: ConversationRequest<'_>,
+        flag: Flag,
+        on: bool,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        let on = if on { "1" } else { "0" };
+        self.change_state(&FLAG_CONVERSATION, request, &[flag.as_str(), on])
+            .await
+    }
+
+    /// A page of the peers that a user has blocked, with or without a conversation.
+    pub async fn list_blocks(
+        &self,
+        user: &UserId,
+        cursor: Option<&BlocksCursor>,
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<Blocks>, Error> {
+        let keys = [self.keys.conversations(user.as_str())];
+        let cursor = cursor.map_or("0", BlocksCursor::as_str);
+        let args = [cursor.as_bytes(), BLOCKS_STEP.as_bytes()];
+        let reply = self
+            .run_charged::<(String, Vec<String>)>(&LIST_BLOCKS, charge, &keys, &args)
+            .await?;
+        reply.try_map(|(next, peers)| {
+            let peers = peers.into_iter().map(reply::user);
+            let blocks = peers.map(|peer| Ok(Block { peer: peer? }));
+            let next = (next != "0").then_some(next);
+            let next_cursor = next.map(BlocksCursor::try_from).transpose();
+            Ok(Blocks {
+                blocks: blocks.collect::<Result<_, Error>>()?,
+                next_cursor: next_cursor.map_err(|why| Error::new(Code::Internal, why))?,
+            })
+        })
+    }
+}
