@@ -1,13 +1,17 @@
 -- The beginning of a message as it is stored, for string.match: JSON of which the first members are
--- "seq" and "from", then, in a tombstone, "deleted_at", then "to", "id" and "sent_at". What follows is
--- opaque.
+-- "seq" and "from", then, in a tombstone, "deleted_at", then, if it expires, "expires_at", then "to", "id"
+-- and "sent_at". What follows is opaque.
 
--- Captures seq, sender and the name of the next member, which tells a tombstone.
+-- Captures seq, sender and the name of the next member, which tells a tombstone, and otherwise a message
+-- that expires.
 local MESSAGE_HEAD = '^{"seq":(%d+),"from":"([^"]*)","([%a_]+)"'
-local TOMBSTONE = 'deleted_at'
+local TOMBSTONE, EXPIRING = 'deleted_at', 'expires_at'
 
 -- Captures the same without seq, for scripts that look at many: each seq is a text of its own.
 local MESSAGE_AUTHOR = '^{"seq":%d+,"from":"([^"]*)","([%a_]+)"'
 
 -- Captures the id and the time.
 local MESSAGE_ENVELOPE = '"to":"[^"]*","id":"([^"]*)","sent_at":"([^"]*)"'
+
+-- Captures when a message expires; nothing if it does not, or is a tombstone.
+local MESSAGE_EXPIRY = '^{"seq":%d+,"from":"[^"]*","expires_at":"([^"]*)"'

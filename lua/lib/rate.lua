@@ -4,14 +4,14 @@
 -- Takes one token from a bucket that refills steadily. The bucket is stored as the time at which it
 -- is full again (GCRA), so a full bucket needs no key.
 --
--- bucket       key of the bucket; nil if nobody is charged
+-- bucket       key of the bucket; nil or empty if nobody is charged
 -- interval_us  microseconds in which one token comes back
 -- burst        tokens of a full bucket
 --
 -- Returns charge, refusal: {tokens left, milliseconds until the bucket is full}, nil if nobody is
 -- charged; the error with which to refuse the request, if the bucket is empty and nothing was charged
 local function charge_rate(bucket, interval_us, burst)
-  if not bucket then return end
+  if not bucket or bucket == '' then return end
   local now = tonumber(now_us())
   local full_at = math.max(tonumber(redis.call('GET', bucket) or 0), now) + interval_us
   local excess_us = full_at - now - interval_us * burst

@@ -1,7 +1,33 @@
+-- Tombstones: what remains of deleted messages.
+--- @include "lib/message"
+--- @include "lib/schedule"
+
 -- Returns what takes the place of a message that is deleted: everything but its content, which begins
 -- with "body". In a text before it quotes are escaped, so the first that is not is that of the member.
+-- A message that has expired before it is deleted was gone then.
 local function make_tombstone(json, deleted_at)
   local head, envelope =
     string.match(json, '^({"seq":%d+,"from":"[^"]*",)(.-)"body":"')
+  local expires_at = string.match(json, MESSAGE_EXPIRY)
+  if expires_at and expires_at < deleted_at then deleted_at = expires_at end
   return head .. '"deleted_at":"' .. deleted_at .. '",' .. envelope .. '"body":""}'
+end
+
+-- Puts a tombstone in the place of a message that the user wrote, and takes the message from the schedule. If the
+-- peer had not read it yet, it no longer counts.
+--
+-- Returns  the tombstone
+local function delete_stored(conversation, schedule, seq, message, deleted_at)
+  local user, peer = conversation.user, conversation.peer
+  local tombstone = make_tombstone(message, deleted_at)
+  redis.call('LSET', conversation.messages, conversation.seq - seq, tombstone)
+  local _, _, next_member = string.match(message, MESSAGE_HEAD)
+  if next_member == EXPIRING then
+    redis.call('ZREM', schedule, message_entry(user.id, peer.id, seq, (string.match(message, MESSAGE_ENVELOPE))))
+  end
+  -- Those that are dropped in this step no longer count already.
+  if tonumber(seq) > math.max(tonumber(peer.read), conversation.dropped_up_to) and peer.unread ~= '0' then
+    peer.unread = string.format('%d', peer.unread - 1)
+  end
+  return tombstone
 end

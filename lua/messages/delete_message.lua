@@ -14,23 +14,24 @@
 --          PRECONDITION_FAILED  it is not the version that the user wants to delete
 --          RATE_LIMITED         the bucket is empty
 
-local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
-local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
-local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
-local peer_inbox         = KEYS[6] -- zset    the same of the peer
-local peer_conversations = KEYS[7] -- hash    the same of the peer
-local peer_events        = KEYS[8] -- list    the same of the peer
-local bucket             = KEYS[9] -- string  bucket to charge; none if nobody is charged
-local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the other one
-local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
-local seq                = ARGV[4] -- integer which one
-local deleted_at         = ARGV[5] -- string  time, RFC 3339
-local if_match           = ARGV[6] -- string  versions it may have, see lib/precondition; empty or none for any
-local interval_us        = ARGV[7] -- integer microseconds in which the bucket gets a token back
-local burst              = ARGV[8] -- integer tokens of a full bucket
+local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
+local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
+local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
+local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[6]  -- zset    the same of the peer
+local peer_conversations = KEYS[7]  -- hash    the same of the peer
+local peer_events        = KEYS[8]  -- list    the same of the peer
+local schedule           = KEYS[9]  -- zset    schedule of the partition, see lib/schedule
+local bucket             = KEYS[10] -- string  bucket to charge; none if nobody is charged
+local user               = ARGV[1]  -- string  user id
+local peer               = ARGV[2]  -- string  user id of the other one
+local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
+local seq                = ARGV[4]  -- integer which one
+local deleted_at         = ARGV[5]  -- string  time, RFC 3339
+local if_match           = ARGV[6]  -- string  versions it may have, see lib/precondition; empty or none for any
+local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[8]  -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
@@ -53,9 +54,5 @@ if not has_version(message, if_match) then
 end
 if next_member == TOMBSTONE then return commit(conversation, nil, charge, message) end
 
-message = make_tombstone(message, deleted_at)
-redis.call('LSET', messages, index, message)
-if tonumber(seq) > tonumber(conversation.peer.read) and conversation.peer.unread ~= '0' then
-  conversation.peer.unread = string.format('%d', conversation.peer.unread - 1)
-end
-return commit(conversation, {kind = 'message.deleted', message = message}, charge, message)
+local tombstone = delete_stored(conversation, schedule, seq, message, deleted_at)
+return commit(conversation, {kind = 'message.deleted', message = tombstone}, charge, tombstone)

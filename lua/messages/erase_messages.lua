@@ -17,6 +17,7 @@ local user_events        = KEYS[5] -- list    the user's last events, and the ch
 local peer_inbox         = KEYS[6] -- zset    the same of the peer
 local peer_conversations = KEYS[7] -- hash    the same of the peer
 local peer_events        = KEYS[8] -- list    the same of the peer
+local schedule           = KEYS[9] -- zset    schedule of the partition, see lib/schedule
 local user               = ARGV[1] -- string  user id
 local peer               = ARGV[2] -- string  user id of the other one
 local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
@@ -40,15 +41,13 @@ for i = 1, #replaced, 3 do
   end
 end
 
-local erased, uncounted = 0, 0
-for i, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - low)) do
+local erased = 0
+for _, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - low)) do
   local seq, from, next_member = string.match(message, MESSAGE_HEAD)
   if from == user and next_member ~= TOMBSTONE then
-    redis.call('LSET', messages, newest - high + i - 1, make_tombstone(message, deleted_at))
+    delete_stored(conversation, schedule, seq, message, deleted_at)
     erased = erased + 1
-    if tonumber(seq) > math.max(tonumber(conversation.peer.read), conversation.dropped_up_to) then uncounted = uncounted + 1 end
   end
 end
-conversation.peer.unread = string.format('%d', math.max(conversation.peer.unread - uncounted, 0))
 local changed = erased > 0 or #replaced > 3 * missed
 return commit(conversation, changed and {kind = 'conversation.changed', message = ''}, nil, {erased, missed})

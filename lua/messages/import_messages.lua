@@ -2,6 +2,7 @@
 --- @include "lib/commit"
 --- @include "lib/message"
 --- @include "lib/receipt"
+--- @include "lib/schedule"
 -- Appends messages from elsewhere to a conversation, as read by both. Those that an earlier attempt at
 -- the same import appended are left out, also if they were dropped since, so an import that broke off
 -- is simply sent again. If one cannot be appended, none is.
@@ -11,21 +12,23 @@
 --          those that are not stored
 -- Changes  conversation.changed
 
-local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
-local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
-local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
-local peer_inbox         = KEYS[6] -- zset    the same of the peer
-local peer_conversations = KEYS[7] -- hash    the same of the peer
-local peer_events        = KEYS[8] -- list    the same of the peer
-local imported           = KEYS[9] -- hash    digest of the id of each imported message -> digest of the message
-local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the other one
-local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
-local known_s            = ARGV[4] -- integer seconds for which imported messages are recognized
+local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
+local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
+local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
+local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[6]  -- zset    the same of the peer
+local peer_conversations = KEYS[7]  -- hash    the same of the peer
+local peer_events        = KEYS[8]  -- list    the same of the peer
+local imported           = KEYS[9]  -- hash    digest of the id of each imported message -> digest of the message
+local schedule           = KEYS[10] -- zset    schedule of the partition, see lib/schedule
+local user               = ARGV[1]  -- string  user id
+local peer               = ARGV[2]  -- string  user id of the other one
+local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
+local known_s            = ARGV[4]  -- integer seconds for which imported messages are recognized
 -- then for each message the digest of its id, its own, its seq in an export or empty, the seq of the
--- message it answers or empty, when it was sent in microseconds since 1970, and its JSON from the second member on
+-- message it answers or empty, when it was sent in microseconds since 1970, when it expires in milliseconds since
+-- 1970 or empty, and its JSON from the second member on
 local items              = {unpack(ARGV, 5)}
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
@@ -41,12 +44,12 @@ local function stands(place, json)
 end
 
 local ids, new, reason, culprit = {}, {}, nil, 0
-for i = 1, #items, 6 do ids[#ids + 1] = items[i] end
+for i = 1, #items, 7 do ids[#ids + 1] = items[i] end
 local known = redis.call('HMGET', imported, unpack(ids))
 for number = 1, #ids do
-  local at = 6 * number - 5
+  local at = 7 * number - 6
   local place = tonumber(items[at + 2])
-  local stood = known[number] == items[at + 1] or not known[number] and place and stands(place, items[at + 5])
+  local stood = known[number] == items[at + 1] or not known[number] and place and stands(place, items[at + 6])
   if not stood then new[#new + 1] = number end
   if not reason and known[number] and not stood then
     reason, culprit = 'IMPORT_CONFLICT a message with the same id and other content was imported before', number
@@ -62,26 +65,34 @@ elseif newest > 0 and redis.call('EXISTS', imported) == 0 then
   reason = reason or 'IMPORT_CONFLICT the last import is too long ago to tell known messages from new ones'
 end
 -- A new conversation begins where its export does.
-local last = newest == 0 and tonumber(items[6 * new[1] - 3] or '') or newest + 1
+local last = newest == 0 and tonumber(items[7 * new[1] - 4]) or newest + 1
 last = last - 1
-local appended, digests, active = {}, {}, tonumber(conversation.version) - tonumber(conversation.age)
+local appended, digests, expiring, active = {}, {}, {}, tonumber(conversation.version) - tonumber(conversation.age)
 for _, number in ipairs(new) do
-  local at = 6 * number - 5
+  local at = 7 * number - 6
   local seq, place, reply_to = last + #appended + 1, tonumber(items[at + 2]), tonumber(items[at + 3])
   if not reason and place and place ~= seq then
     reason, culprit = 'IMPORT_CONFLICT its seq is not the next one of the conversation', number
   elseif not reason and reply_to and (reply_to < 1 or reply_to >= seq) then
     reason, culprit = 'REPLY_TO_NOT_FOUND there is no such message before this one', number
   end
-  appended[#appended + 1] = string.format('{"seq":%d,', seq) .. items[at + 5]
+  appended[#appended + 1] = string.format('{"seq":%d,', seq) .. items[at + 6]
   digests[#digests + 1], digests[#digests + 2] = items[at], items[at + 1]
   active = math.max(active, tonumber(items[at + 4]))
+  if items[at + 5] ~= '' then
+    local message = appended[#appended]
+    local seq, from = string.match(message, MESSAGE_HEAD)
+    local to = from == user and peer or user
+    expiring[#expiring + 1] = items[at + 5]
+    expiring[#expiring + 1] = message_entry(from, to, seq, (string.match(message, MESSAGE_ENVELOPE)))
+  end
 end
 if reason then return {0, reason, culprit, new} end
 
 redis.call('LPUSH', messages, unpack(appended))
 redis.call('HSET', imported, unpack(digests))
 redis.call('EXPIRE', imported, known_s)
+if #expiring > 0 then redis.call('ZADD', schedule, unpack(expiring)) end
 conversation.seq = string.format('%d', last + #appended)
 conversation.imported = conversation.seq
 read_everything(conversation.user, conversation.seq)

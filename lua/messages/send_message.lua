@@ -2,6 +2,7 @@
 --- @include "lib/commit"
 --- @include "lib/flags"
 --- @include "lib/rate"
+--- @include "lib/schedule"
 -- Appends a message to its conversation and counts it as unread for the peer. Brings the conversation back
 -- from the archives of both.
 --
@@ -22,7 +23,8 @@ local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
 local idempotency        = KEYS[9]  -- string  what the idempotency key produced: fingerprint|seq|id; none if nothing follows
-local bucket             = KEYS[10] -- string  bucket to charge; none if nobody is charged
+local bucket             = KEYS[10] -- string  bucket to charge; none or empty if nobody is charged
+local schedule           = KEYS[11] -- zset    schedule of the partition, see lib/schedule; none if the message does not expire
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the other one
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
@@ -31,6 +33,7 @@ local reply_to           = ARGV[5]  -- integer seq of the message it answers; em
 local fingerprint        = ARGV[6]  -- string  digest of what was sent; empty or none without an idempotency key
 local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back
 local burst              = ARGV[8]  -- integer tokens of a full bucket
+local expires_ms         = ARGV[9]  -- integer when the message expires, in milliseconds since 1970; none if it does not
 
 -- How long an idempotency key is remembered.
 local REMEMBER_S = 86400
@@ -74,6 +77,9 @@ local message = '{"seq":' .. seq .. ',' .. json
 redis.call('LPUSH', messages, message)
 if retryable then
   redis.call('SET', idempotency, fingerprint .. '|' .. seq .. '|' .. string.match(json, MESSAGE_ENVELOPE), 'EX', REMEMBER_S)
+end
+if expires_ms then
+  redis.call('ZADD', schedule, expires_ms, message_entry(user, peer, seq, (string.match(json, MESSAGE_ENVELOPE))))
 end
 conversation.seq = seq
 conversation.peer.unread = string.format('%d', conversation.peer.unread + 1)

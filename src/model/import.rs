@@ -3,22 +3,21 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
-use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::attachment::attachments;
+use super::expiry::{expired, expires_at, tombstone};
 use super::message::MAX_REACTIONS;
+use super::time::{PastTime, Time};
 use super::{
-    Attachment, Body, ClientId, Emoji, Metadata, NewMessage, Pair, PendingMessage, Seq, UserId,
-    digest, parse_json, rfc3339,
+    Attachment, Body, ClientId, Emoji, ExpiresIn, Metadata, NewMessage, Pair, PendingMessage, Seq,
+    UserId, digest, parse_json, rfc3339,
 };
 use crate::error::{Code, Error};
-
-/// How far the clock of the other service may be ahead.
-const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// A line of an import: a message as in `POST /messages`, with the time at which it was sent. A line
 /// `{"message":{...}}` of an export is accepted too; `{"conversation":{...}}` is skipped.
@@ -63,6 +62,11 @@ pub struct ImportLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<DateTime<Utc>>)]
     edited_at: Option<PastTime>,
+    /// When the message expires: after `sent_at`, at most 90 days. If that time is past, the message is stored without
+    /// content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    expires_at: Option<Time>,
     /// When the author deleted the message, which then has no content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<DateTime<Utc>>)]
@@ -71,32 +75,6 @@ pub struct ImportLine {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = Object)]
     reactions: BTreeMap<Emoji, Vec<UserId>>,
-}
-
-/// An RFC 3339 time in the past, with a tolerance of [`CLOCK_SKEW`].
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(try_from = "String")]
-struct PastTime(DateTime<Utc>);
-
-impl TryFrom<String> for PastTime {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        // chrono represents a leap second as more than 10^9 ns. It becomes the end of the second before.
-        const LAST_NANOSECOND: u32 = 999_999_999;
-        let time = DateTime::parse_from_rfc3339(&text)
-            .ok()
-            .map(|time| time.to_utc());
-        let time = time.filter(|time| (0..=9999).contains(&time.year()));
-        let time = time.ok_or(
-            "must be an RFC 3339 time with a year of four digits, such as 2019-01-31T12:00:00Z",
-        )?;
-        if time > Utc::now() + CLOCK_SKEW {
-            return Err("must not be in the future");
-        }
-        let nanosecond = time.nanosecond().min(LAST_NANOSECOND);
-        Ok(Self(time.with_nanosecond(nanosecond).unwrap_or(time)))
-    }
 }
 
 impl ImportLine {
@@ -142,6 +120,9 @@ impl ImportLine {
             self.attachments,
             self.metadata
         ]);
+        if let (Some(time), Some(content)) = (self.expires_at, content.as_array_mut()) {
+            content.push(json!(time));
+        }
         // Objects are unordered.
         content.sort_all_objects();
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, content.to_string().as_bytes());
@@ -159,14 +140,23 @@ impl ImportLine {
     fn into_message(self, line: usize, id: Uuid) -> Result<ImportedMessage, Error> {
         self.check_place()?;
         self.check_reactions()?;
+        self.check_expiry()?;
         let (pair, from, to) = (self.pair(), self.from.clone(), self.to.clone());
         let (sent_at, place, reply_to) = (self.sent_at.0, self.seq, self.reply_to);
         let json = match self.deleted_at {
             Some(deleted_at) => self.tombstone(deleted_at, id)?,
             None => self.into_json(id)?,
         };
+        // Recognized without its content, because a later export does not have that any more.
+        let fingerprint = match expires_at(&json) {
+            Some(time) => fingerprint(&tombstone(&json, time).unwrap_or_default()),
+            None => fingerprint(&json),
+        };
+        let json = expired(&json, Utc::now()).unwrap_or(json);
         Ok(ImportedMessage {
             line,
+            expires_at: expires_at(&json).and_then(|time| time.parse().ok()),
+            fingerprint,
             pair,
             from,
             to,
@@ -188,6 +178,16 @@ impl ImportLine {
         } else {
             Err(Error::field(Code::InvalidRequest, "/seq", why))
         }
+    }
+
+    fn check_expiry(&self) -> Result<(), Error> {
+        let longest = TimeDelta::seconds(ExpiresIn::MAX_S.into());
+        let lasts = self.expires_at.map(|time| time.0 - self.sent_at.0);
+        if lasts.is_none_or(|lasts| lasts > TimeDelta::zero() && lasts <= longest) {
+            return Ok(());
+        }
+        let why = "a message expires after it was sent, and at most 90 days after";
+        Err(Error::field(Code::InvalidRequest, "/expires_at", why))
     }
 
     fn check_reactions(&self) -> Result<(), Error> {
@@ -224,9 +224,15 @@ impl ImportLine {
             return refused("/to", "`to` must differ from `from`.");
         }
         let (sent_at, deleted_at) = (rfc3339(self.sent_at.0), rfc3339(deleted_at.0));
+        let expires_at = self.expires_at.map(|time| rfc3339(time.0));
+        let expires_at = expires_at.map(|time| format!(r#""expires_at":"{time}","#));
+        let expires_at = expires_at.unwrap_or_default();
+        let client_id = self.client_id.as_ref();
+        let client_id = client_id.map(|id| format!(r#""client_id":{},"#, json!(id)));
+        let client_id = client_id.unwrap_or_default();
         // User ids need no escaping.
         Ok(format!(
-            r#""from":"{from}","deleted_at":"{deleted_at}","to":"{to}","id":"{id}","sent_at":"{sent_at}","body":""}}"#
+            r#""from":"{from}","deleted_at":"{deleted_at}",{expires_at}"to":"{to}","id":"{id}","sent_at":"{sent_at}",{client_id}"body":""}}"#
         ))
     }
 
@@ -240,9 +246,12 @@ impl ImportLine {
             reply_to: self.reply_to,
             attachments: self.attachments,
             metadata: self.metadata,
+            expires_in: None,
         };
         let message = PendingMessage::new(self.from, message)?;
-        let mut json = message.sent_before(id, self.sent_at.0).json_after_seq()?;
+        let expires_at = self.expires_at.map(|time| time.0);
+        let message = message.sent_before(id, self.sent_at.0, expires_at);
+        let mut json = message.json_after_seq()?;
         // Members that a new message lacks come last. Writing to a String cannot fail.
         if let Some(edited_at) = self.edited_at {
             json.pop();
@@ -292,8 +301,12 @@ pub struct ImportedMessage {
     pub place: Option<Seq>,
     /// The `seq` of the message that this one replies to.
     pub reply_to: Option<Seq>,
+    /// When the message expires; `None` if it does not, or if it is a tombstone.
+    pub expires_at: Option<DateTime<Utc>>,
     /// The JSON of the message from its second member on.
     pub json: String,
+    /// Distinguishes the message from others with the same id.
+    pub fingerprint: String,
     id: Uuid,
 }
 
@@ -302,15 +315,15 @@ impl ImportedMessage {
     pub fn key(&self) -> String {
         short_digest(self.id.as_bytes(), 16)
     }
+}
 
-    /// Distinguishes the message from others with the same id.
-    pub fn fingerprint(&self) -> String {
-        // Objects are unordered.
-        let message = format!("{{{}", self.json);
-        let mut message = serde_json::from_str::<serde_json::Value>(&message).unwrap_or_default();
-        message.sort_all_objects();
-        short_digest(message.to_string().as_bytes(), 8)
-    }
+/// A digest of a message: its JSON from the second member on.
+fn fingerprint(json: &str) -> String {
+    // Objects are unordered.
+    let message = format!("{{{json}");
+    let mut message = serde_json::from_str::<serde_json::Value>(&message).unwrap_or_default();
+    message.sort_all_objects();
+    short_digest(message.to_string().as_bytes(), 8)
 }
 
 fn short_digest(bytes: &[u8], length: usize) -> String {

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -313,7 +314,8 @@ impl InboxEntry {
         last_message: String,
         metadata: &str,
     ) -> Result<ConversationState, Error> {
-        let last_message = (!last_message.is_empty()).then_some(StoredMessage(last_message));
+        let last_message = (!last_message.is_empty()).then_some(last_message);
+        let last_message = last_message.map(|last| StoredMessage(last).at(Utc::now()));
         let sent_at = last_message.as_ref().and_then(StoredMessage::sent_at);
         Ok(ConversationState {
             peer,

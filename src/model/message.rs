@@ -86,7 +86,7 @@ pub struct Message {
     pub seq: Seq,
     /// The sender.
     pub from: UserId,
-    /// When the author deleted the message; absent if it is not deleted.
+    /// When the author deleted the message, or when it expired; absent if it is not deleted.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -94,6 +94,15 @@ pub struct Message {
     )]
     #[schema(nullable = false)]
     pub deleted_at: Option<DateTime<Utc>>,
+    /// When the message expires: it then becomes a tombstone, as if its author deleted it. Absent if it does
+    /// not expire.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "rfc3339_millis_of"
+    )]
+    #[schema(nullable = false)]
+    pub expires_at: Option<DateTime<Utc>>,
     /// The recipient.
     pub to: UserId,
     /// The globally unique id: a UUID of version 7 (RFC 9562).
@@ -135,7 +144,7 @@ pub struct Message {
 
 // Serde passes a reference to the field.
 #[allow(clippy::ref_option)]
-fn rfc3339_millis_of<S: Serializer>(
+pub(super) fn rfc3339_millis_of<S: Serializer>(
     time: &Option<DateTime<Utc>>,
     to: S,
 ) -> Result<S::Ok, S::Error> {

@@ -1,14 +1,14 @@
 //! Messages before they are stored: as received from a client, and as accepted.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::{Timestamp, Uuid};
 
 use super::attachment::attachments;
 use super::json::canonical;
-use super::message::{digest, rfc3339_millis};
-use super::{Attachment, Body, ClientId, Metadata, Pair, Seq, UserId, limits};
+use super::message::{digest, rfc3339_millis, rfc3339_millis_of};
+use super::{Attachment, Body, ClientId, ExpiresIn, Metadata, Pair, Seq, UserId, limits};
 use crate::error::{Code, Error};
 
 /// A message to send: the body of `POST /messages`.
@@ -41,6 +41,10 @@ pub struct NewMessage {
     /// Any data that the application keeps with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
+    /// Seconds after which the message becomes a tombstone for both users, as if its author deleted it: 1 to
+    /// 7,776,000 (90 days).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<ExpiresIn>,
 }
 
 /// An accepted message without a position: everything of a [`Message`] except its `seq`, which the store
@@ -51,6 +55,11 @@ pub struct NewMessage {
 #[derive(Debug, Serialize)]
 pub struct PendingMessage {
     from: UserId,
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "rfc3339_millis_of"
+    )]
+    expires_at: Option<DateTime<Utc>>,
     to: UserId,
     id: Uuid,
     #[serde(serialize_with = "rfc3339_millis")]
@@ -64,6 +73,8 @@ pub struct PendingMessage {
     attachments: Vec<Attachment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Metadata>,
+    #[serde(skip)]
+    expires_in: Option<ExpiresIn>,
 }
 
 impl PendingMessage {
@@ -90,9 +101,11 @@ impl PendingMessage {
             reply_to,
             attachments,
             metadata,
+            expires_in,
             ..
         } = message;
         let sent_at = Utc::now();
+        let lasts = expires_in.map(|lasts| TimeDelta::seconds(lasts.seconds().into()));
         Ok(Self {
             id: fresh_id(sent_at),
             from,
@@ -103,12 +116,20 @@ impl PendingMessage {
             reply_to,
             attachments,
             metadata,
+            expires_at: lasts.map(|lasts| sent_at + lasts),
+            expires_in,
         })
     }
 
     /// The same message with the id and the time it has in another service.
-    pub(super) fn sent_before(self, id: Uuid, sent_at: DateTime<Utc>) -> Self {
+    pub(super) fn sent_before(
+        self,
+        id: Uuid,
+        sent_at: DateTime<Utc>,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Self {
         Self {
+            expires_at,
             id,
             sent_at,
             ..self
@@ -123,6 +144,11 @@ impl PendingMessage {
     /// When it was sent.
     pub fn sent_at(&self) -> DateTime<Utc> {
         self.sent_at
+    }
+
+    /// When the message expires, if it does.
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.expires_at
     }
 
     /// The sender.
@@ -159,6 +185,7 @@ impl PendingMessage {
             self.reply_to,
             &self.attachments,
             &self.metadata,
+            self.expires_in,
         );
         let json = serde_json::to_value(chosen).map_err(|e| {
             Error::new(

@@ -1,11 +1,12 @@
 //! A user's stream as the store keeps and publishes it: events as JSON text, and positions.
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Cursor, Event};
 use crate::error::{Code, Error};
-use crate::model::UnreadTotals;
+use crate::model::{UnreadTotals, expired};
 
 /// An event as JSON. Connections read only the position of an event that the store wrote, and pass it on
 /// byte for byte.
@@ -29,6 +30,24 @@ impl RawEvent {
         let Position { cursor, prev } = serde_json::from_str(&json)
             .map_err(|e| Error::new(Code::Internal, format!("an event is malformed: {e}")))?;
         Ok(Self { json, cursor, prev })
+    }
+
+    /// The event as it is told at a time: of a message that has expired since, the tombstone.
+    #[must_use]
+    pub fn at(self, now: DateTime<Utc>) -> Self {
+        // The last member; no value in front of it holds a quote.
+        const MESSAGE: &str = r#","message":"#;
+        let Some((event, message)) = self.json.split_once(MESSAGE) else {
+            return self;
+        };
+        let message = message.strip_suffix('}').unwrap_or(message);
+        match expired(message, now) {
+            Some(tombstone) => Self {
+                json: [event, MESSAGE, &tombstone, "}"].concat(),
+                ..self
+            },
+            None => self,
+        }
     }
 
     /// The event as JSON.

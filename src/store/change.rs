@@ -35,7 +35,19 @@ impl Store {
         request: ConversationRequest<'_>,
         args: &[&str],
     ) -> Result<RateLimited<T>, Error> {
-        let keys = self.change_keys(&request.pair(), request);
+        self.change_with_keys(script, request, [], args).await
+    }
+
+    /// Like [`Store::change`], for a script with more keys than every change has.
+    pub(super) async fn change_with_keys<T: FromRedisValue>(
+        &self,
+        script: &'static Script,
+        request: ConversationRequest<'_>,
+        more_keys: impl IntoIterator<Item = String>,
+        args: &[&str],
+    ) -> Result<RateLimited<T>, Error> {
+        let mut keys = self.change_keys(&request.pair(), request);
+        keys.extend(more_keys);
         let retention = self.retention.script_arg();
         let common = [request.user.as_str(), request.peer.as_str(), &retention];
         let args: Vec<_> = common
@@ -43,7 +55,7 @@ impl Store {
             .chain(args)
             .map(|arg| arg.as_bytes())
             .collect();
-        self.run_rate_limited(script, script.retry, request.charge, keys, args)
+        self.run_rate_limited(script, script.retry, request.charge, keys, args, None)
             .await
     }
 

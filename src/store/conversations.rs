@@ -8,7 +8,6 @@ use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     Conversation, ConversationMetadata, ConversationState, InboxEntry, PageQuery, Seq,
-    StoredMessage,
 };
 
 /// Maximum number of messages that one call searches or counts, which takes Redis 3.5 ms. Only a reader
@@ -62,9 +61,9 @@ impl Store {
                 Ok(Conversation {
                     user,
                     peer,
-                    history: history.into_iter().map(StoredMessage).collect(),
+                    history: history.into_iter().map(reply::message).collect(),
                     unread_count: entry.unread_count,
-                    unread: unread.into_iter().map(StoredMessage).collect(),
+                    unread: unread.into_iter().map(reply::message).collect(),
                     last_seq: entry.last_seq,
                     read_seq: entry.read_seq,
                     peer_read_seq: entry.peer_read_seq,

@@ -1,5 +1,7 @@
 //! The journals of users, typing events and tickets, stored in Redis.
 
+use chrono::Utc;
+
 use super::change::ConversationRequest;
 use super::script::{
     ANNOUNCE_TYPING, FIND_TICKET, ISSUE_TICKET, OPEN_STREAM, READ_EVENTS, REDEEM_TICKET,
@@ -60,9 +62,11 @@ impl Store {
             .run_charged::<(Vec<String>, u8)>(&READ_EVENTS, charge, &keys, &args)
             .await?;
         reply.try_map(|(events, more)| {
-            let events = events.into_iter().map(RawEvent::parse);
+            let now = Utc::now();
+            let events = events.into_iter();
+            let events = events.map(|event| Ok(RawEvent::parse(event)?.at(now)));
             Ok(EventPage {
-                events: events.collect::<Result<_, _>>()?,
+                events: events.collect::<Result<_, Error>>()?,
                 more: more == 1,
             })
         })

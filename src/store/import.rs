@@ -116,17 +116,22 @@ impl Store {
         for message in step {
             let number =
                 |seq: Option<Seq>| seq.map(|seq| seq.get().to_string()).unwrap_or_default();
+            let expires_ms = message.expires_at.map(|time| time.timestamp_millis());
             args.extend([
                 message.key(),
-                message.fingerprint(),
+                message.fingerprint.clone(),
                 number(message.place),
                 number(message.reply_to),
                 message.sent_at.timestamp_micros().max(1).to_string(),
+                expires_ms.map(|time| time.to_string()).unwrap_or_default(),
                 message.json.clone(),
             ]);
         }
         let mut keys = self.change_keys(&last.pair, request);
-        keys.push(self.keys.imported(&last.pair));
+        keys.extend([
+            self.keys.imported(&last.pair),
+            self.keys.schedule(&last.pair),
+        ]);
         let args: Vec<_> = args.iter().map(String::as_bytes).collect();
         self.run(&IMPORT_MESSAGES, &keys, &args).await
     }

@@ -45,7 +45,12 @@ impl Store {
         let pair = request.pair();
         let mut keys = self.change_keys(&pair, request);
         // Each key and each argument takes Redis time, so those at the end that say nothing are omitted.
-        let sends_plainly = retry.is_none() && request.charge.is_none();
+        let expires_ms = message.expires_at().map(|time| time.timestamp_millis());
+        let expires_ms = expires_ms.map(|time| time.to_string());
+        let expiry = expires_ms
+            .as_ref()
+            .map(|time| (self.keys.schedule(&pair), time.as_bytes()));
+        let sends_plainly = retry.is_none() && request.charge.is_none() && expiry.is_none();
         if !sends_plainly {
             let key = retry.map(|key| (request.user, key));
             keys.push(self.keys.idempotency(&pair, key));
@@ -54,7 +59,7 @@ impl Store {
         let (from, to) = (request.user.as_str(), request.peer.as_str());
         let args = [from, to, &retention, &json, &reply_to, &fingerprint];
         let mut args = args.map(str::as_bytes).to_vec();
-        if request.charge.is_none() {
+        if sends_plainly {
             while args.pop_if(|arg| arg.is_empty()).is_some() {}
         }
         let safety = match retry {
@@ -62,7 +67,7 @@ impl Store {
             None => RetrySafety::Never,
         };
         let sent = self
-            .run_rate_limited::<Value>(&SEND_MESSAGE, safety, request.charge, keys, args)
+            .run_rate_limited::<Value>(&SEND_MESSAGE, safety, request.charge, keys, args, expiry)
             .await;
         let sent = sent.map_err(|error| match error.code {
             Code::ReplyToNotFound => Error::field(error.code, "/reply_to", error.detail),
@@ -71,29 +76,25 @@ impl Store {
             }
             _ => error,
         })?;
-        sent.try_map(|reply| match reply {
-            Value::Int(seq) => {
-                self.metrics.messages_sent.inc();
-                Ok(Sent {
-                    seq: reply::seq(seq.unsigned_abs())?,
-                    message: StoredMessage([r#"{"seq":"#, &seq.to_string(), ",", &json].concat()),
-                    replayed: false,
-                })
-            }
-            stored => {
-                let message = redis::from_redis_value(stored).map(StoredMessage);
-                let message = message.map_err(|e| Error::new(Code::Internal, e.to_string()))?;
-                Ok(Sent {
-                    seq: reply::seq(message.seq().unwrap_or_default())?,
-                    message,
-                    replayed: true,
-                })
-            }
-        })
+        let sent = sent.try_map(|reply| sent_message(reply, &json))?;
+        if !sent.value.replayed {
+            self.metrics.messages_sent.inc();
+        }
+        Ok(sent)
     }
 
     /// One message of a conversation, if the user may see it.
     pub async fn read_message(
+        &self,
+        request: ConversationRequest<'_>,
+        seq: Seq,
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let stored = self.read_stored(request, seq).await?;
+        Ok(stored.map(|message| message.at(Utc::now())))
+    }
+
+    /// The message as it is stored, even if it has expired.
+    async fn read_stored(
         &self,
         request: ConversationRequest<'_>,
         seq: Seq,
@@ -105,7 +106,7 @@ impl Store {
         let read = self
             .run_charged::<String>(&READ_MESSAGE, request.charge, &keys, &args)
             .await?;
-        read.try_map(|message| Ok(StoredMessage(message)))
+        Ok(read.map(StoredMessage))
     }
 
     /// Edits a message of the user.
@@ -157,10 +158,11 @@ impl Store {
         let seq = seq.get().to_string();
         let now = rfc3339(Utc::now());
         let args = [seq.as_str(), &now, precondition.script_arg()];
+        let schedule = self.keys.schedule(&request.pair());
         let deleted = self
-            .change::<String>(&DELETE_MESSAGE, request, &args)
+            .change_with_keys::<String>(&DELETE_MESSAGE, request, [schedule], &args)
             .await?;
-        deleted.try_map(|tombstone| Ok(StoredMessage(tombstone)))
+        Ok(deleted.map(StoredMessage))
     }
 
     /// Replaces a message by the result of `rewrite`; `None` changes nothing. The JSON is parsed and
@@ -180,17 +182,26 @@ impl Store {
             ..request
         };
         // The first read is charged, so that a refusal costs the caller too.
-        let RateLimited { mut value, quota } = self.read_message(request, seq).await?;
+        let RateLimited { mut value, quota } = self.read_stored(request, seq).await?;
         for _ in 0..ATTEMPTS {
             let old = value;
-            let new = match rewrite(old.parse()?)? {
-                Some(message) => message.to_stored()?,
-                None => old.clone(),
-            };
+            let shown = old.clone().at(Utc::now());
+            let new = rewrite(shown.parse()?)?;
             // Checked last, because other errors take precedence (RFC 9110 section 13.2.1).
-            if !precondition.is_met_by(&old) {
+            if !precondition.is_met_by(&shown) {
                 return Err(Code::PreconditionFailed.into());
             }
+            let new = match new {
+                Some(message) => message.to_stored()?,
+                // It has expired and is not deleted yet; there is nothing to change.
+                None if shown != old => {
+                    return Ok(RateLimited {
+                        value: shown,
+                        quota,
+                    });
+                }
+                None => shown,
+            };
             let position = seq.get().to_string();
             let adds = if adds { "1" } else { "0" };
             let args = [position.as_str(), &old.0, &new.0, adds];
@@ -202,8 +213,27 @@ impl Store {
                     return Ok(RateLimited { value, quota });
                 }
             }
-            value = self.read_message(free, seq).await?.value;
+            value = self.read_stored(free, seq).await?.value;
         }
         Err(Code::MessageChanged.into())
     }
+}
+
+/// The message of a reply of `lua/messages/send_message.lua`: the one that was sent, `json` from its second
+/// member on, or the one that an earlier request sent.
+fn sent_message(reply: Value, json: &str) -> Result<Sent, Error> {
+    if let Value::Int(seq) = reply {
+        return Ok(Sent {
+            seq: reply::seq(seq.unsigned_abs())?,
+            message: StoredMessage([r#"{"seq":"#, &seq.to_string(), ",", json].concat()),
+            replayed: false,
+        });
+    }
+    let message = redis::from_redis_value(reply).map(reply::message);
+    let message = message.map_err(|e| Error::new(Code::Internal, e.to_string()))?;
+    Ok(Sent {
+        seq: reply::seq(message.seq().unwrap_or_default())?,
+        message,
+        replayed: true,
+    })
 }

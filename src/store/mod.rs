@@ -19,6 +19,7 @@ mod pubsub;
 mod rates;
 mod reply;
 mod retention;
+mod schedule;
 mod script;
 mod settings;
 mod users;
@@ -38,6 +39,7 @@ pub use presence::PresenceRenewal;
 pub use pubsub::{PubSub, PubSubListener, PubSubMessage};
 pub use redis::{ClientTlsConfig, TlsCertificates};
 pub use retention::Trimmed;
+pub use schedule::DueEntry;
 pub use script::{LIBRARY, RetrySafety, SCRIPTS, Script, included};
 
 use crate::error::{Code, Error};

@@ -30,11 +30,19 @@ impl Store {
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<RateLimited<T>, Error> {
-        self.run_rate_limited(script, script.retry, charge, keys.to_vec(), args.to_vec())
-            .await
+        self.run_rate_limited(
+            script,
+            script.retry,
+            charge,
+            keys.to_vec(),
+            args.to_vec(),
+            None,
+        )
+        .await
     }
 
-    /// Like [`Store::run_charged`], for a script whose retry safety depends on its arguments.
+    /// Like [`Store::run_charged`], for a script whose retry safety depends on its arguments. `last` is a key
+    /// and an argument that the script takes behind those of the charge.
     pub(super) async fn run_rate_limited<T: FromRedisValue>(
         &self,
         script: &'static Script,
@@ -42,14 +50,24 @@ impl Store {
         charge: Option<&RateLimitRequest>,
         mut keys: Vec<String>,
         mut args: Vec<&[u8]>,
+        last: Option<(String, &[u8])>,
     ) -> Result<RateLimited<T>, Error> {
         let Some(charge) = charge else {
+            if let Some((key, arg)) = last {
+                // Nobody is charged: no bucket, no interval, no burst.
+                keys.extend([String::new(), key]);
+                args.extend([&[], &[], arg]);
+            }
             let value = self.call(script, retry, &keys, &args).await?;
             return Ok(RateLimited { value, quota: None });
         };
         let (interval_us, burst) = charge.script_args();
         keys.push(self.keys.rate(charge));
         args.extend([interval_us.as_bytes(), burst.as_bytes()]);
+        if let Some((key, arg)) = last {
+            keys.push(key);
+            args.push(arg);
+        }
         let reply = self
             .call::<(u32, u64, T)>(script, retry, &keys, &args)
             .await;

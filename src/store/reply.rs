@@ -1,13 +1,20 @@
 //! Conversion of replies into values of the model. Only the service writes to the store, so an invalid
 //! value is an internal error.
 
+use chrono::Utc;
+
 use crate::error::{Code, Error};
-use crate::model::{Seq, UserId};
+use crate::model::{Seq, StoredMessage, UserId};
 
 /// A position in a conversation.
 pub(super) fn seq(number: u64) -> Result<Seq, Error> {
     Seq::try_from(number)
         .map_err(|why| Error::new(Code::Internal, format!("seq in a reply: {why}")))
+}
+
+/// A message to show: its tombstone if it has expired, even if it is still stored with its content.
+pub(super) fn message(stored: String) -> StoredMessage {
+    StoredMessage(stored).at(Utc::now())
 }
 
 /// The position of the next page; 0 if there is none.

@@ -81,6 +81,7 @@ scripts! {
     UPDATE_INBOX        "inbox"         "update_inbox"        Never;
     DELETE_MESSAGE      "messages"      "delete_message"      Never;
     ERASE_MESSAGES      "messages"      "erase_messages"      Never;
+    EXPIRE_MESSAGE      "messages"      "expire_message"      Never;
     EXPORT_MESSAGES     "messages"      "export_messages"     ReadsOnly;
     IMPORT_MESSAGES     "messages"      "import_messages"     Never;
     READ_LAST_MESSAGES  "messages"      "read_last_messages"  ReadsOnly;
@@ -91,6 +92,7 @@ scripts! {
     LEAVE_PRESENCE      "presence"      "leave_presence"      Never;
     READ_PRESENCE       "presence"      "read_presence"       ReadsOnly;
     RENEW_PRESENCE      "presence"      "renew_presence"      Never;
+    CLAIM_DUE           "schedule"      "claim_due"           Never;
 }
 
 macro_rules! library {
@@ -117,6 +119,7 @@ library! {
     "lib/receipt"
     "lib/retention"
     "lib/row"
+    "lib/schedule"
     "lib/sent_since"
     "lib/state"
     "lib/stream"

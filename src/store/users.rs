@@ -69,7 +69,7 @@ impl Store {
         let (messages, next, last_seq): (Vec<String>, u64, u64) =
             self.run(&EXPORT_MESSAGES, &keys, &args).await?;
         Ok(ExportPage {
-            messages: messages.into_iter().rev().map(StoredMessage).collect(),
+            messages: messages.into_iter().rev().map(reply::message).collect(),
             next: reply::cursor(next)?,
             last_seq: reply::seq(last_seq)?,
         })
@@ -166,7 +166,9 @@ impl Store {
         }
         let args: Vec<_> = args.iter().map(String::as_str).collect();
         let request = erasing(user, peer);
-        Ok(self.change(&ERASE_MESSAGES, request, &args).await?.value)
+        let schedule = self.keys.schedule(&request.pair());
+        let erased = self.change_with_keys(&ERASE_MESSAGES, request, [schedule], &args);
+        Ok(erased.await?.value)
     }
 
     /// Deletes a conversation for an erased user, up to a message. Returns whether it was deleted

@@ -9,6 +9,7 @@ mod key_set;
 pub mod presence;
 mod pubsub;
 pub mod retention;
+pub mod schedule;
 mod supervisor;
 
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub fn start(background: Background, metrics: Arc<Metrics>) -> Workers {
     if background.retention {
         workers.start(retention::RetentionWorker::new(store.clone()));
     }
+    workers.start(schedule::ScheduleWorker::new(store.clone()));
     if let Some(jwks) = background.jwks {
         workers.start(key_set::KeySetWorker(jwks));
     }

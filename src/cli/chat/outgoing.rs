@@ -80,6 +80,7 @@ impl QueuedMessage {
             reply_to: None,
             attachments: Vec::new(),
             metadata: None,
+            expires_in: None,
         };
         ClientMessage {
             reference: Reference::new(self.key.clone()),

@@ -5,6 +5,7 @@ mod blank_texts;
 mod client_id;
 mod deletions;
 mod edits;
+pub mod expiry;
 mod idempotency;
 mod import;
 mod invalid_bodies;

@@ -5,6 +5,7 @@ use redis::Commands;
 use serde_json::json;
 
 use crate::harness::{keys, spawn_app};
+use crate::messages::expiry::send_expiring;
 
 /// What the patterns of the library capture: seq, sender, next member; id, time.
 fn captures(redis: &mut redis::Connection, message: &str) -> Vec<String> {
@@ -24,9 +25,8 @@ fn captures(redis: &mut redis::Connection, message: &str) -> Vec<String> {
 async fn scripts_read_what_the_service_writes() {
     let app = spawn_app();
     let mut redis = app.redis();
-    let sent = app
-        .send("alice", "bob", r#"","from":"eve","deleted_at":"#)
-        .await;
+    let body = r#"","from":"eve","deleted_at":"#;
+    let sent = app.send("alice", "bob", body).await;
     let stored = |redis: &mut redis::Connection| -> String {
         let [messages, ..] = keys("alice", "bob");
         redis.lindex(messages, 0).unwrap()
@@ -46,4 +46,9 @@ async fn scripts_read_what_the_service_writes() {
             "{step}: {message}"
         );
     }
+    let sent = send_expiring(&app, body, 60).await;
+    let [id, sent_at] = ["id", "sent_at"].map(|member| sent[member].as_str().unwrap());
+    let message = stored(&mut redis);
+    let expected = ["2", "alice", "expires_at", id, sent_at, "alice"];
+    assert_eq!(captures(&mut redis, &message), expected, "{message}");
 }

@@ -189,8 +189,10 @@ fn every_key_is_in_the_table_of_keys() {
             .map(|key| format!("dm:{key}")),
     );
     // The key of a partition ends without a name.
-    if source.contains("}:leases\"") {
-        used.insert("dm:{u}:leases".to_owned());
+    for (key, tag) in [("leases", 'u'), ("schedule", 'c')] {
+        if source.contains(&format!("}}:{key}\"")) {
+            used.insert(format!("dm:{{{tag}}}:{key}"));
+        }
     }
     // A retry key goes on after the pair.
     let documented: BTreeSet<_> = documented

@@ -109,7 +109,7 @@ fn commands_hold_exactly_what_their_schemas_declare() {
     let commands = [
         json!({"type": "send", "from": "alice", "to": "bob", "body": "hi", "reply_to": 1,
             "attachments": [{"url": "https://files.example.com/menu.jpg"}], "metadata": {"a": 1},
-            "client_id": "c", "idempotency_key": "k"}),
+            "client_id": "c", "idempotency_key": "k", "expires_in": 60}),
         json!({"type": "read", "peer": "bob", "seq": 1, "private": true}),
         json!({"type": "delivered", "peer": "bob", "seq": 1}),
         json!({"type": "typing", "peer": "bob"}),

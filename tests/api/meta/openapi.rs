@@ -280,7 +280,7 @@ async fn responses_hold_exactly_the_fields_of_their_schemas() {
     app.send("bob", "alice", "Lunch?").await;
     let everything = json!({
         "from": "alice", "to": "bob", "body": "The menu", "reply_to": 1, "attachments": [attachment],
-        "metadata": {"mood": "hungry"}, "client_id": "c",
+        "metadata": {"mood": "hungry"}, "client_id": "c", "expires_in": 60,
     });
     let sent = app.post(&everything).await.json(201);
     let edit = json!({"body": "Menu", "attachments": [attachment], "metadata": {}});

@@ -8,4 +8,4 @@ mod permissions;
 mod redis_cli;
 mod redis_failures;
 mod retention;
-mod scripts;
+pub mod scripts;

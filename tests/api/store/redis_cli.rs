@@ -23,6 +23,7 @@ fn values() -> BTreeMap<&'static str, String> {
         ("meta", keys.meta(&pair)),
         ("idempotency", keys.idempotency(&pair, None)),
         ("imported", keys.imported(&pair)),
+        ("schedule", keys.schedule(&pair)),
         ("typing", keys.typing(&pair, &user("a"))),
         ("presence", keys.presence("a")),
         ("leases", keys.leases("a")),
@@ -87,6 +88,10 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
         let names = lines.map(|line| line.split_whitespace().nth(1).unwrap());
         let rate = ["bucket", "interval_us", "burst"];
         let names = names.filter(|name| charged || !rate.contains(name));
+        // What a message that expires has stands behind what is charged.
+        let expiry = ["schedule", "expires_ms"];
+        let is_plain = script.name == "send_message" && !charged;
+        let names = names.filter(|name| !is_plain || !expiry.contains(name));
         let values = names.map(|name| match (script.name, name) {
             // A message that is not there yet is not to be answered, and a new one is not flagged.
             ("trim_conversation", "retention") => "10|".to_owned(),
@@ -96,7 +101,7 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     };
     let mut args = of("= ARGV[");
     if script.name == "import_messages" {
-        args.extend(["id", "digest", "", "", "1"].map(str::to_owned));
+        args.extend(["id", "digest", "", "", "1", ""].map(str::to_owned));
         args.push(values["json"].clone());
     }
     if script.name == "read_last_messages" {
@@ -104,6 +109,9 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     }
     if script.name == "read_metadata" {
         return [vec![values["meta"].clone()], args];
+    }
+    if script.name == "claim_due" {
+        return [vec![values["schedule"].clone()], args];
     }
     [of("= KEYS["), args]
 }

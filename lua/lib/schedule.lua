@@ -1,0 +1,6 @@
+-- The schedule of a partition: what becomes due, each with its time in milliseconds since 1970 as the score.
+--   message,<from>,<to>,<seq>,<id>  a message that expires; its id, because a seq can be used again after
+--                                   an erasure
+local function message_entry(from, to, seq, id)
+  return 'message,' .. from .. ',' .. to .. ',' .. seq .. ',' .. id
+end

@@ -1,0 +1,91 @@
+//! What becomes due: messages that expire.
+
+use super::change::ConversationRequest;
+use super::script::{CLAIM_DUE, EXPIRE_MESSAGE};
+use super::{PARTITIONS, Store};
+use crate::error::Error;
+use crate::model::UserId;
+
+/// Milliseconds for which nobody else gets an entry that a call returned. One that failed is found again after
+/// this time.
+const LEASE_MS: &str = "5000";
+/// Entries of a partition that one call returns, at most.
+const LIMIT: &str = "16";
+
+/// An entry of the schedule that is due, see `lua/lib/schedule.lua`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DueEntry {
+    /// A message expires.
+    Message {
+        /// The sender.
+        from: UserId,
+        /// The recipient.
+        to: UserId,
+        /// Its position in the conversation.
+        seq: String,
+        /// Its id.
+        id: String,
+    },
+}
+
+impl DueEntry {
+    /// `None` if another version of the service wrote it.
+    fn parse(entry: &str) -> Option<Self> {
+        let user = |id: &str| UserId::try_from(id.to_owned()).ok();
+        match entry.split(',').collect::<Vec<_>>()[..] {
+            ["message", from, to, seq, id] => Some(Self::Message {
+                from: user(from)?,
+                to: user(to)?,
+                seq: seq.to_owned(),
+                id: id.to_owned(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Store {
+    /// What is due: some of each partition. Until the lease is over, no other call returns it.
+    pub async fn claim_due(&self) -> Result<Vec<DueEntry>, Error> {
+        let schedules =
+            (0..usize::from(PARTITIONS)).map(|partition| self.keys.schedule_of(partition));
+        let schedules: Vec<_> = schedules.collect();
+        let args = [LEASE_MS, LIMIT].map(str::as_bytes);
+        let due = self.run::<Vec<String>>(&CLAIM_DUE, &schedules, &args);
+        let due = due.await?;
+        Ok(due
+            .iter()
+            .filter_map(|entry| DueEntry::parse(entry))
+            .collect())
+    }
+
+    /// Does what is due, and takes it from the schedule.
+    pub async fn perform(&self, entry: DueEntry) -> Result<(), Error> {
+        match entry {
+            DueEntry::Message { from, to, seq, id } => {
+                self.expire_message(&from, &to, &seq, &id).await.map(|_| ())
+            }
+        }
+    }
+
+    /// Replaces a message whose time is over by a tombstone for both users. Returns whether there was one.
+    pub async fn expire_message(
+        &self,
+        from: &UserId,
+        to: &UserId,
+        seq: &str,
+        id: &str,
+    ) -> Result<bool, Error> {
+        let request = ConversationRequest {
+            user: from,
+            peer: to,
+            charge: None,
+        };
+        let pair = request.pair();
+        let mut keys = self.change_keys(&pair, request);
+        keys.push(self.keys.schedule(&pair));
+        let args = [from.as_str(), to.as_str(), seq, id].map(str::as_bytes);
+        let expired = self.run::<u8>(&EXPIRE_MESSAGE, &keys, &args);
+        Ok(expired.await? == 1)
+    }
+}

@@ -1,0 +1,63 @@
+//! Does what is due: deletes messages that expire.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::Worker;
+use crate::error::Error;
+use crate::store::Store;
+
+/// Interval between two looks at the schedule. Users notice within 2 s.
+const PERIOD: Duration = Duration::from_millis(500);
+/// Entries that are done at the same time.
+const CONCURRENCY: usize = 32;
+
+/// Follows the schedules of all partitions. Several processes may do so at once.
+pub(super) struct ScheduleWorker {
+    store: Store,
+}
+
+impl ScheduleWorker {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+impl Worker for ScheduleWorker {
+    const NAME: &'static str = "schedule";
+
+    async fn run(&mut self, stop: &CancellationToken) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            if let Err(error) = perform_due(&self.store, stop).await {
+                tracing::debug!(%error, "the schedule was not read");
+            }
+        }
+    }
+}
+
+/// Does everything that is due, also after an outage of any length. Entries that fail stay in the schedule and are
+/// tried again some seconds later. Ends after the step in progress if it is stopped.
+pub async fn perform_due(store: &Store, stop: &CancellationToken) -> Result<(), Error> {
+    loop {
+        let due = store.claim_due().await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        let steps = due.into_iter().map(|entry| store.perform(entry));
+        let outcomes = stream::iter(steps).buffer_unordered(CONCURRENCY);
+        let outcomes: Vec<_> = outcomes.collect().await;
+        let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+        if let Some(error) = failed.first() {
+            let failed = failed.len();
+            tracing::warn!(failed, %error, "entries of the schedule are tried again");
+        }
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
