@@ -3,18 +3,19 @@
 
 mod reference;
 mod steps;
+mod time;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use duologue::model::{Retention, rfc3339};
 use proptest::test_runner::{Config, TestRunner};
-use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::conversations::message_path;
 use crate::harness::http::response::ApiResponse;
-use crate::harness::{TestApp, conversations::message_path, keys, spawn_app, spawn_app_with};
+use crate::harness::{TestApp, spawn_app, spawn_app_with};
 use reference::{Model, Perspective};
-use steps::{Action, Page, Read, Step, scenarios};
+use steps::{Action, Draft, Page, Read, Step, scenarios};
 
 /// Steps between two comparisons of the whole state.
 const STEPS_BETWEEN_CHECKS: usize = 6;
@@ -52,7 +53,7 @@ impl Scenario<'_> {
         let service = &self.services[step.service];
         (self.app, self.kept) = (&service.app, service.kept);
         match step.action {
-            Action::Send { reply_to, metadata } => self.send(who, reply_to, metadata).await,
+            Action::Send(draft) => self.send(who, draft).await,
             Action::Read(read) => self.read(who, read).await,
             Action::MarkRead { seq, private } => {
                 self.drop_old(who);
@@ -110,7 +111,7 @@ impl Scenario<'_> {
                 assert_eq!(answer.json(200), self.model.state(who), "{patch}");
             }
             Action::Import(count) => self.import(who, count).await,
-            Action::Age(days) => self.age(days),
+            Action::Age(days) => self.age(days).await,
             Action::Edit { seq, metadata } => self.edit(who, seq, metadata).await,
             Action::Delete(seq) => self.delete(who, seq).await,
             Action::React { seq, emoji, on } => self.react(who, seq, emoji, on).await,
@@ -165,38 +166,27 @@ impl Scenario<'_> {
         self.model.drop_old(who, self.kept, most);
     }
 
-    /// Lets time pass: all messages get older, in Redis as in the model.
-    fn age(&mut self, days: u32) {
-        self.model.age(days);
-        let mut redis = self.app.redis();
-        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
-            let [one, other] = self.names(Perspective {
-                user: one,
-                peer: other,
-            });
-            let [messages, ..] = keys(one, other);
-            let stored: Vec<String> = redis.lrange(&messages, 0, -1).unwrap();
-            for (index, message) in (0_isize..).zip(stored) {
-                let (head, rest) = message.split_once(r#""sent_at":""#).unwrap();
-                let (sent_at, tail) = rest.split_once('"').unwrap();
-                let sent_at: DateTime<Utc> = sent_at.parse().unwrap();
-                let sent_at = rfc3339(sent_at - TimeDelta::days(days.into()));
-                let message = format!(r#"{head}"sent_at":"{sent_at}"{tail}"#);
-                redis.lset::<_, _, ()>(&messages, index, message).unwrap();
-            }
-        }
-    }
-
-    async fn send(&mut self, who: Perspective, reply_to: Option<u64>, metadata: bool) {
+    async fn send(
+        &mut self,
+        who: Perspective,
+        Draft {
+            reply_to,
+            metadata,
+            expires_in,
+        }: Draft,
+    ) {
         let [user, peer] = self.names(who);
         let mut message = json!({"from": user, "to": peer, "body": "hi"});
+        let lasts = expires_in.map(|days| TimeDelta::days(days).num_seconds());
         if let Some(seq) = reply_to {
             message["reply_to"] = json!(seq);
         }
         if metadata {
             message["metadata"] = json!({"from": peer, "deleted_at": "2026-01-31T12:00:00.000Z"});
         }
-        let answer = self.app.post(&message).await;
+        let mut request = message.clone();
+        request["expires_in"] = json!(lasts);
+        let answer = self.app.post(&request).await;
         let before = *self.model.dropped(who);
         let dropped = self.drop_old(who);
         if let Some((status, code)) = self.model.refuses_send(who, reply_to) {
@@ -209,6 +199,7 @@ impl Scenario<'_> {
         for (name, value) in message.as_object().unwrap() {
             assert_eq!(&sent[name], value);
         }
+        assert_eq!(sent.get("expires_at").is_some(), lasts.is_some());
         self.model.sent(who, sent);
         let most = DROPPED_BY_A_CHANGE - dropped;
         self.model.drop_old(who, self.kept, most);
@@ -264,7 +255,13 @@ impl Scenario<'_> {
         };
         let [user, peer] = self.names(who);
         let answer = self.app.edit(user, peer, seq, &edit).await;
-        let Some(message) = self.expect_replaced(who, seq, &answer, true, true) else {
+        let stored = self.model.message(who, seq);
+        let differs = |stored: &mut Value| {
+            let mut members = edit.as_object().unwrap().iter();
+            members.any(|(name, value)| &stored[name] != value)
+        };
+        let adds = stored.is_none_or(differs);
+        let Some(message) = self.expect_replaced(who, seq, &answer, true, adds) else {
             return;
         };
         // Only another text marks a message as edited.
@@ -288,13 +285,7 @@ impl Scenario<'_> {
         };
         let tombstone = answer.json(200);
         if message.get("deleted_at").is_none() {
-            let fixed = ["seq", "id", "from", "to", "sent_at"];
-            message
-                .as_object_mut()
-                .unwrap()
-                .retain(|name, _| fixed.contains(&name.as_str()));
-            message["body"] = json!("");
-            message["deleted_at"] = tombstone["deleted_at"].clone();
+            reference::delete(message, &tombstone["deleted_at"]);
         }
         assert_eq!(&tombstone, message);
     }

@@ -157,6 +157,22 @@ impl Model {
         for message in self.messages.values_mut().flatten() {
             let sent_at: DateTime<Utc> = message["sent_at"].as_str().unwrap().parse().unwrap();
             message["sent_at"] = json!(rfc3339(sent_at - TimeDelta::days(days.into())));
+            if let Some(time) = message["expires_at"].as_str() {
+                let time: DateTime<Utc> = time.parse().unwrap();
+                message["expires_at"] = json!(rfc3339(time - TimeDelta::days(days.into())));
+            }
+        }
+    }
+
+    /// Makes tombstones of the messages whose time is over.
+    pub fn expire(&mut self) {
+        let now = rfc3339(Utc::now());
+        for message in self.messages.values_mut().flatten() {
+            let expires_at = message.get("expires_at").cloned().unwrap_or_default();
+            let stands = message.get("deleted_at").is_none();
+            if stands && expires_at.as_str().is_some_and(|time| *time <= *now) {
+                delete(message, &expires_at);
+            }
         }
     }
 
@@ -367,6 +383,15 @@ pub fn metadata(number: u8) -> Value {
 
 fn seq(message: &Value) -> u64 {
     message["seq"].as_u64().unwrap()
+}
+
+/// Makes a tombstone of a message.
+pub fn delete(message: &mut Value, deleted_at: &Value) {
+    let fixed = ["seq", "id", "from", "to", "sent_at", "expires_at"];
+    let members = message.as_object_mut().unwrap();
+    members.retain(|name, _| fixed.contains(&name.as_str()));
+    members.insert("body".to_owned(), json!(""));
+    members.insert("deleted_at".to_owned(), deleted_at.clone());
 }
 
 /// Sets who reacted with an emoji; removes the emoji if nobody did.

@@ -14,10 +14,7 @@ pub struct Step {
 
 #[derive(Clone, Debug)]
 pub enum Action {
-    Send {
-        reply_to: Option<u64>,
-        metadata: bool,
-    },
+    Send(Draft),
     Read(Read),
     MarkRead {
         seq: u64,
@@ -47,6 +44,15 @@ pub enum Action {
         emoji: &'static str,
         on: bool,
     },
+}
+
+/// A message to send.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft {
+    pub reply_to: Option<u64>,
+    pub metadata: bool,
+    /// Days after which the message expires.
+    pub expires_in: Option<i64>,
 }
 
 /// The parameters of a page; `None` leaves one out.
@@ -105,8 +111,17 @@ fn action() -> impl Strategy<Value = Action> {
         (0..14_u64).prop_map(Page::Around),
         (0..14_u64).prop_map(Page::AroundTime),
     ];
-    let send = (prop::option::weighted(0.3, seq()), any::<bool>())
-        .prop_map(|(reply_to, metadata)| Action::Send { reply_to, metadata });
+    let reply_to = prop::option::weighted(0.3, seq());
+    let days = prop_oneof![Just(1_i64), Just(30)];
+    let expires_in = prop::option::weighted(0.3, days);
+    let send = (reply_to, any::<bool>(), expires_in);
+    let send = send.prop_map(|(reply_to, metadata, expires_in)| {
+        Action::Send(Draft {
+            reply_to,
+            metadata,
+            expires_in,
+        })
+    });
     let unread_limit = prop::option::of(0..4_usize);
     let read = (page, 0..6_u64, unread_limit, any::<Option<bool>>());
     let read = read.prop_map(|(page, limit, unread_limit, peek)| {
