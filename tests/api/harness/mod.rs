@@ -4,6 +4,7 @@ pub mod auth;
 pub mod cli;
 pub mod conversations;
 pub mod http;
+pub mod import;
 pub mod live;
 pub mod load_generator;
 pub mod metrics;

@@ -13,6 +13,7 @@ mod restarts;
 mod resume;
 mod resume_edges;
 mod session;
+mod session_commands;
 mod slow_clients;
 mod sse;
 mod tickets;

@@ -1,32 +1,9 @@
 //! Importing messages from another system.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::http::response::ApiResponse;
-use crate::harness::{TestApp, cli::service_process, seqs, spawn_app, spawn_app_with};
-
-fn line(from: &str, to: &str, body: &str, minute: usize) -> Value {
-    let sent_at = format!("2019-01-31T{:02}:{:02}:00Z", minute / 60, minute % 60);
-    json!({"from": from, "to": to, "body": body, "sent_at": sent_at})
-}
-
-fn lines(count: usize) -> Vec<Value> {
-    let people = [("alice", "bob"), ("bob", "alice"), ("carol", "alice")];
-    let line = |n: usize| line(people[n % 3].0, people[n % 3].1, &format!("message {n}"), n);
-    (0..count).map(line).collect()
-}
-
-fn ndjson<'a>(lines: impl Iterator<Item = &'a Value>) -> String {
-    let lines: Vec<_> = lines.map(Value::to_string).collect();
-    lines.join("\n") + "\n"
-}
-
-async fn import(app: &TestApp, lines: &[Value]) -> ApiResponse {
-    let text = ndjson(lines.iter());
-    let headers = [("content-type", "application/x-ndjson")];
-    app.call_text("POST", "/messages/batch", &headers, text)
-        .await
-}
+use crate::harness::import::{import, line, lines};
+use crate::harness::{seqs, spawn_app, spawn_app_with};
 
 #[tokio::test]
 async fn imported_messages_keep_their_order_and_count_as_read() {
@@ -79,42 +56,6 @@ async fn an_interrupted_import_can_be_resent_in_other_batches() {
     }
     assert_eq!(app.peek("alice", "bob").await["last_seq"], 667);
     assert_eq!(app.peek("alice", "carol").await["last_seq"], 333);
-}
-
-#[tokio::test]
-async fn an_invalid_line_is_named_and_nothing_is_imported() {
-    let app = spawn_app();
-    let cases = [
-        (
-            json!({"from": "alice", "to": "bob", "body": "x"}),
-            "/2/sent_at",
-            "no time",
-        ),
-        (
-            json!({"to": "bob", "body": "x", "sent_at": "2019-01-31T00:00:00Z"}),
-            "/2/from",
-            "no sender",
-        ),
-        (line("alice", "alice", "x", 1), "/2/to", "to oneself"),
-        (line("alice", "bob", "", 1), "/2/body", "empty"),
-        (
-            json!({"from": "alice", "to": "bob", "body": "x", "sent_at": "yesterday"}),
-            "/2/sent_at",
-            "no time either",
-        ),
-        (
-            json!({"from": "alice", "to": "bob", "body": "x", "sent_at": "2019-01-31T00:00:00Z", "b": 1}),
-            "/2/b",
-            "unknown",
-        ),
-    ];
-    for (bad, pointer, why) in cases {
-        let mut all = lines(2);
-        all.push(bad);
-        let refused = import(&app, &all).await.problem(400, "INVALID_REQUEST");
-        assert_eq!(refused["errors"][0]["pointer"], pointer, "{why}");
-    }
-    assert_eq!(app.peek("alice", "bob").await["last_seq"], 0);
 }
 
 #[tokio::test]
@@ -210,49 +151,6 @@ async fn an_id_belongs_to_one_message() {
 }
 
 #[tokio::test]
-async fn only_times_that_can_be_are_imported() {
-    let app = spawn_app();
-    let sent_at = |time: &str| {
-        let mut line = line("alice", "bob", time, 1);
-        line["sent_at"] = json!(time);
-        line
-    };
-    let soon = (chrono::Utc::now() + chrono::TimeDelta::minutes(10)).to_rfc3339();
-    for time in [
-        "9999-12-31T00:00:00Z",
-        "+51053-10-11T00:00:00Z",
-        "12019-01-31T12:00:00Z",
-        "2038-01-19T03:14:07Z",
-        "-0001-01-01T00:00:00Z",
-        "0000-01-01T00:00:00+01:00",
-        "1548936000",
-        "",
-        &soon,
-    ] {
-        let batch = [sent_at("2019-01-31T12:00:00Z"), sent_at(time)];
-        let refused = import(&app, &batch).await.problem(400, "INVALID_REQUEST");
-        assert_eq!(refused["errors"][0]["pointer"], "/1/sent_at", "{time}");
-    }
-    let mut number = line("alice", "bob", "x", 1);
-    number["sent_at"] = json!(1_548_936_000_000_u64);
-    import(&app, &[number])
-        .await
-        .problem(400, "INVALID_REQUEST");
-    let times = [
-        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999Z"),
-        ("2017-01-01T00:00:00.123456789Z", "2017-01-01T00:00:00.123Z"),
-        ("2017-01-01t02:00:00.5+01:00", "2017-01-01T01:00:00.500Z"),
-    ];
-    let batch = times.map(|(time, _)| sent_at(time));
-    assert_eq!(import(&app, &batch).await.json(200)["imported"], 3);
-    assert_eq!(import(&app, &batch).await.json(200)["skipped"], 3);
-    let page = app.peek("alice", "bob").await;
-    for (message, (_, stored)) in page["history"].as_array().unwrap().iter().rev().zip(times) {
-        assert_eq!(message["sent_at"], stored);
-    }
-}
-
-#[tokio::test]
 async fn what_retention_dropped_is_not_imported_again() {
     let app = spawn_app_with(&["--history-limit", "3"]);
     let all: Vec<_> = (0..8).map(|n| line("alice", "bob", "hi", n)).collect();
@@ -268,58 +166,6 @@ async fn what_retention_dropped_is_not_imported_again() {
         assert_eq!(import(&app, &all).await.json(200)["skipped"], 8);
     }
     assert_eq!(app.peek("alice", "bob").await["last_seq"], 8);
-}
-
-#[tokio::test]
-async fn an_imported_reply_answers_an_earlier_message() {
-    let app = spawn_app();
-    let reply = |minute: usize, seq: u64| {
-        let mut line = line("alice", "bob", "re", minute);
-        line["reply_to"] = json!(seq);
-        line
-    };
-    for seq in [0, 2, 9] {
-        let batch = [line("bob", "alice", "one", 1), reply(2, seq)];
-        let refused = import(&app, &batch)
-            .await
-            .problem(422, "REPLY_TO_NOT_FOUND");
-        let pointers: Vec<_> = refused["errors"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|e| &e["pointer"])
-            .collect();
-        assert_eq!(pointers, ["/0", "/1/reply_to"], "{seq}");
-        assert_eq!(app.peek("alice", "bob").await["last_seq"], 0, "{seq}");
-    }
-    let batch = [line("bob", "alice", "one", 1), reply(2, 1)];
-    assert_eq!(import(&app, &batch).await.json(200)["imported"], 2);
-}
-
-#[tokio::test]
-async fn malformed_lines_are_named_and_a_byte_order_mark_is_ignored() {
-    let app = spawn_app();
-    let good = line("alice", "bob", "hi", 1).to_string();
-    let headers = [("content-type", "application/x-ndjson")];
-    let bad = format!("{good}\n\n{{\"from\":\n{good}\nnonsense\n");
-    let refused = app
-        .call_text("POST", "/messages/batch", &headers, bad)
-        .await;
-    let refused = refused.problem(400, "MALFORMED_JSON");
-    let detail = refused["detail"].as_str().unwrap();
-    assert!(detail.starts_with("Line 3 is not valid JSON"), "{detail}");
-    let pointers: Vec<_> = refused["errors"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|e| &e["pointer"])
-        .collect();
-    assert_eq!(pointers, ["/2", "/4"]);
-    let marked = format!("\u{feff}{good}\r\n");
-    let done = app
-        .call_text("POST", "/messages/batch", &headers, marked)
-        .await;
-    assert_eq!(done.json(200), json!({"imported": 1, "skipped": 0}));
 }
 
 #[tokio::test]
@@ -357,92 +203,4 @@ async fn an_export_can_be_imported_again() {
     assert_eq!(is.await, was.await);
     assert_eq!(other.get("/users/alice/export").await.text, export);
     assert_eq!(other.send("alice", "bob", "next").await["seq"], 10);
-}
-
-#[test]
-fn the_import_command_can_be_repeated_safely() {
-    let app = spawn_app();
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("messages.ndjson");
-    let mut all = lines(6000);
-    for (n, line) in all.iter_mut().enumerate() {
-        line["sent_at"] = json!(format!("2019-01-31T00:00:00.{n:06}Z"));
-    }
-    let text = ndjson(all.iter());
-    std::fs::write(&file, text).unwrap();
-    for said in ["6000 imported, 0 skipped", "0 imported, 6000 skipped"] {
-        let mut command = service_process::command();
-        command
-            .arg("import")
-            .arg(&file)
-            .args(["--url", &app.address]);
-        let output = service_process::output(&mut command);
-        let stdout = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        assert_eq!(stdout.trim(), said);
-    }
-}
-
-/// Runs `duologue import` on a file of lines: whether it succeeded, its output and its errors.
-fn run_import(app: &TestApp, text: &str) -> (bool, String, String) {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("messages.ndjson");
-    std::fs::write(&file, text).unwrap();
-    let mut command = service_process::command();
-    command
-        .arg("import")
-        .arg(&file)
-        .args(["--url", &app.address]);
-    let output = service_process::output(&mut command);
-    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    (output.status.success(), out.trim().to_owned(), err)
-}
-
-#[test]
-fn the_import_command_tells_equal_lines_of_two_batches_apart() {
-    let app = spawn_app();
-    let mut all = lines(5003);
-    for (n, line) in all.iter_mut().enumerate() {
-        line["sent_at"] = json!(format!("2019-01-31T00:00:00.{n:06}Z"));
-    }
-    all[5000] = all[4999].clone();
-    all.swap(5001, 0);
-    let text = format!("\u{feff}{}", ndjson(all.iter()));
-    for said in ["5003 imported, 0 skipped", "0 imported, 5003 skipped"] {
-        let (success, out, err) = run_import(&app, &text);
-        assert_eq!((success, out.as_str()), (true, said), "{err}");
-    }
-}
-
-#[test]
-fn the_import_command_goes_on_and_lists_what_it_could_not_send() {
-    let app = spawn_app();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(app.send("alice", "carol", "in use"));
-    let mut all: Vec<_> = lines(7).iter().map(Value::to_string).collect();
-    all.insert(2, "{\"from\":".to_owned());
-    all.insert(
-        5,
-        json!({"from": "alice", "to": "bob", "body": "x", "sent_at": "9999-12-31T00:00:00Z"})
-            .to_string(),
-    );
-    let (success, out, err) = run_import(&app, &all.join("\n"));
-    assert!(!success);
-    assert_eq!(out, "5 imported, 0 skipped", "{err}");
-    for said in [
-        "line 3: not valid JSON",
-        "line 6: sent_at: ",
-        "line 4: alice,carol: ",
-        "line 8: alice,carol: ",
-        "4 lines were not imported",
-    ] {
-        assert!(err.contains(said), "{said}: {err}");
-    }
 }

@@ -1,8 +1,9 @@
 //! The repository itself: architecture, script headers, OpenAPI document, README and docs.
 
-mod architecture;
-mod docs;
-mod live_schemas;
+pub mod architecture;
+pub mod docs;
+pub mod live_schemas;
 pub mod openapi;
-mod readme;
-mod script_headers;
+pub mod operations;
+pub mod readme;
+pub mod script_headers;

@@ -1,11 +1,12 @@
 //! Running the service: startup, probes, logs, TLS, and requests that are no valid HTTP calls.
 
-mod http_semantics;
+pub mod http_semantics;
 pub mod invalid_requests;
-mod logs;
-mod network;
-mod probes;
-mod sites;
-mod startup;
-mod tls;
-mod workers;
+pub mod logs;
+pub mod network;
+pub mod probes;
+pub mod settings;
+pub mod sites;
+pub mod startup;
+pub mod tls;
+pub mod workers;

@@ -3,6 +3,7 @@
 mod change_scripts;
 mod inbox_order;
 mod keys;
+mod killed_redis;
 mod out_of_memory;
 mod permissions;
 mod redis_cli;

@@ -10,3 +10,4 @@ pub mod pubsub_listener;
 pub mod raw_socket;
 pub mod replica;
 pub mod resume;
+pub mod test_session;

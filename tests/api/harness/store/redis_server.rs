@@ -1,6 +1,6 @@
 //! A `redis-server` that a test starts, kills and restarts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -133,4 +133,9 @@ pub fn runs(pid: u32) -> bool {
         .unwrap();
     let state = String::from_utf8(stat.stdout).unwrap();
     !state.trim().is_empty() && !state.trim().starts_with('Z')
+}
+
+/// The URL of the Redis that a service with this data directory starts.
+pub fn embedded_url(dir: &Path) -> String {
+    format!("unix://{}/redis.sock", dir.display())
 }

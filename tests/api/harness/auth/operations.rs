@@ -1,0 +1,182 @@
+//! Every operation of openapi.yaml, as a request of the callers that it declares.
+
+use serde_json::{Value, json};
+
+use crate::harness::TestApp;
+use crate::harness::auth::secured_app::SERVICE_KEY;
+use crate::harness::http::response::ApiResponse;
+
+/// Where a request names the acting user.
+pub enum Actor {
+    /// In the path as `{user}`.
+    Path,
+    Body(&'static str),
+    /// In the query as `user`.
+    Query,
+    /// The request names no acting user.
+    Nobody,
+}
+
+/// Where each operation names the acting user.
+pub const ACTORS: &[(&str, Actor)] = &[
+    ("send_message", Actor::Body("from")),
+    ("import_messages", Actor::Nobody),
+    ("read_message", Actor::Path),
+    ("edit_message", Actor::Path),
+    ("delete_message", Actor::Path),
+    ("add_reaction", Actor::Path),
+    ("remove_reaction", Actor::Path),
+    ("list_conversations", Actor::Path),
+    ("count_unread", Actor::Path),
+    ("list_unread", Actor::Nobody),
+    ("read_conversation", Actor::Path),
+    ("clear_conversation", Actor::Path),
+    ("update_conversation", Actor::Path),
+    ("block_peer", Actor::Path),
+    ("unblock_peer", Actor::Path),
+    ("list_blocks", Actor::Path),
+    ("mute_conversation", Actor::Path),
+    ("unmute_conversation", Actor::Path),
+    ("mark_read", Actor::Path),
+    ("mark_delivered", Actor::Path),
+    ("mark_unread", Actor::Path),
+    ("mark_all_read", Actor::Path),
+    ("announce_typing", Actor::Path),
+    ("open_socket", Actor::Query),
+    ("read_events", Actor::Query),
+    ("issue_ticket", Actor::Body("user")),
+    ("read_presence", Actor::Nobody),
+    ("list_presences", Actor::Nobody),
+    ("export_user", Actor::Path),
+    ("erase_user", Actor::Path),
+    ("check_health", Actor::Nobody),
+    ("check_ready", Actor::Nobody),
+    ("read_metrics", Actor::Nobody),
+    ("read_openapi_yaml", Actor::Nobody),
+    ("read_openapi_json", Actor::Nobody),
+];
+
+/// An operation as a request in which alice is the acting user.
+pub struct Operation {
+    pub id: String,
+    pub method: String,
+    pub path: String,
+    pub body: Option<Value>,
+    pub media_type: &'static str,
+    pub actor: &'static Actor,
+    pub success: u16,
+    /// Whether the operation declares that it accepts no credential, a user token, a service key.
+    pub open: bool,
+    pub users: bool,
+    pub backends: bool,
+}
+
+pub fn operations() -> Vec<Operation> {
+    let contract = serde_json::to_value(duologue::http::openapi()).unwrap();
+    let mut all = Vec::new();
+    for (path, methods) in contract["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            all.push(Operation::of(path, method, operation));
+        }
+    }
+    assert!(all.len() >= ACTORS.len(), "ACTORS names what is gone");
+    all
+}
+
+impl Operation {
+    pub fn of(path: &str, method: &str, operation: &Value) -> Self {
+        let id = operation["operationId"].as_str().unwrap().to_owned();
+        let Some((_, actor)) = ACTORS.iter().find(|(known, _)| *known == id) else {
+            panic!("who acts in {id}? give it a line in ACTORS");
+        };
+        let security = operation["security"].as_array();
+        let security = security.unwrap_or_else(|| panic!("{id} does not say who may call it"));
+        let declares = |name: &str| security.iter().any(|s| s.get(name).is_some());
+        // Created resources are answered with 201, existing ones with 200.
+        let mut statuses = operation["responses"].as_object().unwrap().keys();
+        // A `GET /ws` that is no WebSocket handshake passes authorization and then fails.
+        let success = statuses
+            .rfind(|s| s.starts_with('2'))
+            .map_or("426", String::as_str);
+        let path = path.replace("{user}", "alice").replace("{peer}", "bob");
+        let path = path
+            .replace("{seq}", "1")
+            .replace("{emoji}", "%F0%9F%91%8D");
+        assert!(!path.contains('{'), "what is to stand in {path}?");
+        let query = match (actor, path.as_str()) {
+            (Actor::Query, _) => "?user=alice",
+            (_, "/presence" | "/unread") => "?users=alice,bob",
+            _ => "",
+        };
+        let path = path + query;
+        Self {
+            method: method.to_uppercase(),
+            path,
+            body: example(operation, actor),
+            media_type: media_type(operation),
+            actor,
+            success: success.parse().unwrap(),
+            open: security.contains(&json!({})),
+            users: declares("user_token"),
+            backends: declares("service_key"),
+            id,
+        }
+    }
+
+    /// Sends the request from its own address, so that failures are not rate limited.
+    pub async fn ask(&self, app: &TestApp, authorization: Option<&str>, from: &str) -> ApiResponse {
+        let mut headers = vec![("x-forwarded-for", from), ("content-type", self.media_type)];
+        headers.extend(authorization.map(|value| ("authorization", value)));
+        app.call(&self.method, &self.path, &headers, self.body.as_ref())
+            .await
+    }
+
+    /// Prepares Redis so that the operation succeeds: with a message from alice to bob, except for
+    /// an import, which needs an empty conversation.
+    pub async fn prepare(&self, app: &TestApp) {
+        app.forget_everything();
+        if self.id != "import_messages" {
+            let message = json!({"from": "alice", "to": "bob", "body": "first"});
+            assert_eq!(app.post_as(SERVICE_KEY, &message).await.status, 201);
+        }
+    }
+
+    /// The status that a user other than alice must get.
+    pub fn status_for_others(&self) -> u16 {
+        match self.actor {
+            Actor::Nobody => self.status_if(self.users, 403),
+            Actor::Path | Actor::Body(_) | Actor::Query => 403,
+        }
+    }
+
+    pub fn status_if(&self, may: bool, refusal: u16) -> u16 {
+        if self.open || may {
+            self.success
+        } else {
+            refusal
+        }
+    }
+}
+
+pub fn media_type(operation: &Value) -> &'static str {
+    let content = &operation["requestBody"]["content"];
+    let lines = content.get("application/x-ndjson").is_some();
+    if lines {
+        "application/x-ndjson"
+    } else {
+        "application/json"
+    }
+}
+
+/// The first example of a request body, in which alice is the acting user.
+pub fn example(operation: &Value, actor: &Actor) -> Option<Value> {
+    let content = &operation.get("requestBody")?["content"][media_type(operation)];
+    let first = content["examples"]
+        .as_object()
+        .and_then(|e| e.values().next());
+    let mut body = first.map_or(&content["example"], |e| &e["value"]).clone();
+    if let Actor::Body(member) = actor {
+        body[*member] = json!("alice");
+    }
+    Some(body)
+}

@@ -1,0 +1,125 @@
+//! A live session without a socket: inputs, and outputs in a form to compare.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use duologue::error::Code;
+use duologue::model::{UnreadTotals, UserId};
+use duologue::protocol::{
+    CloseReason, Command, Cursor, EventPage, Notification, RawEvent, StreamState,
+};
+use duologue::realtime::{Input, Outgoing, Output, Session};
+use serde_json::{Value, json};
+
+/// A time at which nothing expires.
+pub const NOON: i64 = 1_768_564_800;
+
+/// The outputs of a session, with events as numbers.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    Hello(Value),
+    Event(u64),
+    Frame(Value),
+    Refusal(Code),
+    Read(u64),
+    ReadLater(u64),
+    SendMessage(String),
+    OtherCommand,
+    Ping,
+    ExpireAt(Option<i64>),
+    Close(CloseReason),
+}
+
+pub struct TestSession {
+    pub session: Session,
+    pub out: VecDeque<Output>,
+}
+
+pub fn user(id: &str) -> UserId {
+    UserId::try_from(id.to_owned()).unwrap()
+}
+
+/// A journaled event after another.
+pub fn event(prev: u64, offset: u64) -> RawEvent {
+    let text = json!({"type": "message.created", "cursor": format!("7-{offset}"), "prev": format!("7-{prev}")});
+    RawEvent::parse(text.to_string()).unwrap()
+}
+
+pub fn published(prev: u64, offset: u64) -> Input {
+    Input::Notification(Notification::Event(Arc::new(event(prev, offset))))
+}
+
+pub fn page(events: &[(u64, u64)], more: bool) -> Input {
+    let events = events.iter().map(|(prev, offset)| event(*prev, *offset));
+    Input::Page(Ok(EventPage {
+        events: events.collect(),
+        more,
+    }))
+}
+
+pub fn text(frame: &Value) -> Input {
+    Input::Text(frame.to_string())
+}
+
+impl TestSession {
+    /// A session of alice, whose stream is at 100, resumed after an offset.
+    pub fn resumed(resume: Option<u64>) -> Self {
+        let state = StreamState {
+            cursor: Cursor::new(7, 100),
+            totals: UnreadTotals {
+                total_unread_count: 3,
+                unread_conversations: 2,
+                muted_unread_count: 1,
+            },
+        };
+        let mut out = VecDeque::new();
+        let resume = resume.map(|offset| Cursor::new(7, offset));
+        let session = Session::open(&user("alice"), state, resume, 25, &mut out);
+        Self { session, out }
+    }
+
+    /// A session that has sent `hello` and is up to date.
+    pub fn live() -> Self {
+        let mut session = Self::resumed(None);
+        assert!(matches!(session.actions()[..], [Action::Hello(_)]));
+        session
+    }
+
+    pub fn handle(&mut self, input: Input) -> Vec<Action> {
+        self.handle_at(input, NOON)
+    }
+
+    pub fn handle_at(&mut self, input: Input, now: i64) -> Vec<Action> {
+        self.session.handle(input, now, &mut self.out);
+        self.actions()
+    }
+
+    pub fn actions(&mut self) -> Vec<Action> {
+        self.out.drain(..).map(action).collect()
+    }
+}
+
+pub fn action(output: Output) -> Action {
+    let number = |cursor: Cursor| cursor.parts()[1].parse().unwrap();
+    match output {
+        Output::Send(Outgoing::Event(event)) => Action::Event(number(event.cursor().unwrap())),
+        Output::Send(Outgoing::Message { json, .. }) => {
+            match serde_json::from_str::<Value>(&json).unwrap() {
+                hello if hello["type"] == "hello" => Action::Hello(hello),
+                said => Action::Frame(said),
+            }
+        }
+        Output::Send(Outgoing::Refusal(_, error)) => Action::Refusal(error.code),
+        Output::Send(Outgoing::Ping) => Action::Ping,
+        Output::Send(Outgoing::Close(why)) => Action::Close(why),
+        Output::Read(place) => Action::Read(number(place)),
+        Output::ReadLater(place) => Action::ReadLater(number(place)),
+        Output::Execute(_, Command::Send(outgoing)) => {
+            let (message, key) = (outgoing.message, outgoing.idempotency_key);
+            let key = key.map(|key| key.as_str().to_owned());
+            Action::SendMessage(format!("{} {}", message.to, key.unwrap_or_default()))
+        }
+        Output::Execute(..) => Action::OtherCommand,
+        Output::ExpireAt(until) => Action::ExpireAt(until),
+    }
+}
