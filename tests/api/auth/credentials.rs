@@ -117,7 +117,7 @@ async fn a_token_signed_with_another_secret_is_refused() {
     for secret in [
         &SECRET[..SECRET.len() - 1],
         "",
-        "another secret of the tests, of no use",
+        "a secret that the service does not use",
     ] {
         let bad = Signer::hs256(secret.as_bytes()).sign(&claims("alice", &json!({})));
         app.get_as(&bad, path).await.problem(401, "UNAUTHENTICATED");

@@ -6,7 +6,7 @@ use super::rate_limits::READ;
 use crate::harness::TestApp;
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
 
-/// How many of these attempts with a bad credential get a 401 before the address is limited.
+/// The number of attempts with an invalid credential that get a 401 before the address is limited.
 async fn count_unauthorized(app: &TestApp, attempts: usize, headers: &[(&str, &str)]) -> usize {
     let all = [headers, &[("authorization", "Bearer nonsense")]].concat();
     let mut refused = 0;
@@ -24,7 +24,7 @@ async fn count_unauthorized(app: &TestApp, attempts: usize, headers: &[(&str, &s
     refused
 }
 
-/// Whether this address is limited. Asks five times, since an attempt is refilled each second.
+/// Whether this address is limited. Tries five times, because an attempt is refilled each second.
 async fn is_limited(app: &TestApp, headers: &[(&str, &str)]) -> bool {
     count_unauthorized(app, 5, headers).await < 5
 }
@@ -46,19 +46,19 @@ async fn only_a_trusted_proxy_sets_the_client_address() {
     let cases = [
         ("another client", "x-forwarded-for", "192.0.2.2", false),
         (
-            "one in the other header",
+            "another client in `Forwarded`",
             "forwarded",
             "for=192.0.2.3;proto=https",
             false,
         ),
         (
-            "the same, after an invention",
+            "the limited client after a forged hop",
             "x-forwarded-for",
             "192.0.2.9, 192.0.2.1",
             true,
         ),
         (
-            "the same, in the other header",
+            "the limited client in `Forwarded`",
             "forwarded",
             "for=192.0.2.1",
             true,

@@ -10,7 +10,7 @@ use crate::harness::auth::signing::{Signer, claims};
 use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_with};
 
 const PATH: &str = "/conversations/alice/bob";
-/// More than the service needs to notice an unknown key id and fetch the set again.
+/// Longer than the service needs to fetch the set again after an unknown key id.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn alice() -> Value {
@@ -95,7 +95,7 @@ async fn keys_unfit_for_verification_are_ignored() {
     let secret = Signer::hs256(b"a secret of the tests, of no use");
     assert!(
         !accepts(&app, &secret, "oct").await,
-        "a secret that all can read"
+        "a secret in a public set"
     );
 }
 
@@ -110,13 +110,16 @@ async fn keys_rotate_without_a_restart() {
         accepts(&app, &new, "new").await
     })
     .await;
-    assert!(accepts(&app, &old, "old").await, "the old one still counts");
+    assert!(
+        accepts(&app, &old, "old").await,
+        "the old key is still accepted"
+    );
     // The same token throughout, which is cached by now.
     let token = old.sign_by("old", &alice());
     assert_eq!(app.get_as(&token, PATH).await.status, 200);
     source.serve(&[new.jwk("new")]);
     eventually(
-        "what is remembered ends with its key",
+        "a cached token is refused without its key",
         TIMEOUT,
         async || {
             accepts(&app, &new, "missing").await;
@@ -147,11 +150,9 @@ async fn a_broken_jwks_url_keeps_the_last_good_key_set() {
         assert!(accepts(&app, &old, "old").await, "{status} {body}");
     }
     source.serve(&[new.jwk("new")]);
-    eventually(
-        "a source that works again is followed",
-        TIMEOUT,
-        async || accepts(&app, &new, "new").await,
-    )
+    eventually("the set is fetched again", TIMEOUT, async || {
+        accepts(&app, &new, "new").await
+    })
     .await;
 }
 

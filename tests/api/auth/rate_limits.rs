@@ -64,7 +64,7 @@ async fn retry_after_is_neither_too_short_nor_too_long() {
     let told = Instant::now();
     tokio::time::sleep_until((begun + Duration::from_millis(500)).into()).await;
     let early = send(&app, &alice).await.status;
-    // On a stalling machine half a second may become a whole one.
+    // On a stalling machine half a second can become a whole one.
     assert!(early == 429 || begun.elapsed() > Duration::from_millis(950));
     tokio::time::sleep_until((told + Duration::from_secs(wait)).into()).await;
     assert_eq!(send(&app, &alice).await.status, 201);
@@ -85,7 +85,7 @@ async fn users_keys_and_kinds_of_request_have_separate_limits() {
         "--request-rate",
         "1:1",
     ]);
-    // Each has its own limit, whatever the others use.
+    // Each caller has its own limit.
     let bob = json!({"to": "alice", "body": "hi"});
     for (who, to_send) in [
         (token("alice"), message()),
@@ -119,7 +119,11 @@ async fn a_key_sends_without_limit_or_by_a_limit_of_its_own() {
         assert_eq!(remaining, left);
     }
     send(&app, SERVICE_KEY).await.problem(429, "RATE_LIMITED");
-    assert_eq!(send(&app, &token("alice")).await.status, 201, "users apart");
+    assert_eq!(
+        send(&app, &token("alice")).await.status,
+        201,
+        "users have their own limit"
+    );
     send(&app, &token("alice"))
         .await
         .problem(429, "RATE_LIMITED");

@@ -55,7 +55,7 @@ fn a_public_address_without_a_secret_is_refused_at_start() {
         }
         assert!(
             dir.path().read_dir().unwrap().next().is_none(),
-            "nothing was begun"
+            "nothing was started"
         );
     }
 }

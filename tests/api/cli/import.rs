@@ -66,7 +66,7 @@ fn the_import_command_tells_equal_lines_of_two_batches_apart() {
 }
 
 #[test]
-fn the_import_command_goes_on_and_lists_what_it_could_not_send() {
+fn the_import_command_continues_and_lists_refused_lines() {
     let app = spawn_app();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

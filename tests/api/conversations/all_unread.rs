@@ -1,4 +1,4 @@
-//! Over many conversations or users at once: `GET /unread` and `POST /users/{user}/read`.
+//! Many conversations or users in one request: `GET /unread` and `POST /users/{user}/read`.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ async fn counting_for_many_users_needs_a_backend_and_valid_ids() {
 }
 
 #[tokio::test]
-async fn all_conversations_are_marked_as_read_and_told() {
+async fn marking_all_as_read_publishes_an_event_per_conversation() {
     let app = spawn_app();
     for (from, to) in [
         ("alice", "bob"),

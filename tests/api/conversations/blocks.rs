@@ -33,7 +33,11 @@ async fn a_message_from_a_blocked_user_is_refused_and_not_stored() {
     assert_eq!(app.badge("bob").await, [0, 0]);
     app.flag(Method::DELETE, "bob", "alice", "block").await;
     app.send_with_key("k", &message).await.json(201);
-    assert_eq!(app.badge("bob").await, [2, 1], "refused is not sent later");
+    assert_eq!(
+        app.badge("bob").await,
+        [2, 1],
+        "a refused message is not sent later"
+    );
 }
 
 #[tokio::test]
@@ -51,7 +55,7 @@ async fn a_block_covers_one_direction_of_one_conversation() {
     assert_eq!(
         send(&app, "bob", "alice").await,
         403,
-        "each has a block of its own"
+        "each user has their own block"
     );
 }
 
@@ -65,7 +69,7 @@ async fn a_blocked_user_can_still_read_and_delete() {
     assert_eq!(page["unread_count"], 1);
     app.delete("alice", "bob", 1).await.json(200);
     let row = app.inbox("alice", "").await["conversations"][0].clone();
-    assert_eq!(row["blocked"], false, "a block is told by refusals alone");
+    assert_eq!(row["blocked"], false, "only refusals reveal a block");
 }
 
 #[tokio::test]
@@ -109,7 +113,7 @@ async fn a_muted_conversation_still_delivers_messages() {
     app.clear("bob", "alice").await;
     app.send("alice", "bob", "hi").await;
     let row = app.inbox("bob", "").await["conversations"][0].clone();
-    assert_eq!(row["muted"], true, "clearing is no unmuting");
+    assert_eq!(row["muted"], true, "clearing keeps the mute");
 }
 
 /// The unread totals: messages, conversations, messages in muted conversations.
@@ -176,8 +180,8 @@ async fn a_blocked_user_changes_nothing_that_the_blocker_sees() {
     app.mark_delivered("alice", "bob", 2).await;
     assert_eq!(app.mark_read("alice", "bob", 2).await["unread_count"], 0);
     assert_eq!(app.read("alice", "bob").await["unread_count"], 0);
-    assert_eq!(app.peek("bob", "alice").await, before, "no receipt either");
-    // What takes away is allowed.
+    assert_eq!(app.peek("bob", "alice").await, before, "and no receipt");
+    // Removing and deleting are allowed.
     let reaction = app.react(Method::DELETE, pair, 2, "%F0%9F%91%8D").await;
     assert_eq!(reaction.json(200).get("reactions"), None);
     app.delete("alice", "bob", 1).await.json(200);

@@ -83,7 +83,7 @@ async fn concurrent_reads_report_each_message_unread_exactly_once() {
     assert_eq!(
         sent,
         (1..=(SENDERS * EACH) as u64).collect::<Vec<_>>(),
-        "dense, each given once"
+        "consecutive, each assigned once"
     );
 
     let mut senders_of = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Exporting and erasing everything of a user.
+//! Exporting and erasing all data of a user.
 
 use redis::Commands;
 use reqwest::Method;
@@ -24,7 +24,7 @@ async fn erase(app: &TestApp, user: &str) -> Value {
     app.request(Method::DELETE, &path).await.json(200)
 }
 
-/// All keys that name a user.
+/// All keys that contain the id of a user.
 fn keys_naming(app: &TestApp, user: &str) -> Vec<String> {
     let mut keys: Vec<String> = app.redis().keys("*").unwrap();
     keys.retain(|key| {
@@ -59,7 +59,7 @@ async fn an_export_holds_every_message_of_every_conversation() {
         .iter()
         .filter_map(|line| line.get("message"))
         .collect();
-    assert_eq!(messages.len(), 900, "what she cleared is hers too");
+    assert_eq!(messages.len(), 900, "cleared messages included");
     assert!(
         messages
             .iter()
@@ -144,7 +144,7 @@ async fn nothing_that_others_do_revives_an_erased_user() {
         let kinds = kinds.map(|key| key.split(':').nth(2).unwrap().to_owned());
         kinds.collect::<Vec<_>>()
     };
-    assert_eq!(left(), ["messages", "meta"], "only what is bob's too");
+    assert_eq!(left(), ["messages", "meta"], "bob's part remains");
 
     app.read("bob", "alice").await;
     app.mark_unread("bob", "alice", 1).await;
@@ -205,7 +205,7 @@ async fn an_id_used_again_begins_anew() {
     assert_eq!(page["history"][0]["body"], "welcome");
     assert_eq!(app.mark_unread("alice", "bob", 1).await["unread_count"], 1);
     let again = app.send_with_key("key", &message).await;
-    assert_eq!(again.json(201)["seq"], 6, "the key is forgotten");
+    assert_eq!(again.json(201)["seq"], 6, "the idempotency key is deleted");
     assert_eq!(app.send_with_key("key", &message).await.status, 200);
     let answer = json!({"from": "alice", "to": "bob", "body": "x", "reply_to": 2});
     app.post(&answer).await.problem(422, "REPLY_TO_NOT_FOUND");
@@ -214,7 +214,7 @@ async fn an_id_used_again_begins_anew() {
 }
 
 #[tokio::test]
-async fn an_erased_users_reactions_and_events_go() {
+async fn reactions_and_events_of_an_erased_user_are_deleted() {
     let app = spawn_app();
     let mut bob = EventStream::open(&app, "bob", None).await;
     app.send("alice", "bob", "secret").await;
@@ -232,7 +232,7 @@ async fn an_erased_users_reactions_and_events_go() {
     erase(&app, "alice").await;
     let liked = app.message("bob", "alice", 2).await.json(200);
     assert_eq!(liked["reactions"], json!({"👍": ["bob"]}));
-    assert!(!app.texts().contains("secret"), "in no journal either");
+    assert!(!app.texts().contains("secret"), "and not in a journal");
     let events = app.get("/events?user=bob&after=1-1").await;
     assert_eq!(events.status, 200);
 }
@@ -254,11 +254,11 @@ async fn a_conversation_of_two_erased_users_is_deleted() {
     assert_eq!(again["seq"], 1);
     app.send("alice", "bob", "and again").await;
     let anew = app.send_with_key("key", &message).await.json(201);
-    assert_eq!(anew["seq"], 3, "an old key finds nothing");
+    assert_eq!(anew["seq"], 3, "the earlier idempotency key is deleted");
 }
 
 #[tokio::test]
-async fn a_cleared_message_comes_back_to_no_device() {
+async fn a_cleared_message_returns_to_no_device() {
     let app = spawn_app();
     for body in ["one", "two"] {
         app.send("alice", "bob", body).await;

@@ -37,7 +37,7 @@ async fn a_conversation_without_messages_is_an_empty_page() {
         assert_eq!(app.page("bob", "alice", query).await, empty, "{query}");
     }
     let stored: u64 = redis::cmd("DBSIZE").query(&mut app.redis()).unwrap();
-    assert_eq!(stored, 1, "reading nothing stores nothing");
+    assert_eq!(stored, 1, "reading an empty conversation stores nothing");
 }
 
 #[tokio::test]
@@ -64,9 +64,9 @@ async fn reading_returns_history_and_unread_and_resets_the_count() {
     assert_eq!(
         alice["unread"],
         json!([two]),
-        "the peer's count is the peer's"
+        "each user has their own count"
     );
-    assert_eq!(alice["peer_read_seq"], 3, "and sees how far bob has read");
+    assert_eq!(alice["peer_read_seq"], 3, "the read receipt of bob");
 }
 
 #[tokio::test]

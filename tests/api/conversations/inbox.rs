@@ -84,7 +84,7 @@ async fn only_new_messages_reorder_the_inbox() {
     app.send("bob", "alice", "hi yourself").await;
     let order = ["alice", "dave", "carol"];
     assert_eq!(peers(&app.inbox("bob", "").await), order);
-    // None of these is a new message.
+    // None of these changes is a new message.
     app.read("carol", "bob").await;
     app.edit("carol", "bob", 1, &json!({"body": "hello"})).await;
     app.react(Method::PUT, ["carol", "bob"], 1, "👍").await;
@@ -197,7 +197,11 @@ async fn a_cleared_conversation_returns_with_its_next_message() {
         (&Value::Null, &json!(0), &Value::Null)
     );
     assert_eq!(peers(&app.inbox("bob", "").await), ["carol"]);
-    assert_eq!(peers(&app.inbox("alice", "").await), ["bob"], "not alice's");
+    assert_eq!(
+        peers(&app.inbox("alice", "").await),
+        ["bob"],
+        "alice keeps it"
+    );
     let page = app.read("bob", "alice").await;
     assert_eq!(
         (&page["history"], &page["next_before"]),
@@ -208,7 +212,7 @@ async fn a_cleared_conversation_returns_with_its_next_message() {
         .await
         .problem(404, "MESSAGE_NOT_FOUND");
     assert_eq!(app.message("alice", "bob", 1).await.status, 200);
-    // Marks and flags do not bring it back; only a message does.
+    // Receipts and flags do not restore it; only a message does.
     app.flag(Method::PUT, "bob", "alice", "mute").await;
     app.mark_unread("bob", "alice", 1).await;
     app.react(Method::PUT, ["alice", "bob"], 1, "👍").await;

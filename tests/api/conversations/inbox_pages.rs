@@ -29,7 +29,7 @@ async fn cursors_page_through_every_conversation_exactly_once() {
         assert!(limit == 1 || found.len() == 230, "{limit}");
     }
     let fifty = app.inbox("bob", "").await;
-    assert_eq!(peers(&fifty).len(), 50, "unless said otherwise");
+    assert_eq!(peers(&fifty).len(), 50, "by default");
 }
 
 #[tokio::test]
@@ -76,6 +76,6 @@ async fn a_conversation_that_moves_up_is_on_a_fresh_first_page() {
     app.send("peer-1", "bob", "again").await;
     let cursor = first["next_cursor"].as_str().unwrap();
     let rest = app.inbox("bob", &format!("limit=3&cursor={cursor}")).await;
-    assert_eq!(peers(&rest), ["peer-3", "peer-2"], "no double");
+    assert_eq!(peers(&rest), ["peer-3", "peer-2"], "no duplicate");
     assert_eq!(peers(&app.inbox("bob", "limit=1").await), ["peer-1"]);
 }

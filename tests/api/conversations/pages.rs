@@ -145,7 +145,7 @@ async fn a_page_beyond_the_ends_leads_back_to_all_messages() {
     assert_eq!(
         seqs(&nearest["history"]),
         [6],
-        "what was cleared stays hidden"
+        "cleared messages stay hidden"
     );
     assert_eq!(nearest["next_after"], 6);
     app.clear("bob", "alice").await;
@@ -206,36 +206,28 @@ async fn an_invalid_query_is_refused_and_names_the_field() {
     app.send("alice", "bob", "still unread afterwards").await;
     let cases = [
         ("a limit above the most", "limit=201", "/query/limit"),
-        (
-            "a limit that wraps around in 8 bits",
-            "limit=257",
-            "/query/limit",
-        ),
+        ("a limit of more than 8 bits", "limit=257", "/query/limit"),
         ("a limit that is negative", "limit=-1", "/query/limit"),
         ("a limit in words", "limit=ten", "/query/limit"),
         ("a limit that is empty", "limit=", "/query/limit"),
         (
-            "a place past all places",
+            "a seq above the maximum",
             "before=9007199254740992",
             "/query/before",
         ),
         (
-            "a place past 64 bits",
+            "a seq of more than 64 bits",
             "after=18446744073709551616",
             "/query/after",
         ),
-        ("a place in words", "after=last", "/query/after"),
-        ("both directions", "before=5&after=1", "/query/after"),
+        ("a seq in words", "after=last", "/query/after"),
+        ("`before` and `after`", "before=5&after=1", "/query/after"),
         (
-            "a place and its surroundings",
+            "`before` and `around`",
             "before=5&around=1",
             "/query/around",
         ),
-        (
-            "surroundings and a direction",
-            "after=5&around=1",
-            "/query/around",
-        ),
+        ("`after` and `around`", "after=5&around=1", "/query/around"),
         ("surroundings of nothing", "around=", "/query/around"),
         ("a peek that is neither", "peek=yes", "/query/peek"),
         ("a peek that is empty", "peek=", "/query/peek"),
@@ -245,7 +237,7 @@ async fn an_invalid_query_is_refused_and_names_the_field() {
             "/query/unread_limit",
         ),
         (
-            "fewer unread messages than none",
+            "a negative number of unread messages",
             "unread_limit=-1",
             "/query/unread_limit",
         ),
@@ -256,12 +248,12 @@ async fn an_invalid_query_is_refused_and_names_the_field() {
             "/query/around_time",
         ),
         (
-            "a time with a space for its plus",
+            "a time with an unencoded plus",
             "around_time=2026-01-31T00:00:00+01:00",
             "/query/around_time",
         ),
         (
-            "a time past all times",
+            "a year of five digits",
             "around_time=9999-12-31T23:59:59-01:00",
             "/query/around_time",
         ),
@@ -271,7 +263,7 @@ async fn an_invalid_query_is_refused_and_names_the_field() {
             "/query/around_time",
         ),
         (
-            "a place and a time",
+            "`around` and `around_time`",
             "around=1&around_time=2026-01-31T00:00:00Z",
             "/query/around_time",
         ),

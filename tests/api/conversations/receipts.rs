@@ -98,7 +98,11 @@ async fn delivered_only_moves_forward_and_read_implies_delivered() {
         app.mark_delivered("bob", "alice", seq).await;
         assert_eq!(seen().await, [delivered, 0], "{seq}");
     }
-    assert_eq!(app.badge("bob").await, [7, 1], "delivered is not read");
+    assert_eq!(
+        app.badge("bob").await,
+        [7, 1],
+        "delivered does not mean read"
+    );
     app.send("alice", "bob", "eleven").await;
     assert_eq!(seen().await, [10, 0]);
     app.mark_read("bob", "alice", 11).await;
@@ -213,11 +217,11 @@ async fn an_invalid_mark_is_refused_and_names_the_field() {
     app.send("alice", "bob", "hi").await;
     let cases = [
         ("no place", json!({}), "/seq"),
-        ("a place in words", json!({"seq": "1"}), "/seq"),
-        ("a negative place", json!({"seq": -1}), "/seq"),
+        ("a seq in words", json!({"seq": "1"}), "/seq"),
+        ("a negative seq", json!({"seq": -1}), "/seq"),
         ("half a place", json!({"seq": 0.5}), "/seq"),
         (
-            "a place past all places",
+            "a seq above the maximum",
             json!({"seq": 1_u64 << 53}),
             "/seq",
         ),
@@ -247,7 +251,7 @@ async fn clearing_a_conversation_sends_no_read_receipt() {
     app.mark_read("bob", "alice", 1).await;
     let mut alice = PubSubListener::subscribe(&app.redis_url, "alice");
     app.clear("bob", "alice").await;
-    // Nor does reading what is not there any more.
+    // Neither does reading dropped messages.
     app.read("bob", "alice").await;
     app.mark_read("bob", "alice", 3).await;
     assert_eq!(alice.drain_events(), [] as [Value; 0]);
@@ -260,7 +264,7 @@ async fn clearing_a_conversation_sends_no_read_receipt() {
 }
 
 #[tokio::test]
-async fn a_private_read_counts_and_clears_and_tells_nobody() {
+async fn a_private_read_marks_as_read_without_telling_the_peer() {
     let app = spawn_app();
     for _ in 0..5 {
         app.send("alice", "bob", "hi").await;

@@ -127,7 +127,11 @@ async fn the_documented_calls_suffice_for_an_apps_two_screens() {
     app.mark_unread("bob", "carol", 1).await;
     app.flag(Method::PUT, "bob", "carol", "mute").await;
     app.send("carol", "bob", "Hello??").await;
-    assert_eq!(app.badge("bob").await, [2, 1], "muted is not uncounted");
+    assert_eq!(
+        app.badge("bob").await,
+        [2, 1],
+        "a muted conversation still counts"
+    );
     app.flag(Method::PUT, "bob", "carol", "block").await;
     let refused = json!({"from": "carol", "to": "bob", "body": "HELLO???"});
     app.post(&refused).await.problem(403, "BLOCKED");

@@ -7,7 +7,7 @@ use crate::harness::TestApp;
 use crate::harness::http::response::ApiResponse;
 
 impl TestApp {
-    /// Sets a mark; `what` is the last segment of the path.
+    /// Sends a receipt; `what` is the last segment of the path.
     async fn mark(&self, method: Method, user: &str, peer: &str, what: &str, seq: u64) -> Value {
         let path = format!("/conversations/{user}/{peer}/{what}");
         let answer = self.ask(method, &path, &json!({"seq": seq})).await;
@@ -77,7 +77,7 @@ impl TestApp {
         self.get(&path).await.json(200)
     }
 
-    /// Everything that a badge can show.
+    /// The unread totals of a user.
     pub async fn totals(&self, user: &str) -> Value {
         self.get(&format!("/users/{user}/unread")).await.json(200)
     }

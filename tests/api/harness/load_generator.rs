@@ -41,7 +41,7 @@ impl LoadGenerator {
         let goal = self.sent.load(Ordering::Relaxed) + more;
         let deadline = Instant::now() + TIMEOUT;
         while self.sent.load(Ordering::Relaxed) < goal {
-            assert!(Instant::now() < deadline, "nothing is sent any more");
+            assert!(Instant::now() < deadline, "nothing more is sent");
             sleep(Duration::from_millis(5)).await;
         }
     }
@@ -70,7 +70,7 @@ async fn send(
         let message = json!({"from": from, "to": to, "body": body});
         let deadline = Instant::now() + TIMEOUT;
         loop {
-            assert!(Instant::now() < deadline, "{body} is not taken");
+            assert!(Instant::now() < deadline, "{body} is not accepted");
             let request = client.post(turns.next().unwrap()).json(&message);
             match request.header("idempotency-key", &body).send().await {
                 Ok(answer) if answer.status().is_success() => break,

@@ -20,10 +20,10 @@ use crate::harness::{TestApp, spawn_app_on};
 
 const CLIENTS: usize = 200;
 const USERS: usize = 60;
-/// How many clients connect, read or catch up at the same time.
+/// Number of clients that connect, read or catch up concurrently.
 const CONCURRENCY: usize = 20;
 const KILLS: usize = 3;
-/// The least number of messages between two kills of Redis.
+/// Minimum number of messages between two kills of Redis.
 const BETWEEN: usize = 100;
 
 struct Shared {
@@ -56,7 +56,7 @@ impl Client {
         }
     }
 
-    /// A random one of its few peers.
+    /// A random peer of the client.
     fn peer(&mut self) -> String {
         let steps = [1, 2, 7, USERS - 1, USERS - 2, USERS - 7];
         user(self.number + *self.rng.one_of(&steps))

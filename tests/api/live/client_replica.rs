@@ -15,7 +15,7 @@ fn options(app: &TestApp) -> ConnectOptions {
     ConnectOptions::new(&app.address)
 }
 
-/// Everything that can happen to a conversation, from bob's side.
+/// Every change of a conversation, from bob's side.
 async fn change_everything(app: &TestApp) {
     for peer in ["alice", "carol", "dave", "erin"] {
         for body in ["one", "two", "three"] {

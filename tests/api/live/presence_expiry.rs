@@ -1,4 +1,4 @@
-//! How presence ends, and what does not end it.
+//! The end of presence.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A client that was away for a week is complete again after the events and the `GET`s they ask
-//! for.
+//! A client that was offline for a week is complete again after the events and the `GET`s that they
+//! require.
 
 use reqwest::Method;
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::harness::{TestApp, conversations::message_path, spawn_app};
 
 const CONVERSATIONS: usize = 300;
 const MESSAGES: usize = 10_000;
-/// Connections that create the load of a week.
+/// Number of connections that create the load of a week.
 const WORKERS: usize = 4;
 
 fn send_request(from: &str, to: &str, body: &str) -> Vec<u8> {

@@ -58,7 +58,7 @@ fn events_beyond_the_page_read_are_read_next() {
     assert_eq!(
         session.handle(page(&[(95, 100)], false)),
         [Action::Event(100), Action::Read(100)],
-        "101 was heard and not read"
+        "101 was published and is not in the page"
     );
     assert_eq!(
         session.handle(page(&[(100, 101)], false)),
@@ -134,7 +134,7 @@ fn ephemeral_events_carry_the_current_cursor() {
     assert_eq!(
         session.handle(typing()),
         [],
-        "who reads has other things to hear"
+        "not sent while the journal is read"
     );
 }
 

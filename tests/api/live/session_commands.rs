@@ -37,7 +37,7 @@ fn commands_are_answered_with_their_ref() {
     assert_eq!(
         session.handle(Input::Executed(None, done)),
         [],
-        "nobody asked"
+        "without a `ref` there is no answer"
     );
     let failed = Input::Executed(None, Err(Code::Blocked.into()));
     assert_eq!(session.handle(failed), [Action::Refusal(Code::Blocked)]);
@@ -74,7 +74,7 @@ fn malformed_frames_are_refused_and_name_the_field() {
             .session
             .handle(Input::Text((*frame).to_owned()), NOON, &mut session.out);
         let Some(Output::Send(Outgoing::Refusal(_, error))) = session.out.pop_front() else {
-            panic!("{frame} was taken");
+            panic!("{frame} was accepted");
         };
         let named: Vec<_> = error.fields.iter().map(|f| f.pointer.as_str()).collect();
         assert_eq!(named, pointer.as_slice(), "{frame}: {error:?}");

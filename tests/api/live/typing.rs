@@ -95,7 +95,7 @@ async fn typing_reaches_no_stranger_and_no_blocking_peer() {
     let mut alice = Device::connect(&app, "alice").await;
     wait_for_presence_events(&app, 1).await;
     let mut bob = Device::connect(&app, "bob").await;
-    // The response is the same, so that nobody learns of the block.
+    // The response is the same, so that it does not reveal the block.
     report_typing(&app, "alice", "bob").await;
     report_typing(&app, "stranger", "bob").await;
     let frame = json!({"type": "typing", "peer": "bob"});

@@ -1,4 +1,4 @@
-//! Texts that show nothing are refused like the empty one.
+//! Texts without visible characters are refused like the empty text.
 
 use serde_json::json;
 
@@ -26,7 +26,7 @@ const BLANK: [&str; 16] = [
 ];
 
 #[tokio::test]
-async fn a_text_that_shows_nothing_needs_an_attachment() {
+async fn an_invisible_text_needs_an_attachment() {
     let app = spawn_app();
     let attachments = json!([{"url": "https://example.com/"}]);
     for text in BLANK {
@@ -51,7 +51,7 @@ async fn a_text_that_shows_nothing_needs_an_attachment() {
 }
 
 #[tokio::test]
-async fn a_text_with_one_visible_character_is_sent_as_it_is() {
+async fn a_text_with_one_visible_character_is_sent_unchanged() {
     let app = spawn_app();
     for text in [
         " x ",

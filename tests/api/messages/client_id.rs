@@ -1,4 +1,4 @@
-//! `client_id`: what the client calls its message.
+//! `client_id`: the id that a client gives to its message.
 
 use reqwest::Method;
 use serde_json::json;
@@ -50,7 +50,7 @@ async fn a_client_id_is_the_key_of_a_request_without_one() {
     let refused = app.post(&other).await;
     refused.problem(422, "IDEMPOTENCY_KEY_REUSED");
     refused.invalid_field("/client_id");
-    // A header is the key in its place.
+    // The header takes precedence as the key.
     let by_header = app.send_with_key("k", &other).await.json(201);
     assert_eq!(by_header["client_id"], "c-1");
     let again = app.send_with_key("k", &other).await;

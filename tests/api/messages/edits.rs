@@ -26,12 +26,12 @@ async fn an_edit_changes_only_the_fields_it_names() {
     let (app, sent) = with_message(given).await;
     let cases = [
         ("the text", json!({"body": "hello"})),
-        ("no text, as there are attachments", json!({"body": ""})),
+        ("an empty text with attachments", json!({"body": ""})),
         ("the attachments", json!({"attachments": url(2)})),
-        ("the metadata, all of it", json!({"metadata": {"c": {}}})),
-        ("metadata to nothing", json!({"metadata": {}})),
+        ("the whole metadata", json!({"metadata": {"c": {}}})),
+        ("empty metadata", json!({"metadata": {}})),
         (
-            "everything, and no attachments any more",
+            "everything, without attachments",
             json!({"body": "x", "attachments": [], "metadata": {"d": null}}),
         ),
     ];
@@ -53,7 +53,11 @@ async fn an_edit_changes_only_the_fields_it_names() {
         let inbox = app.inbox("bob", "").await;
         assert_eq!(inbox["conversations"][0]["last_message"], expected);
     }
-    assert_eq!(app.badge("bob").await, [1, 1], "edited is not unread again");
+    assert_eq!(
+        app.badge("bob").await,
+        [1, 1],
+        "an edit is not unread again"
+    );
 }
 
 #[tokio::test]
@@ -119,7 +123,7 @@ async fn an_invalid_edit_is_refused_and_names_the_field() {
             "/attachments",
         ),
         (
-            "an attachment that is none",
+            "an invalid attachment",
             json!({"attachments": [{"url": "x"}]}),
             "/attachments/0/url",
         ),
@@ -133,9 +137,9 @@ async fn an_invalid_edit_is_refused_and_names_the_field() {
             json!({"body": "x", "to": "carol"}),
             "/to",
         ),
-        ("another place", json!({"body": "x", "seq": 2}), "/seq"),
+        ("another seq", json!({"body": "x", "seq": 2}), "/seq"),
         (
-            "another answer",
+            "another reply",
             json!({"body": "x", "reply_to": 1}),
             "/reply_to",
         ),
@@ -213,7 +217,7 @@ async fn fields_an_edit_does_not_name_survive_byte_for_byte() {
     let users = ["bob", "alice"];
     app.react(Method::PUT, users, 1, "👍").await;
     let back = app.react(Method::DELETE, users, 1, "👍").await;
-    assert_eq!(back.text, sent.text, "to a reaction and back");
+    assert_eq!(back.text, sent.text, "after adding and removing a reaction");
     let tail = sent.text.split_once(r#","metadata""#).unwrap().1;
     let edited = app.edit("alice", "bob", 1, &json!({"body": "x"})).await;
     let kept = tail.strip_suffix('}').unwrap();

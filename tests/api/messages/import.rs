@@ -151,7 +151,7 @@ async fn an_id_belongs_to_one_message() {
 }
 
 #[tokio::test]
-async fn what_retention_dropped_is_not_imported_again() {
+async fn messages_dropped_by_retention_are_not_imported_again() {
     let app = spawn_app_with(&["--history-limit", "3"]);
     let all: Vec<_> = (0..8).map(|n| line("alice", "bob", "hi", n)).collect();
     assert_eq!(import(&app, &all).await.json(200)["imported"], 8);

@@ -24,7 +24,7 @@ async fn an_invalid_line_is_named_and_nothing_is_imported() {
         (
             json!({"from": "alice", "to": "bob", "body": "x", "sent_at": "yesterday"}),
             "/2/sent_at",
-            "no time either",
+            "an invalid time",
         ),
         (
             json!({"from": "alice", "to": "bob", "body": "x", "sent_at": "2019-01-31T00:00:00Z", "b": 1}),
@@ -42,7 +42,7 @@ async fn an_invalid_line_is_named_and_nothing_is_imported() {
 }
 
 #[tokio::test]
-async fn only_times_that_can_be_are_imported() {
+async fn only_valid_past_times_are_imported() {
     let app = spawn_app();
     let sent_at = |time: &str| {
         let mut line = line("alice", "bob", time, 1);

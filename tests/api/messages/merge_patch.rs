@@ -73,7 +73,7 @@ async fn a_merge_patch_merges_metadata_at_every_depth() {
 }
 
 #[tokio::test]
-async fn accept_patch_names_what_a_patch_takes() {
+async fn accept_patch_lists_the_media_types_of_patch() {
     let (app, _) = with_message(json!({})).await;
     let path = message_path("alice", "bob", 1);
     let edit = json!({"body": "x"});

@@ -27,7 +27,7 @@ async fn a_conditional_edit_applies_only_to_its_version() {
         .to_owned();
     assert!(tag.starts_with('"') && tag.ends_with('"'), "strong: {tag}");
     let of_bob = app.message("bob", "alice", 1).await;
-    assert_eq!(of_bob.header("etag"), tag, "the same to both");
+    assert_eq!(of_bob.header("etag"), tag, "the same for both users");
     let edit = |body: &str| json!({"body": body});
     let edited = edit_if(&app, tag.as_bytes(), &edit("two")).await;
     assert_eq!(edited.json(200)["body"], "two");
@@ -47,7 +47,7 @@ async fn a_conditional_edit_applies_only_to_its_version() {
     assert_eq!(edited.json(200)["reactions"], json!({"👍": ["bob"]}));
 }
 
-/// A change of the message, only if it is one of the versions.
+/// Changes the message if it has one of the versions.
 async fn change_if(app: &TestApp, method: &str, path: &str, tags: &str) -> ApiResponse {
     let headers = [("if-match", tags)];
     let edit = json!({"body": "edited"});
@@ -75,7 +75,7 @@ async fn if_match_is_evaluated_before_every_change() {
     assert_eq!(
         app.message("bob", "alice", 1).await.header("etag"),
         tag,
-        "the 201 has it"
+        "the same as in the 201"
     );
     for (method, path) in changes {
         let before = app.contents();
@@ -108,7 +108,7 @@ async fn if_match_is_evaluated_before_every_change() {
 }
 
 #[tokio::test]
-async fn a_change_that_fails_anyway_is_told_why() {
+async fn other_errors_take_precedence_over_if_match() {
     let (app, _) = with_message(json!({})).await;
     let stale = "\"0\"";
     let case = async |method, path: &str| change_if(&app, method, path, stale).await;

@@ -26,8 +26,16 @@ async fn both_users_react_and_remove_only_their_own_reactions() {
     assert_eq!(reactions().await, Some(json!({"👍": ["alice"]})));
     let none = app.react(Method::DELETE, alice, 1, "👍").await.json(200);
     assert_eq!(none, sent, "and sets no `edited_at`");
-    assert_eq!(app.badge("bob").await, [1, 1], "a reaction is no reading");
-    assert_eq!(app.badge("alice").await, [0, 0], "nor a message");
+    assert_eq!(
+        app.badge("bob").await,
+        [1, 1],
+        "a reaction does not mark as read"
+    );
+    assert_eq!(
+        app.badge("alice").await,
+        [0, 0],
+        "and does not count as a message"
+    );
 }
 
 #[tokio::test]
@@ -55,10 +63,10 @@ async fn a_reaction_is_one_emoji_and_a_message_has_at_most_20() {
     let refused = app.react(Method::PUT, bob, 1, "😌").await;
     refused.problem(422, "TOO_MANY_REACTIONS");
     let same = app.react(Method::PUT, ["alice", "bob"], 1, "👍").await;
-    assert_eq!(same.status, 200, "one that is there is no further one");
+    assert_eq!(same.status, 200, "an existing emoji does not count again");
 }
 
-/// Reactions that are no emoji of Unicode's list.
+/// Reactions that are not an emoji of Unicode's list.
 const NO_EMOJI: [(&str, &str); 13] = [
     ("a letter with a keycap", "a\u{20e3}"),
     ("a zero-width joiner", "\u{200d}"),
@@ -106,7 +114,7 @@ async fn each_emoji_has_one_stored_form_in_either_spelling() {
 }
 
 #[test]
-fn every_fully_qualified_emoji_is_taken_as_it_is() {
+fn every_fully_qualified_emoji_is_accepted_unchanged() {
     let all: Vec<_> = Emoji::all().collect();
     assert!(all.len() > 3_900, "{}", all.len());
     for emoji in all {

@@ -1,4 +1,4 @@
-//! What counts as the same request: spellings of a message and of its key.
+//! What counts as the same request: notations of a message and of its key.
 
 use serde_json::json;
 
@@ -106,7 +106,7 @@ async fn a_stored_message_is_answered_when_the_rate_is_used_up() {
     };
     let first = send("k", "hi").await;
     assert_eq!(first.status, 201);
-    // Each round uses up what a slow machine got back meanwhile.
+    // Each round uses up the tokens that were refilled on a slow machine.
     for round in 0..5 {
         let mut news = 0..50;
         let refused = loop {

@@ -1,4 +1,4 @@
-//! What the limits of the members allow fits the limit of a request, however it is escaped.
+//! A message of the maximum size fits into a request, however it is escaped.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::harness::live::device::Device;
 use crate::harness::spawn_app;
 
-/// A message of which every member is as long as it may be, and `extra` members.
+/// A message with every member at its maximum length, and `extra` members.
 fn largest(extra: &Value) -> Value {
     let characters = |count: usize| "🦊".repeat(count);
     let attachment = json!({
@@ -31,7 +31,7 @@ fn largest(extra: &Value) -> Value {
     message
 }
 
-/// JSON of which every character of every string is an escape.
+/// JSON with every character of every string escaped.
 fn escaped(value: &Value) -> String {
     let text = |text: &str| {
         let units = text.encode_utf16();

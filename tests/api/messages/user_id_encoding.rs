@@ -7,7 +7,7 @@ use crate::harness::http::raw_connection::exchange;
 use crate::harness::spawn_app;
 
 #[tokio::test]
-async fn a_path_may_hold_an_id_as_it_is_or_encoded() {
+async fn a_path_may_contain_an_id_bare_or_encoded() {
     let app = spawn_app();
     for id in IDS {
         app.send("peer", id, "hi").await;

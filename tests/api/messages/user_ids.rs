@@ -1,4 +1,4 @@
-//! Ids as identity providers give them work everywhere: in paths, queries, tokens, events, keys.
+//! The ids of identity providers work everywhere: in paths, queries, tokens, events, keys.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ async fn each_id_sends_reads_listens_blocks_and_exports() {
     let app = spawn_secured_app();
     let long = "x|".repeat(127) + "y";
     for (index, id) in IDS.iter().copied().chain([&*long]).enumerate() {
-        // The peer of each is another of them, so that every path, pair and event holds two.
+        // The peer is another of these ids, so that every path, pair and event contains two.
         let peer = IDS[(index + 1) % IDS.len()];
         let (user, other) = (encoded(id), encoded(peer));
         let bearer = format!("duologue.v1, bearer.{}", token(id));
@@ -81,7 +81,7 @@ async fn each_id_sends_reads_listens_blocks_and_exports() {
             (&json!(id), &json!(peer))
         );
         let path = sent.header("location");
-        assert!(!path.contains('|'), "no URI holds it: {path}");
+        assert!(!path.contains('|'), "not a valid URI: {path}");
         let found = call(&app, Method::GET, id, path).await;
         assert_eq!((found.status, &found.text), (200, &sent.text));
         assert_eq!(found.header("etag"), sent.header("etag"));
@@ -166,7 +166,7 @@ async fn each_id_sends_reads_listens_blocks_and_exports() {
 }
 
 #[tokio::test]
-async fn imported_lines_take_the_same_ids() {
+async fn imported_lines_accept_the_same_ids() {
     let app = spawn_app();
     let line = |id: &&str| {
         json!({"from": id, "to": "reader", "body": "hi", "sent_at": "2019-01-31T12:00:00Z"})
@@ -181,7 +181,7 @@ async fn imported_lines_take_the_same_ids() {
 }
 
 #[tokio::test]
-async fn no_two_conversations_meet() {
+async fn similar_ids_have_separate_conversations() {
     let app = spawn_app();
     let pairs = [
         ["a:b", "c"],

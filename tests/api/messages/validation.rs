@@ -126,22 +126,22 @@ async fn invalid_fields_are_refused_and_named() {
         ("a field spelt differently", "/Body", json!({"Body": "hi"})),
         ("a place that the store gives", "/seq", json!({"seq": 1})),
         (
-            "a reply to a negative place",
+            "a reply to a negative seq",
             "/reply_to",
             json!({"reply_to": -1}),
         ),
         (
-            "a reply to half a place",
+            "a reply to a fractional seq",
             "/reply_to",
             json!({"reply_to": 1.5}),
         ),
         (
-            "a reply to a place in words",
+            "a reply to a seq in words",
             "/reply_to",
             json!({"reply_to": "1"}),
         ),
         (
-            "a reply past all places",
+            "a reply to a seq above the maximum",
             "/reply_to",
             json!({"reply_to": 1_u64 << 53}),
         ),
@@ -194,7 +194,7 @@ async fn invalid_attachments_are_refused_and_named() {
             json!({"attachments": [{"url": "/menu.jpg"}]}),
         ),
         (
-            "a url that runs",
+            "a javascript url",
             "/attachments/0/url",
             json!({"attachments": [{"url": "javascript:alert(1)"}]}),
         ),

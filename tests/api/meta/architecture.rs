@@ -114,7 +114,7 @@ fn modules_use_only_the_layers_below_them() {
     for (name, source) in files("src", "rs") {
         let layer = LAYERS.iter().find(|(layer, _)| name.starts_with(layer));
         let Some((_, below)) = layer else {
-            panic!("{name} is of no layer; give it a line in LAYERS");
+            panic!("{name} has no layer; add it to LAYERS");
         };
         for rest in code(&source).split("crate::").skip(1) {
             let module = rest
@@ -194,7 +194,7 @@ fn every_key_is_in_the_table_of_keys() {
             used.insert(format!("dm:{{{tag}}}:{key}"));
         }
     }
-    // A retry key goes on after the pair.
+    // An idempotency key continues after the pair.
     let documented: BTreeSet<_> = documented
         .iter()
         .map(|key| match key.split_once("<pair>") {
@@ -228,7 +228,7 @@ fn every_test_named_in_security_md_exists() {
     // Each row of a "cannot" table names a test.
     let rows = page.lines().filter(|line| line.starts_with("| "));
     for row in rows.filter(|row| !row.starts_with("| cannot")) {
-        assert!(row.contains("::"), "nothing shows it: {row}");
+        assert!(row.contains("::"), "the row names no test: {row}");
     }
     assert!(named.len() > 30, "the page names its tests");
 }

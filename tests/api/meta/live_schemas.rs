@@ -31,7 +31,7 @@ fn messages_of(union: &str) -> BTreeMap<String, String> {
     messages.collect()
 }
 
-/// What a schema says of `type`, in itself or in a part of it.
+/// The value of `type` in a schema or in a part of it.
 fn tag(schema: &Value) -> Option<Value> {
     let own = schema["properties"].get("type").cloned();
     let mut parts = schema["allOf"].as_array().into_iter().flatten();
@@ -57,7 +57,7 @@ fn each_union_tells_its_messages_apart_by_type() {
     }
 }
 
-/// Makes everything happen to bob that there is a message for, and collects the messages.
+/// Causes every message of the service to bob, and collects the messages.
 async fn everything(app: &TestApp) -> Vec<Value> {
     let mut bob = Device::connect(app, "bob").await;
     let mut messages = vec![bob.hello.clone()];
@@ -132,7 +132,7 @@ fn commands_hold_exactly_what_their_schemas_declare() {
 fn the_page_on_live_lists_every_close_code() {
     let page = std::fs::read_to_string(root().join("docs/live.md")).unwrap();
     for reason in CloseReason::ALL {
-        // A client that closes knows why, and nobody is sent 1006.
+        // A client knows why it closes, and 1006 is never sent.
         if matches!(
             reason,
             CloseReason::ClientClosed | CloseReason::Unresponsive

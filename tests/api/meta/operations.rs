@@ -79,8 +79,8 @@ fn only_reads(method: &str) -> bool {
     method == "charge_rate" || script(method).is_some_and(reads)
 }
 
-/// Handlers without an operation: what they answer does not depend on the caller, or, of a
-/// WebSocket, is asked for later.
+/// Handlers without an operation: the answer does not depend on the caller, or, for a
+/// WebSocket, follows later.
 const WITHOUT_OPERATION: [&str; 4] = [
     "check_health",
     "open_socket",

@@ -50,7 +50,10 @@ fn every_curl_of_the_readme_succeeds() {
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(line.contains(ADDRESS), "goes elsewhere: {line}");
+        assert!(
+            line.contains(ADDRESS),
+            "not to the service of the README: {line}"
+        );
         assert!(output.status.success(), "{line}\n{said}");
     }
 }

@@ -52,7 +52,7 @@ fn scripts() -> impl Iterator<Item = (String, String)> {
 }
 
 #[test]
-fn library_files_explain_themselves_and_take_parameters() {
+fn library_files_have_a_comment_and_named_parameters() {
     for (name, source) in files("lua/lib", "lua") {
         assert!(source.starts_with("-- "), "{name} has no header");
         assert!(
@@ -201,7 +201,7 @@ fn script_errors_are_in_their_header_and_the_error_table() {
         );
     }
     let words: BTreeSet<_> = Code::ALL.iter().map(|code| code.word()).collect();
-    assert_eq!(words.len(), Code::ALL.len(), "a word stands for one thing");
+    assert_eq!(words.len(), Code::ALL.len(), "a name has one meaning");
     for code in Code::ALL {
         assert_eq!(Code::from_word(code.word()), Some(*code));
         assert!(code.meaning().ends_with('.'), "{}", code.word());
@@ -221,13 +221,13 @@ fn every_script_is_listed_and_has_a_method() {
         .collect();
     assert!(
         called.is_sorted() && library.is_sorted(),
-        "scripts stand in their order"
+        "the scripts are sorted"
     );
     let listed: BTreeSet<_> = called.iter().chain(&library).cloned().collect();
     assert_eq!(listed.len(), called.len() + library.len(), "each once");
     let there: BTreeSet<_> = files("lua", "lua").into_keys().collect();
     assert_eq!(listed, there, "SCRIPTS and LIBRARY list the scripts");
-    // Of the second step of a change on a cluster only the library function is in use yet.
+    // The second step of a change on a cluster is not called yet, except its library function.
     let called = SCRIPTS
         .iter()
         .filter(|script| script.name != "update_inbox");

@@ -1,4 +1,4 @@
-//! Requests as RFC 9110 has them: HEAD, inputs that an operation does not take, codings of bodies.
+//! Requests according to RFC 9110: HEAD, unexpected queries and bodies, content codings.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ async fn head_of_metrics_on_their_own_address_works() {
     assert_eq!(app.client.head(url).send().await.unwrap().status(), 200);
 }
 
-/// The keys in Redis and what their values are worth.
+/// The keys in Redis with their serialized values.
 fn stored(app: &TestApp) -> Vec<(String, Vec<u8>)> {
     let mut redis = app.redis();
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();

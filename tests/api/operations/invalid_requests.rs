@@ -1,4 +1,4 @@
-//! Requests that are invalid as such: each gets a problem document, and nothing is stored.
+//! Invalid requests: each gets a problem document, and nothing is stored.
 
 use reqwest::Method;
 use serde_json::json;
@@ -149,7 +149,7 @@ async fn a_path_with_invalid_ids_is_a_problem() {
     let cases = [
         ("oneself", "/conversations/alice/alice", "/path/peer"),
         (
-            "oneself in disguise",
+            "oneself, percent-encoded",
             "/conversations/alice/%61lice",
             "/path/peer",
         ),
@@ -188,11 +188,7 @@ async fn a_path_with_invalid_ids_is_a_problem() {
             "/conversations/alice/bob%0D%0A",
             "/path/peer",
         ),
-        (
-            "bytes that are no UTF-8",
-            "/conversations/alice/%FF%FE",
-            "/path/peer",
-        ),
+        ("invalid UTF-8", "/conversations/alice/%FF%FE", "/path/peer"),
         (
             "letters beyond ASCII",
             "/conversations/alice/b%C3%B3b",
@@ -203,17 +199,17 @@ async fn a_path_with_invalid_ids_is_a_problem() {
         ("an inbox of nobody", "/conversations/al,ice", "/path/user"),
         ("a badge of nobody", "/users/al,ice/unread", "/path/user"),
         (
-            "a place in words",
+            "a seq in words",
             "/conversations/alice/bob/messages/last",
             "/path/seq",
         ),
         (
-            "a place past all places",
+            "a seq above the maximum",
             "/conversations/alice/bob/messages/9007199254740992",
             "/path/seq",
         ),
         (
-            "a negative place",
+            "a negative seq",
             "/conversations/alice/bob/messages/-1",
             "/path/seq",
         ),
@@ -263,13 +259,13 @@ async fn input_that_is_not_http_closes_the_connection() {
     );
     let cases = [
         (
-            "headers that drip",
+            "headers sent slowly",
             408,
             "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-",
         ),
         ("another protocol", 400, "EHLO example.com\r\n\r\n"),
         (
-            "a length that is none",
+            "an invalid length",
             400,
             "POST /messages HTTP/1.1\r\ncontent-length: abc\r\n\r\nx",
         ),

@@ -82,7 +82,7 @@ fn message() -> Value {
 async fn send_credentials(service_log: &mut LoggedService) {
     let signer = Signer::hs256(SECRET.as_bytes());
     let bad = |changes: Value| signer.sign(&claims("alice", &changes));
-    let forged = Signer::hs256(b"another secret of the tests, of no use");
+    let forged = Signer::hs256(b"a secret that the service does not use");
     let credentials = [
         (token("alice"), 200),
         (token("mallory"), 403),
@@ -96,7 +96,7 @@ async fn send_credentials(service_log: &mut LoggedService) {
     for (credential, status) in credentials {
         let request = service_log.get("/conversations/alice/bob");
         assert_eq!(service_log.ask(&credential, request).await, status);
-        // Places where tokens do not belong but end up by mistake.
+        // Parts of a request to which tokens do not belong, but where they end up by mistake.
         let paths = [
             "/nowhere/",
             "/docs/",
@@ -138,7 +138,7 @@ fn config(redis: &RedisServer, name: &str, value: &str) {
     config.exec(&mut redis.connect()).unwrap();
 }
 
-/// Makes Redis fail in every way while a message is sent.
+/// Makes Redis fail in several ways while messages are sent.
 async fn break_redis(service_log: &mut LoggedService, redis: &mut RedisServer) {
     let text = message().to_string();
     config(redis, "maxmemory", "1");

@@ -1,4 +1,4 @@
-//! Running the service: startup, probes, logs, TLS, and requests that are no valid HTTP calls.
+//! Running the service: startup, probes, logs, TLS, and invalid HTTP requests.
 
 pub mod http_semantics;
 pub mod invalid_requests;

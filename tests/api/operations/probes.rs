@@ -1,4 +1,4 @@
-//! Probes, metrics, request ids, and the OpenAPI document as it is served.
+//! Probes, metrics, request ids, and the served OpenAPI document.
 
 use reqwest::Method;
 
@@ -15,7 +15,7 @@ async fn with_request_id(app: &TestApp, id: &str) -> ApiResponse {
 }
 
 #[tokio::test]
-async fn healthz_says_that_the_process_is_up() {
+async fn healthz_reports_that_the_process_is_running() {
     let app = spawn_app();
     assert_eq!(app.get("/healthz").await.json(200)["status"], "ok");
 }

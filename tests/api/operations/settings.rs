@@ -36,7 +36,7 @@ fn a_second_service_in_the_same_data_dir_is_refused() {
     let url = embedded_url(dir.path());
     let alive =
         cmd("PING").query::<String>(&mut crate::harness::store::redis_server::connect(&url));
-    assert_eq!(alive.unwrap(), "PONG", "the first one is left alone");
+    assert_eq!(alive.unwrap(), "PONG", "the first service keeps running");
     drop(first);
 }
 
@@ -63,13 +63,13 @@ fn an_invalid_setting_is_refused_and_names_its_variable() {
         ("no port", "DUOLOGUE_BIND", "127.0.0.1"),
         ("a port that is taken", "DUOLOGUE_BIND", &taken),
         (
-            "a file for a folder",
+            "a file instead of a directory",
             "DUOLOGUE_DATA_DIR",
             file.to_str().unwrap(),
         ),
         ("a folder in a file", "DUOLOGUE_DATA_DIR", "/dev/null/data"),
         (
-            "the address of something else",
+            "an address in use",
             "DUOLOGUE_REDIS_URL",
             "http://127.0.0.1:6379",
         ),

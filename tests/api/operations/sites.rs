@@ -27,7 +27,7 @@ const FOREIGN: &[Browser] = &[
     &[("origin", "http://127.0.0.1.evil.example")],
 ];
 
-/// How many messages bob has not read.
+/// Number of unread messages of bob.
 async fn unread(app: &TestApp, headers: &[(&str, &str)]) -> u64 {
     let totals = app.call("GET", "/users/bob/unread", headers, None).await;
     totals.json(200)["total_unread_count"].as_u64().unwrap()

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
-/// Says when its step begins, and writes its name into a log when the step ends.
+/// Reports when its step begins, and adds its name to a log when the step ends.
 struct Step<const ID: usize> {
     begun: mpsc::UnboundedSender<()>,
     duration: Duration,

@@ -37,7 +37,7 @@ fn two_windows_lose_no_message_across_an_outage() {
 }
 
 #[test]
-fn the_page_takes_the_ids_that_the_service_takes() {
+fn the_page_accepts_the_ids_that_the_service_accepts() {
     let Some(browser) = Browser::start() else {
         return;
     };

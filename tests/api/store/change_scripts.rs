@@ -199,7 +199,7 @@ fn a_user_without_a_journal_is_not_a_listener() {
     let _: () = redis.del(&journal).unwrap();
     assert!(!listens(&mut redis));
     assert_eq!(redis.exists(&journal), Ok(false));
-    assert_eq!(totals(&mut redis, "b"), (6, 1), "and counts as before");
+    assert_eq!(totals(&mut redis, "b"), (6, 1), "with the same totals");
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn inbox_updates_may_be_repeated_late_and_reordered() {
     assert_eq!(file(&mut redis, 10, 1), Ok(10));
     assert_eq!(file(&mut redis, 30, 3), Ok(30));
     let before = contents(&mut redis);
-    assert_eq!(file(&mut redis, 20, 2), Ok(30), "too late");
+    assert_eq!(file(&mut redis, 20, 2), Ok(30), "an older version");
     assert_eq!(file(&mut redis, 30, 3), Ok(30), "twice");
     assert_eq!(contents(&mut redis), before);
     assert_eq!(totals(&mut redis, "b"), (3, 1));
@@ -281,5 +281,9 @@ fn a_change_drops_expired_messages_in_the_same_step() {
     let mute = keeping.eval("flag_conversation", &["a", "b", "muted", "1"]);
     mute.exec(&mut redis).unwrap();
     assert_eq!(redis.llen(&messages), Ok(2));
-    assert_eq!(totals(&mut redis, "b"), (1, 1), "though it is a's alone");
+    assert_eq!(
+        totals(&mut redis, "b"),
+        (1, 1),
+        "although the change is private to a"
+    );
 }

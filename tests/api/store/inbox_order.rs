@@ -1,5 +1,5 @@
-//! An inbox is in the order of the newest messages of its conversations, although a conversation that
-//! stays on top is not placed again.
+//! An inbox is ordered by the newest messages of its conversations, although a conversation that stays
+//! on top is not moved.
 
 use redis::{Commands, Connection};
 
@@ -13,7 +13,7 @@ const PEERS: [&str; 5] = ["p0", "p1", "p2", "p3", "p4"];
 fn run(redis: &mut Connection, script: &str, user: &str, peer: &str, args: &[&str]) {
     let args = [&[user, peer], args].concat();
     let call = Conversation::of(user, peer).eval(script, &args);
-    // An import is refused where messages were sent.
+    // A conversation with sent messages refuses imports.
     let _: redis::RedisResult<redis::Value> = call.query(redis);
 }
 
@@ -68,7 +68,7 @@ fn the_inbox_is_always_in_the_order_of_newest_messages() {
             13 => run(redis, "update_conversation", "a", peer, &pin("0")),
             9 if step % 4 == 0 => run(redis, "clear_conversation", "a", peer, &[]),
             10 if step % 16 == 0 => {
-                // As if the conversation had never been, so that it can be imported again.
+                // Deletes the conversation, so that it can be imported again.
                 let [messages, meta] = keys("a", peer);
                 let [inbox, conversations, _] = keys_of_user("a");
                 let _: () = redis.del(&[messages, meta]).unwrap();

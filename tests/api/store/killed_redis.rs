@@ -113,7 +113,7 @@ async fn assert_consistent(app: &TestApp, log: &Log) {
             _ => panic!("{answer:?}"),
         }
     }
-    assert!(stored.is_empty(), "sent by nobody: {stored:?}");
+    assert!(stored.is_empty(), "not sent by the test: {stored:?}");
 }
 
 fn count(log: &Log, code: &str) -> usize {
@@ -142,7 +142,10 @@ async fn every_201_survives_killing_the_embedded_redis() {
     let log = load.finish().await;
     assert_consistent(&app, &log).await;
     let unknown = count(&log, "OUTCOME_UNKNOWN");
-    assert!(unknown <= 2 * SENDERS, "only what was under way: {unknown}");
+    assert!(
+        unknown <= 2 * SENDERS,
+        "more than the requests in flight: {unknown}"
+    );
 }
 
 #[tokio::test]
@@ -168,8 +171,11 @@ async fn every_201_survives_killing_an_external_redis() {
     assert_consistent(&app, &log).await;
     assert!(
         count(&log, "UNAVAILABLE") > 0,
-        "it was down for longer than a request waits"
+        "the outage was longer than a request waits"
     );
     let unknown = count(&log, "OUTCOME_UNKNOWN");
-    assert!(unknown <= SENDERS, "only what was under way: {unknown}");
+    assert!(
+        unknown <= SENDERS,
+        "more than the requests in flight: {unknown}"
+    );
 }

@@ -93,7 +93,7 @@ async fn a_full_redis_serves_reads_and_refuses_writes() {
     }
 }
 
-/// A fault that adds to a full Redis.
+/// A fault in addition to a full Redis.
 type Fault = fn(&mut redis::Connection);
 
 /// Sets `maxmemory` to a value that is already used up.

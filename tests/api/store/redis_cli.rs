@@ -11,7 +11,7 @@ use crate::harness::store::lua::open_stream;
 use crate::harness::store::redis_server::RedisServer;
 use crate::store::scripts::{contents, send};
 
-/// What stands for each name of a key or argument of any script, in the conversation of a and b.
+/// A value for each name of a key or argument of any script, for the conversation of a and b.
 fn values() -> BTreeMap<&'static str, String> {
     let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
     let (keys, pair) = (Keys::new(), Pair::of(&user("a"), &user("b")));
@@ -93,7 +93,7 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
         let is_plain = script.name == "send_message" && !charged;
         let names = names.filter(|name| !is_plain || !expiry.contains(name));
         let values = names.map(|name| match (script.name, name) {
-            // A message that is not there yet is not to be answered, and a new one is not flagged.
+            // No reply to a message that does not exist, and no flag on a new conversation.
             ("trim_conversation", "retention") => "10|".to_owned(),
             (_, name) => values.get(name).cloned().unwrap_or_else(|| "1".to_owned()),
         });
@@ -146,7 +146,7 @@ fn filled() -> RedisServer {
 fn every_script_runs_by_redis_cli_as_its_header_says() {
     for script in SCRIPTS {
         for charged in [false, true] {
-            // Its bucket is all that this script is about.
+            // The bucket is the only key of this script.
             let charged = charged || script.name == "charge_rate";
             let said = run(script, charged, &filled());
             let refusals = ["IMPORT_CONFLICT", "IDEMPOTENCY_KEY_REUSED"];

@@ -31,7 +31,7 @@ async fn assert_all_unavailable(app: &TestApp) {
         answer.any_problem();
         assert_eq!(answer.header("retry-after"), "1");
     }
-    assert_eq!(alive.status, 200, "the process is up");
+    assert_eq!(alive.status, 200, "the process is running");
     assert!(begun.elapsed() < MAX_WAIT, "{:?}", begun.elapsed());
 }
 

@@ -47,7 +47,7 @@ async fn a_send_drops_the_oldest_messages_and_cursors_stay_valid() {
     for n in 1..=5 {
         app.send("alice", "bob", &format!("{n}")).await;
     }
-    assert_eq!(stored_count(&app), 5, "as many as are kept");
+    assert_eq!(stored_count(&app), 5, "the limit");
     for n in 6..=9 {
         assert_eq!(app.send("alice", "bob", &format!("{n}")).await["seq"], n);
     }
@@ -106,7 +106,7 @@ async fn unread_never_exceeds_the_messages_left() {
         app.send("alice", "bob", "hi").await;
         assert_eq!(unread("bob", "alice").await, n.min(4));
     }
-    // Messages of one user push out those of the other.
+    // Messages of one user cause messages of the other to be dropped.
     for n in 1..=4 {
         app.send("bob", "alice", "hi").await;
         assert_eq!(unread("bob", "alice").await, 4 - n);
@@ -123,7 +123,7 @@ async fn unread_never_exceeds_the_messages_left() {
     assert_eq!(
         (&state["unread_count"], &state["read_seq"]),
         (&json!(4), &json!(11)),
-        "what is gone cannot be unread"
+        "dropped messages are not unread"
     );
     app.mark_read("bob", "alice", 12).await;
     assert_eq!(unread("bob", "alice").await, 3);
@@ -146,7 +146,7 @@ async fn dropping_deleted_messages_does_not_lower_counts_again() {
 async fn expired_messages_are_dropped_by_the_next_change() {
     let app = spawn(&["--history-days", "30"]);
     send_at(&app, "alice", "bob", LONG_AGO, 3);
-    assert_eq!(app.badge("bob").await, [3, 1], "nothing happened yet");
+    assert_eq!(app.badge("bob").await, [3, 1], "nothing is dropped yet");
     let sent = app.send("alice", "bob", "now").await;
     assert_eq!(sent["seq"], 4);
     let page = app.read("bob", "alice").await;
@@ -251,7 +251,7 @@ async fn a_mark_counts_only_what_its_own_step_does_not_drop() {
 async fn a_lowered_limit_bounds_what_is_marked_unread() {
     let app = spawn(&["--history-limit", "10"]);
     send_at(&app, "alice", "bob", LONG_AGO, 20);
-    // By a service that still keeps them all.
+    // By a service that keeps all messages.
     let all = spawn_app_with(&["--redis-url", &app.redis_url]);
     all.read("bob", "alice").await;
     let state = app.mark_unread("bob", "alice", 1).await;
@@ -285,7 +285,7 @@ async fn without_retention_nothing_is_dropped() {
     assert_eq!(stored_count(&app), 41);
 }
 
-/// A store that keeps so many messages of a conversation.
+/// A store with a limit of messages per conversation.
 fn open_store(app: &TestApp, messages: u64) -> Store {
     let retention = Retention { messages, days: 0 };
     let metrics = Arc::new(Metrics::new());

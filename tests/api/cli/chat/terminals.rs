@@ -60,7 +60,11 @@ async fn two_users_chat_after_seeing_their_history() {
     for mut chat in [alice, bob] {
         assert!(chat.end_input().success(), "{:?}", chat.shown);
     }
-    assert_eq!(app.badge("alice").await, [0, 0], "what is shown is read");
+    assert_eq!(
+        app.badge("alice").await,
+        [0, 0],
+        "displayed messages are read"
+    );
     assert_eq!(app.badge("bob").await, [0, 0]);
 }
 

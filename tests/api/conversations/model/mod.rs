@@ -20,7 +20,7 @@ use steps::{Action, Draft, Page, Read, Step, scenarios};
 /// Steps between two comparisons of the whole state.
 const STEPS_BETWEEN_CHECKS: usize = 6;
 
-/// Messages that one change drops, at most.
+/// Maximum number of messages that one change drops.
 const DROPPED_BY_A_CHANGE: u64 = 16;
 
 /// A service, and what it keeps. All have the same Redis, so a limit is lowered and raised from step to

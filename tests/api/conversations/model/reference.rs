@@ -52,12 +52,12 @@ pub struct Model {
     sides: HashMap<Perspective, Side>,
     /// The messages of each pair, oldest first.
     messages: HashMap<(usize, usize), Vec<Value>>,
-    /// Up to where messages were dropped because of a limit.
+    /// The seq of the newest message that a limit dropped.
     dropped: HashMap<(usize, usize), u64>,
     /// The last imported message.
     imported: HashMap<(usize, usize), u64>,
-    /// When the last message came, by which an inbox is ordered: whether it was sent, and a number
-    /// that rises.
+    /// The order of the inbox: whether the last message was sent (not imported), and a number
+    /// that increases.
     activity: HashMap<(usize, usize), (bool, usize)>,
     clock: usize,
 }
@@ -176,12 +176,12 @@ impl Model {
         }
     }
 
-    /// Up to where messages were dropped.
+    /// The seq of the newest dropped message.
     pub fn dropped(&mut self, who: Perspective) -> &mut u64 {
         self.dropped.entry(who.pair()).or_default()
     }
 
-    /// Drops what a change may drop, up to `most` messages; returns how many.
+    /// Drops expired messages as a change does, at most `most`; returns their number.
     pub fn drop_old(&mut self, who: Perspective, kept: Retention, most: u64) -> u64 {
         let since = rfc3339(Utc::now() - TimeDelta::days(kept.days.into()));
         let before = *self.dropped(who);
@@ -198,7 +198,7 @@ impl Model {
         dropped - before
     }
 
-    /// Up to where a user sees nothing.
+    /// The seq of the newest message that a user does not see.
     fn gone(&self, who: Perspective) -> u64 {
         let dropped = self.dropped.get(&who.pair()).copied();
         self.side_of(who)
@@ -286,7 +286,7 @@ impl Model {
                 (start, start + limit)
             }
             Page::Around(place) => {
-                // As many on each side; with an even limit, one more before.
+                // Equally many on each side; with an even limit, one more before.
                 let place = place.min(next - 1).max(first);
                 let start = place.saturating_sub(limit / 2);
                 (start, (place + limit).saturating_sub(limit / 2))
@@ -394,7 +394,7 @@ pub fn delete(message: &mut Value, deleted_at: &Value) {
     members.insert("deleted_at".to_owned(), deleted_at.clone());
 }
 
-/// Sets who reacted with an emoji; removes the emoji if nobody did.
+/// Sets the users who reacted with an emoji; removes the emoji if there are none.
 pub fn set_reaction(message: &mut Value, emoji: &str, users: &[Value]) {
     let message = message.as_object_mut().unwrap();
     let reactions = message.entry("reactions").or_insert(json!({}));

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 pub struct Step {
     pub user: usize,
     pub peer: usize,
-    /// Which of the services runs it: each has limits of its own.
+    /// The service that runs the step. Each service has its own limits.
     pub service: usize,
     pub action: Action,
 }
@@ -32,7 +32,7 @@ pub enum Action {
         metadata: Option<u8>,
     },
     Import(usize),
-    /// So many days pass.
+    /// Days pass.
     Age(u32),
     Edit {
         seq: u64,

@@ -103,12 +103,12 @@ fn unfit(signer: &Signer) -> Vec<InvalidCredential> {
     vec![
         ("no `sub`", signed(json!({"sub": null})), "no user (`sub`)"),
         (
-            "a `sub` that is no id",
+            "an invalid `sub`",
             signed(json!({"sub": "al ice"})),
             "`sub`",
         ),
         (
-            "a `sub` that is no text",
+            "a `sub` that is not a string",
             signed(json!({"sub": 7})),
             "`sub`",
         ),
@@ -158,7 +158,7 @@ fn forged(signer: &Signer) -> Vec<InvalidCredential> {
             "algorithm",
         ),
         (
-            "the same under the right name",
+            "the public key as a secret, with the accepted `alg`",
             bearer(&mislabelled),
             "signature",
         ),

@@ -79,7 +79,10 @@ pub fn operations() -> Vec<Operation> {
             all.push(Operation::of(path, method, operation));
         }
     }
-    assert!(all.len() >= ACTORS.len(), "ACTORS names what is gone");
+    assert!(
+        all.len() >= ACTORS.len(),
+        "ACTORS lists an operation that does not exist"
+    );
     all
 }
 
@@ -87,7 +90,7 @@ impl Operation {
     pub fn of(path: &str, method: &str, operation: &Value) -> Self {
         let id = operation["operationId"].as_str().unwrap().to_owned();
         let Some((_, actor)) = ACTORS.iter().find(|(known, _)| *known == id) else {
-            panic!("who acts in {id}? give it a line in ACTORS");
+            panic!("{id} is missing in ACTORS");
         };
         let security = operation["security"].as_array();
         let security = security.unwrap_or_else(|| panic!("{id} does not say who may call it"));
@@ -102,7 +105,7 @@ impl Operation {
         let path = path
             .replace("{seq}", "1")
             .replace("{emoji}", "%F0%9F%91%8D");
-        assert!(!path.contains('{'), "what is to stand in {path}?");
+        assert!(!path.contains('{'), "no value for a parameter of {path}");
         let query = match (actor, path.as_str()) {
             (Actor::Query, _) => "?user=alice",
             (_, "/presence" | "/unread") => "?users=alice,bob",

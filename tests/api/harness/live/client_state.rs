@@ -13,7 +13,7 @@ use crate::harness::live::connect_options::ConnectOptions;
 
 /// How long a request is retried while the service is unavailable.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
-/// The members of a conversation in events and rows, besides its messages.
+/// The members of a conversation in events and rows, except its messages.
 const MEMBERS: [&str; 5] = [
     "unread_count",
     "last_seq",

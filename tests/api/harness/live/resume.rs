@@ -16,7 +16,11 @@ pub async fn page(app: &TestApp, user: &str, after: &str, limit: usize) -> Value
 /// The current cursor of a user. From now on the user has a journal.
 pub async fn place(app: &TestApp, user: &str) -> String {
     let page = app.get(&format!("/events?user={user}")).await.json(200);
-    assert_eq!(page["events"], json!([]), "it starts now");
+    assert_eq!(
+        page["events"],
+        json!([]),
+        "without a cursor there are no earlier events"
+    );
     page["next_cursor"].as_str().unwrap().to_owned()
 }
 
@@ -60,7 +64,7 @@ pub async fn resumed(app: &TestApp, user: &str, after: &str) -> Vec<Value> {
     let mut device = Device::connect_at(app, user, after).await;
     let mut stream = EventStream::open(app, user, Some(after)).await;
     for hello in [&device.hello, &stream.hello] {
-        assert_eq!(hello["cursor"], after, "the client's own place");
+        assert_eq!(hello["cursor"], after, "the client's own cursor");
     }
     for event in &events {
         assert_eq!(&device.next().await, event);

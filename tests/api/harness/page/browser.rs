@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::harness::page::window::Window;
 
-/// The names of its command.
+/// The names of the Chromium command.
 const NAMES: &[&str] = &[
     "chromium",
     "chromium-browser",

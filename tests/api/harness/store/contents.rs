@@ -1,4 +1,4 @@
-//! What Redis holds, for tests that compare or search it.
+//! The contents of Redis, for tests that compare or search them.
 
 use std::collections::BTreeMap;
 

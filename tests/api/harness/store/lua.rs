@@ -1,31 +1,31 @@
-//! The scripts as the service calls them, for tests that pass it by.
+//! Calls of the scripts without the service.
 
 use duologue::model::{Pair, UserId};
 use duologue::store::{Keys, SCRIPTS};
 use redis::{Cmd, cmd};
 
-/// What runs under the name of a script.
+/// The source of a script, with its includes.
 pub fn source(name: &str) -> &'static str {
     let script = SCRIPTS.iter().find(|script| script.name == name);
     let script = script.unwrap_or_else(|| panic!("there is no script {name}"));
     script.source.as_str()
 }
 
-/// A conversation that scripts change.
+/// The keys and common arguments of the scripts that change a conversation.
 pub struct Conversation {
     pair: Pair,
     retention: String,
 }
 
 impl Conversation {
-    /// That of two users, under the names that the service gives to keys, without retention.
+    /// The conversation of two users, without retention.
     pub fn of(one: &str, other: &str) -> Self {
         let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
         let (pair, retention) = (Pair::of(&user(one), &user(other)), String::new());
         Self { pair, retention }
     }
 
-    /// The same, keeping so many messages and none from before a time.
+    /// The same with a limit of messages and of time.
     #[must_use]
     pub fn keeping(mut self, messages: &str, since: &str) -> Self {
         self.retention = format!("{messages}|{since}");
@@ -67,7 +67,7 @@ pub fn keys_of_user(user: &str) -> [String; 3] {
     Keys::new().user(user)
 }
 
-/// Makes a user one who listens, as a device does that connects.
+/// Opens the stream of a user, like a device that connects.
 pub fn open_stream(redis: &mut redis::Connection, user: &str) {
     let [_, conversations, events] = keys_of_user(user);
     let mut open = cmd("EVAL");
@@ -76,13 +76,13 @@ pub fn open_stream(redis: &mut redis::Connection, user: &str) {
     open.exec(redis).unwrap();
 }
 
-/// A message as `send_message` takes it: from its second member on.
+/// The JSON of a message for `send_message`, from its second member on.
 pub fn draft(from: &str, to: &str, body: &str) -> String {
     let sent_at = "2026-01-31T12:00:00.000Z";
     format!(r#""from":"{from}","to":"{to}","id":"x","sent_at":"{sent_at}","body":"{body}"}}"#)
 }
 
-/// Puts messages into a conversation through the script, many in a round trip.
+/// Sends messages by the script, many in a round trip.
 pub fn fill(redis: &mut redis::Connection, from: &str, to: &str, count: usize) {
     let conversation = Conversation::of(from, to);
     let mut load = cmd("SCRIPT");
