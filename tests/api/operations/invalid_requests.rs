@@ -68,7 +68,7 @@ async fn a_wrong_method_is_a_problem_that_lists_allowed_methods() {
         ),
         (
             "/conversations/a/b",
-            "GET, HEAD, DELETE",
+            "GET, HEAD, PATCH, DELETE",
             vec![Method::POST, Method::PUT, Method::OPTIONS],
         ),
         (
