@@ -3,7 +3,7 @@
 //! A request passes [`middleware`] (request id, metrics, log, problem documents), is routed by the
 //! table in [`routes`], is parsed by the extractors in [`extract`] and [`path`] into values of
 //! [`crate::model`], and ends in a handler that calls the operation of its own name in
-//! [`crate::operations`] and writes the answer.
+//! [`crate::operations`] and writes the response.
 
 mod endpoints;
 mod extract;
@@ -14,7 +14,7 @@ mod path;
 mod problem;
 mod routes;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use actix_web::http::header::{
     WWW_AUTHENTICATE,
 };
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::web::{self, Data};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use ipnet::IpNet;
 #[cfg(target_os = "linux")]
@@ -34,6 +34,7 @@ use rustix::net::sockopt;
 pub use actix_web::dev::{Server, ServerHandle};
 pub use routes::{Routes, openapi, openapi_yaml};
 
+use self::middleware::client_ip::TrustedProxies;
 use self::middleware::site::{OwnHosts, SiteRules};
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
@@ -87,6 +88,27 @@ impl Drop for OpenConnection {
     }
 }
 
+/// What extractors and middleware read from the application. All worker threads share it.
+#[derive(Clone)]
+struct SharedData {
+    metrics: Data<Metrics>,
+    authenticator: Data<Authenticator>,
+    hub: Data<Hub>,
+    proxies: Data<TrustedProxies>,
+    sites: Data<SiteRules>,
+}
+
+impl SharedData {
+    fn register(&self, config: &mut ServiceConfig) {
+        config
+            .app_data(self.metrics.clone())
+            .app_data(self.authenticator.clone())
+            .app_data(self.hub.clone())
+            .app_data(self.proxies.clone())
+            .app_data(self.sites.clone());
+    }
+}
+
 impl Http {
     /// Starts serving on a listener. The returned server runs until it is stopped; it handles no signals.
     pub fn serve(self, listener: TcpListener) -> Result<Server, ServeError> {
@@ -99,27 +121,24 @@ impl Http {
             ..
         } = self;
         let origins: Arc<[_]> = self.cors_origins.into();
-        let own_hosts = |bind: SocketAddr| OwnHosts {
-            bind: bind.ip(),
-            names: self.hosts,
+        let bind = listener.local_addr()?.ip();
+        let names = self.hosts;
+        let hosts = authenticator.is_open().then_some(OwnHosts { bind, names });
+        let shared = SharedData {
+            metrics: metrics.clone().into(),
+            authenticator: authenticator.into(),
+            hub: self.hub.into(),
+            proxies: Data::new(TrustedProxies(self.trusted_proxies)),
+            sites: Data::new(SiteRules {
+                origins: origins.clone(),
+                hosts,
+            }),
         };
-        let bind = listener.local_addr()?;
-        let sites = Data::new(SiteRules {
-            origins: origins.clone(),
-            hosts: authenticator.is_open().then(|| own_hosts(bind)),
-        });
-        let hub = Data::from(self.hub);
         let allowed_methods = routes::AllowedMethods::new(routes);
-        let proxies = Data::new(middleware::client_ip::TrustedProxies(self.trusted_proxies));
-        let counted = metrics.clone();
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(Data::new(operations.with_own_connection()))
-                .app_data(Data::from(metrics.clone()))
-                .app_data(Data::from(authenticator.clone()))
-                .app_data(proxies.clone())
-                .app_data(sites.clone())
-                .app_data(hub.clone())
+                .configure(|config| shared.register(config))
                 .wrap(Condition::new(!origins.is_empty(), cors(origins.clone())))
                 .wrap(from_fn(middleware::request_log::observe))
                 .configure(|config| routes.configure(config, &allowed_methods))
@@ -133,8 +152,8 @@ impl Http {
             .client_request_timeout(HEADER_TIMEOUT)
             .keep_alive(IDLE_TIMEOUT)
             .on_connect(move |_, connection: &mut Extensions| {
-                counted.connections.inc();
-                connection.insert(OpenConnection(counted.clone()));
+                metrics.connections.inc();
+                connection.insert(OpenConnection(metrics.clone()));
             });
         let server = match self.certificate {
             Some(certificate) => {
