@@ -1,4 +1,4 @@
-//! Messages that expire: for how long they last, and what is shown of them afterwards.
+//! Messages that expire: their lifetime, and the tombstone that replaces them.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,17 +7,17 @@ use utoipa::ToSchema;
 use super::StoredMessage;
 use super::json::JsonInteger;
 
-/// Seconds after which a message expires.
+/// The lifetime of a message in seconds: 1 to 7,776,000 (90 days).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "JsonInteger")]
 #[schema(minimum = 1, maximum = 7_776_000)]
 pub struct ExpiresIn(u32);
 
 impl ExpiresIn {
-    /// 90 days.
+    /// The maximum: 90 days.
     pub const MAX_S: u32 = 90 * 24 * 60 * 60;
 
-    /// The seconds.
+    /// The number of seconds.
     pub const fn seconds(self) -> u32 {
         self.0
     }
@@ -31,50 +31,52 @@ impl TryFrom<JsonInteger> for ExpiresIn {
             .ok()
             .filter(|seconds| (1..=Self::MAX_S).contains(seconds))
             .map(Self)
-            .ok_or("a message expires in 1 to 7776000 seconds (90 days)")
+            .ok_or("must be 1 to 7776000 seconds (90 days)")
     }
 }
 
 impl StoredMessage {
-    /// The message as it is shown at a time: its tombstone from the time at which it expires, also while it
-    /// is still stored with its content.
+    /// The message as clients see it at a time. From its expiry on it is a tombstone, even while the store
+    /// still has its content.
     #[must_use]
     pub fn at(self, now: DateTime<Utc>) -> Self {
         expired(&self.0, now).map(Self).unwrap_or(self)
     }
 }
 
-/// The tombstone of a message that has expired at a time; `None` if it has not. The message is JSON as it is stored,
-/// with or without its `seq`.
+/// The tombstone of a message that has expired by a time; `None` if it has not. The message is its stored JSON,
+/// with or without `seq`.
 pub fn expired(message: &str, now: DateTime<Utc>) -> Option<String> {
     let expires_at = expires_at(message)?;
-    let is_over = expires_at.parse::<DateTime<Utc>>().ok()? <= now;
-    is_over.then(|| tombstone(message, expires_at)).flatten()
+    let has_expired = expires_at.parse::<DateTime<Utc>>().ok()? <= now;
+    has_expired
+        .then(|| tombstone(message, expires_at))
+        .flatten()
 }
 
-/// When a message expires, if it does and is not a tombstone. Like scripts, this relies on the order of the members,
-/// see `lua/lib/message.lua`.
+/// When a message expires; `None` if it does not, or if it is a tombstone. Relies on the order of the members, as
+/// scripts do: see `lua/lib/message.lua`.
 pub(super) fn expires_at(message: &str) -> Option<&str> {
     let (_, rest) = after_sender(message)?;
     rest.strip_prefix("\"expires_at\":\"")?.split('"').next()
 }
 
-/// What `lua/lib/tombstone.lua` puts in the place of a message.
+/// The tombstone of a message, in the form of `lua/lib/tombstone.lua`.
 pub(super) fn tombstone(message: &str, deleted_at: &str) -> Option<String> {
     let (head, rest) = after_sender(message)?;
-    // In a text in front of it quotes are escaped.
+    // Quotes in earlier texts are escaped, so this is the first match.
     let (envelope, _) = rest.split_once("\"body\":\"")?;
     Some(format!(
         "{head}\"deleted_at\":\"{deleted_at}\",{envelope}\"body\":\"\"}}"
     ))
 }
 
-/// Splits a message behind its sender and the comma that follows.
+/// Splits a message after its sender and the following comma.
 fn after_sender(message: &str) -> Option<(&str, &str)> {
     const FROM: &str = "\"from\":\"";
     const END: &str = "\",";
     let sender = message.find(FROM)? + FROM.len();
-    // No id holds a quote.
+    // No user id contains a quote.
     let end = sender + message.get(sender..)?.find(END)? + END.len();
     message.split_at_checked(end)
 }

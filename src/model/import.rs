@@ -62,8 +62,8 @@ pub struct ImportLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<DateTime<Utc>>)]
     edited_at: Option<PastTime>,
-    /// When the message expires: after `sent_at`, at most 90 days. If that time is past, the message is stored without
-    /// content.
+    /// When the message expires: at most 90 days after `sent_at`. If this time is past, the message is stored as a
+    /// tombstone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<DateTime<Utc>>)]
     expires_at: Option<Time>,
@@ -147,7 +147,7 @@ impl ImportLine {
             Some(deleted_at) => self.tombstone(deleted_at, id)?,
             None => self.into_json(id)?,
         };
-        // Recognized without its content, because a later export does not have that any more.
+        // Recognized by its tombstone, because a later export no longer has its content.
         let fingerprint = match expires_at(&json) {
             Some(time) => fingerprint(&tombstone(&json, time).unwrap_or_default()),
             None => fingerprint(&json),

@@ -181,8 +181,8 @@ impl<'de> Deserialize<'de> for ObjectChange {
 }
 
 impl ObjectChange {
-    /// The object after the change. If the change `merges`, it is a JSON Merge Patch (RFC 7396), and no
-    /// object counts as an empty one.
+    /// The object after the change. If it `merges`, the change is a JSON Merge Patch (RFC 7396), and a missing
+    /// object counts as empty.
     pub(super) fn apply(
         &self,
         old: Option<&OpaqueObject>,

@@ -9,7 +9,7 @@ use super::json::{MergePatch, ObjectChange, OpaqueObject};
 use super::limits;
 use crate::error::{Code, Error};
 
-/// A flag that a user sets on a conversation by an operation of its own.
+/// A flag that has its own operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flag {
     /// The peer's messages are refused.
@@ -66,14 +66,14 @@ impl Flags {
     }
 }
 
-/// A JSON object of the application about a user's side of a conversation, at most 1 KiB as compact JSON.
+/// A JSON object that the application keeps with a conversation of a user: at most 1 KiB as compact JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Map<String, Value>")]
 #[schema(value_type = Object, example = json!({"folder": "work"}))]
 pub struct ConversationMetadata(OpaqueObject);
 
 impl ConversationMetadata {
-    /// Reads stored metadata; the empty text is none.
+    /// Reads stored metadata; an empty text means none.
     pub fn parse(json: &str) -> Result<Option<Self>, Error> {
         if json.is_empty() {
             return Ok(None);
@@ -86,7 +86,7 @@ impl ConversationMetadata {
 
     /// The metadata as JSON.
     pub fn to_json(&self) -> String {
-        // An object with string keys: always valid JSON.
+        // An object with string keys is always valid JSON.
         serde_json::to_string(self).unwrap_or_default()
     }
 }

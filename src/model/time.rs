@@ -1,4 +1,4 @@
-//! Times as clients give them.
+//! Times in requests.
 
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// How far the clock of another service may be ahead.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
-/// A time of RFC 3339 with a year of four digits.
+/// An RFC 3339 time with a year of four digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 pub struct Time(pub DateTime<Utc>);
@@ -15,20 +15,21 @@ impl TryFrom<String> for Time {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // A leap second is kept as a second of more than 10^9 ns; it becomes the end of the one before.
+        // chrono represents a leap second as more than 10^9 ns. It becomes the end of the second before.
         const LAST_NANOSECOND: u32 = 999_999_999;
         let time = DateTime::parse_from_rfc3339(&text)
             .ok()
             .map(|time| time.to_utc());
         let time = time.filter(|time| (0..=9999).contains(&time.year()));
-        let time = time
-            .ok_or("a time is RFC 3339 with a year of four digits, such as 2019-01-31T12:00:00Z")?;
+        let time = time.ok_or(
+            "must be an RFC 3339 time with a year of four digits, such as 2019-01-31T12:00:00Z",
+        )?;
         let nanosecond = time.nanosecond().min(LAST_NANOSECOND);
         Ok(Self(time.with_nanosecond(nanosecond).unwrap_or(time)))
     }
 }
 
-/// A time that is over, give or take some minutes.
+/// A time in the past, with a tolerance of [`CLOCK_SKEW`].
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 pub(super) struct PastTime(pub(super) DateTime<Utc>);
@@ -39,7 +40,7 @@ impl TryFrom<String> for PastTime {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let Time(time) = Time::try_from(text)?;
         if time > Utc::now() + CLOCK_SKEW {
-            return Err("the time is in the future");
+            return Err("must not be in the future");
         }
         Ok(Self(time))
     }

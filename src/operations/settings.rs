@@ -39,7 +39,7 @@ impl Operations {
         self.set_flag(caller, users, Flag::Blocked, false).await
     }
 
-    /// Notes that `user` does not want to be alerted of this conversation.
+    /// Records that `user` does not want to be alerted of this conversation.
     pub async fn mute_conversation(
         &self,
         caller: &Caller,
@@ -48,7 +48,7 @@ impl Operations {
         self.set_flag(caller, users, Flag::Muted, true).await
     }
 
-    /// Notes that `user` wants to be alerted of this conversation again.
+    /// Records that `user` wants to be alerted of this conversation again.
     pub async fn unmute_conversation(
         &self,
         caller: &Caller,
@@ -69,7 +69,7 @@ impl Operations {
         self.store.flag_conversation(request, flag, on).await
     }
 
-    /// Returns some of the peers that `user` has blocked, and where to continue.
+    /// Returns a page of the peers that `user` has blocked.
     pub async fn list_blocks(
         &self,
         caller: &Caller,

@@ -35,7 +35,7 @@ impl Operations {
         }))
     }
 
-    /// Returns the user that a ticket was issued for, and when the identity expires, without using the ticket up.
+    /// Returns the user that a ticket was issued for, and when the identity expires. Does not use up the ticket.
     pub async fn find_ticket(&self, ticket: &str) -> Result<Identity, Error> {
         let bearer = self.store.find_ticket(&digest(ticket.as_bytes())).await?;
         let bearer = bearer.ok_or_else(rejected)?;
@@ -47,7 +47,7 @@ impl Operations {
         })
     }
 
-    /// Uses a ticket up. Of several connections with the same ticket one succeeds.
+    /// Uses up a ticket. Of several connections with the same ticket, one succeeds.
     pub async fn redeem_ticket(&self, ticket: &str) -> Result<(), Error> {
         let bearer = self.store.redeem_ticket(&digest(ticket.as_bytes())).await?;
         bearer.map(|_| ()).ok_or_else(rejected)

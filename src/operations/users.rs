@@ -87,7 +87,7 @@ impl Export {
         Ok(Some(lines))
     }
 
-    /// The line that begins a conversation: what the user set on it.
+    /// The first line of a conversation: the peer and the settings of the user.
     async fn conversation_line(&self, peer: &UserId, flags: Flags) -> Result<String, Error> {
         let mut metadata = None;
         if flags.has_metadata() {

@@ -19,7 +19,7 @@ macro_rules! close_reasons {
                 match self { $(CloseReason::$variant => $code,)* }
             }
 
-            /// The reason, for a program; empty where the code says it all.
+            /// The reason, for programs; empty if the code is sufficient.
             pub const fn reason(self) -> &'static str {
                 match self { $(CloseReason::$variant => $reason,)* }
             }
@@ -32,11 +32,11 @@ close_reasons! {
     ProtocolError    1002 "garbage"       "The client violated the WebSocket protocol.";
     BinaryMessage    1003 "binary"        "The client sent a binary message.";
     Unresponsive     1006 ""              "The client sent nothing for two heartbeats. The connection is dropped without a close frame.";
-    InvalidUtf8      1007 "invalid_utf8"  "A text of the client is not UTF-8.";
+    InvalidUtf8      1007 "invalid_utf8"  "The client sent text that is not UTF-8.";
     TooManyRefusals  1008 "too_many_refusals" "20 messages of the client were refused within a minute.";
     MessageTooLarge  1009 "too_large"     "The client sent a message of more than 384 KiB.";
     Restart          1012 "restart"       "This process stops.";
     TokenExpired     4401 "token_expired" "The client's token has expired.";
     SlowConsumer     4408 "slow_consumer" "Too many events waited to be sent to the client.";
-    Replaced         4409 "replaced"      "The user has more connections than allowed, and this was the oldest.";
+    Replaced         4409 "replaced"      "The user opened more connections than allowed, and this was the oldest.";
 }

@@ -46,7 +46,7 @@ pub(super) struct Connection {
     heartbeat_slot: usize,
     /// When its token expires, in seconds since 1970.
     expires_at: AtomicI64,
-    /// Whether it was asked to end in favour of a newer one.
+    /// Whether it was asked to close because a newer connection replaced it.
     is_replaced: AtomicBool,
 }
 
@@ -135,9 +135,9 @@ impl Registry {
         })
     }
 
-    /// Asks the oldest connection of a user to end if there is no room for another. It may be dead,
-    /// and a user with as many dead connections as allowed could not connect. One that does not take
-    /// what is sent to it ends late, so those that are ending have a limit as well.
+    /// Asks the oldest connection of a user to close if the user has the maximum. Otherwise a user whose
+    /// connections are all dead could not connect. A dead connection closes late, so the number of closing
+    /// connections is limited too.
     fn make_room(&self, of_user: &[Arc<Connection>]) -> Result<(), Error> {
         let is_ending = |c: &&Arc<Connection>| c.is_replaced.load(Ordering::Relaxed);
         let ending = of_user.iter().filter(is_ending).count();

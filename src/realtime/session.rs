@@ -12,10 +12,10 @@ use crate::protocol::{
     ServerMessage, StreamState,
 };
 
-/// Messages of a client that are refused within a minute before its connection ends.
+/// Number of refused messages within a minute after which the connection closes.
 const MAX_REFUSALS: u8 = 20;
 
-/// What happens to a session.
+/// An input of a session.
 #[derive(Debug)]
 pub enum Input {
     /// The connection's queue has a notification.
@@ -37,7 +37,7 @@ pub enum CommandResult {
     Sent {
         /// The message as JSON.
         message: String,
-        /// Whether it had been sent before, with the same key.
+        /// Whether an earlier command with the same key sent it.
         replayed: bool,
     },
     /// A receipt was stored. The state of the conversation, as JSON.
@@ -48,7 +48,7 @@ pub enum CommandResult {
     Renewed(Option<i64>),
 }
 
-/// What a session wants done.
+/// An output of a session: something to do.
 #[derive(Debug)]
 pub enum Output {
     /// Send this to the client.
@@ -97,11 +97,11 @@ pub struct Session {
     /// Set while the journal is read. Events that are published meanwhile are not sent: those that
     /// are kept are in the journal.
     reading: Option<Missed>,
-    /// Whether the client answers heartbeats. One with an event stream cannot.
+    /// Whether the client answers heartbeats. A client of an event stream cannot.
     two_way: bool,
     /// Whether the client has sent nothing since the last heartbeat.
     silent: bool,
-    /// Whether a command is executed, during which the client is not read.
+    /// Whether a command is being executed. Meanwhile the client is not read.
     executing: bool,
     /// When the token expires, in seconds since 1970.
     expires_at: Option<i64>,
@@ -281,8 +281,7 @@ impl Session {
         }
     }
 
-    /// Refuses a message, and ends the connection if too many were refused that nobody was charged
-    /// for.
+    /// Refuses a message. Closes the connection after too many refusals that were not charged to a rate limit.
     fn refuse(
         &mut self,
         reference: Option<Reference>,

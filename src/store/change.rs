@@ -38,7 +38,7 @@ impl Store {
         self.change_with_keys(script, request, [], args).await
     }
 
-    /// Like [`Store::change`], for a script with more keys than every change has.
+    /// Like [`Store::change`], for a script with additional keys.
     pub(super) async fn change_with_keys<T: FromRedisValue>(
         &self,
         script: &'static Script,

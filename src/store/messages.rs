@@ -193,7 +193,7 @@ impl Store {
             }
             let new = match new {
                 Some(message) => message.to_stored()?,
-                // It has expired and is not deleted yet; there is nothing to change.
+                // The message has expired and is not deleted yet, so it does not change.
                 None if shown != old => {
                     return Ok(RateLimited {
                         value: shown,
@@ -219,8 +219,8 @@ impl Store {
     }
 }
 
-/// The message of a reply of `lua/messages/send_message.lua`: the one that was sent, `json` from its second
-/// member on, or the one that an earlier request sent.
+/// The message in a reply of `lua/messages/send_message.lua`: the one that was sent, whose JSON from its second
+/// member on is `json`, or the one that an earlier request sent.
 fn sent_message(reply: Value, json: &str) -> Result<Sent, Error> {
     if let Value::Int(seq) = reply {
         return Ok(Sent {

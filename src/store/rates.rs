@@ -42,7 +42,7 @@ impl Store {
     }
 
     /// Like [`Store::run_charged`], for a script whose retry safety depends on its arguments. `last` is a key
-    /// and an argument that the script takes behind those of the charge.
+    /// and an argument after those of the charge.
     pub(super) async fn run_rate_limited<T: FromRedisValue>(
         &self,
         script: &'static Script,
@@ -54,7 +54,7 @@ impl Store {
     ) -> Result<RateLimited<T>, Error> {
         let Some(charge) = charge else {
             if let Some((key, arg)) = last {
-                // Nobody is charged: no bucket, no interval, no burst.
+                // Without a charge: no bucket, no interval, no burst.
                 keys.extend([String::new(), key]);
                 args.extend([&[], &[], arg]);
             }

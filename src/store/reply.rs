@@ -12,7 +12,7 @@ pub(super) fn seq(number: u64) -> Result<Seq, Error> {
         .map_err(|why| Error::new(Code::Internal, format!("seq in a reply: {why}")))
 }
 
-/// A message to show: its tombstone if it has expired, even if it is still stored with its content.
+/// A message of the store as clients see it: its tombstone if it has expired.
 pub(super) fn message(stored: String) -> StoredMessage {
     StoredMessage(stored).at(Utc::now())
 }

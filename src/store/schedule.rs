@@ -1,4 +1,4 @@
-//! What becomes due: messages that expire.
+//! The schedule of messages that expire, stored in Redis.
 
 use super::change::ConversationRequest;
 use super::script::{CLAIM_DUE, EXPIRE_MESSAGE};
@@ -6,13 +6,12 @@ use super::{PARTITIONS, Store};
 use crate::error::Error;
 use crate::model::UserId;
 
-/// Milliseconds for which nobody else gets an entry that a call returned. One that failed is found again after
-/// this time.
+/// Milliseconds for which an entry is not returned again. An entry that failed is returned after this time.
 const LEASE_MS: &str = "5000";
-/// Entries of a partition that one call returns, at most.
+/// Maximum number of entries of a partition that one call returns.
 const LIMIT: &str = "16";
 
-/// An entry of the schedule that is due, see `lua/lib/schedule.lua`.
+/// A due entry of the schedule; see `lua/lib/schedule.lua`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DueEntry {
     /// A message expires.
@@ -21,15 +20,15 @@ pub enum DueEntry {
         from: UserId,
         /// The recipient.
         to: UserId,
-        /// Its position in the conversation.
+        /// The position in the conversation.
         seq: String,
-        /// Its id.
+        /// The id of the message.
         id: String,
     },
 }
 
 impl DueEntry {
-    /// `None` if another version of the service wrote it.
+    /// Parses an entry; `None` if another version of the service wrote it.
     fn parse(entry: &str) -> Option<Self> {
         let user = |id: &str| UserId::try_from(id.to_owned()).ok();
         match entry.split(',').collect::<Vec<_>>()[..] {
@@ -45,7 +44,7 @@ impl DueEntry {
 }
 
 impl Store {
-    /// What is due: some of each partition. Until the lease is over, no other call returns it.
+    /// Due entries of each partition. No other call returns them before their lease ends.
     pub async fn claim_due(&self) -> Result<Vec<DueEntry>, Error> {
         let schedules =
             (0..usize::from(PARTITIONS)).map(|partition| self.keys.schedule_of(partition));
@@ -59,7 +58,7 @@ impl Store {
             .collect())
     }
 
-    /// Does what is due, and takes it from the schedule.
+    /// Performs an entry and removes it from the schedule.
     pub async fn perform(&self, entry: DueEntry) -> Result<(), Error> {
         match entry {
             DueEntry::Message { from, to, seq, id } => {
@@ -68,7 +67,7 @@ impl Store {
         }
     }
 
-    /// Replaces a message whose time is over by a tombstone for both users. Returns whether there was one.
+    /// Replaces an expired message by a tombstone for both users. Returns whether there was such a message.
     pub async fn expire_message(
         &self,
         from: &UserId,

@@ -1,4 +1,4 @@
-//! Does what is due: deletes messages that expire.
+//! Performs scheduled tasks: deletes messages that expire.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use super::Worker;
 use crate::error::Error;
 use crate::store::Store;
 
-/// Interval between two looks at the schedule. Users notice within 2 s.
+/// Interval between two reads of the schedule. Users are notified within 2 s.
 const PERIOD: Duration = Duration::from_millis(500);
-/// Entries that are done at the same time.
+/// Number of entries that are performed concurrently.
 const CONCURRENCY: usize = 32;
 
-/// Follows the schedules of all partitions. Several processes may do so at once.
+/// Reads the schedules of all partitions. Several processes may do so at once.
 pub(super) struct ScheduleWorker {
     store: Store,
 }
@@ -34,14 +34,14 @@ impl Worker for ScheduleWorker {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             if let Err(error) = perform_due(&self.store, stop).await {
-                tracing::debug!(%error, "the schedule was not read");
+                tracing::debug!(%error, "the schedule could not be read");
             }
         }
     }
 }
 
-/// Does everything that is due, also after an outage of any length. Entries that fail stay in the schedule and are
-/// tried again some seconds later. Ends after the step in progress if it is stopped.
+/// Performs all entries that are due, also after an outage of any length. Entries that fail stay in the schedule
+/// and are retried some seconds later. Ends after the step in progress if it is stopped.
 pub async fn perform_due(store: &Store, stop: &CancellationToken) -> Result<(), Error> {
     loop {
         let due = store.claim_due().await?;
@@ -54,7 +54,7 @@ pub async fn perform_due(store: &Store, stop: &CancellationToken) -> Result<(), 
         let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
         if let Some(error) = failed.first() {
             let failed = failed.len();
-            tracing::warn!(failed, %error, "entries of the schedule are tried again");
+            tracing::warn!(failed, %error, "entries of the schedule failed and will be retried");
         }
         if stop.is_cancelled() {
             return Ok(());

@@ -25,7 +25,7 @@ problem::refusals!(pub ListConversationsErrors: CALL READ);
 /// List conversations
 ///
 /// The inbox of `user`: each conversation with its unread count, receipts and last message, and
-/// the unread totals, which cover all conversations whatever the query. Pinned conversations come
+/// the unread totals, which always cover all conversations. Pinned conversations come
 /// first, then the others, each with the latest message first. Without `archived`, archived
 /// conversations are listed too. With `unread_only=true` or `archived` a page can be shorter than `limit`
 /// although there is a next one. Users list their own conversations, backends those of any user.

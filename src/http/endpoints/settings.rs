@@ -1,4 +1,4 @@
-//! What a user sets on a conversation: archived, pinned, metadata, blocked and muted.
+//! The settings of a user in a conversation: archived, pinned, metadata, blocked and muted.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, put};
@@ -105,7 +105,7 @@ pub async fn unblock_peer(
 
 /// List blocked peers
 ///
-/// The peers that `user` has blocked, also those without a conversation, in no order. A page covers
+/// The peers that `user` has blocked, with or without a conversation, in no particular order. A page covers
 /// about 1,000 conversations of `user`, so it can be empty although there is a next one; a peer can
 /// appear on two pages. Users list their own blocks, backends those of any user.
 #[utoipa::path(

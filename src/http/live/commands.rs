@@ -1,4 +1,4 @@
-//! The commands of a WebSocket client, each an adapter of the operation that HTTP offers too.
+//! The commands of a WebSocket client. Each is an adapter of an operation that HTTP also offers.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::realtime::CommandResult;
 #[derive(Clone)]
 pub struct Commands(Arc<CommandContext>);
 
-/// Who sends the commands, and what executing them needs.
+/// The sender of the commands, and what their execution depends on.
 pub struct CommandContext {
     /// The caller.
     pub caller: Caller,
@@ -26,7 +26,7 @@ pub struct CommandContext {
     pub operations: Data<Operations>,
     /// Verifies new tokens.
     pub authenticator: Data<Authenticator>,
-    /// The address that is charged for a token that is rejected.
+    /// The address that is charged for rejected tokens.
     pub address: Option<IpAddr>,
 }
 
@@ -79,7 +79,7 @@ impl Commands {
         operations.resume_stream(caller, user, after, limit).await
     }
 
-    /// Sends as the user of the connection, whoever the caller is.
+    /// Sends as the user of the connection, also for a backend.
     async fn send(
         &self,
         mut message: NewMessage,
@@ -106,7 +106,7 @@ impl Commands {
         })
     }
 
-    /// Extends the connection until the end of another token for the same user.
+    /// Extends the connection until another token of the same user expires.
     async fn renew(&self, token: &str) -> Result<CommandResult, Error> {
         let CommandContext {
             user,

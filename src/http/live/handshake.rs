@@ -1,8 +1,8 @@
-//! The handshake of a live connection: who the listener is, whether its page may connect, its place
-//! in the registry, and where its stream starts.
+//! The handshake of a live connection: identifies the listener, checks the site of its page, registers the
+//! connection, and opens the stream.
 //!
 //! A browser cannot set headers on a WebSocket or an event stream, so a ticket in the query or a
-//! subprotocol also carry a credential. CORS does not cover WebSockets, so the site of the page is
+//! subprotocol can also carry a credential. CORS does not cover WebSockets, so the site of the page is
 //! checked here.
 
 use std::collections::VecDeque;
@@ -29,7 +29,7 @@ use crate::realtime::{ConnectionGuard, Hub, Session};
 /// The prefix of a subprotocol that carries a token.
 const BEARER: &str = "bearer.";
 
-/// What a handshake needs.
+/// What a handshake depends on.
 pub struct Handshake {
     /// The operations.
     pub operations: Data<Operations>,
@@ -43,7 +43,7 @@ impl FromRequest for Handshake {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         fn data<T: 'static>(req: &HttpRequest) -> Result<Data<T>, Error> {
-            // The application has all of it, so this is never missing.
+            // Always set by the application.
             req.app_data::<Data<T>>()
                 .cloned()
                 .ok_or(Code::Internal.into())
@@ -61,13 +61,13 @@ impl FromRequest for Handshake {
 
 /// A client that may listen.
 pub struct Listener {
-    /// The user whose stream it is.
+    /// The user whose stream the client reads.
     pub user: UserId,
     /// The caller, and until when the credential is valid.
     pub identity: Identity,
-    /// The ticket it shows, which is used up when its connection opens.
+    /// The ticket of the client, which is used up when its connection opens.
     ticket: Option<String>,
-    /// The address it calls from.
+    /// The address of the client.
     address: Option<IpAddr>,
 }
 
@@ -85,7 +85,7 @@ impl Handshake {
             .authorize_listener(&identity.caller, user()?)?;
         site::check_page(req)?;
         if self.authenticator.is_open() {
-            // A ticket names a user, but nobody is charged where no credential is needed.
+            // A ticket identifies a user, but an open service charges nobody.
             identity.caller = Caller::Anonymous;
         }
         Ok(Listener {
@@ -96,8 +96,8 @@ impl Handshake {
         })
     }
 
-    /// Opens the stream of a listener, and before that registers its connection if `notified`: in
-    /// this order no event is missed between the two.
+    /// Opens the stream of a listener. If `notified`, registers its connection first, so that no event is
+    /// missed between the two steps.
     pub async fn join(
         &self,
         listener: &Listener,
@@ -113,7 +113,7 @@ impl Handshake {
         Ok((connection, state))
     }
 
-    /// Uses the ticket of a listener up, if it has one.
+    /// Uses up the ticket of a listener, if it has one.
     pub async fn redeem(&self, listener: &Listener) -> Result<(), Error> {
         match &listener.ticket {
             Some(ticket) => self.operations.redeem_ticket(ticket).await,
@@ -121,7 +121,7 @@ impl Handshake {
         }
     }
 
-    /// Opens a session that resumes after a cursor. `direction` makes it one-way, or leaves it.
+    /// Opens a session that resumes after a cursor. `direction` can make it one-way.
     pub async fn open(
         self,
         listener: Listener,
@@ -171,8 +171,8 @@ impl Handshake {
     }
 }
 
-/// The ticket in the query of a request, also where the query as a whole is invalid: whether there is
-/// a credential is checked first.
+/// The ticket in the query of a request, even if the rest of the query is invalid, because the credential is
+/// checked first.
 pub fn ticket(req: &HttpRequest) -> Option<String> {
     let mut query = form_urlencoded::parse(req.query_string().as_bytes());
     let ticket = query.find(|(name, _)| name == "ticket")?;

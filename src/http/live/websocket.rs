@@ -30,7 +30,7 @@ use crate::realtime::{Input, Outgoing};
 
 /// The subprotocol of this service.
 const PROTOCOL: &str = "duologue.v1";
-/// Messages of a client that are handled before the other connections of this thread get a turn.
+/// Number of messages that are handled before other connections of the thread are polled.
 const MESSAGES_PER_TURN: u8 = 32;
 
 /// The query of `GET /ws`.
@@ -104,7 +104,7 @@ pub async fn open_socket(
     Ok(response)
 }
 
-/// The answer to a request for a WebSocket.
+/// The response that accepts a WebSocket.
 fn upgrade(req: &HttpRequest) -> Result<ResponseBuilder, Error> {
     let offered: Vec<_> = handshake::protocols(req.headers()).collect();
     if !offered.is_empty() && !offered.contains(&PROTOCOL) {
@@ -114,7 +114,7 @@ fn upgrade(req: &HttpRequest) -> Result<ResponseBuilder, Error> {
     }
     let mut response = ws::handshake(req.head()).map_err(|why| match why {
         HandshakeError::BadWebsocketKey => {
-            let why = "a key is 16 bytes in Base64 (RFC 6455 section 4.1)";
+            let why = "must be 16 bytes in Base64 (RFC 6455 section 4.1)";
             Error::field(Code::InvalidRequest, "/header/sec-websocket-key", why)
         }
         _ => Code::UpgradeRequired.into(),
@@ -125,8 +125,8 @@ fn upgrade(req: &HttpRequest) -> Result<ResponseBuilder, Error> {
     Ok(response)
 }
 
-/// An open WebSocket, as a response body that has no length. It is polled only while the client
-/// accepts more, so nothing but the bounded queue fills up behind a slow client.
+/// An open WebSocket, as a response body without a length. It is polled only while the client accepts data, so
+/// only the bounded queue fills up for a slow client.
 struct Socket {
     driver: ConnectionDriver,
     reader: WsReader,
@@ -222,8 +222,8 @@ impl Socket {
     }
 }
 
-/// Counts and logs the refusal of a command once; returns its problem document. A client can cause
-/// many, so one that is the client's fault is logged as an answered request is.
+/// Counts and logs the refusal of a command; returns its problem document. A client can cause many refusals with a
+/// 4xx code, so these are logged at the level of successful requests.
 fn log_refusal(error: &Error, metrics: &Metrics) -> Problem {
     let id = fresh_id(Utc::now()).to_string();
     let (status, code) = (error.code.status(), error.code.word());
@@ -238,8 +238,7 @@ fn log_refusal(error: &Error, metrics: &Metrics) -> Problem {
     problem::document(error, error.status_code(), &id)
 }
 
-/// The close frame of a reason; `None` where the client would not receive it. The code for that,
-/// 1006, is never sent (RFC 6455 section 7.4.1).
+/// The close frame of a reason; `None` for code 1006, which is never sent (RFC 6455 section 7.4.1).
 fn close_frame(reason: CloseReason) -> Option<ws::CloseReason> {
     let code = CloseCode::from(reason.code());
     (reason != CloseReason::Unresponsive).then(|| (code, reason.reason()).into())

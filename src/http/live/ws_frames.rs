@@ -1,17 +1,17 @@
-//! WebSocket frames of a client (RFC 6455 section 5). A frame that must be refused is refused at its
-//! header, before its payload is read.
+//! WebSocket frames of a client (RFC 6455 section 5). An invalid or too large frame is refused by its header,
+//! before its payload is read.
 
 use actix_web::web::{Buf, BytesMut};
 
 use crate::model::limits;
 use crate::protocol::CloseReason;
 
-/// The largest message of a client, in bytes, in one frame or several.
+/// Maximum size of a message of a client in bytes, in one frame or several.
 pub const MAX_MESSAGE: usize = limits::REQUEST;
-/// The largest payload of a control frame.
+/// Maximum payload of a control frame in bytes.
 const MAX_CONTROL: usize = 125;
 
-/// What a frame is.
+/// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
     Continuation,
@@ -21,10 +21,10 @@ pub enum Opcode {
     Pong,
 }
 
-/// A frame.
+/// A frame with its unmasked payload.
 pub struct Frame {
     pub opcode: Opcode,
-    /// Whether it is the last of its message.
+    /// Whether this is the last frame of its message.
     pub fin: bool,
     pub payload: BytesMut,
 }
@@ -33,15 +33,15 @@ pub struct Frame {
 struct FrameHeader {
     opcode: Opcode,
     fin: bool,
-    /// Bytes of the header.
+    /// The size of the header in bytes.
     size: usize,
-    /// Bytes of the payload.
+    /// The size of the payload in bytes.
     length: usize,
     mask: [u8; 4],
 }
 
-/// Takes the next frame from the bytes that arrived; `None` if it is not complete. `partial` is the
-/// size of the message that it may continue.
+/// Takes the next frame from the received bytes; `None` if it is not complete. `partial` is the size of the
+/// incomplete message before it, if there is one.
 pub fn take(bytes: &mut BytesMut, partial: Option<usize>) -> Result<Option<Frame>, CloseReason> {
     let Some(header) = FrameHeader::parse(bytes, partial)? else {
         return Ok(None);
@@ -97,7 +97,7 @@ impl FrameHeader {
     }
 }
 
-/// The meaning of an opcode; `continues` tells whether a message is incomplete.
+/// Parses an opcode. `continues` is whether a message is incomplete.
 fn opcode(code: u8, continues: bool) -> Result<Opcode, CloseReason> {
     Ok(match code {
         0 if continues => Opcode::Continuation,
@@ -110,15 +110,15 @@ fn opcode(code: u8, continues: bool) -> Result<Opcode, CloseReason> {
     })
 }
 
-/// A big-endian number. One that is too large for this machine is too large for a message.
+/// A big-endian number. Saturates, because such a length is too large for a message anyway.
 fn number(bytes: Option<&[u8]>) -> Option<usize> {
     let bytes = bytes?.iter();
     let number = bytes.fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     Some(usize::try_from(number).unwrap_or(usize::MAX))
 }
 
-/// The code of a close frame; `None` if it has none. A code or a reason that must not be sent is an
-/// error (RFC 6455 sections 5.5.1 and 7.4).
+/// The code of a close frame; `None` if it has none. Refuses codes and reasons that must not be sent (RFC 6455
+/// sections 5.5.1 and 7.4).
 pub fn close_code(payload: &[u8]) -> Result<Option<u16>, CloseReason> {
     let (code, reason) = match payload {
         [] => return Ok(None),
