@@ -1,4 +1,4 @@
--- Reading the stream of a user's events from a place on.
+-- Reading the stream of a user's events after an offset.
 --- @include "lib/event"
 --- @include "lib/row"
 
@@ -10,13 +10,13 @@ local function prev_of(event)
   return tonumber(string.match(event, '^{"type":"[^"]*","cursor":"[^"]*","prev":"%d+%-(%d+)"'))
 end
 
--- Returns the kept events behind an offset, oldest first, and whether there are more; nil if they do
--- not reach back to there, or if the store lost some of them.
+-- Returns the kept events after an offset, oldest first, and whether more follow; nil if they do not
+-- reach back that far, or if the store lost some of them.
 local function kept_events(key, after, newest, limit, bytes)
   local length, oldest = redis.call('LLEN', key), redis.call('LINDEX', key, -1) or ''
   local begin = prev_of(oldest) or offset_of(oldest)
   if begin < 0 or begin > after or offset_of(redis.call('LINDEX', key, 0)) ~= newest then return end
-  -- The oldest event that is newer than the place, by halving.
+  -- The oldest event after the offset, by binary search.
   local low, high = 0, length - 1
   while low < high do
     local middle = math.ceil((low + high) / 2)
@@ -32,9 +32,19 @@ local function kept_events(key, after, newest, limit, bytes)
   return events, #events <= low
 end
 
--- Returns the rows that changed behind an offset, those that changed first in front.
-local function changed_rows(conversations, after)
-  local changed, stored = {}, redis.call('HGETALL', conversations)
+-- Rows that one call looks at, about.
+local SCANNED_ROWS = 200
+
+-- Looks at the next rows of an inbox.
+--
+-- position  where the scan continues; 0 to begin
+-- after     offset after which a row must have changed
+--
+-- Returns  those rows that changed, as {offset, peer, entry}, earliest change first, and where the scan
+--          continues, 0 at its end
+local function scan_changed_rows(conversations, position, after)
+  local step, changed = redis.call('HSCAN', conversations, position, 'COUNT', SCANNED_ROWS), {}
+  local stored = step[2]
   for i = 1, #stored, 2 do
     if is_row(stored[i]) then
       local _, offset, _, _, _, entry_at = parse_row(stored[i + 1])
@@ -44,5 +54,5 @@ local function changed_rows(conversations, after)
     end
   end
   table.sort(changed, function(one, other) return tonumber(one.offset) < tonumber(other.offset) end)
-  return changed
+  return changed, step[1]
 end

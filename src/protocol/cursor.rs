@@ -14,15 +14,27 @@ use utoipa::{PartialSchema, ToSchema};
 /// store was replaced. The offset is that of the event, from a hybrid clock in microseconds of at most
 /// 2^53: offsets increase but are not consecutive.
 ///
-/// A coarse cursor ends with `~`. It is a position in a list of `conversation.changed` events that
-/// replaces events the journal no longer has. Nothing has been sent yet about the conversations that
-/// changed after it, not even earlier changes.
+/// A coarse cursor has a scan after a `~`: its position is in a list of `conversation.changed` events that
+/// replaces events the journal no longer has. `lua/events/read_events.lua` describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor {
     epoch: u64,
     offset: u64,
-    coarse: bool,
+    scan: Option<Scan>,
+}
+
+/// The position of a scan of the conversations that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Scan {
+    /// Where Redis continues.
+    position: u64,
+    /// The offset of the last row that was returned at this position.
+    told: u64,
+    /// The offset at which the stream ended when the scan began.
+    newest: u64,
+    /// The beginning of the `run_id` of the server.
+    server: u32,
 }
 
 impl Cursor {
@@ -31,17 +43,17 @@ impl Cursor {
         Self {
             epoch,
             offset,
-            coarse: false,
+            scan: None,
         }
     }
 
-    /// The arguments of scripts: epoch, offset, and `~` if the cursor is coarse.
+    /// The arguments of scripts: epoch, offset, and the scan of a coarse cursor.
     pub fn parts(self) -> [String; 3] {
-        let coarse = if self.coarse { "~" } else { "" };
+        let scan = self.scan.map(|scan| scan.to_string());
         [
             self.epoch.to_string(),
             self.offset.to_string(),
-            coarse.to_owned(),
+            scan.unwrap_or_default(),
         ]
     }
 
@@ -53,33 +65,69 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [epoch, offset, coarse] = self.parts();
-        write!(f, "{epoch}-{offset}{coarse}")
+        write!(f, "{}-{}", self.epoch, self.offset)?;
+        match self.scan {
+            Some(scan) => write!(f, "~{scan}"),
+            None => Ok(()),
+        }
     }
+}
+
+impl fmt::Display for Scan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            position,
+            told,
+            newest,
+            server,
+        } = self;
+        write!(f, "{position}-{told}-{newest}-{server:08x}")
+    }
+}
+
+/// A decimal number of at most so many digits.
+fn number(text: &str, digits: usize) -> Option<u64> {
+    let valid = (1..=digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    valid.then(|| text.parse().ok()).flatten()
+}
+
+/// What follows the `~` of a coarse cursor.
+fn parse_scan(text: &str) -> Option<Scan> {
+    let mut parts = text.splitn(4, '-');
+    let position = number(parts.next()?, 20)?;
+    let (told, newest) = (number(parts.next()?, 16)?, number(parts.next()?, 16)?);
+    let server = parts.next()?;
+    let lowercase = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if server.len() != 8 || !server.bytes().all(lowercase) {
+        return None;
+    }
+    let server = u32::from_str_radix(server, 16).ok()?;
+    Some(Scan {
+        position,
+        told,
+        newest,
+        server,
+    })
+}
+
+fn parse(text: &str) -> Option<Cursor> {
+    let (exact, scan) = match text.split_once('~') {
+        Some((exact, scan)) => (exact, Some(parse_scan(scan)?)),
+        None => (text, None),
+    };
+    let (epoch, offset) = exact.split_once('-')?;
+    Some(Cursor {
+        epoch: number(epoch, 16)?,
+        offset: number(offset, 16)?,
+        scan,
+    })
 }
 
 impl FromStr for Cursor {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = |digits: &str| {
-            let valid =
-                (1..=16).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-            valid.then(|| digits.parse().ok()).flatten()
-        };
-        let (exact, coarse) = match text.strip_suffix('~') {
-            Some(exact) => (exact, true),
-            None => (text, false),
-        };
-        let parts = exact.split_once('-').and_then(|(epoch, offset)| {
-            let (epoch, offset) = (number(epoch)?, number(offset)?);
-            Some(Self {
-                epoch,
-                offset,
-                coarse,
-            })
-        });
-        parts.ok_or("must be the `cursor` of an event")
+        parse(text).ok_or("must be the `cursor` of an event")
     }
 }
 
@@ -104,7 +152,9 @@ impl PartialSchema for Cursor {
             .description(Some(
                 "A position in the event stream of a user, directly after an event. Opaque.",
             ))
-            .pattern(Some("^[0-9]{1,16}-[0-9]{1,16}~?$"))
+            .pattern(Some(
+                "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$",
+            ))
             .examples(["1768564800000000-1768564800123456"]);
         text.into()
     }

@@ -84,7 +84,9 @@ impl RawEvent {
 pub struct EventPage {
     /// The events.
     pub events: Vec<RawEvent>,
-    /// Whether more events follow.
+    /// The position after this page.
+    pub next: Cursor,
+    /// Whether more events follow. They may also follow a page without events.
     pub more: bool,
 }
 
@@ -95,15 +97,14 @@ impl EventPage {
         first.is_some_and(|event| event.json.starts_with(r#"{"type":"reset""#))
     }
 
-    /// The answer to a poll after a cursor. The events are JSON already, so they are pasted in;
-    /// [`Events`] is what a client reads.
-    pub fn to_json(&self, after: Cursor) -> String {
+    /// The answer to a poll. The events are JSON already, so they are pasted in; [`Events`] is what a
+    /// client reads.
+    pub fn to_json(&self) -> String {
         let events: Vec<_> = self.events.iter().map(RawEvent::json).collect();
-        let last = self.events.last().and_then(RawEvent::cursor);
         format!(
             r#"{{"events":[{}],"next_cursor":"{}"}}"#,
             events.join(","),
-            last.unwrap_or(after)
+            self.next
         )
     }
 }
@@ -113,7 +114,8 @@ impl EventPage {
 pub struct Events {
     /// The events. `typing` and `presence.changed` are never among them.
     pub events: Vec<Event>,
-    /// The `after` of the next request.
+    /// The `after` of the next request. If it differs from that of this request, more events may follow,
+    /// even if there are none here.
     pub next_cursor: Cursor,
 }
 

@@ -221,9 +221,9 @@ impl Session {
 
     fn handle_page(&mut self, page: EventPage, out: &mut VecDeque<Output>) {
         for event in page.events {
-            self.cursor = event.cursor().unwrap_or(self.cursor);
             out.push_back(Outgoing::Event(Arc::new(event)).into());
         }
+        self.cursor = page.next;
         if page.more {
             out.push_back(Output::Read(self.cursor));
             return;

@@ -7,7 +7,7 @@ use super::script::{
     ANNOUNCE_TYPING, FIND_TICKET, ISSUE_TICKET, OPEN_STREAM, READ_EVENTS, REDEEM_TICKET,
 };
 use super::{RateLimited, Store};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::model::{UnreadTotals, UserId};
 use crate::protocol::{Cursor, Event, EventPage, RawEvent, StreamState};
 use crate::rate::RateLimitRequest;
@@ -56,17 +56,21 @@ impl Store {
     ) -> Result<RateLimited<EventPage>, Error> {
         let name = user.as_str();
         let keys = [self.keys.conversations(name), self.keys.events(name)];
-        let ([epoch, offset, coarse], limit) = (after.parts(), limit.to_string());
-        let args = [&epoch, &offset, &coarse, &limit, PAGE_BYTES].map(str::as_bytes);
+        let ([epoch, offset, scan], limit) = (after.parts(), limit.to_string());
+        let args = [&epoch, &offset, &scan, &limit, PAGE_BYTES].map(str::as_bytes);
         let reply = self
-            .run_charged::<(Vec<String>, u8)>(&READ_EVENTS, charge, &keys, &args)
+            .run_charged::<(Vec<String>, String, u8)>(&READ_EVENTS, charge, &keys, &args)
             .await?;
-        reply.try_map(|(events, more)| {
+        reply.try_map(|(events, next, more)| {
             let now = Utc::now();
             let events = events.into_iter();
             let events = events.map(|event| Ok(RawEvent::parse(event)?.at(now)));
+            let next = next
+                .parse()
+                .map_err(|why| Error::new(Code::Internal, why))?;
             Ok(EventPage {
                 events: events.collect::<Result<_, Error>>()?,
+                next,
                 more: more == 1,
             })
         })

@@ -29,7 +29,7 @@ pub struct EventQuery {
     user: Option<UserId>,
     /// Only events after this cursor: the `next_cursor` of the previous response. By default the stream
     /// starts now. `Last-Event-ID` takes precedence.
-    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$")]
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$")]
     after: Option<Cursor>,
     /// The maximum number of events. Polling only.
     #[serde(default)]
@@ -75,7 +75,7 @@ problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
     security(("user_token" = []), ("service_key" = [])),
     params(
         EventQuery,
-        ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}~?$",
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$",
             description = "The cursor after which an event stream resumes. Takes precedence over `after`.")
     ),
     responses(
@@ -122,8 +122,9 @@ pub async fn read_events(
         let (caller, user) = (&listener.identity.caller, &listener.user);
         let operations = &handshake.operations;
         let page = operations.read_events(caller, user, after, limit).await?;
-        if !page.events.is_empty() || !is_notified(connection.as_ref(), deadline).await {
-            return Ok(json::answer(page.to_json(after), state.quota));
+        let found = !page.events.is_empty() || page.more;
+        if found || !is_notified(connection.as_ref(), deadline).await {
+            return Ok(json::answer(page.to_json(), state.quota));
         }
     }
 }

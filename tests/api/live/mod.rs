@@ -12,6 +12,7 @@ mod redis_failures;
 mod restarts;
 mod resume;
 mod resume_edges;
+mod resume_large_inbox;
 mod session;
 mod session_commands;
 mod slow_clients;

@@ -87,15 +87,15 @@ async fn poll_all(replica: &mut Replica, options: &ConnectOptions, limit: &str) 
         let answer = options.request("/events", &query).send().await.unwrap();
         let page: serde_json::Value = answer.json().await.unwrap();
         let events = page["events"].as_array().unwrap();
-        if events.is_empty() {
-            assert_eq!(page["next_cursor"], json!(replica.cursor));
+        let next = page["next_cursor"].as_str().unwrap();
+        if events.is_empty() && next == replica.cursor {
             return polls;
         }
         polls += 1;
         for event in events {
             replica.process(event).await;
         }
-        assert_eq!(page["next_cursor"], json!(replica.cursor));
+        next.clone_into(&mut replica.cursor);
     }
 }
 

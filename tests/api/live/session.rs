@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duologue::error::Code;
-use duologue::protocol::{CloseReason, Event, EventPage, Notification, RawEvent};
+use duologue::protocol::{CloseReason, Cursor, Event, EventPage, Notification, RawEvent};
 use duologue::realtime::{CommandResult, Input};
 use serde_json::json;
 
@@ -112,6 +112,7 @@ fn a_reset_switches_to_the_new_stream() {
     let events = vec![reset];
     let page = EventPage {
         events,
+        next: Cursor::new(8, 5),
         more: false,
     };
     assert_eq!(session.handle(Input::Page(Ok(page))), [Action::Event(5)]);

@@ -71,7 +71,7 @@ fn values() -> BTreeMap<&'static str, String> {
         "before",
         "after",
         "place",
-        "coarse",
+        "scan",
         "score",
         "message",
         "old_metadata",

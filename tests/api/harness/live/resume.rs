@@ -48,11 +48,15 @@ pub async fn polled(app: &TestApp, user: &str, after: &str, limits: &[usize]) ->
         let page = page(app, user, &after, *limit).await;
         let some = page["events"].as_array().unwrap();
         assert!(some.len() <= *limit, "{} of {limit}", some.len());
-        page["next_cursor"].as_str().unwrap().clone_into(&mut after);
-        if some.is_empty() {
+        let next = page["next_cursor"].as_str().unwrap();
+        if next == after {
+            assert!(some.is_empty(), "each event has a cursor of its own");
             return events;
         }
-        assert_eq!(after, cursor(some.last().unwrap()));
+        next.clone_into(&mut after);
+        // A part of a large inbox in which nothing changed is a page without events.
+        let last = some.last().map(cursor);
+        assert!(last.is_none_or(|last| last == after));
         events.extend(some.iter().cloned());
     }
     unreachable!("limits is empty")

@@ -50,9 +50,11 @@ pub fn published(prev: u64, offset: u64) -> Input {
 }
 
 pub fn page(events: &[(u64, u64)], more: bool) -> Input {
+    let next = events.last().map_or(100, |(_, offset)| *offset);
     let events = events.iter().map(|(prev, offset)| event(*prev, *offset));
     Input::Page(Ok(EventPage {
         events: events.collect(),
+        next: Cursor::new(7, next),
         more,
     }))
 }
