@@ -3,10 +3,11 @@
 --- @include "lib/conversation"
 --- @include "lib/rate"
 -- Tells the peer's devices that the user is typing, at most once a second, and only if the two have a
--- conversation and the peer has not blocked the user.
+-- conversation.
 --
 -- Returns  announced  1 if they were told
--- Errors   RATE_LIMITED  the bucket is empty
+-- Errors   BLOCKED       the peer has blocked the user
+--          RATE_LIMITED  the bucket is empty
 
 local meta        = KEYS[1] -- hash    everything else of the pair, see lib/state
 local typing      = KEYS[2] -- string  there for a second after it was told
@@ -21,8 +22,9 @@ local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local stored = redis.call('HMGET', meta, 'state', 'user:' .. peer)
 local told = participant(peer, nil, stored[2])
+if has_flag(told.flags, BLOCKED) then return redis.error_reply('BLOCKED the peer has blocked the user') end
 local empty = string.match(stored[1] or '0', '%d+') == '0'
-if empty or told.erased or has_flag(told.flags, BLOCKED) or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
+if empty or told.erased or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
   return with_charge(charge, 0)
 end
 redis.call('PUBLISH', channel, event)

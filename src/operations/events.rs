@@ -60,8 +60,8 @@ impl Operations {
         self.read_events(caller, user, after, limit).await
     }
 
-    /// Notifies the peer's devices that `user` is typing, at most once a second, unless the peer has
-    /// blocked `user`. Returns whether they were notified.
+    /// Notifies the peer's devices that `user` is typing, at most once a second. Refused if the
+    /// peer has blocked `user`. Returns whether they were notified.
     pub async fn announce_typing(
         &self,
         caller: &Caller,

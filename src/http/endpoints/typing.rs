@@ -11,13 +11,12 @@ use crate::http::problem;
 use crate::model::Participants;
 use crate::operations::Operations;
 
-problem::refusals!(AnnounceTypingErrors: CALL CHANGE);
+problem::refusals!(AnnounceTypingErrors: CALL CHANGE; Blocked);
 
 /// Announce typing
 ///
-/// Notifies the devices of `peer` that `user` is typing, at most once a second, unless `peer` has
-/// blocked `user`. Repeat it every few seconds while the user types. Users announce themselves, backends
-/// any user.
+/// Notifies the devices of `peer` that `user` is typing, at most once a second. Repeat it every few
+/// seconds while the user types. Users announce themselves, backends any user.
 #[utoipa::path(
     tag = "live",
     security(("user_token" = []), ("service_key" = [])),

@@ -88,24 +88,32 @@ async fn typing_is_published_at_most_once_a_second() {
 }
 
 #[tokio::test]
-async fn typing_reaches_no_stranger_and_no_blocking_peer() {
+async fn typing_reaches_no_stranger_and_is_refused_if_blocked() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
-    app.flag(Method::PUT, "bob", "alice", "block").await;
+    for user in ["alice", "mallory"] {
+        app.flag(Method::PUT, "bob", user, "block").await;
+    }
     let mut alice = Device::connect(&app, "alice").await;
     wait_for_presence_events(&app, 1).await;
     let mut bob = Device::connect(&app, "bob").await;
-    // The response is the same, so that it does not reveal the block.
-    report_typing(&app, "alice", "bob").await;
+    for user in ["alice", "mallory"] {
+        let path = format!("/conversations/{user}/bob/typing");
+        let refused = app.request(Method::POST, &path).await;
+        refused.problem(403, "BLOCKED");
+    }
     report_typing(&app, "stranger", "bob").await;
     let frame = json!({"type": "typing", "peer": "bob"});
-    assert_eq!(alice.ask(&frame).await["type"], "ack");
+    assert_eq!(alice.ask(&frame).await["problem"]["code"], "BLOCKED");
     report_typing(&app, "bob", "alice").await;
     app.send("carol", "bob", "the end").await;
     assert_eq!(events_until_message(&mut bob).await, [] as [Value; 0]);
     // The blocking user's own typing is still published.
     let received = alice.events_until(|event| event["type"] == "typing").await;
     assert_eq!(received.last().unwrap()["peer"], "bob");
+    app.flag(Method::DELETE, "bob", "alice", "block").await;
+    assert_eq!(alice.ask(&frame).await["type"], "ack");
+    bob.events_until(|event| event["type"] == "typing").await;
     assert!(
         !app.contents().keys().any(|key| key.contains("stranger")),
         "and nothing is left of it"
