@@ -178,8 +178,8 @@ impl App {
         let settings = operations::Settings {
             policies: Policies::new(
                 access.send_rate,
-                access.key_rate,
                 access.request_rate,
+                access.key_rate,
                 access.failure_rate,
             ),
             delivered_receipts: live.delivered,

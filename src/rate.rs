@@ -76,32 +76,37 @@ pub struct Policy {
     pub rate: Rate,
 }
 
-/// The policies in force, one for each kind of work. `None` sets no limit.
+/// The policies in force. `None` sets no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Policies {
-    /// Messages of users: sending, editing, deleting, reacting.
-    pub send: Option<Policy>,
-    /// Messages of backends, per key.
-    pub key_send: Option<Policy>,
-    /// All other requests.
-    pub request: Option<Policy>,
+    /// Those of each user.
+    pub users: CallerPolicies,
+    /// Those of each service key.
+    pub keys: CallerPolicies,
     /// Rejected credentials, per address.
     pub failure: Option<Policy>,
 }
 
+/// The policies of a kind of callers, one for each kind of work.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallerPolicies {
+    /// Messages: sending, editing, deleting, reacting.
+    pub send: Option<Policy>,
+    /// All other requests.
+    pub request: Option<Policy>,
+}
+
 impl Policies {
     /// The policies for the configured rates.
-    pub fn new(
-        send: RateLimit,
-        key_send: RateLimit,
-        request: RateLimit,
-        failure: RateLimit,
-    ) -> Self {
+    pub fn new(send: RateLimit, request: RateLimit, key: RateLimit, failure: RateLimit) -> Self {
         let policy = |name, RateLimit(rate): RateLimit| rate.map(|rate| Policy { name, rate });
-        Self {
+        let of_callers = |send, request| CallerPolicies {
             send: policy("send", send),
-            key_send: policy("send", key_send),
             request: policy("request", request),
+        };
+        Self {
+            users: of_callers(send, request),
+            keys: of_callers(key, key),
             failure: policy("failure", failure),
         }
     }

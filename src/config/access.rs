@@ -76,16 +76,7 @@ pub struct Access {
     )]
     pub send_rate: RateLimit,
 
-    /// Send limit per service key (messages per second : burst). 0 disables it
-    #[arg(
-        long,
-        env = "DUOLOGUE_KEY_RATE",
-        value_name = "RATE:BURST",
-        default_value = "0"
-    )]
-    pub key_rate: RateLimit,
-
-    /// Limit of all other requests per user and per key (requests per second : burst)
+    /// Limit of all other requests per user (requests per second : burst). 0 disables it
     #[arg(
         long,
         env = "DUOLOGUE_REQUEST_RATE",
@@ -93,6 +84,15 @@ pub struct Access {
         default_value = "100:300"
     )]
     pub request_rate: RateLimit,
+
+    /// Both limits per service key: of messages, and of all other requests. 0 disables them
+    #[arg(
+        long,
+        env = "DUOLOGUE_KEY_RATE",
+        value_name = "RATE:BURST",
+        default_value = "0"
+    )]
+    pub key_rate: RateLimit,
 
     // The former name of `request_rate`. It is refused, because ignoring it would lift a limit.
     #[arg(long, hide = true, env = FORMER_REQUEST_RATE, value_parser = refuse_former_request_rate)]

@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join_all;
 
-use super::{Operations, charge, request};
+use super::{Operations, request};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{
@@ -43,7 +43,7 @@ impl Operations {
         users: &[UserId],
     ) -> Result<RateLimited<UnreadOfUsers>, Error> {
         caller.require_backend()?;
-        let charge = charge(caller, self.settings.policies.request);
+        let charge = self.charge_request(caller);
         // The count of the first user carries the charge. All counts are one pipeline.
         let charges = std::iter::once(charge.as_ref()).chain(std::iter::repeat(None));
         let counts = users.iter().zip(charges);

@@ -30,7 +30,7 @@ use crate::auth::Caller;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::model::{Participants, UserId};
-use crate::rate::{Policies, Policy, RateLimitRequest};
+use crate::rate::{CallerPolicies, Policies, Policy, RateLimitRequest};
 use crate::store::{ConversationRequest, Store};
 
 /// The operations. Each worker thread has its own, with its own connection to the store.
@@ -85,12 +85,19 @@ impl Operations {
 
     /// The rate limit to charge for a change of a message.
     fn charge_send(&self, caller: &Caller) -> Option<RateLimitRequest> {
-        let policies = self.settings.policies;
-        let policy = match caller {
-            Caller::Backend(_) => policies.key_send,
-            Caller::Anonymous | Caller::User(_) => policies.send,
-        };
-        charge(caller, policy)
+        charge(caller, self.policies(caller).send)
+    }
+
+    /// The rate limit to charge for any other request.
+    fn charge_request(&self, caller: &Caller) -> Option<RateLimitRequest> {
+        charge(caller, self.policies(caller).request)
+    }
+
+    fn policies(&self, caller: &Caller) -> CallerPolicies {
+        match caller {
+            Caller::Backend(_) => self.settings.policies.keys,
+            Caller::Anonymous | Caller::User(_) => self.settings.policies.users,
+        }
     }
 
     /// Refuses a caller who may not act as `user`. Returns the rate limit to charge for any other
@@ -101,7 +108,7 @@ impl Operations {
         user: &UserId,
     ) -> Result<Option<RateLimitRequest>, Error> {
         caller.authorize(user)?;
-        Ok(charge(caller, self.settings.policies.request))
+        Ok(self.charge_request(caller))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join_all;
 
-use super::{Operations, charge};
+use super::Operations;
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{Presence, Presences, UserId};
@@ -16,7 +16,7 @@ impl Operations {
         caller: &Caller,
         user: &UserId,
     ) -> Result<RateLimited<Presence>, Error> {
-        let charge = charge(caller, self.settings.policies.request);
+        let charge = self.charge_request(caller);
         self.store
             .read_presence(user, viewer(caller), charge.as_ref())
             .await
@@ -28,7 +28,7 @@ impl Operations {
         caller: &Caller,
         users: &[UserId],
     ) -> Result<RateLimited<Presences>, Error> {
-        let charge = charge(caller, self.settings.policies.request);
+        let charge = self.charge_request(caller);
         // The read of the first user carries the charge.
         let charges = std::iter::once(charge.as_ref()).chain(std::iter::repeat(None));
         let reads = users.iter().zip(charges);

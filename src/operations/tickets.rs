@@ -1,7 +1,7 @@
 //! Tickets: single-use credentials for one live connection. A page cannot set headers on a
 //! WebSocket or an event stream, and a token in a URL ends up in logs.
 
-use super::{Operations, charge};
+use super::Operations;
 use crate::auth::{Caller, Identity, generate_key};
 use crate::error::{Code, Error};
 use crate::model::{Ticket, UserId, digest};
@@ -19,7 +19,7 @@ impl Operations {
         user: Option<UserId>,
     ) -> Result<RateLimited<Ticket>, Error> {
         let user = identity.caller.acting_as(user, "/user")?;
-        let charge = charge(&identity.caller, self.settings.policies.request);
+        let charge = self.charge_request(&identity.caller);
         let ticket = generate_key().map_err(|e| Error::new(Code::Internal, e.to_string()))?;
         let until = identity.until.map(|end| end.to_string());
         let bearer = format!("{},{user}", until.unwrap_or_default());

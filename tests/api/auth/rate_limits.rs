@@ -130,6 +130,31 @@ async fn a_key_sends_without_limit_or_by_a_limit_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_key_reads_without_limit_or_by_a_limit_of_its_own() {
+    let requests = ["/unread?users=alice", "/presence?users=alice", READ];
+    let app = spawn_secured_app_with(&["--request-rate", "1:1"]);
+    for path in requests {
+        let read = app.get_as(SERVICE_KEY, path).await;
+        assert_eq!(read.status, 200, "{read:?}");
+        assert_eq!(read.header("ratelimit-policy"), "", "{path}");
+    }
+    let app = spawn_secured_app_with(&["--request-rate", "0", "--key-rate", "1:3"]);
+    for path in requests {
+        let read = app.get_as(SERVICE_KEY, path).await;
+        assert_eq!(read.status, 200, "{read:?}");
+        let policy = read.header("ratelimit-policy");
+        assert_eq!(policy, "\"request\";q=3;w=3", "{path}");
+    }
+    let refused = app.get_as(SERVICE_KEY, READ).await;
+    refused.problem(429, "RATE_LIMITED");
+    assert_eq!(send(&app, SERVICE_KEY).await.status, 201, "messages apart");
+    for _ in 0..5 {
+        let read = app.get_as(&token("alice"), READ).await;
+        assert_eq!(read.status, 200, "users apart");
+    }
+}
+
+#[tokio::test]
 async fn zero_disables_a_limit_and_an_open_service_has_none() {
     let off = spawn_secured_app_with(&["--send-rate", "0", "--request-rate", "0"]);
     let open = spawn_app_with(&["--send-rate", "1:1", "--request-rate", "1:1"]);
