@@ -88,7 +88,8 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
             Times are RFC 3339 in UTC. Lists are newest first; messages are ordered by `seq`. Every \
             response has an `X-Request-Id`, which the client may choose. Every error is a problem \
             document (RFC 9457) with a stable `code`. `HEAD` is answered like `GET` and marks nothing \
-            as read. Unknown query parameters and unexpected bodies are refused. Without configured \
+            as read. Unknown query parameters and unexpected bodies are refused; only the pages at `/` and \
+            `/docs` ignore a query. Without configured \
             credentials the service answers requests to `localhost` only, and others with 421.",
         contact(name = "The developers of Duologue"),
         license(name = "MIT", identifier = "MIT")

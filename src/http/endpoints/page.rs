@@ -100,7 +100,7 @@ pub fn paths() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|file| file.path)
 }
 
-/// Adds a route for each file.
+/// Adds a route for each file. A query is ignored, because links to a page often have tracking parameters.
 pub fn configure(config: &mut ServiceConfig) {
     for file in FILES.iter() {
         let respond =

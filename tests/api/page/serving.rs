@@ -56,6 +56,25 @@ async fn the_page_is_served_with_a_strict_security_policy() {
 }
 
 #[tokio::test]
+async fn pages_ignore_their_query() {
+    let app = spawn_app();
+    let mut paths: Vec<_> = served_files().into_iter().map(|(path, _)| path).collect();
+    paths.extend([
+        "/docs/".to_owned(),
+        "/docs/swagger-initializer.js".to_owned(),
+    ]);
+    for path in paths {
+        let plain = app.get(&path).await;
+        let tracked = app.get(&format!("{path}?utm_source=mail&v=1")).await;
+        assert_eq!(
+            (tracked.status, &tracked.text),
+            (200, &plain.text),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_page_can_be_switched_off() {
     let app = spawn_app_with(&["--page", "false"]);
     for (path, _) in served_files() {
