@@ -12,13 +12,13 @@ use super::content::within;
 use super::json::{JsonObject, OpaqueObject, optional_u32};
 use super::limits;
 
-/// Reads attachments, each of which must be an object. `null` means none.
+/// Reads attachments from a request. Each must be an object; `null` means none.
 pub(super) fn attachments<'de, D: Deserializer<'de>>(
     array: D,
 ) -> Result<Vec<Attachment>, D::Error> {
-    let objects = Option::<Vec<JsonObject<Attachment>>>::deserialize(array)?;
+    let objects = Option::<Vec<JsonObject<NewAttachment>>>::deserialize(array)?;
     let objects = objects.unwrap_or_default().into_iter();
-    Ok(objects.map(|object| object.0).collect())
+    Ok(objects.map(|object| object.0.into()).collect())
 }
 
 /// Reads the attachments of an edit, where an absent array leaves the attachments unchanged.
@@ -28,49 +28,89 @@ pub(super) fn named_attachments<'de, D: Deserializer<'de>>(
     attachments(array).map(Some)
 }
 
-/// The description of an attached file. The file itself is stored outside the service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Attachment {
-    /// The URL of the file.
-    pub url: AttachmentUrl,
-    /// The media type (RFC 6838) with its parameters, e.g. `audio/ogg; codecs=opus`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mime_type: Option<MimeType>,
-    /// The file name to display.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<FileName>,
-    /// The size in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9007199254740991u64)]
-    pub size: Option<Seq>,
-    /// The width in pixels.
-    #[serde(
-        default,
-        deserialize_with = "optional_u32",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
-    pub width: Option<u32>,
-    /// The height in pixels.
-    #[serde(
-        default,
-        deserialize_with = "optional_u32",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
-    pub height: Option<u32>,
-    /// The duration in milliseconds. Fractions are rounded: responses contain whole numbers.
-    #[serde(
-        default,
-        deserialize_with = "optional_milliseconds",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schema(value_type = Option<f64>, minimum = 0, maximum = 4294967295u64)]
-    pub duration_ms: Option<u32>,
-    /// Other data about the file, for example a thumbnail, a waveform or a blurhash.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<AttachmentMetadata>,
+/// Declares a type for the description of an attached file. The file itself is stored outside the service.
+macro_rules! attachment {
+    ($(#[$attribute:meta])* $name:ident) => {
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+        $(#[$attribute])*
+        pub struct $name {
+            /// The URL of the file.
+            pub url: AttachmentUrl,
+            /// The media type (RFC 6838) with its parameters, e.g. `audio/ogg; codecs=opus`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub mime_type: Option<MimeType>,
+            /// The file name to display.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub name: Option<FileName>,
+            /// The size in bytes.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[schema(value_type = Option<u64>, minimum = 0, maximum = 9007199254740991u64)]
+            pub size: Option<Seq>,
+            /// The width in pixels.
+            #[serde(
+                default,
+                deserialize_with = "optional_u32",
+                skip_serializing_if = "Option::is_none"
+            )]
+            #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
+            pub width: Option<u32>,
+            /// The height in pixels.
+            #[serde(
+                default,
+                deserialize_with = "optional_u32",
+                skip_serializing_if = "Option::is_none"
+            )]
+            #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
+            pub height: Option<u32>,
+            /// The duration in milliseconds. Fractions are rounded: responses contain whole numbers.
+            #[serde(
+                default,
+                deserialize_with = "optional_milliseconds",
+                skip_serializing_if = "Option::is_none"
+            )]
+            #[schema(value_type = Option<f64>, minimum = 0, maximum = 4294967295u64)]
+            pub duration_ms: Option<u32>,
+            /// Other data about the file, for example a thumbnail, a waveform or a blurhash.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub metadata: Option<AttachmentMetadata>,
+        }
+    };
+}
+
+attachment! {
+    /// A file that a client attaches.
+    #[serde(deny_unknown_fields)]
+    NewAttachment
+}
+
+attachment! {
+    /// An attached file, as it is stored and answered. Members that a newer version has added are ignored.
+    Attachment
+}
+
+impl From<NewAttachment> for Attachment {
+    fn from(new: NewAttachment) -> Self {
+        let NewAttachment {
+            url,
+            mime_type,
+            name,
+            size,
+            width,
+            height,
+            duration_ms,
+            metadata,
+        } = new;
+        Self {
+            url,
+            mime_type,
+            name,
+            size,
+            width,
+            height,
+            duration_ms,
+            metadata,
+        }
+    }
 }
 
 /// Reads a number of milliseconds, which may have a fraction: media players measure durations as

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::attachment::named_attachments;
 use super::json::{MergePatch, ObjectChange};
-use super::{Attachment, Body, Metadata, Seq, limits};
+use super::{Attachment, Body, Metadata, NewAttachment, Seq, limits};
 use crate::error::{Code, Error};
 
 /// The author's change of a message. An absent member stays as it is; `null` removes it.
@@ -17,7 +17,7 @@ pub struct Edit {
     pub(super) body: Option<Body>,
     /// All attachments that the message has after the edit, at most 10.
     #[serde(default, deserialize_with = "named_attachments")]
-    #[schema(max_items = 10)]
+    #[schema(value_type = Option<Vec<NewAttachment>>, max_items = 10)]
     pub(super) attachments: Option<Vec<Attachment>>,
     /// The new metadata; in a JSON Merge Patch, the changes to it.
     #[serde(default)]

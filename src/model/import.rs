@@ -14,8 +14,8 @@ use super::expiry::{expired, expires_at, tombstone};
 use super::message::MAX_REACTIONS;
 use super::time::{PastTime, Time};
 use super::{
-    Attachment, Body, ClientId, Emoji, ExpiresIn, Metadata, NewMessage, Pair, PendingMessage, Seq,
-    UserId, digest, parse_json, rfc3339,
+    Attachment, Body, ClientId, Emoji, ExpiresIn, Metadata, NewAttachment, NewMessage, Pair,
+    PendingMessage, Seq, UserId, digest, parse_json, rfc3339,
 };
 use crate::error::{Code, Error};
 
@@ -53,7 +53,7 @@ pub struct ImportLine {
         deserialize_with = "attachments",
         skip_serializing_if = "Vec::is_empty"
     )]
-    #[schema(value_type = Option<Vec<Attachment>>, max_items = 10)]
+    #[schema(value_type = Option<Vec<NewAttachment>>, max_items = 10)]
     attachments: Vec<Attachment>,
     /// Any data that the application keeps with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]

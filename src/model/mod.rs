@@ -28,7 +28,7 @@ mod ticket;
 mod time;
 mod user;
 
-pub use attachment::Attachment;
+pub use attachment::{Attachment, NewAttachment};
 pub use blocks::{Block, Blocks, BlocksCursor, BlocksQuery};
 pub use content::{Body, ClientId, Metadata};
 pub use conversation::Conversation;

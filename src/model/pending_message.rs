@@ -8,7 +8,9 @@ use uuid::{Timestamp, Uuid};
 use super::attachment::attachments;
 use super::json::canonical;
 use super::message::{digest, rfc3339_millis, rfc3339_millis_of};
-use super::{Attachment, Body, ClientId, ExpiresIn, Metadata, Pair, Seq, UserId, limits};
+use super::{
+    Attachment, Body, ClientId, ExpiresIn, Metadata, NewAttachment, Pair, Seq, UserId, limits,
+};
 use crate::error::{Code, Error};
 
 /// A message to send: the body of `POST /messages`.
@@ -36,7 +38,7 @@ pub struct NewMessage {
         deserialize_with = "attachments",
         skip_serializing_if = "Vec::is_empty"
     )]
-    #[schema(value_type = Option<Vec<Attachment>>, max_items = 10)]
+    #[schema(value_type = Option<Vec<NewAttachment>>, max_items = 10)]
     pub attachments: Vec<Attachment>,
     /// Any data that the application keeps with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]

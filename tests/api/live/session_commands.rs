@@ -3,7 +3,7 @@
 use duologue::error::Code;
 use duologue::protocol::{Ack, ClientMessage, Event, ServerMessage};
 use duologue::realtime::{CommandResult, Input, Outgoing, Output};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::live::test_session::{Action, NOON, TestSession, text};
 
@@ -104,6 +104,29 @@ fn acks_are_encoded_as_their_type_declares() {
         assert!(matches!(ack, ServerMessage::Ack(_)), "{json}");
         assert_eq!(ack.to_json(), json);
     }
+}
+
+#[test]
+fn unknown_members_of_a_message_are_ignored() {
+    let message = json!({
+        "seq": 1, "from": "alice", "to": "bob", "id": "01a1f949-c4a3-7102-9444-9bcd871e2754",
+        "sent_at": "2026-01-31T12:00:00.000Z", "body": "hi", "later": 1,
+        "attachments": [{"url": "https://files.example.com/1", "later": {"x": [1]}}],
+    });
+    let ack = json!({"type": "ack", "ref": "1", "message": message, "later": true});
+    let event = json!({
+        "type": "message.created", "cursor": "7-1", "prev": "7-0", "peer": "alice", "later": 1,
+        "unread_count": 1, "last_seq": 1, "read_seq": 0, "peer_read_seq": 0,
+        "peer_delivered_seq": 0, "total_unread_count": 1, "unread_conversations": 1,
+        "muted_unread_count": 0, "message": message,
+    });
+    let read = |json: &Value| serde_json::from_str(&json.to_string()).unwrap();
+    assert!(matches!(read(&ack), ServerMessage::Ack(_)));
+    let event = read(&event);
+    let ServerMessage::Event(Event::MessageCreated(created)) = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(created.message.attachments.len(), 1);
 }
 
 #[test]

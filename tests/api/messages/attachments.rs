@@ -1,9 +1,10 @@
 //! Attachments as cameras, recorders and players describe them.
 
+use redis::Commands;
 use serde_json::{Value, json};
 
 use super::send::message;
-use crate::harness::{TestApp, spawn_app};
+use crate::harness::{TestApp, keys, spawn_app};
 
 /// Sends a message with an attachment of these members, and returns the attachment.
 async fn attach(app: &TestApp, members: &Value) -> Value {
@@ -58,4 +59,24 @@ async fn the_metadata_of_an_attachment_is_kept_as_given() {
         "width": null, "height": null, "duration_ms": null});
     let kept = attach(&app, &absent).await;
     assert_eq!(kept, json!({"url": "https://files.example.com/1"}));
+}
+
+#[tokio::test]
+async fn what_a_newer_version_has_stored_is_read() {
+    let app = spawn_app();
+    attach(&app, &json!({"name": "menu.jpg"})).await;
+    let [messages, _] = keys("alice", "bob");
+    let mut redis = app.redis();
+    let stored: String = redis.lindex(&messages, 0).unwrap();
+    let newer = stored.replace(r#""name":"#, r#""later":[1],"name":"#);
+    redis.lset::<_, _, ()>(&messages, 0, &newer).unwrap();
+    let edited = app.edit("alice", "bob", 1, &json!({"body": "new"})).await;
+    assert_eq!(edited.json(200)["attachments"][0]["name"], "menu.jpg");
+    // A client may not send it.
+    let attachment = json!({"url": "https://files.example.com/1", "later": [1]});
+    let given = message(&json!({"attachments": [attachment]}));
+    app.post(&given).await.invalid_field("/attachments/0/later");
+    let edit = json!({"attachments": [attachment]});
+    let refused = app.edit("alice", "bob", 1, &edit).await;
+    refused.invalid_field("/attachments/0/later");
 }

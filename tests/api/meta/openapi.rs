@@ -154,6 +154,7 @@ async fn responses_hold_exactly_the_fields_of_their_schemas() {
     let tombstone = app.delete("bob", "alice", 1).await.json(200);
     compare_all("Message", &[&sent, &thumb.json(200), &tombstone]);
     compare("Attachment", &sent["attachments"][0]);
+    compare("NewAttachment", &everything["attachments"][0]);
     compare("NewMessage", &everything);
     compare("Edit", &edit);
     compare("Conversation", &app.read("bob", "alice").await);
