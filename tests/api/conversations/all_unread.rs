@@ -1,11 +1,15 @@
 //! Many conversations or users in one request: `GET /unread` and `POST /users/{user}/read`.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::inbox::create_conversations;
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app, token};
-use crate::harness::{TestApp, spawn_app};
+use crate::harness::store::redis_proxy::RedisProxy;
+use crate::harness::store::redis_server::RedisServer;
+use crate::harness::{TestApp, spawn_app, spawn_app_on};
 
 async fn mark_all_read(app: &TestApp, user: &str) -> Value {
     let path = format!("/users/{user}/read");
@@ -145,4 +149,24 @@ async fn a_thousand_conversations_are_marked_by_one_call() {
     for peer in ["peer-1", "peer-7", "peer-1200"] {
         assert_eq!(app.peek(peer, "bob").await["peer_read_seq"], 1, "{peer}");
     }
+}
+
+#[tokio::test]
+async fn a_slow_redis_ends_a_call_early_and_the_next_continues() {
+    let redis = RedisServer::volatile();
+    let proxy = RedisProxy::to(&redis);
+    let app = spawn_app_on(&proxy.url());
+    create_conversations(&app, "bob", 1_200);
+    // The call marks 32 conversations at a time, so it finishes 640 in 2 seconds, at most.
+    proxy.set_delay(Duration::from_millis(100));
+    let first = mark_all_read(&app, "bob").await;
+    proxy.set_delay(Duration::ZERO);
+    let conversations = first["conversations"].as_u64().unwrap();
+    assert_eq!(first["done"], false);
+    assert!((32..=640).contains(&conversations), "{first}");
+    let left = 1_200 - conversations;
+    assert_eq!(app.badge("bob").await, [left, left]);
+    let second = mark_all_read(&app, "bob").await;
+    assert_eq!(second, json!({"conversations": left, "done": true}));
+    assert_eq!(app.badge("bob").await, [0, 0]);
 }

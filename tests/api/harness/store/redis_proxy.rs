@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::spawn;
+use std::thread::{sleep, spawn};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -23,6 +24,8 @@ pub struct RedisProxy {
 struct Connections {
     /// Whether all connections are refused.
     blocked: AtomicBool,
+    /// Milliseconds by which each reply of Redis is delayed.
+    delay_ms: AtomicU64,
     stopped: AtomicBool,
     open: Mutex<Vec<Arc<Connection>>>,
 }
@@ -71,6 +74,12 @@ impl RedisProxy {
         self.connections.blocked.store(false, Ordering::Relaxed);
     }
 
+    /// Delays each reply of Redis from now on, also on open connections.
+    pub fn set_delay(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap();
+        self.connections.delay_ms.store(delay, Ordering::Relaxed);
+    }
+
     /// Drops everything Redis sends on the subscribed connections that are open now; later
     /// connections work. Returns how many connections this is new for.
     pub fn drop_pubsub(&self) -> usize {
@@ -92,7 +101,7 @@ impl Drop for RedisProxy {
 }
 
 impl Connections {
-    fn connect(&self, client: UnixStream, target: &Path) {
+    fn connect(self: &Arc<Self>, client: UnixStream, target: &Path) {
         // Returning drops the connection, which closes it.
         if self.blocked.load(Ordering::Relaxed) {
             return;
@@ -116,8 +125,11 @@ impl Connections {
                 true
             });
         });
+        let connections = self.clone();
         spawn(move || {
             connection.forward(&connection.redis, &connection.client, |connection, _| {
+                let delay = connections.delay_ms.load(Ordering::Relaxed);
+                sleep(Duration::from_millis(delay));
                 !connection.silenced.load(Ordering::Relaxed)
             });
         });
@@ -132,7 +144,12 @@ impl Connections {
 
 impl Connection {
     /// Forwards bytes in one direction if `allow` permits it.
-    fn forward(&self, mut from: &UnixStream, mut to: &UnixStream, allow: fn(&Self, &[u8]) -> bool) {
+    fn forward(
+        &self,
+        mut from: &UnixStream,
+        mut to: &UnixStream,
+        allow: impl Fn(&Self, &[u8]) -> bool,
+    ) {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = from.read(&mut bytes) {
             if allow(self, &bytes[..read]) && to.write_all(&bytes[..read]).is_err() {
