@@ -1,6 +1,6 @@
 //! Keeps the store's record of who is online in step with the connections of this process.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,8 +104,11 @@ impl Worker for PresenceWorker {
 #[derive(Default)]
 struct Schedule {
     due: VecDeque<PresenceTask>,
-    /// Users whose last connection ended, with the end of their grace period.
+    /// Users whose last connection ended, with the end of their grace period. A user who came back
+    /// is still in it, but not in `absent`.
     leaving: VecDeque<(Instant, UserId)>,
+    /// The users without a connection, with the end of the grace period of this absence.
+    absent: HashMap<UserId, Instant>,
     ticks: u64,
     next_partition: u16,
 }
@@ -113,8 +116,14 @@ struct Schedule {
 impl Schedule {
     fn apply(&mut self, change: PresenceChange, registry: &Registry, now: Instant) {
         match change {
-            PresenceChange::Online(user) => self.due.push_back(PresenceTask::Renew(user)),
-            PresenceChange::Offline(user) => self.leaving.push_back((now + GRACE, user)),
+            PresenceChange::Online(user) => {
+                self.absent.remove(&user);
+                self.due.push_back(PresenceTask::Renew(user));
+            }
+            PresenceChange::Offline(user) => {
+                self.absent.insert(user.clone(), now + GRACE);
+                self.leaving.push_back((now + GRACE, user));
+            }
             // At the front, before another process finds that these presences have expired.
             PresenceChange::RenewAll => {
                 for user in registry.online_users(|_| true) {
@@ -151,9 +160,13 @@ impl Schedule {
     }
 
     fn remove_next_leaving(&mut self) {
-        let next = self.leaving.pop_front();
-        self.due
-            .extend(next.map(|(_, user)| PresenceTask::Remove(user)));
+        let Some((end, user)) = self.leaving.pop_front() else {
+            return;
+        };
+        if self.absent.get(&user) == Some(&end) {
+            self.absent.remove(&user);
+            self.due.push_back(PresenceTask::Remove(user));
+        }
     }
 
     fn next(&mut self) -> Option<PresenceTask> {

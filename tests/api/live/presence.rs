@@ -6,6 +6,7 @@ use duologue::store::Keys;
 use redis::cmd;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with, token};
 use crate::harness::live::connect_options::ConnectOptions;
@@ -34,6 +35,24 @@ async fn a_user_is_online_while_connected_and_last_seen_afterwards() {
     let key = Keys::new().presence("bob");
     let kept: i64 = cmd("TTL").arg(key).query(&mut app.redis()).unwrap();
     assert!((7_700_000..=7_776_000).contains(&kept), "90 days: {kept}");
+}
+
+#[tokio::test]
+async fn the_grace_belongs_to_the_last_absence() {
+    let app = spawn_app();
+    app.send("alice", "bob", "hi").await;
+    let mut alice = Device::connect(&app, "alice").await;
+    let first = Device::connect(&app, "bob").await;
+    assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
+    first.close().await;
+    let second = Device::connect(&app, "bob").await;
+    // The second absence is short, and lasts while the grace of the first one would end.
+    sleep(Duration::from_millis(2500)).await;
+    second.close().await;
+    sleep(Duration::from_millis(1500)).await;
+    let _third = Device::connect(&app, "bob").await;
+    let quiet = alice.events_within(Duration::from_secs(5)).await;
+    assert_eq!(quiet, [] as [Value; 0]);
 }
 
 #[tokio::test]
