@@ -263,11 +263,6 @@ impl ConnectionGuard {
         self.connection.queue.poll(cx)
     }
 
-    /// Waits for the next notification.
-    pub async fn next(&self) -> Notification {
-        std::future::poll_fn(|cx| self.poll(cx)).await
-    }
-
     /// Sets when the connection's token expires. A heartbeat follows within a second of that time.
     pub fn until(&self, until: Option<i64>) {
         let expires_at = until.unwrap_or(i64::MAX);

@@ -1,5 +1,7 @@
 //! `GET /events`: an event stream, or one page of events for clients that poll.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::http::header::ACCEPT;
@@ -12,11 +14,12 @@ use super::handshake;
 use super::handshake::Handshake;
 use super::sse;
 use crate::error::Error;
+use crate::http::connection::ClientConnection;
 use crate::http::extract::QueryParams;
 use crate::http::middleware::head::IsHead;
 use crate::http::{json, problem};
 use crate::model::{Limit, UserId};
-use crate::protocol::{Cursor, Events, Notification, ServerMessage};
+use crate::protocol::{CloseReason, Cursor, Events, Notification, ServerMessage};
 use crate::realtime::{ConnectionGuard, Session};
 
 /// The query of `GET /events`.
@@ -108,7 +111,7 @@ pub async fn read_events(
     if wants_stream(&req) {
         let resume = last_event_id.or(wanted.after);
         let (driver, quota) = handshake.open(listener, resume, Session::one_way).await?;
-        return Ok(sse::respond(driver, quota));
+        return Ok(sse::respond(&req, driver, quota));
     }
     let seconds = if is_head { 0 } else { wanted.wait.0 };
     let deadline = Instant::now() + Duration::from_secs(seconds.into());
@@ -123,7 +126,7 @@ pub async fn read_events(
         let operations = &handshake.operations;
         let page = operations.read_events(caller, user, after, limit).await?;
         let found = !page.events.is_empty() || page.more;
-        if found || !is_notified(connection.as_ref(), deadline).await {
+        if found || !is_notified(&req, connection.as_ref(), deadline).await {
             return Ok(json::answer(page.to_json(), state.quota));
         }
     }
@@ -141,13 +144,27 @@ fn wants_stream(req: &HttpRequest) -> bool {
 }
 
 /// Waits until there may be an event to read. `false` if there is none before the deadline, or the
-/// client does not wait.
-async fn is_notified(connection: Option<&ConnectionGuard>, deadline: Instant) -> bool {
+/// client does not wait, or no longer.
+async fn is_notified(
+    req: &HttpRequest,
+    connection: Option<&ConnectionGuard>,
+    deadline: Instant,
+) -> bool {
     let Some(connection) = connection else {
         return false;
     };
+    // What the client sends, also its end, is read by the same task, which polls this as well.
+    let is_gone = || ClientConnection::of(req).is_some_and(|client| client.has_client_closed());
+    let notified = || {
+        poll_fn(|cx| match connection.poll(cx) {
+            Poll::Pending if is_gone() => {
+                Poll::Ready(Notification::Close(CloseReason::ClientClosed))
+            }
+            notification => notification,
+        })
+    };
     loop {
-        match timeout_at(deadline, connection.next()).await {
+        match timeout_at(deadline, notified()).await {
             Ok(Notification::Event(event)) if event.cursor().is_some() => return true,
             Ok(Notification::Gap) => return true,
             Ok(Notification::Event(_) | Notification::Heartbeat) => (),

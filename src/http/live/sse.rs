@@ -2,15 +2,18 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
+use chrono::Utc;
 
 use super::driver::ConnectionDriver;
 use crate::error::{Code, Error};
+use crate::http::connection::ClientConnection;
 use crate::http::middleware::authenticate;
 use crate::protocol::{Cursor, ServerMessage};
 use crate::rate::RateLimitStatus;
@@ -25,14 +28,22 @@ pub fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Error> {
         .headers()
         .get(LAST_EVENT_ID)
         .map(|id| id.to_str().unwrap_or_default());
+    // Some clients send an empty one before their first event.
+    let id = id.filter(|id| !id.is_empty());
     let refused = |why| Error::field(Code::InvalidRequest, "/header/last-event-id", why);
     id.map(|id| id.parse().map_err(refused)).transpose()
 }
 
 /// The response that is an event stream.
-pub fn respond(driver: ConnectionDriver, quota: Option<RateLimitStatus>) -> HttpResponse {
+pub fn respond(
+    req: &HttpRequest,
+    driver: ConnectionDriver,
+    quota: Option<RateLimitStatus>,
+) -> HttpResponse {
     let stream = EventStream {
+        connection: ClientConnection::of(req).cloned(),
         driver,
+        retry_ms: Some(1000 + Utc::now().timestamp_subsec_millis() * 3),
         closed: false,
     };
     head(quota).map_body(|_, _| BoxBody::new(stream))
@@ -41,7 +52,7 @@ pub fn respond(driver: ConnectionDriver, quota: Option<RateLimitStatus>) -> Http
 /// The status and headers of an event stream.
 pub fn head(quota: Option<RateLimitStatus>) -> HttpResponse {
     let mut response = HttpResponse::Ok()
-        .content_type("text/event-stream")
+        .content_type("text/event-stream; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))
         // nginx buffers responses unless told not to.
         .insert_header(("x-accel-buffering", "no"))
@@ -52,7 +63,11 @@ pub fn head(quota: Option<RateLimitStatus>) -> HttpResponse {
 
 /// An open event stream, as a response body that has no length.
 struct EventStream {
+    connection: Option<Rc<ClientConnection>>,
     driver: ConnectionDriver,
+    /// After how long the client reconnects, to be sent first. Different for each, so that not all
+    /// reconnect at once.
+    retry_ms: Option<u32>,
     closed: bool,
 }
 
@@ -68,12 +83,15 @@ impl MessageBody for EventStream {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
         let this = self.get_mut();
-        if this.closed {
+        let connection = this.connection.as_ref();
+        if this.closed || connection.is_some_and(|connection| connection.has_client_closed()) {
             return Poll::Ready(None);
         }
         let outgoing = ready!(this.driver.poll(cx));
         this.closed = matches!(outgoing, Outgoing::Close(_));
-        Poll::Ready(Some(Ok(encode(outgoing).into())))
+        let retry = this.retry_ms.take().map(|ms| format!("retry: {ms}\n"));
+        let text = retry.unwrap_or_default() + &encode(outgoing);
+        Poll::Ready(Some(Ok(text.into())))
     }
 }
 

@@ -1,11 +1,13 @@
 //! `GET /ws`: the event stream of a user over a WebSocket (RFC 6455), and commands of the client.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_http::ResponseBuilder;
 use actix_http::ws::{self, CloseCode, Codec, HandshakeError, Message};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::http::Version;
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, get};
@@ -19,6 +21,7 @@ use super::handshake;
 use super::handshake::Handshake;
 use super::ws_messages::{WsMessage, WsReader};
 use crate::error::{Code, Error};
+use crate::http::connection::ClientConnection;
 use crate::http::extract::{self, QueryParams};
 use crate::http::middleware::authenticate;
 use crate::http::middleware::head::IsHead;
@@ -92,6 +95,7 @@ pub async fn open_socket(
     let mut upgraded = upgrade(&req)?;
     let (driver, quota) = handshake.open(listener, cursor, |session| session).await?;
     let socket = Socket {
+        connection: ClientConnection::of(&req).cloned(),
         driver,
         reader: WsReader::new(payload),
         metrics,
@@ -106,6 +110,9 @@ pub async fn open_socket(
 
 /// The response that accepts a WebSocket.
 fn upgrade(req: &HttpRequest) -> Result<ResponseBuilder, Error> {
+    if req.version() < Version::HTTP_11 {
+        return Err(Code::UpgradeRequired.into());
+    }
     let offered: Vec<_> = handshake::protocols(req.headers()).collect();
     if !offered.is_empty() && !offered.contains(&PROTOCOL) {
         let why = "the only supported subprotocol is duologue.v1";
@@ -128,6 +135,7 @@ fn upgrade(req: &HttpRequest) -> Result<ResponseBuilder, Error> {
 /// An open WebSocket, as a response body without a length. It is polled only while the client accepts data, so
 /// only the bounded queue fills up for a slow client.
 struct Socket {
+    connection: Option<Rc<ClientConnection>>,
     driver: ConnectionDriver,
     reader: WsReader,
     metrics: Data<Metrics>,
@@ -149,6 +157,9 @@ impl MessageBody for Socket {
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
         if this.closed {
+            if let Some(connection) = &this.connection {
+                connection.half_close();
+            }
             return Poll::Ready(None);
         }
         loop {

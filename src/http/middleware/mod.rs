@@ -2,6 +2,7 @@
 
 pub mod authenticate;
 pub mod client_ip;
+pub mod cors;
 pub mod head;
 pub mod request_log;
 pub mod site;

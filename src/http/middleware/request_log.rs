@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{authenticate, head, site};
 use crate::error::{Code, Error};
+use crate::http::connection::{self, RequestInProgress, ResponseBody};
 use crate::http::problem;
 use crate::metrics::Metrics;
 use crate::model::fresh_id;
@@ -22,21 +23,25 @@ use crate::model::fresh_id;
 /// otherwise.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Paths that are served although there are too many connections.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
 /// The route of a request that matched none, in metrics and logs.
 const NO_ROUTE: &str = "none";
 
 /// Observes a request from its headers to those of its response.
 pub async fn observe(
     mut req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
+    next: Next<impl MessageBody + Unpin + 'static>,
+) -> Result<ServiceResponse<ResponseBody<EitherBody<impl MessageBody>>>, actix_web::Error> {
     let started = Instant::now();
     let id = request_id(&req);
     let metrics = req.app_data::<Data<Metrics>>().cloned();
     let method = req.method().clone();
     let is_head = head::route_as_get(&mut req);
+    let in_progress = RequestInProgress::of(req.request());
 
-    let (mut response, error) = match site::check(&req) {
+    let (mut response, error) = match check(&req, in_progress.as_ref()) {
         Err(error) => {
             let response = req.error_response(error.clone());
             (response.map_into_right_body(), Some(error))
@@ -78,7 +83,7 @@ pub async fn observe(
     let milliseconds = elapsed.as_millis();
     let Some(error) = error else {
         tracing::debug!(request_id = id, %method, route, status, milliseconds, "answered");
-        return Ok(response);
+        return Ok(connection::finish(response, in_progress));
     };
     let code = error.code.word();
     if let Some(metrics) = &metrics {
@@ -91,7 +96,17 @@ pub async fn observe(
         let detail = &*error.detail;
         tracing::error!(request_id = id, %method, route, status, code, milliseconds, detail, "failed");
     }
-    Ok(problem::render(response, &error, id).map_into_right_body())
+    let response = problem::render(response, &error, id).map_into_right_body();
+    Ok(connection::finish(response, in_progress))
+}
+
+/// Refuses a request before anything else is known of it.
+fn check(req: &ServiceRequest, in_progress: Option<&RequestInProgress>) -> Result<(), Error> {
+    let is_surplus = in_progress.is_some_and(RequestInProgress::is_surplus);
+    if is_surplus && !PROBES.contains(&req.path()) {
+        return Err(Code::Busy.into());
+    }
+    site::check(req)
 }
 
 /// Determines the error of a failed request. A rejected credential is charged to the client's address and

@@ -100,7 +100,7 @@ async fn a_close_frame_is_answered_with_its_code() {
         stream.write_all(&closing(code, b"bye")).await.unwrap();
         let end = read_end(&mut stream).await;
         assert_eq!(end.code, code);
-        assert!(end.tcp < Duration::from_secs(3), "{end:?}");
+        assert!(end.tcp < Duration::from_millis(300), "{end:?}");
     }
     let mut stream = connect_raw(&app, "alice").await;
     stream.write_all(&masked(CLOSE, b"")).await.unwrap();

@@ -81,7 +81,12 @@ fn head_of_a_stream_ends_at_once() {
         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let stream = "accept: text/event-stream\r\n";
     let cases = [
-        ("/events?user=alice", stream, 200, "text/event-stream"),
+        (
+            "/events?user=alice",
+            stream,
+            200,
+            "text/event-stream; charset=utf-8",
+        ),
         ("/events?user=alice&wait=30", "", 200, "application/json"),
         ("/users/alice/export", "", 200, "application/x-ndjson"),
         ("/ws?user=alice", "", 426, "application/problem+json"),

@@ -56,8 +56,30 @@ impl ServiceProcess {
         Self::launch(dir, settings, log.into())
     }
 
+    /// The same, with a limit of open files.
+    pub fn start_limited(dir: &Path, files: u32) -> Self {
+        let mut limited = Command::new("sh");
+        let service = env!("CARGO_BIN_EXE_duologue");
+        limited.args(["-c", &format!("ulimit -n {files}; exec {service}")]);
+        Self::launch_command(
+            limited,
+            dir,
+            &[("DUOLOGUE_BIND", "127.0.0.1:0")],
+            Stdio::null(),
+        )
+    }
+
     fn launch(dir: &Path, settings: &[(&str, &str)], stderr: Stdio) -> Self {
-        let mut command = command();
+        Self::launch_command(command(), dir, settings, stderr)
+    }
+
+    fn launch_command(
+        mut command: Command,
+        dir: &Path,
+        settings: &[(&str, &str)],
+        stderr: Stdio,
+    ) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.env("DUOLOGUE_DATA_DIR", dir).stderr(stderr);
         command.envs(settings.iter().copied());
         // A process group of its own, as a shell creates for a command.

@@ -30,6 +30,11 @@ impl RawConnection {
         let _ = self.0.get_ref().shutdown(Shutdown::Write);
     }
 
+    /// Reads a line without its line break; panics if the connection has ended.
+    pub fn line(&mut self) -> String {
+        line(&mut self.0).expect("a line")
+    }
+
     /// Reads one response; `None` if the service closed the connection without one.
     pub fn answer(&mut self) -> Option<ApiResponse> {
         let mut response = self.head()?;

@@ -24,6 +24,8 @@ pub struct EventStream {
     /// The `id` of the last event, which a browser would send as `Last-Event-ID`.
     pub last_id: String,
     pub comments: Vec<String>,
+    /// Milliseconds after which a client reconnects.
+    pub retry: Option<u64>,
     response: Response,
     /// Bytes that are read but not yet parsed.
     rest: Vec<u8>,
@@ -48,11 +50,13 @@ impl EventStream {
         if response.status() != 200 {
             return Err(ApiResponse::read(response).await);
         }
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let media_type = &response.headers()["content-type"];
+        assert_eq!(media_type, "text/event-stream; charset=utf-8");
         let mut stream = Self {
             hello: Value::Null,
             last_id: String::new(),
             comments: Vec::new(),
+            retry: None,
             response,
             rest: Vec::new(),
             data: Vec::new(),
@@ -110,7 +114,8 @@ impl EventStream {
             "" => self.comments.push(value),
             "data" => self.data.push(value),
             "id" => self.last_id = value,
-            "event" | "retry" => (),
+            "retry" => self.retry = value.parse().ok(),
+            "event" => (),
             other => panic!("no field of an event: {other}"),
         }
         None

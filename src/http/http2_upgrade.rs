@@ -1,0 +1,27 @@
+//! Requests to upgrade to HTTP/2, which a server may ignore (RFC 9110 section 7.8). Clients that
+//! prefer HTTP/2 send one with the first request of a connection, and actix-http closes a connection
+//! after it.
+
+/// Blanks the `Connection` header of a request head that asks for HTTP/2 and nothing else.
+pub fn ignore(bytes: &mut [u8]) {
+    let mut rest = bytes;
+    while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+        let (line, after) = rest.split_at_mut(end + 1);
+        rest = after;
+        if line == b"\r\n" {
+            return;
+        }
+        let value = match line.split_at_mut_checked("connection:".len()) {
+            Some((name, value)) if name.eq_ignore_ascii_case(b"connection:") => value,
+            _ => continue,
+        };
+        let text = value.trim_ascii().to_ascii_lowercase();
+        let options = || text.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        if options().any(|option| option == b"http2-settings")
+            && options().all(|option| [&b"http2-settings"[..], b"upgrade"].contains(&option))
+        {
+            let blank = value.len() - 2;
+            value[..blank].fill(b' ');
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The HTTP server: its listener, its limits in time and number, and what each request passes.
+
+use std::fmt;
+use std::future::{Future, ready};
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::{HttpService, Protocol, Request, Response};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_tls::accept::TlsError as AcceptError;
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{AppConfig, Server, Service, ServiceFactory, ServiceResponse, fn_service};
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::rt::net::TcpStream;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use ipnet::IpNet;
+#[cfg(target_os = "linux")]
+use rustix::net::sockopt;
+use rustix::process::{Resource, getrlimit};
+
+use super::connection::{ClientConnection, ClientConnections, ClientStream};
+use super::endpoints::probes;
+use super::middleware::client_ip::TrustedProxies;
+use super::middleware::site::{OwnHosts, SiteRules};
+use super::middleware::{cors, request_log};
+use super::routes::{AllowedMethods, Routes};
+use crate::auth::Authenticator;
+use crate::metrics::Metrics;
+use crate::model::OriginPattern;
+use crate::operations::Operations;
+use crate::realtime::Hub;
+use crate::tls::{Certificate, TlsError};
+
+/// Time limit for receiving the headers of a request. [`super::extract`] limits that of its body.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection stays open.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a connection that is being closed is still read.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Maximum time that sent data may stay unacknowledged, or unsent because the client does not read
+/// (`TCP_USER_TIMEOUT`, RFC 5482; Linux only). The limit is two heartbeats, or this if that is less. Then
+/// the kernel closes the connection, which frees the buffers of clients that vanished.
+#[cfg(target_os = "linux")]
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Seconds for requests in progress to finish when the service stops.
+const STOP_TIMEOUT_S: u64 = 10;
+/// Open files that are not connections of clients: those to Redis, listeners, logs.
+const RESERVED_FILES: u64 = 128;
+/// Connections that are accepted although all others are busy, for probes.
+const SURPLUS: usize = 32;
+/// The name of the listener in the log of actix.
+const NAME: &str = "http";
+
+/// What the HTTP layer depends on, and its settings.
+pub struct Http {
+    /// The operations. Each worker thread uses a copy with its own connection to the store.
+    pub operations: Operations,
+    /// The metrics, which count requests.
+    pub metrics: Arc<Metrics>,
+    /// Verifies credentials.
+    pub authenticator: Arc<Authenticator>,
+    /// Proxies whose forwarding headers are trusted.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call the API and open live connections.
+    pub cors_origins: Vec<OriginPattern>,
+    /// Hosts that a service without credentials answers to, besides loopback ones.
+    pub hosts: Vec<String>,
+    /// The live connections.
+    pub hub: Arc<Hub>,
+    /// Which optional routes to serve.
+    pub routes: Routes,
+    /// The certificate for HTTPS; `None` serves HTTP.
+    pub certificate: Option<Arc<Certificate>>,
+    /// Number of worker threads.
+    pub workers: usize,
+}
+
+/// What extractors and middleware read from the application. All worker threads share it.
+#[derive(Clone)]
+struct SharedData {
+    metrics: Data<Metrics>,
+    authenticator: Data<Authenticator>,
+    hub: Data<Hub>,
+    proxies: Data<TrustedProxies>,
+    sites: Data<SiteRules>,
+}
+
+impl SharedData {
+    fn register(&self, config: &mut ServiceConfig) {
+        config
+            .app_data(self.metrics.clone())
+            .app_data(self.authenticator.clone())
+            .app_data(self.hub.clone())
+            .app_data(self.proxies.clone())
+            .app_data(self.sites.clone());
+    }
+}
+
+impl Http {
+    /// Starts serving on a listener. The returned server runs until it is stopped; it handles no signals.
+    pub fn serve(self, listener: TcpListener) -> Result<Server, ServeError> {
+        let Self {
+            operations,
+            metrics,
+            authenticator,
+            routes,
+            workers,
+            ..
+        } = self;
+        let origins: Arc<[_]> = self.cors_origins.into();
+        let bind = listener.local_addr()?.ip();
+        let names = self.hosts;
+        let hosts = authenticator.is_open().then_some(OwnHosts { bind, names });
+        let shared = SharedData {
+            metrics: metrics.clone().into(),
+            authenticator: authenticator.into(),
+            hub: self.hub.into(),
+            proxies: Data::new(TrustedProxies(self.trusted_proxies)),
+            sites: Data::new(SiteRules {
+                origins: origins.clone(),
+                hosts,
+            }),
+        };
+        let allowed_methods = AllowedMethods::new(routes);
+        let app = move || {
+            let cors = Condition::new(!origins.is_empty(), cors::cors(origins.clone()));
+            let app = App::new()
+                .app_data(Data::new(operations.with_own_connection()))
+                .configure(|config| shared.register(config))
+                .wrap(cors)
+                .wrap(from_fn(request_log::observe))
+                .configure(|config| routes.configure(config, &allowed_methods));
+            let app = app.into_factory().map_err(|error| error.error_response());
+            map_config(app, |()| AppConfig::default())
+        };
+        listen(listener, self.certificate, workers, metrics, app)
+    }
+}
+
+/// Serves an application. Not by `HttpServer`, which does not let [`ClientStream`] stand between.
+fn listen<S, B>(
+    listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    workers: usize,
+    metrics: Arc<Metrics>,
+    app: impl Fn() -> S + Send + Clone + 'static,
+) -> Result<Server, ServeError>
+where
+    S: ServiceFactory<Request, Config = (), Response = ServiceResponse<B>> + 'static,
+    S::Error: Into<Response<BoxBody>> + 'static,
+    S::InitError: fmt::Debug,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let limit = connection_limit();
+    let server = Server::build();
+    let stop = server.graceful_shutdown_signal();
+    let stopping = move || {
+        let stop = stop.clone();
+        async move { stop.notified().await }
+    };
+    let server = server
+        .workers(workers)
+        .disable_signals()
+        .shutdown_timeout(STOP_TIMEOUT_S)
+        .max_concurrent_connections((limit + SURPLUS).div_ceil(workers));
+    let server = match certificate {
+        Some(certificate) => {
+            let mut tls = certificate.server_config()?;
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+            server.listen(NAME, listener, move || {
+                let admission = Admission::new(metrics.clone(), limit);
+                let admit = move |stream: TlsStream<TcpStream>| {
+                    let address = prepare(stream.get_ref().0);
+                    ready(Ok((admission.admit(stream), Protocol::Http1, address)))
+                };
+                let service = http_service(app(), stopping.clone());
+                Acceptor::new(tls.clone())
+                    .map_err(AcceptError::into_service_error)
+                    .and_then(fn_service(admit))
+                    .and_then(service.map_err(AcceptError::Service))
+            })?
+        }
+        None => server.listen(NAME, listener, move || {
+            let admission = Admission::new(metrics.clone(), limit);
+            let admit = move |stream: TcpStream| {
+                let address = prepare(&stream);
+                ready(Ok((admission.admit(stream), Protocol::Http1, address)))
+            };
+            fn_service(admit).and_then(http_service(app(), stopping.clone()))
+        })?,
+    };
+    Ok(server.run())
+}
+
+/// The HTTP service of one worker thread.
+fn http_service<T, S, B, F>(
+    app: S,
+    stopping: impl Fn() -> F + 'static,
+) -> HttpService<ClientStream<T>, S, B>
+where
+    S: ServiceFactory<Request, Config = (), Response = ServiceResponse<B>> + 'static,
+    S::Error: Into<Response<BoxBody>> + 'static,
+    S::InitError: fmt::Debug,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    HttpService::build()
+        .graceful_shutdown_signal(stopping)
+        .keep_alive(IDLE_TIMEOUT)
+        .client_request_timeout(HEADER_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .on_connect_ext(|stream: &ClientStream<T>, connection| {
+            connection.insert(stream.connection().clone());
+        })
+        .finish(app)
+}
+
+/// Admits the connections of one worker thread.
+#[derive(Clone)]
+struct Admission {
+    connections: ClientConnections,
+    metrics: Arc<Metrics>,
+    /// Connections of the whole process.
+    limit: usize,
+}
+
+impl Admission {
+    fn new(metrics: Arc<Metrics>, limit: usize) -> Self {
+        let connections = ClientConnections::default();
+        actix_web::rt::spawn(connections.clone().cut_slow(HEADER_TIMEOUT));
+        Self {
+            connections,
+            metrics,
+            limit,
+        }
+    }
+
+    /// Counts a connection until it is dropped. If there are too many, one that is idle makes room.
+    fn admit<T>(&self, stream: T) -> ClientStream<T> {
+        let open = usize::try_from(self.metrics.connections.get()).unwrap_or(0);
+        let is_surplus = open >= self.limit && !self.connections.cut_idle();
+        let connection = Rc::new(ClientConnection::new(self.metrics.clone(), is_surplus));
+        self.connections.add(&connection);
+        ClientStream::new(stream, connection)
+    }
+}
+
+/// Sets the options of a connection. Returns the address of its client.
+fn prepare(stream: &TcpStream) -> Option<SocketAddr> {
+    // Nagle's algorithm would delay small events. Fails only for a connection that is closed.
+    let _ = stream.set_nodelay(true);
+    stream.peer_addr().ok()
+}
+
+/// How many connections of clients the limit of open files has room for.
+fn connection_limit() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let limit = files.saturating_sub(RESERVED_FILES + SURPLUS as u64);
+    usize::try_from(limit.clamp(16, 1_000_000)).unwrap_or(usize::MAX)
+}
+
+/// Sets [`TCP_USER_TIMEOUT`] on the listening socket, from which connections inherit it. Called before
+/// the server starts, because the kernel accepts connections from then on.
+#[cfg(target_os = "linux")]
+pub fn set_tcp_user_timeout(listener: &TcpListener, heartbeat_s: u8) -> Result<(), ServeError> {
+    let timeout = TCP_USER_TIMEOUT.min(2 * Duration::from_secs(heartbeat_s.into()));
+    let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    Ok(sockopt::set_tcp_user_timeout(listener, timeout_ms).map_err(std::io::Error::from)?)
+}
+
+/// Serves only `/metrics`, without authentication, on a separate address.
+pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        let metrics = Data::from(metrics.clone());
+        App::new()
+            .app_data(metrics)
+            .route("/metrics", web::get().to(probes::metrics_alone))
+            .route("/metrics", web::head().to(probes::metrics_alone))
+    });
+    let server = server
+        .workers(1)
+        .disable_signals()
+        .client_request_timeout(HEADER_TIMEOUT);
+    server.listen(listener).map(HttpServer::run)
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
