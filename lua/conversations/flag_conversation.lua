@@ -2,35 +2,45 @@
 --- @include "lib/commit"
 --- @include "lib/flags"
 --- @include "lib/rate"
--- Sets or takes away a flag that the user puts on a conversation.
+--- @include "lib/schedule"
+-- Sets or takes away a flag that the user puts on a conversation. A mute may end at a time.
 --
 -- Returns  [entry, newest, metadata]  how the user sees the conversation, see lib/row; its newest message and the
 --          user's metadata as JSON, or empty
 -- Changes  conversation.changed
 -- Errors   RATE_LIMITED  the bucket is empty
 
-local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
-local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
-local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
-local peer_inbox         = KEYS[6] -- zset    the same of the peer
-local peer_conversations = KEYS[7] -- hash    the same of the peer
-local peer_events        = KEYS[8] -- list    the same of the peer
-local bucket             = KEYS[9] -- string  bucket to charge; none if nobody is charged
-local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the other one
-local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
-local flag               = ARGV[4] -- string  blocked or muted
-local on                 = ARGV[5] -- flag    1 sets it, 0 takes it away
-local interval_us        = ARGV[6] -- integer microseconds in which the bucket gets a token back
-local burst              = ARGV[7] -- integer tokens of a full bucket
+local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
+local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
+local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
+local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[6]  -- zset    the same of the peer
+local peer_conversations = KEYS[7]  -- hash    the same of the peer
+local peer_events        = KEYS[8]  -- list    the same of the peer
+local schedule           = KEYS[9]  -- zset    schedule of the partition, see lib/schedule
+local bucket             = KEYS[10] -- string  bucket to charge; none if nobody is charged
+local user               = ARGV[1]  -- string  user id
+local peer               = ARGV[2]  -- string  user id of the other one
+local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
+local flag               = ARGV[4]  -- string  blocked or muted
+local on                 = ARGV[5]  -- flag    1 sets it, 0 takes it away
+local muted_until        = ARGV[6]  -- integer when the mute ends, in milliseconds since 1970; 0 or none if it does not
+local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[8]  -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, retention)
-local flags = with_flag(conversation.user.flags, flag == 'blocked' and BLOCKED or MUTED, on)
-if flags == conversation.user.flags then return commit(conversation, nil, charge) end
-conversation.user.flags = flags
+local owner = conversation.user
+local flags = with_flag(owner.flags, flag == 'blocked' and BLOCKED or MUTED, on)
+local until_ms = flag == 'muted' and (muted_until or '0') or owner.muted_until
+if flags == owner.flags and until_ms == owner.muted_until then return commit(conversation, nil, charge) end
+if until_ms == '0' then
+  if owner.muted_until ~= '0' then redis.call('ZREM', schedule, mute_entry(user, peer)) end
+else
+  redis.call('ZADD', schedule, until_ms, mute_entry(user, peer))
+end
+owner.flags, owner.muted_until = flags, until_ms
 return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

@@ -1,6 +1,7 @@
 #!lua
 --- @include "lib/commit"
 --- @include "lib/count"
+--- @include "lib/schedule"
 -- Ends a conversation for a user who is erased: the row goes, and so do all marks. Whoever uses the id
 -- again begins behind the last message that was erased. If the peer was erased before, all of the
 -- conversation goes.
@@ -8,19 +9,20 @@
 -- Returns  gone  1 if all of it went
 -- Changes  conversation.changed
 
-local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
-local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
-local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
-local peer_inbox         = KEYS[6] -- zset    the same of the peer
-local peer_conversations = KEYS[7] -- hash    the same of the peer
-local peer_events        = KEYS[8] -- list    the same of the peer
-local imported           = KEYS[9] -- hash    digest of the id of each imported message -> digest of the message
-local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the other one
-local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
-local last               = ARGV[4] -- integer seq of the newest message that was erased
+local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
+local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
+local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
+local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
+local peer_inbox         = KEYS[6]  -- zset    the same of the peer
+local peer_conversations = KEYS[7]  -- hash    the same of the peer
+local peer_events        = KEYS[8]  -- list    the same of the peer
+local imported           = KEYS[9]  -- hash    digest of the id of each imported message -> digest of the message
+local schedule           = KEYS[10] -- zset    schedule of the partition, see lib/schedule
+local user               = ARGV[1]  -- string  user id
+local peer               = ARGV[2]  -- string  user id of the other one
+local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
+local last               = ARGV[4]  -- integer seq of the newest message that was erased
 
 -- Drops the kept events of a user, whose devices then resume from the conversations that changed.
 local function drop_events(events)
@@ -35,6 +37,7 @@ local conversation = load_conversation(messages, meta, user, user_inbox, user_co
 local newest = tonumber(conversation.seq)
 conversation.user = participant(user, '0', 'erased|' .. last, user_inbox, user_conversations, user_events)
 local leaver, reader = conversation.user, conversation.peer
+redis.call('ZREM', schedule, mute_entry(user, peer))
 if tonumber(last) >= newest then
   -- What is unread leaves the totals, then the row goes.
   if redis.call('HEXISTS', user_conversations, peer) == 1 then

@@ -1,9 +1,12 @@
 -- The state of a conversation while a script runs. Numbers are text, as Redis stores them: converting
 -- one to a number and back takes as long as a write.
+--- @include "lib/clock"
+--- @include "lib/flags"
 --- @include "lib/retention"
 --- @include "lib/state"
 
--- Returns one of the two users: id, unread count and marks as they are stored, and the keys of the inbox.
+-- Returns one of the two users: id, unread count and marks as they are stored, and the keys of the inbox. A mute
+-- whose time is over is none, even if lua/conversations/end_mute.lua has not run yet.
 local function participant(id, unread, marks, inbox, conversations, events)
   local read, told_read, delivered, cleared_up_to, flags, muted_until = '0', '0', '0', '0', NO_FLAGS, '0'
   local erased_up_to = marks and string.match(marks, '^erased|(%d+)$')
@@ -12,6 +15,9 @@ local function participant(id, unread, marks, inbox, conversations, events)
   elseif marks then
     read, told_read, delivered, cleared_up_to, flags, muted_until =
       string.match(marks, '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)$')
+    if muted_until ~= '0' and now_us() / 1000 >= tonumber(muted_until) then
+      flags, muted_until = with_flag(flags, MUTED, '0'), '0'
+    end
   end
   return {
     id = id, unread = unread or '0', read = read, told_read = told_read, delivered = delivered,

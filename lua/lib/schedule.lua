@@ -1,6 +1,11 @@
 -- The schedule of a partition: what becomes due, each with its time in milliseconds since 1970 as the score.
 --   message,<from>,<to>,<seq>,<id>  a message that expires; its id, because a seq can be used again after
 --                                   an erasure
+--   mute,<user>,<peer>              a mute of a user that ends
 local function message_entry(from, to, seq, id)
   return 'message,' .. from .. ',' .. to .. ',' .. seq .. ',' .. id
+end
+
+local function mute_entry(user, peer)
+  return 'mute,' .. user .. ',' .. peer
 end

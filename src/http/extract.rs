@@ -43,6 +43,30 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     }
 }
 
+/// A JSON body that may be absent, empty or `null`.
+pub struct OptionalBody<T>(pub Option<T>);
+
+impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = DeclaredBody::of(req, payload, &[JSON]);
+        Box::pin(async move {
+            let (body, is_json) = body?;
+            match body.receive().await? {
+                bytes if bytes.is_empty() => Ok(Self(None)),
+                bytes => {
+                    is_json?;
+                    let is_null = bytes.trim_ascii() == b"null";
+                    let body = (!is_null).then(|| parse_json(&bytes)).transpose()?;
+                    Ok(Self(body))
+                }
+            }
+        })
+    }
+}
+
 /// The media types of a `PATCH`: JSON and JSON Merge Patch (RFC 7396).
 pub const PATCH_TYPES: [&str; 2] = [JSON, "application/merge-patch+json"];
 
@@ -79,25 +103,51 @@ fn read_json<T: DeserializeOwned>(
     payload: &mut Payload,
     types: &'static [&'static str],
 ) -> impl Future<Output = Result<T, Error>> + use<T> {
-    let is_acceptable = refuse_query(req).and_then(|()| refuse_encoding(req.headers()));
-    let given = req.content_type();
-    let is_json = types.iter().any(|t| given.eq_ignore_ascii_case(t));
-    // A body whose declared length is too large is refused before it is received.
-    let is_too_large = declared_length(req).is_some_and(|length| length > limits::REQUEST as u64);
-    let body = web::Payload::from_request(req, payload).into_inner();
+    let body = DeclaredBody::of(req, payload, types);
     async move {
-        is_acceptable?;
-        if !is_json {
+        let (body, is_json) = body?;
+        is_json?;
+        parse_json(&body.receive().await?)
+    }
+}
+
+/// A body that is not received yet.
+struct DeclaredBody {
+    payload: web::Payload,
+    is_too_large: bool,
+}
+
+impl DeclaredBody {
+    /// The body of a request without a query and an encoding, and whether it is of one of these media types.
+    fn of(
+        req: &HttpRequest,
+        payload: &mut Payload,
+        types: &'static [&'static str],
+    ) -> Result<(Self, Result<(), Error>), Error> {
+        refuse_query(req)?;
+        refuse_encoding(req.headers())?;
+        let given = req.content_type();
+        let is_json = types.iter().any(|t| given.eq_ignore_ascii_case(t));
+        let refusal = || {
             let (code, pointer) = (Code::UnsupportedMediaType, "/header/content-type");
-            let why = format!("must be {}", types.join(" or "));
-            return Err(Error::field(code, pointer, why));
-        }
-        if is_too_large {
+            Error::field(code, pointer, format!("must be {}", types.join(" or ")))
+        };
+        let length = declared_length(req);
+        let payload = web::Payload::from_request(req, payload).into_inner();
+        let body = Self {
+            payload: payload.map_err(|_| Code::MalformedJson)?,
+            is_too_large: length.is_some_and(|length| length > limits::REQUEST as u64),
+        };
+        Ok((body, is_json.then_some(()).ok_or_else(refusal)))
+    }
+
+    async fn receive(self) -> Result<BytesMut, Error> {
+        // A body whose declared length is too large is refused before it is received.
+        if self.is_too_large {
             return Err(Code::PayloadTooLarge.into());
         }
-        let body = body.map_err(|_| Code::MalformedJson)?;
-        let bytes = receive(body, limits::REQUEST).await?;
-        parse_json(&bytes.ok_or(Code::PayloadTooLarge)?)
+        let bytes = receive(self.payload, limits::REQUEST).await?;
+        bytes.ok_or_else(|| Code::PayloadTooLarge.into())
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 
-use super::{ConversationMetadata, Message, Seq, StoredMessage, UserId};
+use super::{ConversationMetadata, Message, Seq, StoredMessage, UserId, rfc3339};
 
 /// A page of a conversation, and the messages that were unread before it was read.
 #[expect(
@@ -36,6 +37,9 @@ pub struct Conversation {
     pub peer_delivered_seq: Seq,
     /// Whether the reader muted the conversation.
     pub muted: bool,
+    /// When the mute ends (RFC 3339); null if it does not end, or if there is none.
+    #[schema(required = true)]
+    pub muted_until: Option<DateTime<Utc>>,
     /// Whether the reader blocked the peer.
     pub blocked: bool,
     /// Whether the reader archived the conversation.
@@ -70,6 +74,7 @@ impl Conversation {
             ..
         } = self;
         let metadata = metadata_json(self.metadata.as_ref());
+        let muted_until = time_json(self.muted_until);
         let messages = self.history.iter().chain(&self.unread);
         let mut json = String::with_capacity(256 + messages.map(|m| m.0.len() + 1).sum::<usize>());
         // User ids need no escaping, and writing to a String cannot fail.
@@ -86,7 +91,7 @@ impl Conversation {
         let [last, read, peer_read, delivered] = seqs.map(Seq::get);
         let _ = write!(
             json,
-            r#","last_seq":{last},"read_seq":{read},"peer_read_seq":{peer_read},"peer_delivered_seq":{delivered},"muted":{muted},"blocked":{blocked},"archived":{archived},"pinned":{pinned},"metadata":{metadata},"next_before":"#
+            r#","last_seq":{last},"read_seq":{read},"peer_read_seq":{peer_read},"peer_delivered_seq":{delivered},"muted":{muted},"muted_until":{muted_until},"blocked":{blocked},"archived":{archived},"pinned":{pinned},"metadata":{metadata},"next_before":"#
         );
         push_cursor(&mut json, self.next_before);
         json.push_str(r#","next_after":"#);
@@ -103,6 +108,14 @@ fn text(message: &StoredMessage) -> &str {
 /// Metadata as JSON, or null.
 pub(super) fn metadata_json(metadata: Option<&ConversationMetadata>) -> String {
     metadata.map_or_else(|| "null".to_owned(), ConversationMetadata::to_json)
+}
+
+/// A time as JSON, or null.
+pub(super) fn time_json(time: Option<DateTime<Utc>>) -> String {
+    time.map_or_else(
+        || "null".to_owned(),
+        |time| format!("\"{}\"", rfc3339(time)),
+    )
 }
 
 /// Writes JSON texts as an array.

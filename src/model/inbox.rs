@@ -4,11 +4,12 @@ use std::fmt::{self, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::conversation::{metadata_json, push_array};
+use super::conversation::{metadata_json, push_array, time_json};
+use super::message::rfc3339_millis_of;
 use super::{ConversationMetadata, Flags, Limit, Message, Seq, StoredMessage, UserId};
 use crate::error::{Code, Error};
 
@@ -172,6 +173,10 @@ pub struct ConversationState {
     pub peer_delivered_seq: Seq,
     /// Whether the user muted the conversation.
     pub muted: bool,
+    /// When the mute ends (RFC 3339); null if it does not end, or if there is none.
+    #[serde(default, serialize_with = "rfc3339_millis_of")]
+    #[schema(required = true)]
+    pub muted_until: Option<DateTime<Utc>>,
     /// Whether the user blocked the peer.
     pub blocked: bool,
     /// Whether the user archived the conversation.
@@ -212,6 +217,7 @@ impl ConversationState {
             ..
         } = self;
         let metadata = metadata_json(self.metadata.as_ref());
+        let muted_until = time_json(self.muted_until);
         let [last_seq, read, peer_read, delivered] = [
             self.last_seq,
             self.read_seq,
@@ -222,7 +228,7 @@ impl ConversationState {
         format!(
             "{{\"peer\":\"{peer}\",\"last_message\":{last},\"unread_count\":{unread_count},\
              \"last_seq\":{last_seq},\"read_seq\":{read},\"peer_read_seq\":{peer_read},\
-             \"peer_delivered_seq\":{delivered},\"muted\":{muted},\"blocked\":{blocked},\
+             \"peer_delivered_seq\":{delivered},\"muted\":{muted},\"muted_until\":{muted_until},\"blocked\":{blocked},\
              \"archived\":{archived},\"pinned\":{pinned},\"metadata\":{metadata},\
              \"updated_at\":{updated}}}"
         )
@@ -277,6 +283,8 @@ pub struct InboxEntry {
     pub peer_delivered_seq: Seq,
     /// The flags of the user.
     pub flags: Flags,
+    /// When the mute ends, if it does.
+    pub muted_until: Option<DateTime<Utc>>,
 }
 
 impl InboxEntry {
@@ -286,7 +294,8 @@ impl InboxEntry {
         Self::parse(entry.ok_or_else(malformed_row)?)
     }
 
-    /// Reads `unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq`, see `lua/lib/row.lua`.
+    /// Reads `unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq`, and `|muted_until` if the
+    /// mute ends, see `lua/lib/row.lua`. A mute whose time is over is none, even if it is still stored.
     pub fn parse(entry: &str) -> Result<Self, Error> {
         let (unread, rest) = entry.split_once('|').ok_or_else(malformed_row)?;
         let (flags, rest) = rest.split_once('|').ok_or_else(malformed_row)?;
@@ -301,9 +310,21 @@ impl InboxEntry {
                 read_seq: number()?.try_into().ok()?,
                 peer_read_seq: number()?.try_into().ok()?,
                 peer_delivered_seq: number()?.try_into().ok()?,
+                muted_until: match number() {
+                    Some(time) => DateTime::from_timestamp_millis(time.try_into().ok()?),
+                    None => None,
+                },
             })
         };
-        entry().ok_or_else(malformed_row)
+        let entry = entry().ok_or_else(malformed_row)?;
+        Ok(match entry.muted_until {
+            Some(time) if time <= Utc::now() => Self {
+                flags: entry.flags.unmuted(),
+                muted_until: None,
+                ..entry
+            },
+            _ => entry,
+        })
     }
 
     /// The state of the conversation with `peer`. The newest message and the metadata are JSON, or empty
@@ -327,6 +348,7 @@ impl InboxEntry {
             peer_read_seq: self.peer_read_seq,
             peer_delivered_seq: self.peer_delivered_seq,
             muted: self.flags.muted(),
+            muted_until: self.muted_until,
             blocked: self.flags.blocked(),
             archived: self.flags.archived(),
             pinned: self.flags.pinned(),

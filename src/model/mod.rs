@@ -51,7 +51,7 @@ pub use precondition::Precondition;
 pub use presence::{Presence, Presences, UsersQuery};
 pub use retention::Retention;
 pub use seq::Seq;
-pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags};
+pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags, Mute};
 pub use ticket::{NewTicket, Ticket};
 pub use time::Time;
 pub use user::{Pair, Participants, UserId};

@@ -1,5 +1,6 @@
 //! The settings of a user in a conversation. The peer does not see them.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -7,6 +8,7 @@ use utoipa::ToSchema;
 use super::content::within;
 use super::json::{MergePatch, ObjectChange, OpaqueObject};
 use super::limits;
+use super::time::FutureTime;
 use crate::error::{Code, Error};
 
 /// A flag that has its own operation.
@@ -28,6 +30,24 @@ impl Flag {
     }
 }
 
+/// How long a conversation is muted: the body of `PUT .../mute`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mute {
+    /// When the mute ends (RFC 3339): in the future, at most 10 years ahead. Without it, or with `null`, the mute does
+    /// not end.
+    #[serde(default)]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    until: Option<FutureTime>,
+}
+
+impl Mute {
+    /// When the mute ends, if it does.
+    pub fn until(&self) -> Option<DateTime<Utc>> {
+        self.until.map(|time| time.0)
+    }
+}
+
 /// All flags that a user has set on a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flags([bool; 5]);
@@ -38,6 +58,12 @@ impl Flags {
         let digits = <[u8; 5]>::try_from(digits.as_bytes())
             .map_err(|_| Error::new(Code::Internal, "the flags of a conversation are malformed"))?;
         Ok(Self(digits.map(|digit| digit == b'1')))
+    }
+
+    /// The same flags without that of a mute.
+    pub(super) fn unmuted(mut self) -> Self {
+        self.0[0] = false;
+        self
     }
 
     /// Whether the user does not want to be alerted.

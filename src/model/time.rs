@@ -29,6 +29,26 @@ impl TryFrom<String> for Time {
     }
 }
 
+/// A time in the future, at most 10 years ahead.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct FutureTime(pub(super) DateTime<Utc>);
+
+impl TryFrom<String> for FutureTime {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let (Time(time), now) = (Time::try_from(text)?, Utc::now());
+        if time <= now {
+            return Err("must be in the future");
+        }
+        if time > now + TimeDelta::days(3653) {
+            return Err("must be at most 10 years ahead");
+        }
+        Ok(Self(time))
+    }
+}
+
 /// A time in the past, with a tolerance of [`CLOCK_SKEW`].
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(try_from = "String")]

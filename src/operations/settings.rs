@@ -1,10 +1,12 @@
 //! The settings of a user in a conversation. The peer does not see them.
 
+use chrono::{DateTime, Utc};
+
 use super::{Operations, request};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{
-    Blocks, BlocksQuery, ConversationPatch, ConversationState, Flag, Participants, UserId,
+    Blocks, BlocksQuery, ConversationPatch, ConversationState, Flag, Mute, Participants, UserId,
 };
 use crate::rate::RateLimited;
 
@@ -27,7 +29,8 @@ impl Operations {
         caller: &Caller,
         users: &Participants,
     ) -> Result<RateLimited<ConversationState>, Error> {
-        self.set_flag(caller, users, Flag::Blocked, true).await
+        self.set_flag(caller, users, Flag::Blocked, true, None)
+            .await
     }
 
     /// Accepts messages from the peer to `user` again.
@@ -36,16 +39,19 @@ impl Operations {
         caller: &Caller,
         users: &Participants,
     ) -> Result<RateLimited<ConversationState>, Error> {
-        self.set_flag(caller, users, Flag::Blocked, false).await
+        self.set_flag(caller, users, Flag::Blocked, false, None)
+            .await
     }
 
-    /// Records that `user` does not want to be alerted of this conversation.
+    /// Records that `user` does not want to be alerted of this conversation, until a time or without end.
     pub async fn mute_conversation(
         &self,
         caller: &Caller,
         users: &Participants,
+        mute: &Mute,
     ) -> Result<RateLimited<ConversationState>, Error> {
-        self.set_flag(caller, users, Flag::Muted, true).await
+        self.set_flag(caller, users, Flag::Muted, true, mute.until())
+            .await
     }
 
     /// Records that `user` wants to be alerted of this conversation again.
@@ -54,7 +60,7 @@ impl Operations {
         caller: &Caller,
         users: &Participants,
     ) -> Result<RateLimited<ConversationState>, Error> {
-        self.set_flag(caller, users, Flag::Muted, false).await
+        self.set_flag(caller, users, Flag::Muted, false, None).await
     }
 
     async fn set_flag(
@@ -63,10 +69,11 @@ impl Operations {
         users: &Participants,
         flag: Flag,
         on: bool,
+        until: Option<DateTime<Utc>>,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let charge = self.authorize_request(caller, users.user())?;
         let request = request(users, charge.as_ref());
-        self.store.flag_conversation(request, flag, on).await
+        self.store.flag_conversation(request, flag, on, until).await
     }
 
     /// Returns a page of the peers that `user` has blocked.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Operations;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::model::{ConversationMetadata, Erasure, Flags, Seq, UserId};
+use crate::model::{ConversationMetadata, Erasure, InboxEntry, Seq, UserId, rfc3339};
 use crate::store::Store;
 
 impl Operations {
@@ -36,7 +36,7 @@ impl Operations {
 /// A conversation to export.
 struct ExportStep {
     peer: UserId,
-    flags: Flags,
+    entry: InboxEntry,
     /// The position to continue at.
     after: Seq,
 }
@@ -60,9 +60,9 @@ impl Export {
             };
             let (peers, next) = self.store.scan_conversations(&self.user, &cursor).await?;
             self.cursor = next;
-            let found = peers.into_iter().map(|(peer, flags)| ExportStep {
+            let found = peers.into_iter().map(|(peer, entry)| ExportStep {
                 peer,
-                flags,
+                entry,
                 after: Seq::default(),
             });
             self.pending.extend(found);
@@ -70,11 +70,11 @@ impl Export {
         let Some(step) = self.pending.pop_front() else {
             return Ok(None);
         };
-        let ExportStep { peer, flags, after } = &step;
+        let ExportStep { peer, entry, after } = &step;
         let page = self.store.export_messages(&self.user, peer, *after).await?;
         let mut lines = String::new();
         if *after == Seq::default() {
-            lines = self.conversation_line(peer, *flags).await?;
+            lines = self.conversation_line(peer, entry).await?;
         }
         for message in page.messages {
             lines.push_str("{\"message\":");
@@ -88,7 +88,8 @@ impl Export {
     }
 
     /// The first line of a conversation: the peer and the settings of the user.
-    async fn conversation_line(&self, peer: &UserId, flags: Flags) -> Result<String, Error> {
+    async fn conversation_line(&self, peer: &UserId, entry: &InboxEntry) -> Result<String, Error> {
+        let flags = entry.flags;
         let mut metadata = None;
         if flags.has_metadata() {
             let stored = self.store.read_metadata(&self.user, &[peer]).await?;
@@ -96,6 +97,7 @@ impl Export {
         }
         let conversation = json!({
             "peer": peer, "blocked": flags.blocked(), "muted": flags.muted(),
+            "muted_until": entry.muted_until.map(rfc3339),
             "archived": flags.archived(), "pinned": flags.pinned(), "metadata": metadata,
         });
         Ok(format!("{}\n", json!({"conversation": conversation})))

@@ -66,8 +66,19 @@ impl Store {
         request: ConversationRequest<'_>,
         args: &[&str],
     ) -> Result<RateLimited<ConversationState>, Error> {
+        self.change_state_with_keys(script, request, [], args).await
+    }
+
+    /// Like [`Store::change_with_keys`], for a script that returns the state of the conversation.
+    pub(super) async fn change_state_with_keys(
+        &self,
+        script: &'static Script,
+        request: ConversationRequest<'_>,
+        more_keys: impl IntoIterator<Item = String>,
+        args: &[&str],
+    ) -> Result<RateLimited<ConversationState>, Error> {
         let state = self
-            .change::<(String, String, String)>(script, request, args)
+            .change_with_keys::<(String, String, String)>(script, request, more_keys, args)
             .await?;
         let peer = request.peer.clone();
         state.try_map(|(entry, last, metadata)| {

@@ -69,6 +69,7 @@ impl Store {
                     peer_read_seq: entry.peer_read_seq,
                     peer_delivered_seq: entry.peer_delivered_seq,
                     muted: entry.flags.muted(),
+                    muted_until: entry.muted_until,
                     blocked: entry.flags.blocked(),
                     archived: entry.flags.archived(),
                     pinned: entry.flags.pinned(),

@@ -11,7 +11,7 @@
 //! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_user`, `announce_typing` |
 //! | `dm:{u}:presence:<user>` | zset: process -> time of the last renewal; `` -> when the user went offline; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{u}:leases` | zset: user of this partition -> time of the last renewal, in ms | user | never | `renew_presence`, `leave_presence`, `forget_user` |
-//! | `dm:{c}:schedule` | zset: scheduled entry of this partition -> time in ms; see `lua/lib/schedule.lua` | conversation | never | `send_message`, `import_messages`, `delete_message`, `erase_messages`, `expire_message`, `claim_due` |
+//! | `dm:{c}:schedule` | zset: scheduled entry of this partition -> time in ms; see `lua/lib/schedule.lua` | conversation | never | `send_message`, `import_messages`, `delete_message`, `erase_messages`, `expire_message`, `flag_conversation`, `end_mute`, `forget_conversation`, `claim_due` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
 //! | `dm:{u}:ticket:<user>` | string: the bearer; `<user>` is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; `<user>` is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |

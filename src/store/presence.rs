@@ -94,7 +94,9 @@ impl Store {
         let mut cursor = Some("0".to_owned());
         while let Some(from) = cursor {
             let (conversations, next) = self.scan_conversations(user, &from).await?;
-            let may_know = conversations.iter().filter(|(_, flags)| !flags.blocked());
+            let may_know = conversations
+                .iter()
+                .filter(|(_, entry)| !entry.flags.blocked());
             let channels = may_know.map(|(peer, _)| self.keys.events(peer.as_str()));
             self.publish(channels, &event).await?;
             cursor = next;

@@ -1,7 +1,7 @@
-//! The schedule of messages that expire, stored in Redis.
+//! The schedule of messages that expire and mutes that end, stored in Redis.
 
 use super::change::ConversationRequest;
-use super::script::{CLAIM_DUE, EXPIRE_MESSAGE};
+use super::script::{CLAIM_DUE, END_MUTE, EXPIRE_MESSAGE};
 use super::{PARTITIONS, Store};
 use crate::error::Error;
 use crate::model::UserId;
@@ -25,6 +25,13 @@ pub enum DueEntry {
         /// The id of the message.
         id: String,
     },
+    /// A mute ends.
+    Mute {
+        /// The user who muted the conversation.
+        user: UserId,
+        /// The other user.
+        peer: UserId,
+    },
 }
 
 impl DueEntry {
@@ -37,6 +44,10 @@ impl DueEntry {
                 to: user(to)?,
                 seq: seq.to_owned(),
                 id: id.to_owned(),
+            }),
+            ["mute", of, peer] => Some(Self::Mute {
+                user: user(of)?,
+                peer: user(peer)?,
             }),
             _ => None,
         }
@@ -64,6 +75,7 @@ impl Store {
             DueEntry::Message { from, to, seq, id } => {
                 self.expire_message(&from, &to, &seq, &id).await.map(|_| ())
             }
+            DueEntry::Mute { user, peer } => self.end_mute(&user, &peer).await.map(|_| ()),
         }
     }
 
@@ -75,16 +87,29 @@ impl Store {
         seq: &str,
         id: &str,
     ) -> Result<bool, Error> {
+        let keys = self.scheduled_keys(from, to);
+        let args = [from.as_str(), to.as_str(), seq, id].map(str::as_bytes);
+        let expired = self.run::<u8>(&EXPIRE_MESSAGE, &keys, &args);
+        Ok(expired.await? == 1)
+    }
+
+    /// Ends a mute whose time is over. Returns whether there was one.
+    pub async fn end_mute(&self, user: &UserId, peer: &UserId) -> Result<bool, Error> {
+        let keys = self.scheduled_keys(user, peer);
+        let args = [user.as_str(), peer.as_str()].map(str::as_bytes);
+        let ended = self.run::<u8>(&END_MUTE, &keys, &args);
+        Ok(ended.await? == 1)
+    }
+
+    fn scheduled_keys(&self, user: &UserId, peer: &UserId) -> Vec<String> {
         let request = ConversationRequest {
-            user: from,
-            peer: to,
+            user,
+            peer,
             charge: None,
         };
         let pair = request.pair();
         let mut keys = self.change_keys(&pair, request);
         keys.push(self.keys.schedule(&pair));
-        let args = [from.as_str(), to.as_str(), seq, id].map(str::as_bytes);
-        let expired = self.run::<u8>(&EXPIRE_MESSAGE, &keys, &args);
-        Ok(expired.await? == 1)
+        keys
     }
 }

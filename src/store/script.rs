@@ -57,6 +57,7 @@ scripts! {
     CHECK_READY         "admin"         "check_ready"         ReadsOnly;
     OPEN_STORE          "admin"         "open_store"          Never;
     CLEAR_CONVERSATION  "conversations" "clear_conversation"  Never;
+    END_MUTE            "conversations" "end_mute"            Never;
     FLAG_CONVERSATION   "conversations" "flag_conversation"   Never;
     FORGET_CONVERSATION "conversations" "forget_conversation" Never;
     MARK_DELIVERED      "conversations" "mark_delivered"      Never;

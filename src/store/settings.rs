@@ -1,5 +1,7 @@
 //! The settings of users in conversations, stored in Redis.
 
+use chrono::{DateTime, Utc};
+
 use super::change::ConversationRequest;
 use super::script::{FLAG_CONVERSATION, LIST_BLOCKS, READ_METADATA, UPDATE_CONVERSATION};
 use super::{RateLimited, Store, reply};
@@ -70,15 +72,19 @@ impl Store {
             .await
     }
 
-    /// Sets or clears a flag.
+    /// Sets or clears a flag; a mute may end at a time.
     pub async fn flag_conversation(
         &self,
         request: ConversationRequest<'_>,
         flag: Flag,
         on: bool,
+        until: Option<DateTime<Utc>>,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let on = if on { "1" } else { "0" };
-        self.change_state(&FLAG_CONVERSATION, request, &[flag.as_str(), on])
+        let until = until.map_or(0, |time| time.timestamp_millis()).to_string();
+        let schedule = self.keys.schedule(&request.pair());
+        let args = [flag.as_str(), on, &until];
+        self.change_state_with_keys(&FLAG_CONVERSATION, request, [schedule], &args)
             .await
     }
 

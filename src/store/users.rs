@@ -10,7 +10,7 @@ use super::script::{
 };
 use super::{Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{Erasure, Flags, Pair, Seq, StoredMessage, UserId, rfc3339};
+use crate::model::{Erasure, InboxEntry, Pair, Seq, StoredMessage, UserId, rfc3339};
 
 /// Approximate number of conversations in one step of a scan.
 const SCAN_STEP: &str = "100";
@@ -37,18 +37,18 @@ pub struct ExportPage {
 type ScanCursor = Option<String>;
 
 impl Store {
-    /// One step of a scan over the peers of a user, each with the flags of the conversation.
+    /// One step of a scan over the peers of a user, each with the entry of the inbox.
     pub async fn scan_conversations(
         &self,
         user: &UserId,
         cursor: &str,
-    ) -> Result<(Vec<(UserId, Flags)>, ScanCursor), Error> {
+    ) -> Result<(Vec<(UserId, InboxEntry)>, ScanCursor), Error> {
         let keys = [self.keys.conversations(user.as_str())];
         let args = [cursor.as_bytes(), SCAN_STEP.as_bytes()];
-        let (next, peers, flags): (String, Vec<String>, Vec<String>) =
+        let (next, peers, rows): (String, Vec<String>, Vec<String>) =
             self.run(&SCAN_CONVERSATIONS, &keys, &args).await?;
-        let peers = peers.into_iter().zip(flags);
-        let peers = peers.map(|(peer, flags)| Ok((reply::user(peer)?, Flags::parse(&flags)?)));
+        let peers = peers.into_iter().zip(rows);
+        let peers = peers.map(|(peer, row)| Ok((reply::user(peer)?, InboxEntry::parse_row(&row)?)));
         Ok((
             peers.collect::<Result<_, Error>>()?,
             (next != "0").then_some(next),
@@ -183,7 +183,7 @@ impl Store {
         let request = erasing(user, peer);
         let pair = request.pair();
         let mut keys = self.change_keys(&pair, request);
-        keys.push(self.keys.imported(&pair));
+        keys.extend([self.keys.imported(&pair), self.keys.schedule(&pair)]);
         let retention = self.retention.script_arg();
         let args = [user.as_str(), peer.as_str(), &retention, &last].map(str::as_bytes);
         let gone = self.run::<u8>(&FORGET_CONVERSATION, &keys, &args);

@@ -1,4 +1,4 @@
-//! Performs scheduled tasks: deletes messages that expire.
+//! Performs scheduled tasks: deletes messages that expire and ends mutes.
 
 use std::time::Duration;
 

@@ -40,7 +40,7 @@ pub fn tombstone() -> Value {
 pub fn conversation_state() -> Value {
     json!({"peer": "alice", "last_message": message(), "unread_count": 1, "last_seq": 1,
         "read_seq": 0, "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false,
-        "blocked": false, "archived": false, "pinned": false, "metadata": null,
+        "muted_until": null, "blocked": false, "archived": false, "pinned": false, "metadata": null,
         "updated_at": "2026-01-31T12:00:00.000Z"})
 }
 
@@ -54,13 +54,13 @@ pub fn inbox() -> Value {
 pub fn conversation() -> Value {
     json!({"user": "bob", "peer": "alice", "history": [message()], "unread_count": 1,
         "unread": [message()], "last_seq": 1, "read_seq": 0, "peer_read_seq": 0,
-        "peer_delivered_seq": 0, "muted": false, "blocked": false, "archived": false,
+        "peer_delivered_seq": 0, "muted": false, "muted_until": null, "blocked": false, "archived": false,
         "pinned": false, "metadata": null, "next_before": null, "next_after": null})
 }
 
 /// The first line of an export.
 pub fn export() -> String {
-    let conversation = json!({"peer": "alice", "blocked": false, "muted": false,
+    let conversation = json!({"peer": "alice", "blocked": false, "muted": false, "muted_until": null,
         "archived": false, "pinned": true, "metadata": {"folder": "work"}});
     format!("{}\n", json!({"conversation": conversation}))
 }

@@ -8,10 +8,10 @@ use super::conversations::{
 };
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::http::extract::{NoInput, PatchBody, QueryParams, insert_accept_patch};
+use crate::http::extract::{NoInput, OptionalBody, PatchBody, QueryParams, insert_accept_patch};
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
-use crate::model::{Blocks, BlocksQuery, ConversationPatch, Participants};
+use crate::model::{Blocks, BlocksQuery, ConversationPatch, Mute, Participants};
 use crate::operations::Operations;
 
 problem::refusals!(UpdateConversationErrors: CALL BODY CHANGE; ConversationChanged, TooManyPinned);
@@ -132,25 +132,31 @@ pub async fn list_blocks(
     ))
 }
 
+problem::refusals!(MuteConversationErrors: CALL BODY CHANGE);
+
 /// Mute a conversation
 ///
 /// Sets `muted` for `user`, which tells the application not to alert them. Messages are stored and counted
-/// as before, and `muted_unread_count` counts them separately. Users mute their own conversations, backends
-/// those of any user.
+/// as before, and `muted_unread_count` counts them separately. With `until` the mute ends at that time: within
+/// 2 seconds the totals follow and the devices of `user` receive `conversation.changed`. Muting again replaces
+/// the time. Users mute their own conversations, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),
     params(Participants),
-    responses(CurrentState, ChangeConversationErrors)
+    request_body(content = Option<Mute>, description = "When the mute ends. Without a body it does not end.",
+        example = json!({"until": null})),
+    responses(CurrentState, MuteConversationErrors)
 )]
 #[put("/conversations/{user}/{peer}/mute")]
 pub async fn mute_conversation(
     caller: Caller,
     users: Participants,
-    _: NoInput,
+    OptionalBody(mute): OptionalBody<Mute>,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
-    let state = operations.mute_conversation(&caller, &users).await?;
+    let mute = mute.unwrap_or_default();
+    let state = operations.mute_conversation(&caller, &users, &mute).await?;
     Ok(current(state))
 }
 

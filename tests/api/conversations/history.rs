@@ -21,7 +21,7 @@ async fn a_conversation_without_messages_is_an_empty_page() {
     let empty = json!({
         "user": "bob", "peer": "alice", "history": [], "unread_count": 0, "unread": [],
         "last_seq": 0, "read_seq": 0, "peer_read_seq": 0, "peer_delivered_seq": 0,
-        "muted": false, "blocked": false,
+        "muted": false, "muted_until": null, "blocked": false,
         "archived": false, "pinned": false, "metadata": null,
         "next_before": null, "next_after": null,
     });

@@ -54,7 +54,7 @@ async fn a_row_holds_the_whole_state_of_a_conversation() {
     app.mark_read("bob", "alice", 1).await;
     let of_bob = json!({
         "peer": "alice", "last_message": last, "unread_count": 1, "last_seq": 2, "read_seq": 1,
-        "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false, "blocked": false,
+        "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false, "muted_until": null, "blocked": false,
         "archived": false, "pinned": false, "metadata": null,
         "updated_at": last["sent_at"],
     });
@@ -66,7 +66,7 @@ async fn a_row_holds_the_whole_state_of_a_conversation() {
     assert_eq!(inbox, expected);
     let of_alice = json!({
         "peer": "bob", "last_message": last, "unread_count": 0, "last_seq": 2, "read_seq": 0,
-        "peer_read_seq": 1, "peer_delivered_seq": 2, "muted": false, "blocked": false,
+        "peer_read_seq": 1, "peer_delivered_seq": 2, "muted": false, "muted_until": null, "blocked": false,
         "archived": false, "pinned": false, "metadata": null,
         "updated_at": last["sent_at"],
     });

@@ -8,6 +8,7 @@ mod history;
 mod inbox;
 mod inbox_pages;
 mod model;
+mod mutes;
 mod pages;
 mod pins;
 mod receipts;

@@ -188,7 +188,7 @@ async fn marks_in_an_empty_conversation_store_nothing() {
     let app = spawn_app();
     let empty = json!({
         "peer": "alice", "last_message": null, "unread_count": 0, "last_seq": 0, "read_seq": 0,
-        "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false, "blocked": false,
+        "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false, "muted_until": null, "blocked": false,
         "archived": false, "pinned": false, "metadata": null,
         "updated_at": null,
     });

@@ -243,7 +243,7 @@ async fn an_export_has_the_settings_and_an_erasure_takes_them() {
     let export = app.get("/users/bob/export").await.text;
     let first: Value = serde_json::from_str(export.lines().next().unwrap()).unwrap();
     let expected = json!({
-        "peer": "alice", "blocked": false, "muted": false, "archived": true, "pinned": true,
+        "peer": "alice", "blocked": false, "muted": false, "muted_until": null, "archived": true, "pinned": true,
         "metadata": {"a": 1},
     });
     assert_eq!(first["conversation"], expected);

@@ -89,7 +89,7 @@ fn acks_are_encoded_as_their_type_declares() {
     });
     let conversation = json!({
         "peer": "bob", "last_message": message, "unread_count": 0, "last_seq": 1, "read_seq": 1,
-        "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false, "blocked": false,
+        "peer_read_seq": 0, "peer_delivered_seq": 0, "muted": false, "muted_until": null, "blocked": false,
         "archived": false, "pinned": false, "metadata": null,
         "updated_at": "2026-01-31T12:00:00.000Z",
     });

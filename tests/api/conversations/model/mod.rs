@@ -84,10 +84,20 @@ impl Scenario<'_> {
                 self.model.side(who).blocked = on;
                 self.change(switch(on), who, "/block").await;
             }
-            Action::Mute(on) => {
+            Action::Mute(days) => {
                 self.drop_old(who);
-                self.model.side(who).muted = on;
-                self.change(switch(on), who, "/mute").await;
+                let until = days.map(|days| rfc3339(Utc::now() + TimeDelta::days(days)));
+                self.model.mute(who, until.as_deref());
+                let [user, peer] = self.names(who);
+                let path = format!("/conversations/{user}/{peer}/mute");
+                let mute = json!({"until": until});
+                let answer = self.app.ask(Method::PUT, &path, &mute).await;
+                assert_eq!(answer.json(200), self.model.state(who), "{mute}");
+            }
+            Action::Unmute => {
+                self.drop_old(who);
+                self.model.unmute(who);
+                self.change(Method::DELETE, who, "/mute").await;
             }
             Action::Set {
                 archived,

@@ -38,7 +38,8 @@ pub struct Side {
     told_read_seq: u64,
     delivered: u64,
     cleared_up_to: u64,
-    pub muted: bool,
+    muted: bool,
+    muted_until: Option<DateTime<Utc>>,
     pub blocked: bool,
     archived: bool,
     pinned: bool,
@@ -152,8 +153,13 @@ impl Model {
         }
     }
 
-    /// Makes all messages older.
+    /// Makes all messages older, and brings the ends of mutes nearer.
     pub fn age(&mut self, days: u32) {
+        for side in self.sides.values_mut() {
+            side.muted_until = side
+                .muted_until
+                .map(|time| time - TimeDelta::days(days.into()));
+        }
         for message in self.messages.values_mut().flatten() {
             let sent_at: DateTime<Utc> = message["sent_at"].as_str().unwrap().parse().unwrap();
             message["sent_at"] = json!(rfc3339(sent_at - TimeDelta::days(days.into())));
@@ -164,8 +170,24 @@ impl Model {
         }
     }
 
-    /// Makes tombstones of the messages whose time is over.
+    pub fn mute(&mut self, who: Perspective, until: Option<&str>) {
+        let side = self.side(who);
+        side.muted = true;
+        side.muted_until = until.map(|time| time.parse().unwrap());
+    }
+
+    pub fn unmute(&mut self, who: Perspective) {
+        let side = self.side(who);
+        (side.muted, side.muted_until) = (false, None);
+    }
+
+    /// Makes tombstones of the messages whose time is over, and ends the mutes whose time is over.
     pub fn expire(&mut self) {
+        for side in self.sides.values_mut() {
+            if side.muted_until.is_some_and(|time| time <= Utc::now()) {
+                (side.muted, side.muted_until) = (false, None);
+            }
+        }
         let now = rfc3339(Utc::now());
         for message in self.messages.values_mut().flatten() {
             let expires_at = message.get("expires_at").cloned().unwrap_or_default();
@@ -322,7 +344,7 @@ impl Model {
             "unread_count": unread.len(), "unread": unread[..shown.min(unread.len())], "last_seq": self.last(who),
             "read_seq": side.read, "peer_read_seq": other.told_read_seq,
             "peer_delivered_seq": other.delivered.max(other.told_read_seq),
-            "muted": side.muted, "blocked": side.blocked, "archived": side.archived,
+            "muted": side.muted, "muted_until": side.muted_until.map(rfc3339), "blocked": side.blocked, "archived": side.archived,
             "pinned": side.pinned, "metadata": metadata(side.metadata),
             "next_before": (oldest > first).then_some(oldest),
             "next_after": (latest < last).then_some(latest),
@@ -339,7 +361,7 @@ impl Model {
             "unread_count": self.unread(who).len(), "last_seq": self.last(who),
             "read_seq": side.read, "peer_read_seq": other.told_read_seq,
             "peer_delivered_seq": other.delivered.max(other.told_read_seq),
-            "muted": side.muted, "blocked": side.blocked, "archived": side.archived,
+            "muted": side.muted, "muted_until": side.muted_until.map(rfc3339), "blocked": side.blocked, "archived": side.archived,
             "pinned": side.pinned, "metadata": metadata(side.metadata),
             "updated_at": last.map(|message| &message["sent_at"]),
         })

@@ -24,7 +24,9 @@ pub enum Action {
     MarkUnread(u64),
     Clear,
     Block(bool),
-    Mute(bool),
+    /// Mutes for so many days, or for good.
+    Mute(Option<i64>),
+    Unmute,
     /// Changes settings; `None` leaves one out, 0 removes the metadata.
     Set {
         archived: Option<bool>,
@@ -156,7 +158,8 @@ fn action() -> impl Strategy<Value = Action> {
         2 => seq().prop_map(Action::MarkUnread),
         1 => Just(Action::Clear),
         1 => prop::bool::weighted(0.4).prop_map(Action::Block),
-        1 => any::<bool>().prop_map(Action::Mute),
+        1 => prop::option::of(prop_oneof![Just(1_i64), Just(30)]).prop_map(Action::Mute),
+        1 => Just(Action::Unmute),
         2 => set,
         1 => (1..4_usize).prop_map(Action::Import),
         1 => prop_oneof![Just(1_u32), Just(20)].prop_map(Action::Age),

@@ -9,6 +9,7 @@ use redis::Commands;
 
 use super::Scenario;
 use super::reference::Perspective;
+use crate::harness::store::lua::keys_of_user;
 use crate::harness::{TestApp, eventually, keys};
 
 impl Scenario<'_> {
@@ -29,6 +30,9 @@ impl Scenario<'_> {
                 let message = earlier(&message, "expires_at", days);
                 redis.lset::<_, _, ()>(&messages, index, message).unwrap();
             }
+            for (user, peer) in [(one, other), (other, one)] {
+                self.shorten_mute(user, peer, days);
+            }
             // Last, because a message is deleted as soon as this says that it is due.
             due.extend(self.hasten(one, other, days));
         }
@@ -38,6 +42,30 @@ impl Scenario<'_> {
         };
         eventually("what is due is done", Duration::from_secs(20), done).await;
         self.model.expire();
+    }
+
+    /// Moves the end of a mute to an earlier time, where it is stored.
+    fn shorten_mute(&self, user: &str, peer: &str, days: u32) {
+        let mut redis = self.app.redis();
+        let [_, meta] = keys(user, peer);
+        let [_, conversations, _] = keys_of_user(user);
+        // The marks of a mute that has no end, end in 0; a row of one has nothing in this place.
+        for (key, field, place) in [
+            (meta, format!("user:{user}"), 5),
+            (conversations, peer.to_owned(), 9),
+        ] {
+            let stored: Option<String> = redis.hget(&key, &field).unwrap();
+            let stored = stored.unwrap_or_default();
+            let mut parts: Vec<_> = stored.split('|').map(str::to_owned).collect();
+            let Some(end) = parts.get_mut(place).filter(|end| *end != "0") else {
+                continue;
+            };
+            let time: i64 = end.parse().unwrap();
+            *end = (time - TimeDelta::days(days.into()).num_milliseconds()).to_string();
+            redis
+                .hset::<_, _, _, ()>(&key, &field, parts.join("|"))
+                .unwrap();
+        }
     }
 
     /// Moves what becomes due in a conversation to an earlier time. Returns what is due now, with its schedule.
