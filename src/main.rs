@@ -1,5 +1,6 @@
 //! The binary: settings, logging, signals, subcommands. The service itself is [`duologue::app`].
 
+use std::future::pending;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,6 +17,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use url::Url;
+
+/// The exit status of a process that SIGINT ended, as shells report it.
+const INTERRUPTED: i32 = 130;
 
 /// An error is printed as one sentence.
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -68,15 +72,38 @@ fn raise_open_file_limit() {
     }
 }
 
-/// Serves until SIGINT or SIGTERM.
+/// Whether SIGHUP is ignored, as `nohup` asks for. A handler would end that.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1)
+}
+
+/// Serves until SIGINT, SIGTERM or SIGHUP. Another SIGINT ends the process at once.
 async fn run(config: Config) -> Outcome {
     raise_open_file_limit();
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
     );
+    let mut hangup = if ignores_hangup() {
+        None
+    } else {
+        Some(signal(SignalKind::hangup())?)
+    };
     let stop = async move {
-        tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => (), _ = hung_up => () }
+        tokio::spawn(async move {
+            interrupt.recv().await;
+            std::process::exit(INTERRUPTED);
+        });
     };
     let app = App::build(config).await?;
     println!("{}", app.banner());

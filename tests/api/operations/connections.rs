@@ -120,7 +120,7 @@ fn http_1_0_gets_no_chunks() {
 #[test]
 fn idle_connections_make_room_for_others() {
     let dir = tempfile::tempdir().unwrap();
-    let service = ServiceProcess::start_limited(dir.path(), 256);
+    let service = ServiceProcess::start_under_shell(dir.path(), "ulimit -n 256");
     let silent: Vec<_> = (0..300)
         .map(|_| RawConnection::open(&service.address))
         .collect();
@@ -141,7 +141,7 @@ fn idle_connections_make_room_for_others() {
 #[test]
 fn probes_are_answered_when_every_connection_is_busy() {
     let dir = tempfile::tempdir().unwrap();
-    let service = ServiceProcess::start_limited(dir.path(), 256);
+    let service = ServiceProcess::start_under_shell(dir.path(), "ulimit -n 256");
     let mut busy = Vec::new();
     for number in 0..150 {
         let mut connection = RawConnection::open(&service.address);

@@ -32,9 +32,14 @@ async fn peek(service: &ServiceProcess) -> Value {
 #[tokio::test]
 async fn ctrl_c_stops_service_and_redis_and_keeps_messages() {
     let dir = tempfile::tempdir().unwrap();
-    for (round, signal) in [Some(Signal::INT), Some(Signal::TERM), None]
-        .iter()
-        .enumerate()
+    for (round, signal) in [
+        Some(Signal::INT),
+        Some(Signal::TERM),
+        Some(Signal::HUP),
+        None,
+    ]
+    .iter()
+    .enumerate()
     {
         let mut service = ServiceProcess::start(dir.path());
         let redis = pid_of(&embedded_url(dir.path()));
@@ -67,6 +72,48 @@ fn idle_connections_do_not_delay_shutdown() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+/// A request whose body does not end, for which a stopping service waits.
+fn endless_request(service: &ServiceProcess) -> RawConnection {
+    let mut connection = RawConnection::open(&service.address);
+    connection.write(
+        "POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: 1000\r\n\r\n{",
+    );
+    // The service has read it when it answers a later one.
+    let mut probe = RawConnection::open(&service.address);
+    probe.write("GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    probe.answer().unwrap();
+    connection
+}
+
+#[test]
+fn a_second_ctrl_c_ends_the_service_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = ServiceProcess::start(dir.path());
+    let _request = endless_request(&service);
+    let begun = Instant::now();
+    service.signal(Signal::INT);
+    std::thread::sleep(Duration::from_millis(500));
+    service.signal(Signal::INT);
+    let status = service.wait_for_exit(Duration::from_secs(20));
+    assert_eq!(status.code(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn a_hangup_is_ignored_under_nohup() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = ServiceProcess::start_under_shell(dir.path(), "trap '' HUP");
+    service.signal(Signal::HUP);
+    std::thread::sleep(Duration::from_millis(500));
+    let mut probe = RawConnection::open(&service.address);
+    probe.write("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    assert_eq!(probe.answer().unwrap().status, 200);
+    drop(probe);
+    service.signal(Signal::TERM);
+    assert!(service.wait_for_exit(Duration::from_secs(20)).success());
 }
 
 #[tokio::test]

@@ -56,11 +56,11 @@ impl ServiceProcess {
         Self::launch(dir, settings, log.into())
     }
 
-    /// The same, with a limit of open files.
-    pub fn start_limited(dir: &Path, files: u32) -> Self {
+    /// The same, after a command of a shell that changes limits or signals.
+    pub fn start_under_shell(dir: &Path, prepare: &str) -> Self {
         let mut limited = Command::new("sh");
         let service = env!("CARGO_BIN_EXE_duologue");
-        limited.args(["-c", &format!("ulimit -n {files}; exec {service}")]);
+        limited.args(["-c", &format!("{prepare}; exec {service}")]);
         Self::launch_command(
             limited,
             dir,
