@@ -195,7 +195,7 @@ impl Error {
     /// Seconds after which trying again makes sense (`Retry-After`, RFC 9110 section 10.2.3).
     pub fn retry_after(&self) -> Option<u64> {
         let wait = self.quota.map_or(1, |quota| quota.wait_s());
-        self.code.is_retryable().then_some(wait)
+        (self.code.is_retryable() || self.quota.is_some()).then_some(wait)
     }
 }
 

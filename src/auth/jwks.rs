@@ -24,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_SIZE: usize = 1 << 20;
 
 /// The source of a key set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum JwksSource {
     /// A file.
     File(PathBuf),
@@ -58,6 +58,12 @@ impl fmt::Display for JwksSource {
     }
 }
 
+impl fmt::Debug for JwksSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// Why a set could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
@@ -71,7 +77,9 @@ pub enum JwksError {
     TooLarge,
     #[error("this is not a key set (RFC 7517): {0}")]
     Form(#[from] serde_json::Error),
-    #[error("the key set has no usable key: one with a `kid` that is RSA, P-256 or Ed25519")]
+    #[error(
+        "the key set has no usable key: one with a `kid` that is RSA (2048 bits or more), P-256 or Ed25519"
+    )]
     Empty,
 }
 

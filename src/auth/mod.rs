@@ -27,6 +27,9 @@ pub use tokens::Tokens;
 /// Tolerated difference of clocks when the times of a token are checked, in seconds.
 const LEEWAY_S: u64 = 30;
 
+/// The detail of the rejection of a token that was valid. Signatures are verified first.
+pub const TOKEN_EXPIRED: &str = "The token has expired.";
+
 /// The caller of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {

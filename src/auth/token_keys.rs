@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey};
 
@@ -27,6 +29,9 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The size of the smallest RSA key (RFC 7518 section 3.3).
+const MIN_RSA_BITS: usize = 2048;
+
 /// A public key of the host application, and the algorithm that its kind determines.
 #[derive(Clone)]
 pub struct PublicKey(pub(super) Algorithm, pub(super) DecodingKey);
@@ -47,7 +52,7 @@ impl PublicKey {
     /// set is public.
     pub(super) fn algorithm(kind: &AlgorithmParameters) -> Option<Algorithm> {
         match kind {
-            AlgorithmParameters::RSA(_) => Some(Algorithm::RS256),
+            AlgorithmParameters::RSA(rsa) if bits(&rsa.n) >= MIN_RSA_BITS => Some(Algorithm::RS256),
             AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
                 Some(Algorithm::ES256)
             }
@@ -57,4 +62,14 @@ impl PublicKey {
             _ => None,
         }
     }
+}
+
+/// The bits of a number in the form of a key set: big-endian, in Base64url.
+fn bits(number: &str) -> usize {
+    let bytes = URL_SAFE_NO_PAD.decode(number).unwrap_or_default();
+    let mut significant = bytes.iter().skip_while(|&&byte| byte == 0);
+    let first = significant
+        .next()
+        .map_or(0, |byte| byte.ilog2() as usize + 1);
+    first + 8 * significant.count()
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::claims::{Claims, Rules, UserClaim, check_issue_time};
 use super::token_keys::{PublicKey, Secret};
-use super::{Caller, Identity, Jwks, LEEWAY_S};
+use super::{Caller, Identity, Jwks, LEEWAY_S, TOKEN_EXPIRED};
 use crate::error::{Code, Error};
 use crate::model::UserId;
 
@@ -164,7 +164,7 @@ fn identity(user: UserId, exp: i64) -> Identity {
 /// Describes what is wrong with a token, without quoting it.
 fn reason(error: &ErrorKind) -> &'static str {
     match error {
-        ErrorKind::ExpiredSignature => "The token has expired.",
+        ErrorKind::ExpiredSignature => TOKEN_EXPIRED,
         ErrorKind::ImmatureSignature => "The token is not valid yet (`nbf`).",
         ErrorKind::InvalidSignature => "The token's signature is invalid.",
         ErrorKind::InvalidAlgorithm => {

@@ -34,7 +34,12 @@ pub struct Access {
     pub jwt_public_key: Option<PathBuf>,
 
     /// Key set (RFC 7517) that verifies user tokens: a file or https URL, reloaded at runtime
-    #[arg(long, env = "DUOLOGUE_JWKS", value_name = "FILE|URL")]
+    #[arg(
+        long,
+        env = "DUOLOGUE_JWKS",
+        value_name = "FILE|URL",
+        hide_env_values = true
+    )]
     pub jwks: Option<JwksSource>,
 
     /// Required aud claim of user tokens; not checked if unset
@@ -201,7 +206,7 @@ fn public_key(file: &Path) -> Result<PublicKey, AccessError> {
     let pem = read(file, variable)?;
     PublicKey::from_pem(pem.as_bytes()).ok_or_else(|| {
         let why = format!(
-            "{} is not a PEM file with an RSA, P-256 or Ed25519 public key",
+            "{} is not a PEM file with an RSA (2048 bits or more), P-256 or Ed25519 public key",
             file.display()
         );
         AccessError::Value { variable, why }

@@ -56,7 +56,7 @@ pub struct UsersQuery {
     /// Up to 100 users, comma-separated. Encode a `+` in an id as `%2B`, as in every query.
     #[param(
         example = "alice,bob",
-        pattern = "^[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}(,[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}){0,99}$"
+        pattern = "^ *[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255} *(, *[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255} *){0,99}$"
     )]
     pub users: String,
 }
@@ -68,7 +68,7 @@ impl UsersQuery {
         let ids = self
             .users
             .split(',')
-            .map(|id| UserId::try_from(id.to_owned()));
+            .map(|id| UserId::try_from(id.trim_matches(' ').to_owned()));
         match ids.collect::<Result<Vec<_>, _>>() {
             Ok(users) if users.len() > 100 => Err(refused("must have at most 100 users")),
             users => users.map_err(refused),

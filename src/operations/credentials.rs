@@ -3,12 +3,14 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::Operations;
+use crate::auth::TOKEN_EXPIRED;
 use crate::error::Error;
 use crate::rate::RateLimitRequest;
 
 impl Operations {
     /// Charges an address for a rejected credential. Returns the error to respond with: `RATE_LIMITED`
-    /// after too many, otherwise, or if the store is unreachable, the rejection itself. Keys are too
+    /// after too many, otherwise, or if the store is unreachable, the rejection itself. That of an expired
+    /// token also then, with the time to wait. Keys are too
     /// long to be guessed; the limit bounds the cost of verifying and logging attempts.
     pub async fn charge_rejection(&self, address: IpAddr, rejection: Error) -> Error {
         let Some(policy) = self.settings.policies.failure else {
@@ -17,6 +19,10 @@ impl Operations {
         let caller = charged_network(address);
         let charge = RateLimitRequest { policy, caller };
         match self.store.charge_rate(&charge).await {
+            // The app refreshes its token on a 401. Others behind its address may have used up the limit.
+            Err(Error { quota, .. }) if quota.is_some() && rejection.detail == TOKEN_EXPIRED => {
+                Error { quota, ..rejection }
+            }
             Err(limited) if limited.quota.is_some() => limited,
             _ => rejection,
         }

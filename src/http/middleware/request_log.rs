@@ -119,7 +119,7 @@ async fn settle<B: MessageBody + 'static>(
         return (response.map_into_boxed_body(), error);
     }
     let error = authenticate::charge_rejection(&response, error).await;
-    if error.code == Code::Unauthenticated {
+    if error.quota.is_none() {
         return (response.map_into_boxed_body(), error);
     }
     // Keeps the headers of other middleware: without those of CORS a page could not read the response.

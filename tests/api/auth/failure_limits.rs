@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::rate_limits::READ;
 use crate::harness::TestApp;
-use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
+use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with, token_until};
 
 /// The number of attempts with an invalid credential that get a 401 before the address is limited.
 async fn count_unauthorized(app: &TestApp, attempts: usize, headers: &[(&str, &str)]) -> usize {
@@ -37,6 +37,27 @@ async fn failed_logins_are_limited_but_valid_ones_still_pass() {
     let refilled = usize::try_from(begun.elapsed().as_secs()).unwrap() + 1;
     assert!((30..=30 + refilled).contains(&refused), "{refused}");
     assert_eq!(app.get_as(SERVICE_KEY, READ).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_expired_token_gets_401_also_from_a_limited_address() {
+    let app = spawn_secured_app_with(&[]);
+    count_unauthorized(&app, 40, &[]).await;
+    assert!(is_limited(&app, &[]).await);
+    let expired = app.get_as(&token_until("alice", -60), READ).await;
+    let problem = expired.problem(401, "UNAUTHENTICATED");
+    assert_eq!(problem["detail"], "The token has expired.");
+    let challenge = expired.header("www-authenticate");
+    assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+    assert_eq!(
+        expired.headers.get_all("www-authenticate").iter().count(),
+        1
+    );
+    assert!(expired.header("retry-after").parse::<u64>().unwrap() >= 1);
+    // One with another signature is a guess, however old it claims to be.
+    let expired = token_until("alice", -60);
+    let forged = format!("{}AAAA", &expired[..expired.len() - 4]);
+    app.get_as(&forged, READ).await.problem(429, "RATE_LIMITED");
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Value, json};
 
 use crate::harness::auth::jwks_server::JwksServer;
 use crate::harness::auth::secured_app::SERVICE_KEY;
-use crate::harness::auth::signing::{Signer, claims};
+use crate::harness::auth::signing::{Signer, WEAK_RSA, claims};
 use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_with};
 
 const PATH: &str = "/conversations/alice/bob";
@@ -26,6 +28,19 @@ async fn accepts(app: &TestApp, signer: &Signer, kid: &str) -> bool {
 /// A service that verifies tokens by the JWKS at this URL.
 fn spawn_with_jwks(source: &str) -> TestApp {
     spawn_app_with(&["--jwks", source, "--service-keys", SERVICE_KEY])
+}
+
+#[test]
+fn a_set_of_weak_rsa_keys_is_refused_at_start() {
+    let key = DecodingKey::from_rsa_pem(WEAK_RSA.as_bytes()).unwrap();
+    let jwk = Jwk::from_decoding_key(&key, Some(Algorithm::RS256)).unwrap();
+    let mut jwk = serde_json::to_value(jwk).unwrap();
+    jwk["kid"] = json!("weak");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("keys.json");
+    std::fs::write(&file, json!({"keys": [jwk]}).to_string()).unwrap();
+    let said = refusal_to_start(&["--jwks", file.to_str().unwrap()]).to_string();
+    assert!(said.contains("2048 bits"), "{said}");
 }
 
 #[tokio::test]

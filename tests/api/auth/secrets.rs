@@ -199,9 +199,12 @@ fn a_rejected_secret_is_not_echoed() {
 
 #[test]
 fn help_and_debug_output_show_no_secret() {
+    const JWKS: &str = "https://user:hunter2@login.example.com/keys?token=hunter2";
     let settings = [
         ("DUOLOGUE_JWT_SECRET", SECRET),
         ("DUOLOGUE_SERVICE_KEYS", SERVICE_KEY),
+        ("DUOLOGUE_JWKS", JWKS),
+        ("DUOLOGUE_REDIS_URL", "redis://:hunter2@redis.example.com"),
     ];
     let help = stdout(&settings, &["--help"]);
     let args = [
@@ -210,11 +213,13 @@ fn help_and_debug_output_show_no_secret() {
         SECRET,
         "--service-keys",
         SERVICE_KEY,
+        "--jwks",
+        JWKS,
     ];
     let printed = format!("{:?}", Config::read(args).unwrap());
     for text in [help, printed] {
         assert!(
-            !text.contains(SECRET) && !text.contains(SERVICE_KEY),
+            !text.contains(SECRET) && !text.contains(SERVICE_KEY) && !text.contains("hunter2"),
             "{text}"
         );
     }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::harness::auth::invalid_credentials::{AUDIENCE, ISSUER, strict};
 use crate::harness::auth::secured_app::{SECRET, SERVICE_KEY, spawn_secured_app};
-use crate::harness::auth::signing::{Signer, claims, in_seconds};
+use crate::harness::auth::signing::{Signer, WEAK_RSA, claims, in_seconds};
 use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_with};
 
 const PATH: &str = "/conversations/alice/bob";
@@ -79,6 +79,7 @@ fn a_key_file_without_a_public_key_is_refused_at_start() {
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG".to_owned(),
         ),
         ("another curve", p384.public_key_pem()),
+        ("a weak RSA key", WEAK_RSA.to_owned()),
         ("a private RSA key", Signer::rs256().private_pem()),
         ("a private P-256 key", Signer::es256().private_pem()),
         ("a private Ed25519 key", Signer::ed25519().private_pem()),

@@ -175,6 +175,8 @@ async fn presence_of_up_to_100_users_keeps_the_requested_order() {
     }
     assert_eq!(users.len(), 100);
     let many = names(101).join(",");
+    let spaced = app.get("/presence?users=bob,%20user-42%20,carol").await;
+    assert_eq!(spaced.json(200)["users"][1]["user"], "user-42");
     for bad in [&many, "", "bob,", ",bob", "bob,bo%20b"] {
         let refused = app.get(&format!("/presence?users={bad}")).await;
         assert_eq!(refused.status, 400, "{bad}");

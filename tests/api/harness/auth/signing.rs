@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// Generating an RSA key takes too long to do in every test. This one is used nowhere else.
 const RSA: &str = include_str!("keys/rsa.pem");
 
+/// The public part of an RSA key of 1024 bits.
+pub const WEAK_RSA: &str = include_str!("keys/rsa_1024_public.pem");
+
 /// A signing key of the host application.
 pub struct Signer {
     algorithm: Algorithm,
