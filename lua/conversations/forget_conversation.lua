@@ -49,7 +49,7 @@ if tonumber(last) >= newest then
 else
   -- The id is in use again already.
   local oldest = math.max(oldest_visible(conversation, leaver), tonumber(last) + 1)
-  leaver.erased, leaver.unread = nil, string.format('%d', count_messages(messages, peer, newest, oldest, newest))
+  leaver.erased, leaver.unread = nil, string.format('%d', (count_messages(messages, peer, newest, newest, oldest, 1)))
 end
 redis.call('HSET', meta, ERASED_FIELD .. user, last)
 redis.call('HDEL', meta, METADATA_FIELD .. user)

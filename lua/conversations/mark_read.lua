@@ -3,7 +3,8 @@
 --- @include "lib/count"
 --- @include "lib/rate"
 --- @include "lib/receipt"
--- Marks a conversation as read up to a message. Only moves forward, and never past the end.
+-- Marks a conversation as read up to a message. Only moves forward, and never past the end. If too many
+-- messages stand before it, it marks a part of them, and the entry says up to where.
 --
 -- Returns  [entry, newest, metadata]  how the user sees the conversation, see lib/row; its newest message and the
 --          user's metadata as JSON, or empty
@@ -38,12 +39,18 @@ local advances = target > read or target == newest and reader.unread ~= '0'
 if target == newest then
   read_everything(reader, conversation.seq)
 elseif advances then
-  -- What is left is counted from the nearer end.
-  local first, left = math.max(read + 1, oldest_visible(conversation, reader)), 0
-  if target - first < newest - target then
-    left = reader.unread - count_messages(messages, peer, newest, first, target)
-  else
-    left = count_messages(messages, peer, newest, math.max(target + 1, first), newest)
+  -- What is left is counted from the nearer end. A long way from the older one is gone in several calls.
+  local first, left = math.max(read + 1, oldest_visible(conversation, reader)), tonumber(reader.unread)
+  local count, searched
+  if first <= target and newest - target < target - first then
+    count, searched = count_messages(messages, peer, newest, newest, target + 1, 0.25)
+    if searched > target + 1 then count = nil end
+  end
+  if count then
+    left = count
+  elseif first <= target then
+    count, target = count_messages(messages, peer, newest, first, target, 0.75)
+    left = left - count
   end
   reader.unread, reader.read = string.format('%d', left), string.format('%d', target)
 end

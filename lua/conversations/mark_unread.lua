@@ -23,9 +23,8 @@ local user               = ARGV[1] -- string  user id
 local peer               = ARGV[2] -- string  user id of the other one
 local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
 local seq                = ARGV[4] -- integer from here on
-local scan_limit         = ARGV[5] -- integer messages to count, at most
-local interval_us        = ARGV[6] -- integer microseconds in which the bucket gets a token back
-local burst              = ARGV[7] -- integer tokens of a full bucket
+local interval_us        = ARGV[5] -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[6] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
@@ -35,10 +34,11 @@ local reader = conversation.user
 local newest, read = tonumber(conversation.seq), tonumber(reader.read)
 local from = math.max(tonumber(seq), oldest_visible(conversation, reader))
 if from > read or from > newest then return commit(conversation, nil, charge) end
-if newest - from >= tonumber(scan_limit) then
+local count, searched = count_messages(messages, peer, newest, newest, from, 1)
+if searched > from then
   return redis.error_reply('TOO_FAR_BACK the message is too far back to mark as unread from there on')
 end
 
-reader.unread = string.format('%d', count_messages(messages, peer, newest, from, newest))
+reader.unread = string.format('%d', count)
 reader.read = string.format('%d', from - 1)
 return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

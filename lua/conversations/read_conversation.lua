@@ -24,12 +24,12 @@ local bucket             = KEYS[9]  -- string  bucket to charge; none if nobody 
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the other one
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
-local limit              = ARGV[4]  -- integer messages of history, at most
+local limit              = ARGV[4]  -- integer maximum number of messages of history
 local range              = ARGV[5]  -- string  where the page lies: newest, before, after, around or around_time
 local place              = ARGV[6]  -- string  the seq or the time (RFC 3339) that it lies at; empty for newest
 local peek               = ARGV[7]  -- flag    1 marks nothing as read
-local unread_limit       = ARGV[8]  -- integer unread messages to return, at most
-local scan_limit         = ARGV[9]  -- integer messages to search for unread ones, at most
+local unread_limit       = ARGV[8]  -- integer maximum number of unread messages to return
+local bytes              = ARGV[9]  -- integer maximum bytes of the page, and of the unread messages
 local interval_us        = ARGV[10] -- integer microseconds in which the bucket gets a token back
 local burst              = ARGV[11] -- integer tokens of a full bucket
 
@@ -40,14 +40,14 @@ local conversation = load_conversation(messages, meta, user, user_inbox, user_co
 local reader = conversation.user
 local newest = tonumber(conversation.seq)
 local oldest = oldest_visible(conversation, reader)
-local high, low = page_bounds(messages, range, place, limit, newest, oldest)
-local history = high >= low and redis.call('LRANGE', messages, newest - high, newest - low) or {}
+local high, low, start = page_bounds(messages, range, place, limit, newest, oldest)
+local history
+history, high, low = read_page(messages, newest, high, low, start, tonumber(bytes))
 
 local wanted = math.min(reader.unread, unread_limit)
-local last = math.max(reader.read + 1, oldest, newest - scan_limit + 1)
+local unread = newest_messages(messages, peer, newest, math.max(reader.read + 1, oldest), wanted, tonumber(bytes))
 local reply = {
-  entry_of(conversation, reader, conversation.peer), history,
-  newest_messages(messages, peer, newest, last, wanted), low > oldest and low, high < newest and high,
+  entry_of(conversation, reader, conversation.peer), history, unread, low > oldest and low, high < newest and high,
   metadata_of(conversation, reader),
 }
 if peek == '1' then return commit(conversation, nil, charge, reply) end

@@ -4,19 +4,19 @@
 --- @include "lib/row"
 -- Lists a user's conversations: pinned ones, then the others, each latest message first.
 --
--- Returns  [total, unread_conversations, muted_unread, cursor, peers, rows]  the totals of the whole inbox, where to
---          go on (empty at the end), and the page
+-- Returns  [total, unread_conversations, muted_unread, cursor, peers, rows, scores]  the totals of the whole
+--          inbox, where the next page begins (empty at the end), and the page with the places of its rows
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local inbox         = KEYS[1] -- zset    peer -> its place, see lib/order
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
 local bucket        = KEYS[3] -- string  bucket to charge; none if nobody is charged
-local limit         = ARGV[1] -- integer conversations of a page, at most
-local score         = ARGV[2] -- integer where to go on; empty to begin
-local after         = ARGV[3] -- string  peer behind whom to go on, among those of that score
+local limit         = ARGV[1] -- integer maximum number of conversations of a page
+local score         = ARGV[2] -- integer where the page begins; empty for the first
+local after         = ARGV[3] -- string  peer after whom the page begins, among those of that score
 local unread_only   = ARGV[4] -- flag    1 lists only those with unread messages that the totals count
 local archived      = ARGV[5] -- flag    1 lists only archived ones, 0 only others; empty lists both
-local scan_limit    = ARGV[6] -- integer conversations to look at, at most
+local scan_limit    = ARGV[6] -- integer maximum number of conversations to look at
 local interval_us   = ARGV[7] -- integer microseconds in which the bucket gets a token back
 local burst         = ARGV[8] -- integer tokens of a full bucket
 
@@ -24,10 +24,22 @@ local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local totals = redis.call('HGET', conversations, TOTALS_FIELD) or NO_TOTALS
 local _, total, unread_conversations, muted_unread = string.match(totals, TOTALS)
-local peers, rows, cursor = {}, {}, ''
+local peers, rows, scores, cursor = {}, {}, {}, ''
 
 local function answer(next_cursor)
-  return with_charge(charge, {tonumber(total), tonumber(unread_conversations), tonumber(muted_unread), next_cursor, peers, rows})
+  return with_charge(charge, {
+    tonumber(total), tonumber(unread_conversations), tonumber(muted_unread), next_cursor, peers, rows, scores,
+  })
+end
+
+-- Compares two ids by their bytes, as Redis orders members of equal score. The operator of Lua compares
+-- as the locale of the server does.
+local function precedes(one, other)
+  for i = 1, math.min(#one, #other) do
+    local byte, other_byte = string.byte(one, i), string.byte(other, i)
+    if byte ~= other_byte then return byte < other_byte end
+  end
+  return #one < #other
 end
 
 local top, looked, offset = score ~= '' and score or '+inf', 0, 0
@@ -38,14 +50,14 @@ repeat
   for i = 1, #step, 2 do
     local peer, version = step[i], step[i + 1]
     -- Those of equal score come in falling order of their names.
-    if version ~= score or peer < after then
+    if version ~= score or precedes(peer, after) then
       if #rows == tonumber(limit) or looked == tonumber(scan_limit) then return answer(cursor) end
       looked, cursor = looked + 1, version .. ',' .. peer
       local row = redis.call('HGET', conversations, peer)
       local _, _, _, unread, flags = parse_row(row)
       local listed = (unread_only ~= '1' or counted(unread, flags) > 0)
         and (archived == '' or has_flag(flags, ARCHIVED) == (archived == '1'))
-      if listed then peers[#peers + 1], rows[#rows + 1] = peer, row end
+      if listed then peers[#peers + 1], rows[#rows + 1], scores[#scores + 1] = peer, row, version end
     end
   end
   offset = offset + size

@@ -1,37 +1,45 @@
 -- Pages of a conversation. The message of seq s stands at index newest - s of the list.
+--- @include "lib/read_range"
 --- @include "lib/sent_since"
 
--- Returns the seqs of the newest and the oldest message of a page, and what to pass as `before` for
--- the next one, 0 at the end.
---
--- before          only older messages than this seq; empty for any
--- limit           messages of a page, at most
--- newest, oldest  seqs of what there is
-local function older_than(before, limit, newest, oldest)
-  local high = math.min((tonumber(before) or newest + 1) - 1, newest)
-  local low = math.max(high - limit + 1, oldest)
-  return high, low, high >= low and low > oldest and low or 0
-end
-
--- Returns the seqs of the newest and the oldest message of a page. If the page is empty, the first is one
--- less than the second. A place beyond an end counts as that end, so that every page lies within or directly
--- beside what there is.
+-- Returns the seqs of the newest and the oldest message of a page, and the seq from which the page is
+-- read if it is too large. If the page is empty, the first is one less than the second. A place beyond
+-- an end counts as that end, so every page lies within or directly beside what there is.
 --
 -- messages        list of the messages
 -- range           newest, before, after, around or around_time
--- place           the seq, the time, or nothing, of the range
--- limit           messages of a page, at most; may be 0
+-- place           the seq or the time of the range, if it has one
+-- limit           maximum number of messages; may be 0
 -- newest, oldest  seqs of what there is
 local function page_bounds(messages, range, place, limit, newest, oldest)
   if range == 'after' then
     local low = math.max(math.min(place + 1, newest + 1), oldest)
-    return math.min(low + limit - 1, newest), low
+    return math.min(low + limit - 1, newest), low, low
   elseif range == 'around' or range == 'around_time' then
     if range == 'around_time' then place = first_sent_since(messages, place, newest, oldest) end
-    local low = math.max(math.min(place, newest), oldest) - math.floor(limit / 2)
-    return math.min(low + limit - 1, newest), math.max(low, oldest)
+    place = math.max(math.min(place, newest), oldest)
+    local low = place - math.floor(limit / 2)
+    return math.min(low + limit - 1, newest), math.max(low, oldest), place
   end
   if range == 'newest' then place = newest + 1 end
   local high = math.max(math.min(place - 1, newest), oldest - 1)
-  return high, math.max(high - limit + 1, oldest)
+  return high, math.max(high - limit + 1, oldest), high
+end
+
+-- Reads the messages of a page, from `start` on to both ends, as long as they have no more than so many
+-- bytes together. `high`, `low` and `start` are those of page_bounds.
+--
+-- Returns  the messages, newest first, and the seqs of the newest and the oldest
+local function read_page(messages, newest, high, low, start, bytes)
+  if high < low then return {}, high, low end
+  local older = read_range(messages, newest - start, newest - low, start == high and bytes or bytes / 2)
+  low = start - #older + 1
+  if start == high then return older, high, low end
+  local size = 0
+  for i = 1, #older do size = size + #older[i] end
+  local newer = read_range(messages, newest - start - 1, newest - high, math.max(bytes - size, 0))
+  local page = {}
+  for i = #newer, 1, -1 do page[#page + 1] = newer[i] end
+  for i = 1, #older do page[#page + 1] = older[i] end
+  return page, start + #newer, low
 end

@@ -1,5 +1,6 @@
 -- Reading the stream of a user's events after an offset.
 --- @include "lib/event"
+--- @include "lib/read_range"
 --- @include "lib/row"
 
 local function offset_of(event)
@@ -22,13 +23,8 @@ local function kept_events(key, after, newest, limit, bytes)
     local middle = math.ceil((low + high) / 2)
     if offset_of(redis.call('LINDEX', key, middle)) > after then low = middle else high = middle - 1 end
   end
-  local some = redis.call('LRANGE', key, math.max(low - limit + 1, 0), low)
-  local events, size = {}, 0
-  if prev_of(some[#some]) ~= after then return events end
-  for i = #some, 1, -1 do
-    if size > bytes then break end
-    events[#events + 1], size = some[i], size + #some[i]
-  end
+  local events = read_range(key, low, math.max(low - limit + 1, 0), bytes)
+  if prev_of(events[1]) ~= after then return {} end
   return events, #events <= low
 end
 

@@ -1,4 +1,5 @@
 #!lua flags=no-writes
+--- @include "lib/page"
 --- @include "lib/state"
 -- Reads a part of a conversation as it is stored, for its user to take away: what the user cleared
 -- is part of it, what stood there before an erased user of the same id left is not.
@@ -10,11 +11,13 @@ local messages = KEYS[1] -- list    messages of the pair as JSON, newest first
 local meta     = KEYS[2] -- hash    everything else of the pair, see lib/state
 local user     = ARGV[1] -- string  user id
 local after    = ARGV[2] -- integer only newer ones than this seq; empty for any
-local limit    = ARGV[3] -- integer how many, at most
+local limit    = ARGV[3] -- integer maximum number of messages
+local bytes    = ARGV[4] -- integer maximum bytes of messages
 
 local stored = redis.call('HMGET', meta, 'state', ERASED_FIELD .. user)
 local newest = tonumber(string.match(stored[1] or '0', '%d+'))
 local low = math.max(tonumber(after) or 0, newest - redis.call('LLEN', messages), tonumber(stored[2] or 0)) + 1
 local high = math.min(low + limit - 1, newest)
-local page = high >= low and redis.call('LRANGE', messages, newest - high, newest - low) or {}
+local page
+page, high = read_page(messages, newest, high, low, low, tonumber(bytes))
 return {page, high < newest and high or 0, newest}

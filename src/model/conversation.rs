@@ -18,13 +18,14 @@ pub struct Conversation {
     pub user: UserId,
     /// The peer.
     pub peer: UserId,
-    /// The messages of the page, newest first.
+    /// The messages of the page, newest first. A page of more than 448 KiB ends earlier; its cursors
+    /// continue there.
     #[schema(value_type = Vec<Message>)]
     pub history: Vec<StoredMessage>,
     /// Number of messages of the peer that were unread. Always exact.
     pub unread_count: u64,
-    /// The unread messages, newest first: at most `unread_limit`, and only among the newest 4,000
-    /// messages. Read older ones with `before`.
+    /// The unread messages, newest first: at most `unread_limit`, at most 448 KiB, and only among the
+    /// newest 4,000 messages (1.5 MiB). Read older ones with `before`.
     #[schema(value_type = Vec<Message>, max_items = 500)]
     pub unread: Vec<StoredMessage>,
     /// The seq of the newest message; 0 if there is none.

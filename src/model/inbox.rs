@@ -60,6 +60,14 @@ impl InboxCursor {
         (&self.version, &self.peer)
     }
 
+    /// The cursor of the page after a conversation at this place of the order.
+    pub fn at(score: &str, peer: &UserId) -> Self {
+        Self {
+            version: score.to_owned(),
+            peer: peer.as_str().to_owned(),
+        }
+    }
+
     /// Reads the cursor of a script: version and peer, joined by a comma.
     pub fn from_script(text: &str) -> Option<Self> {
         let (version, peer) = text.split_once(',')?;

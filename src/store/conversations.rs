@@ -4,15 +4,11 @@ use super::change::ConversationRequest;
 use super::script::{
     CLEAR_CONVERSATION, MARK_DELIVERED, MARK_READ, MARK_UNREAD, READ_CONVERSATION,
 };
-use super::{RateLimited, Store, reply};
+use super::{PAGE_BYTES, RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     Conversation, ConversationMetadata, ConversationState, InboxEntry, PageQuery, Seq,
 };
-
-/// Maximum number of messages that one call searches or counts, which takes Redis 3.5 ms. Only a reader
-/// who sent thousands of messages without reading reaches it.
-const SCAN_LIMIT: &str = "4000";
 
 /// The reply of `lua/conversations/read_conversation.lua`.
 type ConversationReply = (
@@ -44,7 +40,7 @@ impl Store {
             &place,
             if marks_read { "0" } else { "1" },
             &unread_limit,
-            SCAN_LIMIT,
+            PAGE_BYTES,
         ];
         let reply = self
             .change::<ConversationReply>(&READ_CONVERSATION, request, &args)
@@ -111,8 +107,7 @@ impl Store {
         seq: Seq,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
-        let args = [seq.as_str(), SCAN_LIMIT];
-        let marked = self.change_state(&MARK_UNREAD, request, &args).await;
+        let marked = self.change_state(&MARK_UNREAD, request, &[&seq]).await;
         marked.map_err(|error| match error.code {
             Code::TooFarBack => Error::field(error.code, "/seq", error.detail),
             _ => error,

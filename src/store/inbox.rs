@@ -16,7 +16,7 @@ use crate::rate::RateLimitRequest;
 
 /// Maximum number of conversations that one call searches for those that a query wants. A page may
 /// therefore have less than `limit` conversations and still have a next page.
-const SCAN_LIMIT: &str = "2000";
+const SCAN_LIMIT: &str = "1000";
 /// Approximate number of conversations in one step of the search for unread ones, which takes Redis
 /// less than a millisecond.
 const UNREAD_STEP: &str = "500";
@@ -26,7 +26,7 @@ const MARKED_AT_ONCE: usize = 32;
 const MARK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The reply of `lua/inbox/list_conversations.lua`.
-type InboxReply = (u64, u64, u64, String, Vec<String>, Vec<String>);
+type InboxReply = (u64, u64, u64, String, Vec<String>, Vec<String>, Vec<String>);
 
 /// One step of the search for conversations with unread messages.
 pub struct UnreadStep {
@@ -68,22 +68,32 @@ impl Store {
             .run_charged::<InboxReply>(&LIST_CONVERSATIONS, charge, &keys, &args)
             .await?;
         let RateLimited { value, quota } = reply;
-        let (total, unread_conversations, muted, cursor, peers, rows) = value;
+        let (total, unread_conversations, muted, cursor, peers, rows, scores) = value;
+        let conversations = self.read_states(user, peers, &rows).await?;
+        let next_cursor = match conversations.last() {
+            // Large messages end the page earlier.
+            Some(last) if conversations.len() < scores.len() => {
+                let score = &scores[conversations.len() - 1];
+                Some(InboxCursor::at(score, &last.peer))
+            }
+            _ => InboxCursor::from_script(&cursor),
+        };
         Ok(RateLimited {
             value: Inbox {
-                conversations: self.read_states(user, peers, &rows).await?,
+                conversations,
                 totals: UnreadTotals {
                     total_unread_count: total,
                     unread_conversations,
                     muted_unread_count: muted,
                 },
-                next_cursor: InboxCursor::from_script(&cursor),
+                next_cursor,
             },
             quota,
         })
     }
 
-    /// The states of the conversations of a page: the rows, with the last messages and the metadata.
+    /// The states of the conversations of a page: the rows, with the last messages and the metadata. Large
+    /// messages end it earlier.
     async fn read_states(
         &self,
         user: &UserId,
@@ -115,7 +125,7 @@ impl Store {
         .collect()
     }
 
-    /// The current newest message of each conversation. Rows do not contain it, because every message
+    /// The current newest message of each conversation, of the first ones only if messages are large. Rows do not contain it, because every message
     /// writes the rows of both users.
     pub async fn read_last_messages(
         &self,

@@ -48,6 +48,10 @@ use crate::model::Retention;
 use crate::rate::RateLimited;
 use connection::RedisConnection;
 
+/// Maximum bytes of the messages of one list in an answer: 448 KiB. An answer has at most two such lists,
+/// so it stays below 1 MiB.
+const PAGE_BYTES: &str = "458752";
+
 /// A handle on the store. Cheap to clone; clones share one connection.
 #[derive(Clone)]
 pub struct Store {

@@ -10,7 +10,7 @@ use crate::error::{Code, Error};
 use crate::model::{Pair, UserId};
 
 /// Maximum number of messages that one call removes.
-const STEP: u64 = 200;
+const STEP: u64 = 50;
 
 /// The outcome of one call of [`Store::trim_conversation`].
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub struct Trimmed {
 }
 
 impl Store {
-    /// Removes the oldest expired messages of one conversation, at most 200.
+    /// Removes the oldest expired messages of one conversation, at most 50, because a message can have 110 KB.
     pub async fn trim_conversation(
         &self,
         first: &UserId,

@@ -117,6 +117,7 @@ library! {
     "lib/page"
     "lib/precondition"
     "lib/rate"
+    "lib/read_range"
     "lib/receipt"
     "lib/retention"
     "lib/row"

@@ -8,7 +8,7 @@ use super::change::ConversationRequest;
 use super::script::{
     ERASE_MESSAGES, EXPORT_MESSAGES, FORGET_CONVERSATION, FORGET_USER, SCAN_CONVERSATIONS,
 };
-use super::{Store, reply};
+use super::{PAGE_BYTES, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{Erasure, InboxEntry, Pair, Seq, StoredMessage, UserId, rfc3339};
 
@@ -65,7 +65,7 @@ impl Store {
         let pair = Pair::of(user, peer);
         let keys = [self.keys.messages(&pair), self.keys.meta(&pair)];
         let after = after.get().to_string();
-        let args = [user.as_str(), &after, MESSAGE_STEP].map(str::as_bytes);
+        let args = [user.as_str(), &after, MESSAGE_STEP, PAGE_BYTES].map(str::as_bytes);
         let (messages, next, last_seq): (Vec<String>, u64, u64) =
             self.run(&EXPORT_MESSAGES, &keys, &args).await?;
         Ok(ExportPage {

@@ -18,7 +18,9 @@ problem::refusals!(MarkErrors: CALL BODY CHANGE);
 /// Mark as read
 ///
 /// Marks the messages up to and including `seq` as read. Only moves forward: a `seq` that is already
-/// read changes nothing, and one past the end marks everything. The peer sees the receipt as
+/// read changes nothing, and one past the end marks everything. If more than 3,000 messages (1.1 MiB)
+/// before `seq` would have to be counted, it marks a part of them; `read_seq` in the response says up to
+/// which message, and another request continues. The peer sees the receipt as
 /// `peer_read_seq`, unless `private` is true or the peer has blocked the user. Users mark as
 /// themselves, backends as any user.
 #[utoipa::path(
@@ -71,7 +73,7 @@ problem::refusals!(MarkUnreadErrors: CALL BODY CHANGE; TooFarBack);
 
 /// Mark as unread
 ///
-/// Marks the messages of the peer from `seq` on as unread, at most 4,000 messages back. The
+/// Marks the messages of the peer from `seq` on as unread, at most 4,000 messages (1.5 MiB) back. The
 /// `peer_read_seq` that the peer sees does not move back. Users mark as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",

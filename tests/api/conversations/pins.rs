@@ -155,7 +155,7 @@ async fn an_inbox_of_many_conversations_is_read_in_short_steps() {
     assert_eq!(
         peers(&page),
         ["alice", "peer-0"],
-        "one page searches no further than 2,000"
+        "one page searches no further than 1,000"
     );
     assert!(page["next_cursor"].is_string());
     assert_eq!(

@@ -1,5 +1,6 @@
 //! Running the service: startup, probes, logs, TLS, and invalid HTTP requests.
 
+pub mod bounds;
 mod connections;
 pub mod http_semantics;
 pub mod invalid_requests;

@@ -87,9 +87,10 @@ fn each_refusal_has_its_code_and_writes_nothing() {
         refused_with(change::<Value>(&mut redis, script, args), word);
         assert_eq!(contents(&mut redis), before, "{script} {word}");
     }
+    lua::fill(&mut redis, "a", "b", 4_000);
     read(&mut redis, "b", "a", "0").unwrap();
     let before = contents(&mut redis);
-    let far = change::<Value>(&mut redis, "mark_unread", &["b", "a", "1", "4"]);
+    let far = change::<Value>(&mut redis, "mark_unread", &["b", "a", "1"]);
     refused_with(far, "TOO_FAR_BACK");
     assert_eq!(contents(&mut redis), before);
 }
@@ -119,7 +120,7 @@ fn repeating_a_change_writes_nothing() {
     let again: &[(&str, &[&str])] = &[
         ("mark_read", &["b", "a", "1"]),
         ("mark_delivered", &["b", "a", "2"]),
-        ("mark_unread", &["b", "a", "3", "10000"]),
+        ("mark_unread", &["b", "a", "3"]),
         ("flag_conversation", &["b", "a", "blocked", "0"]),
         ("update_conversation", &["b", "a", "", "", "", "*", "100"]),
         ("update_conversation", &["b", "a", "1", "", "", "{}", "100"]),
@@ -141,7 +142,7 @@ fn a_full_redis_allows_only_reading_marking_and_clearing() {
         ("send_message", &["a", "b", &own]),
         ("delete_message", &["a", "b", "1", TIME]),
         ("replace_message", &["a", "b", "4", &newest, "{}"]),
-        ("mark_unread", &["b", "a", "1", "10000"]),
+        ("mark_unread", &["b", "a", "1"]),
         ("mark_delivered", &["b", "a", "1"]),
         ("flag_conversation", &["b", "a", "muted", "1"]),
         ("update_conversation", &["b", "a", "1", "", "", "*", "100"]),

@@ -67,9 +67,9 @@ async fn use_everything(app: &TestApp) {
     }
     app.read("bob", "alice").await;
     app.delete("alice", "bob", 5).await.json(200);
-    app.flag(Method::PUT, "bob", "alice", "block").await;
     let typing = "/conversations/alice/bob/typing";
     assert_eq!(app.request(Method::POST, typing).await.status, 204);
+    app.flag(Method::PUT, "bob", "alice", "block").await;
     let ticket = app
         .ask(Method::POST, "/tickets", &json!({"user": "bob"}))
         .await;

@@ -44,7 +44,7 @@ pub type Page = (
 );
 
 pub fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> RedisResult<Page> {
-    let args = [reader, peer, "50", "newest", "", peek, "500", "10000"];
+    let args = [reader, peer, "50", "newest", "", peek, "500", "458752"];
     change(redis, "read_conversation", &args)
 }
 
@@ -228,7 +228,7 @@ fn read_conversation_works_on_a_trimmed_list() {
         (["around", "1"], all, None, None),
     ];
     for ([range, place], expected, next_before, next_after) in cases {
-        let args = ["b", "a", "50", range, place, "1", "500", "10000"];
+        let args = ["b", "a", "50", range, place, "1", "500", "458752"];
         let page: Page = change(&mut redis, "read_conversation", &args).unwrap();
         assert_eq!(seqs(&page), expected, "{range} {place}");
         assert_eq!(
@@ -297,7 +297,7 @@ fn read_conversation_returns_six_fields() {
     // The store relies on the form of this reply: six fields, with numbers as numbers.
     let server = RedisServer::volatile();
     let mut redis = server.connect();
-    let args = ["b", "a", "50", "newest", "", "0", "500", "10000"];
+    let args = ["b", "a", "50", "newest", "", "0", "500", "458752"];
     let reply: Value = change(&mut redis, "read_conversation", &args).unwrap();
     let none = || Value::Array(Vec::new());
     let entry = Value::BulkString(b"0|00000|0|0|0|0".to_vec());

@@ -1,0 +1,245 @@
+//! The worst data that users can prepare: no answer exceeds 1 MiB, and no script holds Redis for more
+//! than 5 ms where the bare send script takes 3 us.
+
+use redis::{Connection, cmd};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::live::resume::place;
+use crate::harness::store::lua::{Conversation, draft};
+use crate::harness::{TestApp, spawn_app};
+
+/// Bytes of an answer.
+const ANSWER: usize = 1024 * 1024;
+/// Microseconds of a script, and of the bare script where this bound applies.
+const SCRIPT_US: f64 = 5_000.0;
+const BARE_US: f64 = 3.0;
+/// The largest text that a message can have.
+const LARGE: usize = 60_000;
+/// Conversations that are alike.
+const ALIKE: usize = 3;
+
+/// Sends messages with one text through the script.
+fn fill(redis: &mut Connection, from: &str, to: &str, bytes: usize, count: usize) {
+    let json = draft(from, to, &"x".repeat(bytes));
+    let send = Conversation::of(from, to).eval("send_message", &[from, to, &json]);
+    for _ in 0..count.div_ceil(50) {
+        let mut pipeline = redis::pipe();
+        for _ in 0..count.min(50) {
+            pipeline.add_command(send.clone()).ignore();
+        }
+        pipeline.exec(redis).unwrap();
+    }
+}
+
+/// The longest call of a script since the last reset, in microseconds.
+fn slowest_script(redis: &mut Connection) -> f64 {
+    let entries: Vec<(u64, u64, u64, Vec<String>, String, String)> =
+        cmd("SLOWLOG").arg("GET").arg(-1).query(redis).unwrap();
+    let scripts = entries
+        .iter()
+        .filter(|entry| entry.3[0].starts_with("EVAL"));
+    #[allow(clippy::cast_precision_loss)]
+    let slowest = scripts.map(|entry| entry.2 as f64).fold(0.0, f64::max);
+    slowest
+}
+
+/// Measures every script from now on.
+fn watch(redis: &mut Connection) {
+    for (setting, value) in [("slowlog-log-slower-than", "0"), ("slowlog-max-len", "500")] {
+        cmd("CONFIG")
+            .arg("SET")
+            .arg(setting)
+            .arg(value)
+            .exec(redis)
+            .unwrap();
+    }
+    cmd("SLOWLOG").arg("RESET").exec(redis).unwrap();
+}
+
+/// Microseconds of the bare send script: the minimum of several.
+fn bare_script(redis: &mut Connection) -> f64 {
+    let script =
+        "redis.call('LPUSH', KEYS[1], ARGV[1]) return redis.call('HINCRBY', KEYS[2], 'b', 1)";
+    let mut fastest = f64::MAX;
+    for _ in 0..200 {
+        watch(redis);
+        let mut eval = cmd("EVAL");
+        eval.arg(script)
+            .arg(2)
+            .arg("bare")
+            .arg("counts")
+            .arg("x".repeat(250));
+        eval.exec(redis).unwrap();
+        fastest = fastest.min(slowest_script(redis));
+    }
+    fastest
+}
+
+/// Bytes of the answer of a request and microseconds of its slowest script: the minimum of three, since the
+/// machine does other work too. `{n}` in the path is 0, 1 and 2: conversations that are alike, for requests
+/// that change one.
+async fn cost(app: &TestApp, method: &Method, path: &str, body: Option<&Value>) -> (usize, f64) {
+    let mut redis = app.redis();
+    let (mut bytes, mut fastest) = (0, f64::MAX);
+    for n in 0..ALIKE {
+        let path = &path.replace("{n}", &n.to_string());
+        watch(&mut redis);
+        let answer = match body {
+            Some(body) => app.ask(method.clone(), path, body).await,
+            None => app.request(method.clone(), path).await,
+        };
+        assert!(answer.status < 500, "{method} {path}: {answer:?}");
+        bytes = bytes.max(answer.text.len());
+        fastest = fastest.min(slowest_script(&mut redis));
+    }
+    (bytes, fastest)
+}
+
+#[tokio::test]
+async fn every_operation_is_bounded_with_the_worst_data() {
+    let app = spawn_app();
+    let mut redis = app.redis();
+    let begin = place(&app, "bob").await;
+    // A conversation of the largest messages, one of which bob wrote thousands, and a large inbox.
+    for n in 0..ALIKE {
+        fill(&mut redis, &format!("alice-{n}"), "bob", LARGE, 400);
+        fill(&mut redis, &format!("dave-{n}"), "bob", 100, 12_000);
+    }
+    fill(&mut redis, "carol", "bob", 100, 50);
+    fill(&mut redis, "bob", "carol", 100, 6_000);
+    for peer in 0..3_000 {
+        fill(&mut redis, &format!("peer-{peer}"), "bob", 10, 1);
+    }
+    for peer in 0..100 {
+        fill(&mut redis, &format!("large-{peer}"), "bob", LARGE, 1);
+    }
+    let journal = place(&app, "bob").await;
+    fill(&mut redis, "alice-0", "bob", LARGE, 200);
+    let allowed = SCRIPT_US * (bare_script(&mut redis) / BARE_US).max(1.0);
+    let get = |path: &str| (Method::GET, path.to_owned(), None);
+    let put = |path: &str, body: Value| (Method::PUT, path.to_owned(), Some(body));
+    let post = |path: &str, body: Value| (Method::POST, path.to_owned(), Some(body));
+    let (large, long) = (
+        "/conversations/bob/alice-{n}",
+        "/conversations/bob/dave-{n}",
+    );
+    let calls = [
+        get(&format!("{large}?peek=true&limit=200&unread_limit=500")),
+        get(&format!("{large}?before=300&limit=200&unread_limit=500")),
+        get(&format!("{large}?after=1&limit=200&unread_limit=500")),
+        get(&format!("{large}?around=200&limit=200&unread_limit=500")),
+        get(&format!(
+            "{large}?around_time=2026-01-31T12:00:00Z&limit=200"
+        )),
+        get("/conversations/bob/carol?peek=true&unread_limit=500"),
+        get(&format!("{long}?peek=true&limit=200&unread_limit=500")),
+        get(large),
+        post(&format!("{large}/unread"), json!({"seq": 1})),
+        post(&format!("{large}/unread"), json!({"seq": 390})),
+        put(&format!("{large}/read"), json!({"seq": 200})),
+        put(&format!("{large}/read"), json!({"seq": 390})),
+        post(&format!("{long}/unread"), json!({"seq": 1})),
+        put(&format!("{long}/read"), json!({"seq": 6_000})),
+        put(&format!("{long}/read"), json!({"seq": 11_500})),
+        get("/conversations/bob?limit=100"),
+        get("/conversations/bob?limit=100&unread_only=true"),
+        get("/conversations/bob?limit=100&archived=true"),
+        get("/users/bob/unread"),
+        get("/users/bob/blocks"),
+        get(&format!("{large}/messages/1")),
+        get(&format!("/events?user=bob&after={begin}&limit=200")),
+        get(&format!("/events?user=bob&after={begin}&limit=1")),
+        get(&format!("/events?user=bob&after={journal}&limit=200")),
+        (
+            Method::DELETE,
+            "/conversations/alice-{n}/bob/messages/300".to_owned(),
+            None,
+        ),
+        (Method::PUT, format!("{large}/mute"), None),
+        (Method::DELETE, large.to_owned(), None),
+    ];
+    let mut missed = Vec::new();
+    for (method, path, body) in calls {
+        let (bytes, us) = cost(&app, &method, &path, body.as_ref()).await;
+        let line = format!("{method} {path}: {bytes} bytes, {us} us");
+        println!("{line}");
+        if bytes > ANSWER || us > allowed {
+            missed.push(line);
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "allowed: {ANSWER} bytes, {allowed} us: {missed:#?}"
+    );
+}
+
+#[tokio::test]
+async fn pages_of_large_messages_lead_to_all_of_them() {
+    let app = spawn_app();
+    fill(&mut app.redis(), "alice", "bob", LARGE, 50);
+    let path = "/conversations/bob/alice?peek=true&limit=50";
+    let first = app.get(path).await.json(200);
+    let begin = first["history"].as_array().unwrap().len();
+    assert!((2..50).contains(&begin), "{begin}");
+    assert_eq!(first["unread_count"], 50);
+    for (start, cursor, query) in [(51, "next_before", "before"), (0, "next_after", "after")] {
+        let (mut at, mut seen) = (start, Vec::new());
+        loop {
+            let page = app
+                .page("bob", "alice", &format!("{query}={at}&limit=50"))
+                .await;
+            let messages = page["history"].as_array().unwrap().iter();
+            seen.extend(messages.map(|message| message["seq"].as_u64().unwrap()));
+            match page[cursor].as_u64() {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (1..=50).collect::<Vec<_>>(), "{query}");
+    }
+    let around = app.page("bob", "alice", "around=25&limit=50").await;
+    let seqs = crate::harness::seqs(&around["history"]);
+    assert!(seqs.contains(&25) && seqs.is_sorted_by(|one, other| one == &(other + 1)));
+}
+
+#[tokio::test]
+async fn a_mark_far_ahead_is_made_in_several_calls() {
+    let app = spawn_app();
+    fill(&mut app.redis(), "alice", "bob", 100, 10_000);
+    let (target, mut calls) = (5_000, 0);
+    loop {
+        let state = app.mark_read("bob", "alice", target).await;
+        let read = state["read_seq"].as_u64().unwrap();
+        assert_eq!(state["unread_count"], 10_000 - read);
+        assert_eq!(app.badge("bob").await, [10_000 - read, 1]);
+        calls += 1;
+        if read == target {
+            break;
+        }
+    }
+    assert_eq!(calls, 2);
+}
+
+#[tokio::test]
+async fn an_inbox_of_large_messages_is_listed_completely() {
+    let app = spawn_app();
+    for peer in 0..30 {
+        fill(&mut app.redis(), &format!("peer-{peer}"), "bob", LARGE, 1);
+    }
+    let (mut peers, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+    loop {
+        let page = app.inbox("bob", &format!("limit=30{cursor}")).await;
+        let rows = page["conversations"].as_array().unwrap().iter();
+        peers.extend(rows.map(|row| row["peer"].as_str().unwrap().to_owned()));
+        pages += 1;
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let expected: Vec<_> = (0..30).rev().map(|peer| format!("peer-{peer}")).collect();
+    assert_eq!(peers, expected);
+    assert!(pages > 3, "{pages}");
+}
