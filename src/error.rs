@@ -91,7 +91,6 @@ impl Code {
     }
 }
 
-/// One invalid field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     /// A JSON Pointer (RFC 6901) into the body (`/attachments/0/url`), or another part of the request:
@@ -120,7 +119,6 @@ pub struct Error {
 /// The messages that a partly failed import stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartialImport {
-    /// Messages that were stored.
     pub imported: u64,
     /// Messages that were already stored.
     pub skipped: u64,

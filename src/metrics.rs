@@ -19,11 +19,8 @@ pub struct Metrics {
     script_seconds: HistogramVec,
     errors: IntCounterVec,
     worker_failures: IntCounterVec,
-    /// Messages accepted.
     pub messages_sent: IntCounter,
-    /// Open HTTP connections.
     pub connections: IntGauge,
-    /// Open live connections.
     pub live_connections: IntGauge,
     /// Events queued for live connections.
     pub events_delivered: IntCounter,
@@ -32,7 +29,6 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// New metrics, all zero.
     pub fn new() -> Self {
         let registry = Registry::new();
         register_process(&registry);

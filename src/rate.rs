@@ -115,7 +115,6 @@ impl Policies {
 /// Whom to charge for a request, and under which policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimitRequest {
-    /// The policy.
     pub policy: Policy,
     /// The caller's name in the key of the bucket, unique among all callers.
     pub caller: String,
@@ -133,14 +132,12 @@ impl RateLimitRequest {
 /// A result, and the state of the rate limit that was charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimited<T> {
-    /// The result.
     pub value: T,
     /// The state of the rate limit; `None` if the caller was not charged.
     pub quota: Option<RateLimitStatus>,
 }
 
 impl<T> RateLimited<T> {
-    /// Converts the result.
     pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> RateLimited<U> {
         RateLimited {
             value: convert(self.value),
@@ -164,7 +161,6 @@ impl<T> RateLimited<T> {
 /// (draft-ietf-httpapi-ratelimit-headers-10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimitStatus {
-    /// The policy.
     pub policy: Policy,
     /// Number of requests that would be accepted immediately.
     pub remaining: u32,

@@ -29,9 +29,7 @@ redis.call('HSET', KEYS[2], 'state', string.format('%.0f|0|0|0', seq))
 pub struct Redis {
     connection: Connection,
     keys: Keys,
-    /// The unix socket.
     pub socket: PathBuf,
-    /// The process id.
     pub pid: u32,
 }
 

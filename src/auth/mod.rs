@@ -75,7 +75,6 @@ impl Caller {
 /// A caller and the lifetime of its credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The caller.
     pub caller: Caller,
     /// When the token expires, in seconds since 1970; `None` if never.
     pub until: Option<i64>,
@@ -90,7 +89,6 @@ impl From<Caller> for Identity {
     }
 }
 
-/// Verifies credentials.
 #[derive(Default)]
 pub struct Authenticator {
     /// Verifies the tokens of users; `None` accepts none.

@@ -40,7 +40,6 @@ struct Verified {
     generation: u64,
 }
 
-/// Verifies tokens.
 pub struct Tokens {
     keys: VerificationKeys,
     validation: Validation,

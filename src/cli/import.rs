@@ -81,7 +81,6 @@ enum BatchOutcome {
     Failed(ImportError),
 }
 
-/// An import in progress.
 struct Importer<'a> {
     client: &'a ApiClient,
     lines: FileLines,

@@ -296,7 +296,6 @@ fn unexpected_body() -> Error {
     Error::field(Code::InvalidRequest, "", "this operation accepts no body")
 }
 
-/// The `Idempotency-Key` header.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header, names("Idempotency-Key"))]
 pub struct IdempotencyKeyHeader(
@@ -325,7 +324,6 @@ impl FromRequest for IdempotencyKeyHeader {
     }
 }
 
-/// The `If-Match` header.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header, names("If-Match"))]
 pub struct IfMatchHeader(

@@ -9,7 +9,6 @@ use utoipa::IntoParams;
 use crate::error::{Code, Error};
 use crate::model::{Emoji, Participants, Seq, UserId};
 
-/// The path parameter `user`.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct PathUser {
@@ -18,7 +17,6 @@ pub struct PathUser {
     pub user: UserId,
 }
 
-/// The path parameter `seq`.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct PathSeq {
@@ -27,7 +25,6 @@ pub struct PathSeq {
     pub seq: Seq,
 }
 
-/// The path parameter `emoji`.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct PathEmoji {

@@ -145,7 +145,6 @@ fn optional_milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u3
 pub struct AttachmentUrl(String);
 
 impl AttachmentUrl {
-    /// The URL as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

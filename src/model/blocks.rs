@@ -21,7 +21,6 @@ pub struct BlocksQuery {
 pub struct BlocksCursor(String);
 
 impl BlocksCursor {
-    /// The cursor as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

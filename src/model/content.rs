@@ -18,7 +18,6 @@ use super::limits;
 pub struct Body(pub(super) String);
 
 impl Body {
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -80,7 +79,6 @@ fn is_control_or_format(character: char) -> bool {
 pub struct ClientId(String);
 
 impl ClientId {
-    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -26,12 +26,10 @@ static LISTED: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
 });
 
 impl Emoji {
-    /// Every emoji.
     pub fn all() -> impl Iterator<Item = Self> {
         LISTED.values().map(|emoji| Self((*emoji).to_owned()))
     }
 
-    /// The emoji as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

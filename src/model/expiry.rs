@@ -17,7 +17,6 @@ impl ExpiresIn {
     /// The maximum: 90 days.
     pub const MAX_S: u32 = 90 * 24 * 60 * 60;
 
-    /// The number of seconds.
     pub const fn seconds(self) -> u32 {
         self.0
     }

@@ -10,7 +10,6 @@ use super::{ClientId, limits};
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -136,7 +136,6 @@ impl ImportLine {
         Ok(id)
     }
 
-    /// The message to store.
     fn into_message(self, line: usize, id: Uuid) -> Result<ImportedMessage, Error> {
         self.check_place()?;
         self.check_reactions()?;
@@ -291,11 +290,8 @@ pub struct ImportedMessage {
     pub line: usize,
     /// The conversation it belongs to.
     pub pair: Pair,
-    /// The sender.
     pub from: UserId,
-    /// The recipient.
     pub to: UserId,
-    /// When it was sent.
     pub sent_at: DateTime<Utc>,
     /// The position that the line requires.
     pub place: Option<Seq>,

@@ -258,7 +258,6 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// The page as JSON.
     pub fn to_json(&self) -> String {
         let states: Vec<_> = self
             .conversations

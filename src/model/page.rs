@@ -144,7 +144,6 @@ impl TryFrom<String> for PageTime {
 pub struct Limit<const MIN: u16 = 1, const MAX: u16 = 200>(u16);
 
 impl<const MIN: u16, const MAX: u16> Limit<MIN, MAX> {
-    /// The number.
     pub const fn get(self) -> u16 {
         self.0
     }

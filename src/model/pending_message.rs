@@ -138,12 +138,10 @@ impl PendingMessage {
         }
     }
 
-    /// The id.
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// When it was sent.
     pub fn sent_at(&self) -> DateTime<Utc> {
         self.sent_at
     }
@@ -153,12 +151,10 @@ impl PendingMessage {
         self.expires_at
     }
 
-    /// The sender.
     pub fn from(&self) -> &UserId {
         &self.from
     }
 
-    /// The recipient.
     pub fn to(&self) -> &UserId {
         &self.to
     }

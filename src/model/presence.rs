@@ -32,7 +32,6 @@ impl Presence {
         }
     }
 
-    /// `last_seen` as JSON.
     pub fn last_seen_json(&self) -> String {
         match &self.last_seen {
             Some(time) => format!("\"{time}\""),
@@ -62,7 +61,6 @@ pub struct UsersQuery {
 }
 
 impl UsersQuery {
-    /// The users.
     pub fn users(&self) -> Result<Vec<UserId>, Error> {
         let refused = |why| Error::field(Code::InvalidRequest, "/query/users", why);
         let ids = self

@@ -110,7 +110,6 @@ impl ConversationMetadata {
         })
     }
 
-    /// The metadata as JSON.
     pub fn to_json(&self) -> String {
         // An object with string keys is always valid JSON.
         serde_json::to_string(self).unwrap_or_default()

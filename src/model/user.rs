@@ -23,7 +23,6 @@ use utoipa::{IntoParams, ToSchema};
 pub struct UserId(String);
 
 impl UserId {
-    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -94,12 +93,10 @@ impl Participants {
         Ok(Self { user, peer })
     }
 
-    /// The acting user.
     pub fn user(&self) -> &UserId {
         &self.user
     }
 
-    /// The other participant.
     pub fn peer(&self) -> &UserId {
         &self.peer
     }

@@ -12,9 +12,7 @@ use crate::store::ConversationRequest;
 
 /// A stored message and its position.
 pub struct SentMessage {
-    /// The sender.
     pub from: UserId,
-    /// The recipient.
     pub to: UserId,
     /// Its position in the conversation.
     pub seq: Seq,

@@ -44,7 +44,6 @@ pub struct Operations {
 /// The settings that operations depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The rate limits.
     pub policies: Policies,
     /// Whether users are told what their peers' devices have received.
     pub delivered_receipts: bool,

@@ -18,7 +18,6 @@ impl Reference {
         (name.chars().count() <= 64).then_some(Self(name))
     }
 
-    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -14,7 +14,6 @@ macro_rules! close_reasons {
             /// Every reason, in the order of the table.
             pub const ALL: &'static [CloseReason] = &[$(CloseReason::$variant,)*];
 
-            /// The close code.
             pub const fn code(self) -> u16 {
                 match self { $(CloseReason::$variant => $code,)* }
             }

@@ -50,7 +50,6 @@ impl RawEvent {
         }
     }
 
-    /// The event as JSON.
     pub fn json(&self) -> &str {
         &self.json
     }
@@ -82,7 +81,6 @@ impl RawEvent {
 /// A part of a stream, oldest event first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventPage {
-    /// The events.
     pub events: Vec<RawEvent>,
     /// The position after this page.
     pub next: Cursor,

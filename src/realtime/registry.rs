@@ -37,7 +37,6 @@ pub enum PresenceChange {
     RenewAll,
 }
 
-/// One live connection.
 pub(super) struct Connection {
     queue: Queue,
     /// False for long polls, and until the handshake is complete.
@@ -51,7 +50,6 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Queues a notification.
     pub(super) fn notify(&self, notification: Notification) {
         self.queue.push(notification);
     }
@@ -170,12 +168,10 @@ impl Registry {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// The number of connections.
     pub(super) fn count(&self) -> usize {
         self.lock().count
     }
 
-    /// All connections.
     pub(super) fn connections(&self) -> Vec<Arc<Connection>> {
         self.lock().by_user.values().flatten().cloned().collect()
     }
@@ -190,7 +186,6 @@ impl Registry {
         of_user.len()
     }
 
-    /// Notifies every connection.
     pub(super) fn notify_all(&self, notification: &Notification) {
         for connection in self.lock().by_user.values().flatten() {
             connection.notify(notification.clone());
@@ -270,7 +265,6 @@ impl ConnectionGuard {
         stored.store(expires_at, Ordering::Relaxed);
     }
 
-    /// The connected user.
     pub fn user(&self) -> &UserId {
         &self.user
     }

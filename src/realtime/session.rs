@@ -33,7 +33,6 @@ pub enum Input {
 /// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandResult {
-    /// A message was sent.
     Sent {
         /// The message as JSON.
         message: String,
@@ -70,7 +69,6 @@ pub enum Outgoing {
     Event(Arc<RawEvent>),
     /// Any other message of the service.
     Message {
-        /// The message.
         json: String,
         /// The cursor from which an event stream resumes after it, if it changes.
         cursor: Option<Cursor>,

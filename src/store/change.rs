@@ -21,7 +21,6 @@ pub struct ConversationRequest<'a> {
 }
 
 impl ConversationRequest<'_> {
-    /// The conversation.
     pub(super) fn pair(&self) -> Pair {
         Pair::of(self.user, self.peer)
     }

@@ -40,7 +40,6 @@ const SLOT_HASH: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 /// The hash from pair or user to partition. Part of the storage format, like [`PARTITIONS`].
 const PARTITION_HASH: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
-/// The names of keys.
 pub struct Keys {
     /// The tag of each partition: the smallest decimal number whose slot is in the partition's range
     /// of slots, so that partitions are spread evenly over the nodes of a cluster.

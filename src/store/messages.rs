@@ -18,7 +18,6 @@ const ATTEMPTS: usize = 5;
 pub struct Sent {
     /// Its position in the conversation.
     pub seq: Seq,
-    /// The current message.
     pub message: StoredMessage,
     /// Whether an earlier request sent it.
     pub replayed: bool,

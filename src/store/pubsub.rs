@@ -32,7 +32,6 @@ const BATCH: usize = 1000;
 
 /// A message of the pub/sub connection.
 pub enum PubSubMessage {
-    /// A published event.
     Event {
         /// The user whose stream the event belongs to.
         user: String,

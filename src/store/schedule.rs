@@ -14,11 +14,8 @@ const LIMIT: &str = "16";
 /// A due entry of the schedule; see `lua/lib/schedule.lua`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DueEntry {
-    /// A message expires.
     Message {
-        /// The sender.
         from: UserId,
-        /// The recipient.
         to: UserId,
         /// The position in the conversation.
         seq: String,

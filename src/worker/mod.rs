@@ -26,15 +26,13 @@ use crate::tls::Certificate;
 
 /// What the workers work on.
 pub struct Background {
-    /// The store.
     pub store: Store,
-    /// The live connections.
     pub hub: Arc<Hub>,
     /// The connection whose messages go to the hub.
     pub listener: PubSubListener,
     /// The presence changes that the hub reports.
     pub presence_changes: mpsc::UnboundedReceiver<PresenceChange>,
-    /// Whether messages expire.
+    /// Whether retention is limited.
     pub retention: bool,
     /// The key set of user tokens, if one is configured.
     pub jwks: Option<Arc<Jwks>>,

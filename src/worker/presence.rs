@@ -192,7 +192,6 @@ impl PresenceSteps {
         }
     }
 
-    /// Performs one task.
     pub async fn perform(&self, task: PresenceTask) -> Result<(), Error> {
         match task {
             PresenceTask::Renew(user) => self.renew(&user).await,

@@ -39,7 +39,6 @@ struct RunningWorker {
 }
 
 impl Workers {
-    /// No workers yet.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self {
             metrics,

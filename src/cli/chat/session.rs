@@ -16,7 +16,6 @@ use crate::protocol::{CloseReason, Cursor, Problem};
 /// After a quit, seconds to wait for each acknowledgement.
 const QUIT_TIMEOUT: u32 = 5;
 
-/// State of a chat.
 #[derive(Debug)]
 pub struct ChatSession {
     user: UserId,
@@ -61,7 +60,6 @@ impl ChatSession {
         }
     }
 
-    /// The first effects.
     pub fn start(&self) -> Vec<Effect> {
         vec![self.connect()]
     }

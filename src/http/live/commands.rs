@@ -18,11 +18,9 @@ pub struct Commands(Arc<CommandContext>);
 
 /// The sender of the commands, and what their execution depends on.
 pub struct CommandContext {
-    /// The caller.
     pub caller: Caller,
     /// The user for whom the caller connected.
     pub user: UserId,
-    /// The operations.
     pub operations: Data<Operations>,
     /// Verifies new tokens.
     pub authenticator: Data<Authenticator>,
@@ -37,7 +35,6 @@ impl From<CommandContext> for Commands {
 }
 
 impl Commands {
-    /// Executes a command.
     pub async fn perform(self, command: Command) -> Result<CommandResult, Error> {
         let CommandContext {
             caller, operations, ..

@@ -31,7 +31,6 @@ const BEARER: &str = "bearer.";
 
 /// What a handshake depends on.
 pub struct Handshake {
-    /// The operations.
     pub operations: Data<Operations>,
     hub: Arc<Hub>,
     authenticator: Data<Authenticator>,

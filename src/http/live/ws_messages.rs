@@ -14,11 +14,9 @@ use crate::protocol::CloseReason;
 
 /// A message or a control frame of a client.
 pub enum WsMessage {
-    /// A text message.
     Text(String),
     /// A ping, with the payload that the pong repeats.
     Ping(Bytes),
-    /// A pong.
     Pong,
     /// A close frame, with its code if it has one.
     Close(Option<u16>),

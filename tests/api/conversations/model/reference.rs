@@ -55,7 +55,6 @@ pub struct Model {
     messages: HashMap<(usize, usize), Vec<Value>>,
     /// The seq of the newest message that a limit dropped.
     dropped: HashMap<(usize, usize), u64>,
-    /// The last imported message.
     imported: HashMap<(usize, usize), u64>,
     /// The order of the inbox: whether the last message was sent (not imported), and a number
     /// that increases.

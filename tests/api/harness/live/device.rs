@@ -113,7 +113,6 @@ impl Device {
         }
     }
 
-    /// The next event.
     pub async fn next(&mut self) -> Value {
         match self.backlog.pop_front() {
             Some(event) => event,

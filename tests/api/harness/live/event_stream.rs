@@ -66,7 +66,6 @@ impl EventStream {
         Ok(stream)
     }
 
-    /// The next event.
     pub async fn next(&mut self) -> Value {
         match self.receive(TIMEOUT).await {
             Received::Frame(event) => event,
