@@ -168,21 +168,18 @@ impl Importer<'_> {
         Ok(())
     }
 
+    async fn post(&self, batch: Vec<u8>) -> reqwest::Result<(StatusCode, String)> {
+        let request = self.client.request(Method::POST, "/messages/batch");
+        let request = request.header("content-type", "application/x-ndjson");
+        let response = request.body(batch).send().await?;
+        Ok((response.status(), response.text().await?))
+    }
+
     async fn send(&self, batch: &[FileLine]) -> Result<BatchOutcome, ImportError> {
         let [first_line, last_line] =
             [batch.first(), batch.last()].map(|line| line.map_or(0, |line| line.number));
         let text = batch.iter().map(|line| line.text.as_slice());
-        let response = self
-            .client
-            .request(Method::POST, "/messages/batch")
-            .header("content-type", "application/x-ndjson")
-            .body(text.collect::<Vec<_>>().concat())
-            .send();
-        let response = async {
-            let response = response.await?;
-            Ok::<_, reqwest::Error>((response.status(), response.text().await?))
-        };
-        let (status, body) = match response.await {
+        let (status, body) = match self.post(text.collect::<Vec<_>>().concat()).await {
             Ok(response) => response,
             Err(cause) => {
                 return Ok(BatchOutcome::Failed(ImportError::Unreachable {

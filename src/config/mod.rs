@@ -24,7 +24,7 @@ pub use network::Network;
 
 /// One-to-one messaging for the backends of mobile apps: one binary, one Redis.
 ///
-/// Without --redis-url it starts a private Redis, whose data are in --data-dir.
+/// Without --redis-url it starts a private Redis, whose data is in --data-dir.
 /// Every option can also be set by its environment variable; the option takes precedence.
 #[derive(Clone, Debug, Parser)]
 #[command(version, max_term_width = 100)]

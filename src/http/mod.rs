@@ -1,13 +1,14 @@
 //! The only module that knows actix.
 //!
 //! A request passes [`middleware`] (request id, metrics, log, problem documents), is routed by the
-//! table in [`routes`], is parsed by the extractors in [`extract`] and [`path`] into values of
+//! table in [`routes`], is parsed by the extractors in [`extract`], [`header`] and [`path`] into values of
 //! [`crate::model`], and ends in a handler that calls the operation of its own name in
 //! [`crate::operations`] and writes the response.
 
 mod connection;
 mod endpoints;
 mod extract;
+mod header;
 mod http2_upgrade;
 mod json;
 mod live;

@@ -1,4 +1,4 @@
-//! The HTTP server: its listener, its limits in time and number, and what each request passes.
+//! The HTTP server: its listener, its limits, and the middleware around every route.
 
 use std::fmt;
 use std::future::{Future, ready};
@@ -48,7 +48,7 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Seconds for requests in progress to finish when the service stops.
 const STOP_TIMEOUT_S: u64 = 10;
-/// Open files that are not connections of clients: those to Redis, listeners, logs.
+/// Open files set aside for everything but clients: connections to Redis, listeners, logs.
 const RESERVED_FILES: u64 = 128;
 /// Connections that are accepted although all others are busy, for probes.
 const SURPLUS: usize = 32;
@@ -61,7 +61,6 @@ pub struct Http {
     pub operations: Operations,
     /// The metrics, which count requests.
     pub metrics: Arc<Metrics>,
-    /// Verifies credentials.
     pub authenticator: Arc<Authenticator>,
     /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
@@ -75,7 +74,6 @@ pub struct Http {
     pub routes: Routes,
     /// The certificate for HTTPS; `None` serves HTTP.
     pub certificate: Option<Arc<Certificate>>,
-    /// Number of worker threads.
     pub workers: usize,
 }
 
@@ -141,7 +139,8 @@ impl Http {
     }
 }
 
-/// Serves an application. Not by `HttpServer`, which does not let [`ClientStream`] stand between.
+/// Serves an application. `HttpServer` would not do: it leaves no place for [`ClientStream`] between the
+/// connection and the protocol.
 fn listen<S, B>(
     listener: TcpListener,
     certificate: Option<Arc<Certificate>>,
@@ -226,7 +225,7 @@ where
 struct Admission {
     connections: ClientConnections,
     metrics: Arc<Metrics>,
-    /// Connections of the whole process.
+    /// Maximum number of connections of the whole process.
     limit: usize,
 }
 

@@ -12,7 +12,10 @@ mod erasure;
 mod expiry;
 mod idempotency_key;
 mod import;
+mod import_line;
+mod imported_message;
 mod inbox;
+mod inbox_entry;
 mod json;
 pub mod limits;
 mod message;
@@ -26,6 +29,7 @@ mod seq;
 mod settings;
 mod ticket;
 mod time;
+mod unread;
 mod user;
 
 pub use attachment::{Attachment, NewAttachment};
@@ -37,11 +41,11 @@ pub use emoji::Emoji;
 pub use erasure::Erasure;
 pub use expiry::{ExpiresIn, expired};
 pub use idempotency_key::IdempotencyKey;
-pub use import::{Import, ImportLine, ImportedMessage, SeenLines, parse_batch};
-pub use inbox::{
-    ConversationState, Inbox, InboxCursor, InboxEntry, InboxQuery, MarkedRead, UnreadOfUsers,
-    UnreadTotals, UserUnread,
-};
+pub use import::{Import, parse_batch};
+pub use import_line::{ImportLine, SeenLines};
+pub use imported_message::ImportedMessage;
+pub use inbox::{ConversationState, Inbox, InboxCursor, InboxQuery};
+pub use inbox_entry::InboxEntry;
 pub use json::{MergePatch, parse_json, parse_value, pointer};
 pub use message::{Message, StoredMessage, digest, rfc3339};
 pub use origin::{OriginPattern, is_origin_of};
@@ -54,4 +58,5 @@ pub use seq::Seq;
 pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags, Mute};
 pub use ticket::{NewTicket, Ticket};
 pub use time::Time;
+pub use unread::{MarkedRead, UnreadOfUsers, UnreadTotals, UserUnread};
 pub use user::{Pair, Participants, UserId};

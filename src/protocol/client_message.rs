@@ -59,7 +59,7 @@ pub enum Command {
         /// The peer.
         peer: UserId,
     },
-    /// Ask for an `ack`, to see that the connection works.
+    /// Request an `ack`, to check the connection.
     #[schema(title = "PingCommand")]
     Ping {},
     /// Continue with a fresh token of the same user.

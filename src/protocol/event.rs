@@ -58,7 +58,7 @@ pub enum Event {
         "unread_conversations": 2, "muted_unread_count": 0
     }))]
     Reset {
-        /// Where the stream is now.
+        /// The current end of the stream.
         cursor: Cursor,
         /// The unread totals of the user.
         #[serde(flatten)]

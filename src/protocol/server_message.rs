@@ -17,7 +17,7 @@ pub enum ServerMessage {
         "total_unread_count": 3, "unread_conversations": 2, "muted_unread_count": 0, "heartbeat_s": 25
     }))]
     Hello {
-        /// Whose stream this is.
+        /// The user of the stream.
         user: UserId,
         /// The position at which the stream starts: the cursor of the client if it sent one.
         cursor: Cursor,

@@ -14,8 +14,10 @@ mod hub;
 mod queue;
 mod registry;
 mod session;
+mod session_io;
 
 pub use hub::Hub;
 pub use queue::Queue;
 pub use registry::{ConnectionGuard, Limits, PresenceChange, Registry};
-pub use session::{CommandResult, Input, Outgoing, Output, Session};
+pub use session::Session;
+pub use session_io::{CommandResult, Input, Outgoing, Output};

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::session_io::{CommandResult, Input, Outgoing, Output};
 use crate::error::{Code, Error};
 use crate::model::UserId;
 use crate::protocol::{
@@ -14,78 +15,6 @@ use crate::protocol::{
 
 /// Number of refused messages within a minute after which the connection closes.
 const MAX_REFUSALS: u8 = 20;
-
-/// An input of a session.
-#[derive(Debug)]
-pub enum Input {
-    /// The connection's queue has a notification.
-    Notification(Notification),
-    /// The result of [`Output::Read`] or [`Output::ReadLater`].
-    Page(Result<EventPage, Error>),
-    /// The client sent a text message.
-    Text(String),
-    /// The client sent a ping or a pong.
-    Activity,
-    /// The result of [`Output::Execute`].
-    Executed(Option<Reference>, Result<CommandResult, Error>),
-}
-
-/// The result of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CommandResult {
-    Sent {
-        /// The message as JSON.
-        message: String,
-        /// Whether an earlier command with the same key sent it.
-        replayed: bool,
-    },
-    /// A receipt was stored. The state of the conversation, as JSON.
-    Marked(String),
-    /// The command has no result.
-    Done,
-    /// The session has a fresh token, which expires at this time in seconds since 1970.
-    Renewed(Option<i64>),
-}
-
-/// An output of a session: something to do.
-#[derive(Debug)]
-pub enum Output {
-    /// Send this to the client.
-    Send(Outgoing),
-    /// Read the events after this cursor.
-    Read(Cursor),
-    /// Read the events after this cursor after a pause, because the store failed.
-    ReadLater(Cursor),
-    /// Execute a command, and read no further message of the client until it is done.
-    Execute(Option<Reference>, Command),
-    /// Notify the session when the token expires, at this time in seconds since 1970.
-    ExpireAt(Option<i64>),
-}
-
-/// What is sent to a client.
-#[derive(Debug)]
-pub enum Outgoing {
-    /// An event, byte for byte.
-    Event(Arc<RawEvent>),
-    /// Any other message of the service.
-    Message {
-        json: String,
-        /// The cursor from which an event stream resumes after it, if it changes.
-        cursor: Option<Cursor>,
-    },
-    /// A command was refused. The HTTP layer makes the problem document.
-    Refusal(Option<Reference>, Error),
-    /// A heartbeat.
-    Ping,
-    /// The end of the connection.
-    Close(CloseReason),
-}
-
-impl From<Outgoing> for Output {
-    fn from(outgoing: Outgoing) -> Self {
-        Output::Send(outgoing)
-    }
-}
 
 /// The state of a connection.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::script::{
 use super::{PAGE_BYTES, RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    Conversation, ConversationMetadata, ConversationState, InboxEntry, PageQuery, Seq,
+    Conversation, ConversationMetadata, ConversationState, InboxEntry, PageQuery, Seq, UserId,
 };
 
 /// The reply of `lua/conversations/read_conversation.lua`.
@@ -33,7 +33,7 @@ impl Store {
         let (limit, unread_limit) = (query.limit(), query.unread_limit(range));
         let [limit, unread_limit] = [limit, unread_limit].map(|limit| limit.to_string());
         let (range, place) = range.script_args();
-        let (user, peer) = (request.user.clone(), request.peer.clone());
+        let (user, peer) = (request.user, request.peer);
         let args = [
             limit.as_str(),
             range,
@@ -51,30 +51,7 @@ impl Store {
         } else {
             reply.map_err(Error::as_read_error)?
         };
-        reply.try_map(
-            |(entry, history, unread, next_before, next_after, metadata)| {
-                let entry = InboxEntry::parse(&entry)?;
-                Ok(Conversation {
-                    user,
-                    peer,
-                    history: history.into_iter().map(reply::message).collect(),
-                    unread_count: entry.unread_count,
-                    unread: unread.into_iter().map(reply::message).collect(),
-                    last_seq: entry.last_seq,
-                    read_seq: entry.read_seq,
-                    peer_read_seq: entry.peer_read_seq,
-                    peer_delivered_seq: entry.peer_delivered_seq,
-                    muted: entry.flags.muted(),
-                    muted_until: entry.muted_until,
-                    blocked: entry.flags.blocked(),
-                    archived: entry.flags.archived(),
-                    pinned: entry.flags.pinned(),
-                    metadata: ConversationMetadata::parse(&metadata)?,
-                    next_before: next_before.map(reply::seq).transpose()?,
-                    next_after: next_after.map(reply::seq).transpose()?,
-                })
-            },
-        )
+        reply.try_map(|reply| conversation(user, peer, reply))
     }
 
     /// Marks a conversation as read up to a message; `private` does not tell the peer.
@@ -121,4 +98,31 @@ impl Store {
     ) -> Result<RateLimited<ConversationState>, Error> {
         self.change_state(&CLEAR_CONVERSATION, request, &[]).await
     }
+}
+
+fn conversation(
+    user: &UserId,
+    peer: &UserId,
+    (entry, history, unread, next_before, next_after, metadata): ConversationReply,
+) -> Result<Conversation, Error> {
+    let entry = InboxEntry::parse(&entry)?;
+    Ok(Conversation {
+        user: user.clone(),
+        peer: peer.clone(),
+        history: history.into_iter().map(reply::message).collect(),
+        unread_count: entry.unread_count,
+        unread: unread.into_iter().map(reply::message).collect(),
+        last_seq: entry.last_seq,
+        read_seq: entry.read_seq,
+        peer_read_seq: entry.peer_read_seq,
+        peer_delivered_seq: entry.peer_delivered_seq,
+        muted: entry.flags.muted(),
+        muted_until: entry.muted_until,
+        blocked: entry.flags.blocked(),
+        archived: entry.flags.archived(),
+        pinned: entry.flags.pinned(),
+        metadata: ConversationMetadata::parse(&metadata)?,
+        next_before: next_before.map(reply::seq).transpose()?,
+        next_after: next_after.map(reply::seq).transpose()?,
+    })
 }

@@ -8,9 +8,8 @@ use utoipa::IntoResponses;
 use super::examples;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::http::extract::{
-    IdempotencyKeyHeader, IfMatchHeader, JsonBody, NoInput, PatchBody, insert_accept_patch,
-};
+use crate::http::extract::{JsonBody, NoInput, PatchBody, insert_accept_patch};
+use crate::http::header::{IdempotencyKeyHeader, IfMatchHeader};
 use crate::http::middleware::authenticate;
 use crate::http::path::{PathEmoji, PathSeq};
 use crate::http::{json, problem};

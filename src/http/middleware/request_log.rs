@@ -1,11 +1,12 @@
 //! The outermost middleware: gives each request an id, counts it, logs a failure once, and answers it
 //! with a problem document.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::ResponseError;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -66,41 +67,65 @@ pub async fn observe(
     response
         .headers_mut()
         .insert(X_CONTENT_TYPE_OPTIONS, nosniff);
-    let status = response.status().as_u16();
-    let pattern = response.request().match_pattern();
-    let route = pattern.as_deref().unwrap_or(NO_ROUTE);
-    let elapsed = started.elapsed();
-    if let Some(metrics) = &metrics {
-        let status = response.status();
-        metrics.request(
-            known(method.as_str()),
-            route,
-            status.as_str(),
-            elapsed.as_secs_f64(),
-        );
-    }
-    let id = id.to_str().unwrap_or_default();
-    let milliseconds = elapsed.as_millis();
-    let Some(error) = error else {
-        tracing::debug!(request_id = id, %method, route, status, milliseconds, "answered");
-        return Ok(connection::finish(response, in_progress));
+    let request = ObservedRequest {
+        id: id.to_str().unwrap_or_default(),
+        method: &method,
+        elapsed: started.elapsed(),
     };
-    let code = error.code.word();
-    if let Some(metrics) = &metrics {
-        metrics.error(code);
-    }
-    // The detail of a 4xx may quote the request, so only that of a 5xx is logged.
-    if status < 500 {
-        tracing::info!(request_id = id, %method, route, status, code, milliseconds, "refused");
-    } else {
-        let detail = &*error.detail;
-        tracing::error!(request_id = id, %method, route, status, code, milliseconds, detail, "failed");
-    }
-    let response = problem::render(response, &error, id).map_into_right_body();
+    request.record(&response, error.as_ref(), metrics.as_ref());
+    let response = match error {
+        None => response,
+        Some(error) => problem::render(response, &error, request.id).map_into_right_body(),
+    };
     Ok(connection::finish(response, in_progress))
 }
 
-/// Refuses a request before anything else is known of it.
+struct ObservedRequest<'a> {
+    id: &'a str,
+    method: &'a Method,
+    elapsed: Duration,
+}
+
+impl ObservedRequest<'_> {
+    /// Counts and logs the request.
+    fn record<B>(
+        &self,
+        response: &ServiceResponse<B>,
+        error: Option<&Error>,
+        metrics: Option<&Data<Metrics>>,
+    ) {
+        let Self {
+            id,
+            method,
+            elapsed,
+        } = *self;
+        let status = response.status();
+        let pattern = response.request().match_pattern();
+        let route = pattern.as_deref().unwrap_or(NO_ROUTE);
+        if let Some(metrics) = metrics {
+            let seconds = elapsed.as_secs_f64();
+            metrics.request(known(method.as_str()), route, status.as_str(), seconds);
+        }
+        let (status, milliseconds) = (status.as_u16(), elapsed.as_millis());
+        let Some(error) = error else {
+            tracing::debug!(request_id = id, %method, route, status, milliseconds, "answered");
+            return;
+        };
+        let code = error.code.word();
+        if let Some(metrics) = metrics {
+            metrics.error(code);
+        }
+        // The detail of a 4xx may quote the request, so only that of a 5xx is logged.
+        if status < 500 {
+            tracing::info!(request_id = id, %method, route, status, code, milliseconds, "refused");
+        } else {
+            let detail = &*error.detail;
+            tracing::error!(request_id = id, %method, route, status, code, milliseconds, detail, "failed");
+        }
+    }
+}
+
+/// Checks made before a request is routed.
 fn check(req: &ServiceRequest, in_progress: Option<&RequestInProgress>) -> Result<(), Error> {
     let is_surplus = in_progress.is_some_and(RequestInProgress::is_surplus);
     if is_surplus && !PROBES.contains(&req.path()) {

@@ -1,12 +1,13 @@
 //! The store: Lua scripts, keys, retention, and a Redis that fails.
 
-mod change_scripts;
-mod inbox_order;
-mod keys;
-mod killed_redis;
-mod out_of_memory;
-mod permissions;
-mod redis_cli;
-mod redis_failures;
-mod retention;
+pub mod change_scripts;
+pub mod inbox_order;
+pub mod keys;
+pub mod killed_redis;
+pub mod out_of_memory;
+pub mod permissions;
+pub mod redis_cli;
+pub mod redis_failures;
+pub mod retention;
+pub mod retention_sweep;
 pub mod scripts;

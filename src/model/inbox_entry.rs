@@ -1,0 +1,99 @@
+//! A row of an inbox as the store keeps it.
+
+use chrono::{DateTime, Utc};
+
+use super::{ConversationMetadata, ConversationState, Flags, Seq, StoredMessage, UserId};
+use crate::error::{Code, Error};
+
+/// A user's view of a conversation, as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxEntry {
+    /// Number of unread messages of the peer.
+    pub unread_count: u64,
+    /// The seq of the newest message.
+    pub last_seq: Seq,
+    /// The last message that the user has read; 0 if none.
+    pub read_seq: Seq,
+    /// The last message that the peer has read; 0 if none.
+    pub peer_read_seq: Seq,
+    /// The last message that a device of the peer has received; 0 if none.
+    pub peer_delivered_seq: Seq,
+    /// The flags of the user.
+    pub flags: Flags,
+    /// When the mute ends, if it does.
+    pub muted_until: Option<DateTime<Utc>>,
+}
+
+impl InboxEntry {
+    /// Reads a row of an inbox, `version|ahead|age|entry`.
+    pub fn parse_row(row: &str) -> Result<Self, Error> {
+        let entry = row.splitn(4, '|').nth(3);
+        Self::parse(entry.ok_or_else(malformed_row)?)
+    }
+
+    /// Reads `unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq`, and `|muted_until` if the
+    /// mute ends, see `lua/lib/row.lua`. A mute whose time is over is none, even if it is still stored.
+    pub fn parse(entry: &str) -> Result<Self, Error> {
+        let (unread, rest) = entry.split_once('|').ok_or_else(malformed_row)?;
+        let (flags, rest) = rest.split_once('|').ok_or_else(malformed_row)?;
+        let flags = Flags::parse(flags)?;
+        let mut parts = rest.split('|');
+        let mut number = || parts.next()?.parse::<u64>().ok();
+        let mut entry = || {
+            Some(Self {
+                unread_count: unread.parse().ok()?,
+                flags,
+                last_seq: number()?.try_into().ok()?,
+                read_seq: number()?.try_into().ok()?,
+                peer_read_seq: number()?.try_into().ok()?,
+                peer_delivered_seq: number()?.try_into().ok()?,
+                muted_until: match number() {
+                    Some(time) => DateTime::from_timestamp_millis(time.try_into().ok()?),
+                    None => None,
+                },
+            })
+        };
+        let entry = entry().ok_or_else(malformed_row)?;
+        Ok(match entry.muted_until {
+            Some(time) if time <= Utc::now() => Self {
+                flags: entry.flags.unmuted(),
+                muted_until: None,
+                ..entry
+            },
+            _ => entry,
+        })
+    }
+
+    /// The state of the conversation with `peer`. The newest message and the metadata are JSON, or empty
+    /// if the user sees none.
+    pub fn into_state(
+        self,
+        peer: UserId,
+        last_message: String,
+        metadata: &str,
+    ) -> Result<ConversationState, Error> {
+        let last_message = (!last_message.is_empty()).then_some(last_message);
+        let last_message = last_message.map(|last| StoredMessage(last).at(Utc::now()));
+        let sent_at = last_message.as_ref().and_then(StoredMessage::sent_at);
+        Ok(ConversationState {
+            peer,
+            updated_at: sent_at.map(str::to_owned),
+            last_message,
+            unread_count: self.unread_count,
+            last_seq: self.last_seq,
+            read_seq: self.read_seq,
+            peer_read_seq: self.peer_read_seq,
+            peer_delivered_seq: self.peer_delivered_seq,
+            muted: self.flags.muted(),
+            muted_until: self.muted_until,
+            blocked: self.flags.blocked(),
+            archived: self.flags.archived(),
+            pinned: self.flags.pinned(),
+            metadata: ConversationMetadata::parse(metadata)?,
+        })
+    }
+}
+
+fn malformed_row() -> Error {
+    Error::new(Code::Internal, "an inbox contains a malformed row")
+}
