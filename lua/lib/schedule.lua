@@ -2,10 +2,13 @@
 --   message,<from>,<to>,<seq>,<id>  a message that expires; its id, because a seq can be used again after
 --                                   an erasure
 --   mute,<user>,<peer>              a mute of a user that ends
+
+-- Returns the entry of a message.
 local function message_entry(from, to, seq, id)
   return 'message,' .. from .. ',' .. to .. ',' .. seq .. ',' .. id
 end
 
+-- Returns the entry of a mute.
 local function mute_entry(user, peer)
   return 'mute,' .. user .. ',' .. peer
 end

@@ -14,6 +14,7 @@
  * @property {string} sent_at  RFC 3339, like all times
  * @property {string} [edited_at]
  * @property {string} [deleted_at]
+ * @property {string} [expires_at]  when the message is deleted for both users
  * @property {number} [reply_to]  the `seq` of the message that this one replies to
  * @property {object[]} [attachments]
  * @property {object} [metadata]
@@ -30,6 +31,7 @@
  * @property {number} [reply_to]
  * @property {object[]} [attachments]
  * @property {object} [metadata]
+ * @property {number} [expires_in]  seconds until the message is deleted for both users
  */
 
 /**
