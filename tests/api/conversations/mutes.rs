@@ -65,7 +65,7 @@ async fn a_mute_ends_at_its_time() {
     for user in ["bob", "alice"] {
         devices.push(Device::connect(&app, user).await);
     }
-    let until = mute_for(&app, 1500).await;
+    let until = mute_for(&app, 3000).await;
     let muted = [json!(true), json!(until)];
     assert_eq!(views(&app).await, vec![muted; 4]);
     assert_eq!(muted_unread_count(&app).await, 1);

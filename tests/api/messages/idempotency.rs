@@ -81,6 +81,7 @@ async fn another_message_with_the_same_key_is_refused() {
         ("a reply", with("reply_to", json!(1))),
         ("an attachment", with("attachments", json!([{"url": url}]))),
         ("metadata", with("metadata", json!({}))),
+        ("an expiry", with("expires_in", json!(60))),
     ];
     for (reason, other) in others {
         let answer = app.send_with_key("k", &other).await;

@@ -143,8 +143,14 @@ impl Scenario<'_> {
             let [from, to] = self.names(if n % 2 == 0 { who } else { who.other() });
             let (from, to) = (from.to_owned(), to.to_owned());
             let seconds = i64::try_from(self.model.tick()).unwrap();
-            let sent_at = rfc3339(self.past + TimeDelta::seconds(seconds));
-            messages.push(json!({"from": from, "to": to, "body": "old", "sent_at": sent_at}));
+            let sent_at = self.past + TimeDelta::seconds(seconds);
+            let mut message =
+                json!({"from": from, "to": to, "body": "old", "sent_at": rfc3339(sent_at)});
+            // One does not expire, one will, one has expired.
+            if let Some(days) = [None, Some(30), Some(1)][n % 3] {
+                message["expires_at"] = json!(rfc3339(sent_at + TimeDelta::days(days)));
+            }
+            messages.push(message);
         }
         let lines: Vec<_> = messages.iter().map(Value::to_string).collect();
         let headers = [("content-type", "application/x-ndjson")];

@@ -4,19 +4,23 @@ use std::time::Duration;
 
 use redis::Commands;
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::{
     PATIENCE, outlive, schedule, scheduled, send_expiring, stored, tombstone, wait_until_deleted,
 };
+use crate::harness::cli::service_process::ServiceProcess;
+use crate::harness::http::response::ApiResponse;
 use crate::harness::live::device::Device;
 use crate::harness::live::resume::{bodies, kinds, page, place, resumed};
 use crate::harness::store::redis_server::RedisServer;
-use crate::harness::{TestApp, eventually, keys, spawn_app, spawn_app_on};
+use crate::harness::{TestApp, client, eventually, keys, spawn_app, spawn_app_on};
 use crate::store::scripts::set_full;
 
-/// Takes everything from the schedule, as if the worker were late for ever.
-fn stop_the_clock(app: &TestApp) {
+/// Removes everything from the schedule, so that no worker deletes anything.
+fn empty_schedule(app: &TestApp) {
     let _: usize = app.redis().del(schedule()).unwrap();
 }
 
@@ -49,7 +53,7 @@ async fn no_read_shows_an_expired_message_if_the_worker_is_late() {
     let message = json!({"from": "alice", "to": "bob", "body": "secret", "expires_in": 1});
     let sent = app.send_with_key("k", &message).await.json(201);
     app.react(Method::PUT, ["bob", "alice"], 1, "👍").await;
-    stop_the_clock(&app);
+    empty_schedule(&app);
     outlive(&sent).await;
     assert_gone_everywhere(&app, &sent).await;
     let replayed = app.send_with_key("k", &message).await;
@@ -69,7 +73,7 @@ async fn an_expired_message_cannot_be_changed_before_the_worker_runs() {
     let app = spawn_app();
     let sent = send_expiring(&app, "secret", 1).await;
     app.react(Method::PUT, ["bob", "alice"], 1, "👍").await;
-    stop_the_clock(&app);
+    empty_schedule(&app);
     outlive(&sent).await;
     let edited = app.edit("alice", "bob", 1, &json!({"body": "x"})).await;
     edited.problem(409, "MESSAGE_DELETED");
@@ -86,11 +90,17 @@ async fn an_expired_message_cannot_be_changed_before_the_worker_runs() {
 
 #[tokio::test]
 async fn what_expires_during_an_outage_is_gone_after_it() {
-    let redis = RedisServer::volatile();
-    let app = spawn_app_on(&redis.url());
-    let cursor = place(&app, "bob").await;
-    let sent = send_expiring(&app, "secret", 1).await;
-    drop(app);
+    let (redis, dir) = (RedisServer::volatile(), TempDir::new().unwrap());
+    let settings = [("DUOLOGUE_REDIS_URL", &*redis.url())];
+    let killed = ServiceProcess::start_with(dir.path(), &settings);
+    let poll = client().get(format!("{}/events?user=bob", killed.address));
+    let poll = ApiResponse::read(poll.send().await.unwrap()).await;
+    let cursor = poll.json(200)["next_cursor"].as_str().unwrap().to_owned();
+    let message = json!({"from": "alice", "to": "bob", "body": "secret", "expires_in": 1});
+    let send = client().post(format!("{}/messages", killed.address));
+    let send = send.json(&message).send().await.unwrap();
+    let sent = ApiResponse::read(send).await.json(201);
+    killed.signal(Signal::KILL);
     outlive(&sent).await;
     let app = spawn_app_on(&redis.url());
     assert_gone_everywhere(&app, &sent).await;
@@ -111,7 +121,7 @@ async fn two_processes_delete_each_message_once() {
     let apps = [spawn_app_on(&redis.url()), spawn_app_on(&redis.url())];
     let mut device = Device::connect(&apps[1], "bob").await;
     for _ in 0..MESSAGES {
-        send_expiring(&apps[0], "secret", 3).await;
+        send_expiring(&apps[0], "secret", 5).await;
     }
     assert_eq!(apps[0].badge("bob").await, [MESSAGES, 1]);
     let mut deleted = Vec::new();

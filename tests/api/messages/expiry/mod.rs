@@ -151,7 +151,7 @@ async fn expires_in_is_1_to_7776000_seconds() {
 async fn edits_keep_the_time_and_deletions_need_none() {
     let app = spawn_app();
     for body in ["edited", "deleted"] {
-        send_expiring(&app, body, 2).await;
+        send_expiring(&app, body, 3).await;
     }
     let edited = app
         .edit("alice", "bob", 1, &json!({"body": "secret"}))
