@@ -7,7 +7,8 @@
 -- of order.
 --
 -- owner    whose inbox it is: the keys `inbox`, `conversations` and `events`, and of the conversation the
---          `unread` count and the `flags`, with which the entry begins
+--          `unread` count and the `flags`, with which the entry begins; `writes` is true if the owner now
+--          writes to the peer
 -- version  that of the conversation
 -- active   version of its newest message; 0 if the inbox does not list it
 -- kind     type of the event, and message, JSON of the message that changed, or empty
@@ -17,7 +18,7 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
   local conversations, unread, flags = owner.conversations, owner.unread, owner.flags
   local stored = redis.call('HMGET', conversations, TOTALS_FIELD, peer)
   local prev, total, unread_conversations, muted, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
-  local old_version, old_offset, old_active, old_unread, old_flags = parse_row(stored[2])
+  local old_version, old_offset, old_active, old_unread, old_flags, _, written = parse_row(stored[2])
 
   -- A hybrid clock like the version, which it follows. It is never behind the version of a row, so
   -- what is newer than all that was written is newer than what was written of this conversation.
@@ -73,6 +74,7 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
   end
 
   redis.call('HSET', conversations, TOTALS_FIELD, offset .. '|' .. total .. '|' .. unread_conversations .. '|' .. muted
-    .. '|' .. on_top .. '|' .. listening, peer, version .. '|' .. ahead .. '|' .. age .. '|' .. entry)
+    .. '|' .. on_top .. '|' .. listening, peer,
+    version .. '|' .. ahead .. '|' .. age .. (owner.writes and 'w' or written) .. '|' .. entry)
   return event
 end

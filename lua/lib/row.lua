@@ -12,7 +12,8 @@
 -- on_top        1 if the last change left its row on top of those that are not pinned
 -- listening     1 if the user's events are kept and published
 -- ahead         offset of the row's last change, less its version
--- age           version, less that of the newest message; empty if the inbox does not list the row
+-- age           version, less that of the newest message; empty if the inbox does not list the row; then w if the
+--               user has written to the peer
 --
 -- No id begins with a comma. A row is short, so that Redis keeps small hashes compact (64 bytes).
 --- @include "lib/state"
@@ -27,11 +28,11 @@ end
 -- Captures the totals, for string.match, and what stands for totals that are not there.
 local TOTALS, NO_TOTALS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d)|(%d)$', '0|0|0|0|0|0'
 
--- Returns version, offset, active, unread, flags, and the position of the entry; active is the version
--- of the newest message, 0 if the inbox does not list the row.
+-- Returns version, offset, active, unread, flags, the position of the entry, and w if the user has written to
+-- the peer, otherwise empty; active is the version of the newest message, 0 if the inbox does not list the row.
 local function parse_row(text)
-  local version, ahead, age, entry_at, unread, flags =
-    string.match(text or '0|0||0|00000|', '^(%d+)|(%d+)|(-?%d*)|()(%d+)|(%d+)')
+  local version, ahead, age, written, entry_at, unread, flags =
+    string.match(text or '0|0||0|00000|', '^(%d+)|(%d+)|(-?%d*)(w?)|()(%d+)|(%d+)')
   local offset, active = version, version
   if ahead ~= '0' then offset = string.format('%d', version + ahead) end
   if age == '' then
@@ -39,7 +40,7 @@ local function parse_row(text)
   elseif age ~= '0' then
     active = string.format('%d', version - age)
   end
-  return version, offset, active, unread, flags, entry_at
+  return version, offset, active, unread, flags, entry_at, written
 end
 
 -- Returns what a row adds to the totals: unread messages, and those of a muted conversation.

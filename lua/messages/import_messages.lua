@@ -70,18 +70,20 @@ last = last - 1
 local appended, digests, expiring, active = {}, {}, {}, tonumber(conversation.version) - tonumber(conversation.age)
 for _, number in ipairs(new) do
   local at = 7 * number - 6
-  local seq, place, reply_to = last + #appended + 1, tonumber(items[at + 2]), tonumber(items[at + 3])
-  if not reason and place and place ~= seq then
+  local next_seq, place, reply_to = last + #appended + 1, tonumber(items[at + 2]), tonumber(items[at + 3])
+  if not reason and place and place ~= next_seq then
     reason, culprit = 'IMPORT_CONFLICT its seq is not the next one of the conversation', number
-  elseif not reason and reply_to and (reply_to < 1 or reply_to >= seq) then
+  elseif not reason and reply_to and (reply_to < 1 or reply_to >= next_seq) then
     reason, culprit = 'REPLY_TO_NOT_FOUND there is no such message before this one', number
   end
-  appended[#appended + 1] = string.format('{"seq":%d,', seq) .. items[at + 6]
+  appended[#appended + 1] = string.format('{"seq":%d,', next_seq) .. items[at + 6]
   digests[#digests + 1], digests[#digests + 2] = items[at], items[at + 1]
   active = math.max(active, tonumber(items[at + 4]))
+  local message = appended[#appended]
+  local seq, from = string.match(message, MESSAGE_HEAD)
+  local author = from == user and conversation.user or conversation.peer
+  author.writes = true
   if items[at + 5] ~= '' then
-    local message = appended[#appended]
-    local seq, from = string.match(message, MESSAGE_HEAD)
     local to = from == user and peer or user
     expiring[#expiring + 1] = items[at + 5]
     expiring[#expiring + 1] = message_entry(from, to, seq, (string.match(message, MESSAGE_ENVELOPE)))

@@ -82,6 +82,7 @@ if expires_ms then
   redis.call('ZADD', schedule, expires_ms, message_entry(user, peer, seq, (string.match(json, MESSAGE_ENVELOPE))))
 end
 conversation.seq = seq
+conversation.user.writes = true
 conversation.peer.unread = string.format('%d', conversation.peer.unread + 1)
 local change = {kind = 'message.created', message = message, active = 'now'}
 if conversation.user.flags ~= NO_FLAGS or conversation.peer.flags ~= NO_FLAGS then change.marks = unarchive(conversation) end

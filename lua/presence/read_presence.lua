@@ -3,8 +3,8 @@
 --- @include "lib/clock"
 --- @include "lib/rate"
 --- @include "lib/row"
--- Tells whether a user is there, and since when not. To somebody who has no conversation with the
--- user, or whom the user has blocked, it tells what it would tell of a user who never was there.
+-- Tells whether a user is there, and since when not. To somebody to whom the user has not written, or whom
+-- the user has blocked, it tells what it would tell of a user who never was there.
 --
 -- Returns  [online, last_seen]  1 if there; else when last, in ms, 0 if that is not known
 -- Errors   RATE_LIMITED  the bucket is empty
@@ -21,8 +21,8 @@ local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 if viewer ~= '' then
   local row = redis.call('HGET', conversations, viewer)
-  local _, _, _, _, flags = parse_row(row)
-  if not row or has_flag(flags, BLOCKED) then return with_charge(charge, {0, 0}) end
+  local _, _, _, _, flags, _, written = parse_row(row)
+  if written ~= 'w' or has_flag(flags, BLOCKED) then return with_charge(charge, {0, 0}) end
 end
 local now, last_seen = math.floor(now_us() / 1000), 0
 local known = redis.call('ZRANGE', presence, 0, -1, 'WITHSCORES')

@@ -1,4 +1,4 @@
-//! A row of an inbox as the store keeps it.
+//! A row of an inbox, as the store keeps it.
 
 use chrono::{DateTime, Utc};
 
@@ -24,13 +24,27 @@ pub struct InboxEntry {
     pub muted_until: Option<DateTime<Utc>>,
 }
 
-impl InboxEntry {
-    /// Reads a row of an inbox, `version|ahead|age|entry`.
-    pub fn parse_row(row: &str) -> Result<Self, Error> {
-        let entry = row.splitn(4, '|').nth(3);
-        Self::parse(entry.ok_or_else(malformed_row)?)
-    }
+/// A row of an inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxRow {
+    pub entry: InboxEntry,
+    /// Whether the user has written to the peer.
+    pub has_written: bool,
+}
 
+impl InboxRow {
+    /// Reads `version|ahead|age|entry`, see `lua/lib/row.lua`.
+    pub fn parse(row: &str) -> Result<Self, Error> {
+        let mut parts = row.splitn(4, '|').skip(2);
+        let (age, entry) = parts.next().zip(parts.next()).ok_or_else(malformed_row)?;
+        Ok(Self {
+            entry: InboxEntry::parse(entry)?,
+            has_written: age.ends_with('w'),
+        })
+    }
+}
+
+impl InboxEntry {
     /// Reads `unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq`, and `|muted_until` if the
     /// mute ends, see `lua/lib/row.lua`. A mute whose time is over is none, even if it is still stored.
     pub fn parse(entry: &str) -> Result<Self, Error> {

@@ -60,9 +60,9 @@ impl Export {
             };
             let (peers, next) = self.store.scan_conversations(&self.user, &cursor).await?;
             self.cursor = next;
-            let found = peers.into_iter().map(|(peer, entry)| ExportStep {
+            let found = peers.into_iter().map(|(peer, row)| ExportStep {
                 peer,
-                entry,
+                entry: row.entry,
                 after: Seq::default(),
             });
             self.pending.extend(found);

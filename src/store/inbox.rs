@@ -9,7 +9,7 @@ use super::script::{COUNT_UNREAD, FIND_UNREAD, LIST_CONVERSATIONS, READ_LAST_MES
 use super::{RateLimited, Store, reply};
 use crate::error::Error;
 use crate::model::{
-    ConversationState, Inbox, InboxCursor, InboxEntry, InboxQuery, MarkedRead, Pair, Seq,
+    ConversationState, Inbox, InboxCursor, InboxQuery, InboxRow, MarkedRead, Pair, Seq,
     UnreadTotals, UserId,
 };
 use crate::rate::RateLimitRequest;
@@ -102,7 +102,9 @@ impl Store {
     ) -> Result<Vec<ConversationState>, Error> {
         let peers = peers.into_iter().map(reply::user);
         let peers = peers.collect::<Result<Vec<_>, _>>()?;
-        let rows = rows.iter().map(|row| InboxEntry::parse_row(row));
+        let rows = rows
+            .iter()
+            .map(|row| InboxRow::parse(row).map(|row| row.entry));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let seqs: Vec<_> = rows.iter().map(|row| row.last_seq).collect();
         let with_metadata = peers.iter().zip(&rows);

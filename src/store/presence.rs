@@ -87,7 +87,7 @@ impl Store {
             .try_map(|(online, last)| Ok(Presence::of(user.clone(), online == 1, last)))
     }
 
-    /// Publishes a presence event to all peers of the user whom the user has not blocked. Scans the
+    /// Publishes a presence event to all peers to whom the user has written and whom the user has not blocked. Scans the
     /// inbox in steps; each peer takes about 2 us of Redis.
     pub async fn announce_presence(&self, presence: &Presence) -> Result<(), Error> {
         let (user, event) = (&presence.user, Event::presence_changed(presence).to_json());
@@ -96,7 +96,7 @@ impl Store {
             let (conversations, next) = self.scan_conversations(user, &from).await?;
             let may_know = conversations
                 .iter()
-                .filter(|(_, entry)| !entry.flags.blocked());
+                .filter(|(_, row)| row.has_written && !row.entry.flags.blocked());
             let channels = may_know.map(|(peer, _)| self.keys.events(peer.as_str()));
             self.publish(channels, &event).await?;
             cursor = next;

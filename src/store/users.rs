@@ -10,7 +10,7 @@ use super::script::{
 };
 use super::{PAGE_BYTES, Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{Erasure, InboxEntry, Pair, Seq, StoredMessage, UserId, rfc3339};
+use crate::model::{Erasure, InboxRow, Pair, Seq, StoredMessage, UserId, rfc3339};
 
 /// Approximate number of conversations in one step of a scan.
 const SCAN_STEP: &str = "100";
@@ -37,18 +37,18 @@ pub struct ExportPage {
 type ScanCursor = Option<String>;
 
 impl Store {
-    /// One step of a scan over the peers of a user, each with the entry of the inbox.
+    /// One step of a scan over the peers of a user, each with the row of the inbox.
     pub async fn scan_conversations(
         &self,
         user: &UserId,
         cursor: &str,
-    ) -> Result<(Vec<(UserId, InboxEntry)>, ScanCursor), Error> {
+    ) -> Result<(Vec<(UserId, InboxRow)>, ScanCursor), Error> {
         let keys = [self.keys.conversations(user.as_str())];
         let args = [cursor.as_bytes(), SCAN_STEP.as_bytes()];
         let (next, peers, rows): (String, Vec<String>, Vec<String>) =
             self.run(&SCAN_CONVERSATIONS, &keys, &args).await?;
         let peers = peers.into_iter().zip(rows);
-        let peers = peers.map(|(peer, row)| Ok((reply::user(peer)?, InboxEntry::parse_row(&row)?)));
+        let peers = peers.map(|(peer, row)| Ok((reply::user(peer)?, InboxRow::parse(&row)?)));
         Ok((
             peers.collect::<Result<_, Error>>()?,
             (next != "0").then_some(next),

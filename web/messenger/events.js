@@ -46,6 +46,9 @@ const handlers = {
     if (message.from !== peer) return;
     conversation(peer).typingUntil = 0;
     $("announcer").textContent = `${peer}: ${summary(message)}`;
+    // Presence is visible as soon as the peer has written.
+    const { online, last_seen } = conversation(peer);
+    if (!online && !last_seen) return loadPresence(peer);
   },
   typing: ({ peer }) => {
     conversation(peer).typingUntil = Date.now() + TYPING_SHOWN_MS;

@@ -16,8 +16,8 @@ problem::refusals!(ReadPresenceErrors: CALL READ);
 
 /// Read a user's presence
 ///
-/// Whether the user is online, and if not, when they last were. Users see themselves and the peers of
-/// their conversations who have not blocked them; everyone else appears as never online. Backends see
+/// Whether the user is online, and if not, when they last were. Users see themselves and the peers
+/// who have written to them and not blocked them; everyone else appears as never online. Backends see
 /// everyone.
 #[utoipa::path(
     tag = "live",

@@ -40,7 +40,7 @@ async fn a_user_is_online_while_connected_and_last_seen_afterwards() {
 #[tokio::test]
 async fn the_grace_belongs_to_the_last_absence() {
     let app = spawn_app();
-    app.send("alice", "bob", "hi").await;
+    app.send("bob", "alice", "hi").await;
     let mut alice = Device::connect(&app, "alice").await;
     let first = Device::connect(&app, "bob").await;
     assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
@@ -59,7 +59,7 @@ async fn the_grace_belongs_to_the_last_absence() {
 async fn peers_are_told_of_first_connect_and_last_disconnect() {
     let redis = RedisServer::volatile();
     let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
-    one.send("alice", "bob", "hi").await;
+    one.send("bob", "alice", "hi").await;
     let mut alice = Device::connect(&one, "alice").await;
     let first = Device::connect(&one, "bob").await;
     assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
@@ -90,7 +90,7 @@ async fn peers_are_told_of_first_connect_and_last_disconnect() {
 async fn presence_is_published_only_to_unblocked_peers() {
     let app = spawn_app();
     for peer in ["alice", "blocked", "blocker"] {
-        app.send(peer, "bob", "hi").await;
+        app.send("bob", peer, "hi").await;
     }
     app.flag(Method::PUT, "bob", "blocked", "block").await;
     app.flag(Method::PUT, "blocker", "bob", "block").await;
@@ -114,6 +114,54 @@ async fn presence_is_published_only_to_unblocked_peers() {
 }
 
 #[tokio::test]
+async fn a_message_shows_its_sender_no_presence() {
+    let app = spawn_secured_app_with(&[]);
+    let write = async |from: &str, to: &str| {
+        let message = json!({"to": to, "body": "hi"});
+        app.post_as(&token(from), &message).await.json(201);
+    };
+    let seen = async |credential: &str| {
+        let presence = app.get_as(credential, "/users/bob/presence").await;
+        presence.json(200)["online"] == true
+    };
+    let connect = async |user: &str| {
+        let options = ConnectOptions::new(&app.address).bearer(&token(user));
+        options.connect(None).await
+    };
+    write("stranger", "bob").await;
+    write("friend", "bob").await;
+    write("bob", "friend").await;
+    let mut stranger = connect("stranger").await;
+    let mut friend = connect("friend").await;
+    let bob = connect("bob").await;
+    assert_eq!(
+        next_presence_change(&mut friend).await,
+        ("bob".into(), true)
+    );
+    let received = stranger.events_within(Duration::from_millis(500)).await;
+    assert_eq!(received, [] as [Value; 0]);
+    assert!(seen(&token("friend")).await);
+    assert!(!seen(&token("stranger")).await, "bob has not answered");
+    // Other changes of the conversation are no answer.
+    let marked = ("authorization", &*format!("Bearer {}", token("bob")));
+    let seq = json!({"seq": 1});
+    let path = "/conversations/bob/stranger/read";
+    app.call("PUT", path, &[marked], Some(&seq)).await.json(200);
+    assert!(!seen(&token("stranger")).await);
+    write("bob", "stranger").await;
+    assert!(seen(&token("stranger")).await, "now bob has");
+    write("stranger", "bob").await;
+    assert!(seen(&token("stranger")).await, "and it stays");
+    bob.close().await;
+    let is_presence = |event: &Value| event["type"] == "presence.changed";
+    let told = stranger.events_until(is_presence).await.pop().unwrap();
+    assert_eq!(
+        (&told["peer"], &told["online"]),
+        (&json!("bob"), &json!(false))
+    );
+}
+
+#[tokio::test]
 async fn strangers_and_blocked_users_see_no_presence() {
     let app = spawn_secured_app_with(&[]);
     let (bob, key) = (
@@ -121,8 +169,8 @@ async fn strangers_and_blocked_users_see_no_presence() {
         ("authorization", format!("Bearer {SERVICE_KEY}")),
     );
     for peer in ["alice", "blocked", "blocker"] {
-        let message = json!({"to": "bob", "body": "hi"});
-        app.post_as(&token(peer), &message).await.json(201);
+        let message = json!({"to": peer, "body": "hi"});
+        app.post_as(&bob, &message).await.json(201);
     }
     let key = [(key.0, &*key.1)];
     for path in ["bob/blocked", "blocker/bob"] {

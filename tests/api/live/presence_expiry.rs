@@ -30,7 +30,7 @@ async fn users_of_a_killed_process_go_offline() {
     let (redis, dir) = (RedisServer::volatile(), tempfile::tempdir().unwrap());
     let app = spawn_app_on(&redis.url());
     let mut dying = ServiceProcess::start_with(dir.path(), &[("DUOLOGUE_REDIS_URL", &redis.url())]);
-    app.send("alice", "bob", "hi").await;
+    app.send("bob", "alice", "hi").await;
     let mut alice = Device::connect(&app, "alice").await;
     let _bob = ConnectOptions::new(&dying.address)
         .user("bob")
@@ -58,7 +58,7 @@ async fn users_of_a_killed_process_go_offline() {
 async fn a_stopping_process_announces_its_users_as_offline() {
     let redis = RedisServer::volatile();
     let (stopping, staying) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
-    stopping.send("alice", "bob", "hi").await;
+    stopping.send("bob", "alice", "hi").await;
     let mut alice = Device::connect(&staying, "alice").await;
     let mut bob = Device::connect(&stopping, "bob").await;
     assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
@@ -223,7 +223,7 @@ async fn a_long_redis_outage_takes_nobody_offline() {
     let redis = RedisServer::volatile();
     let proxy = RedisProxy::to(&redis);
     let app = spawn_app_on(&proxy.url());
-    app.send("alice", "bob", "hi").await;
+    app.send("bob", "alice", "hi").await;
     let mut alice = Device::connect(&app, "alice").await;
     let _bob = Device::connect(&app, "bob").await;
     assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));

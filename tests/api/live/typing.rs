@@ -30,7 +30,7 @@ async fn events_until_message(device: &mut Device) -> Vec<Value> {
 async fn typing_reaches_every_device_of_the_peer_only() {
     let redis = RedisServer::volatile();
     let (one, other) = (spawn_app_on(&redis.url()), spawn_app_on(&redis.url()));
-    one.send("alice", "bob", "hi").await;
+    one.send("bob", "alice", "hi").await;
     let mut alice = Device::connect(&one, "alice").await;
     wait_for_presence_events(&one, 1).await;
     let mut bobs = [

@@ -115,7 +115,6 @@ fn the_page_refetches_after_conversation_changed_and_reset() {
 /// Delivery status, badge, typing, presence.
 fn exchange_messages(alice: &Window, bob: &Window) {
     alice.wait_visible("[data-key='1'] .tick.delivered");
-    alice.wait_for_text("#presence", "online");
     bob.wait_for_text(".badge", "1");
     bob.wait_until("document.title === '(1) Duologue'");
     bob.click(".row");
@@ -131,6 +130,7 @@ fn exchange_messages(alice: &Window, bob: &Window) {
     alice.wait_for_text("[data-key='2']", "Hi");
     alice.wait_hidden("#typing");
     alice.wait_for_text("#announcer", "bob: Hi");
+    alice.wait_for_text("#presence", "online");
 }
 
 /// Edit, reply, reaction, deletion, and text that looks like markup.
