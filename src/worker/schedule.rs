@@ -49,8 +49,8 @@ pub async fn perform_due(store: &Store, stop: &CancellationToken) -> Result<(), 
             return Ok(());
         }
         let steps = due.into_iter().map(|entry| store.perform(entry));
-        let outcomes = stream::iter(steps).buffer_unordered(CONCURRENCY);
-        let outcomes: Vec<_> = outcomes.collect().await;
+        let steps = stream::iter(steps).take_until(stop.cancelled());
+        let outcomes: Vec<_> = steps.buffer_unordered(CONCURRENCY).collect().await;
         let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
         if let Some(error) = failed.first() {
             let failed = failed.len();
