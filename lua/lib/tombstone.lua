@@ -13,6 +13,12 @@ local function make_tombstone(json, deleted_at)
   return head .. '"deleted_at":"' .. deleted_at .. '",' .. envelope .. '"body":""}'
 end
 
+-- Returns the message as reads show it at a time: as its tombstone if it has expired, even if it is still stored.
+local function as_shown(message, now)
+  local expires_at = string.match(message, MESSAGE_EXPIRY)
+  return expires_at and expires_at <= now and make_tombstone(message, expires_at) or message
+end
+
 -- Puts a tombstone in the place of a message that the user wrote, and takes the message from the schedule. If the
 -- peer had not read it yet, it no longer counts.
 --

@@ -49,7 +49,7 @@ if tonumber(seq) <= tonumber(conversation.user.cleared_up_to) then
 end
 if not message then return redis.error_reply('MESSAGE_NOT_FOUND there is no such message') end
 if from ~= user then return redis.error_reply('FORBIDDEN only its author deletes a message') end
-if not has_version(message, if_match) then
+if not has_version(as_shown(message, deleted_at), if_match) then
   return redis.error_reply('PRECONDITION_FAILED the message is not the version that If-Match names')
 end
 if next_member == TOMBSTONE then return commit(conversation, nil, charge, message) end

@@ -12,6 +12,7 @@ use super::{
     PATIENCE, outlive, schedule, scheduled, send_expiring, stored, tombstone, wait_until_deleted,
 };
 use crate::harness::cli::service_process::ServiceProcess;
+use crate::harness::conversations::message_path;
 use crate::harness::http::response::ApiResponse;
 use crate::harness::live::device::Device;
 use crate::harness::live::resume::{bodies, kinds, page, place, resumed};
@@ -50,7 +51,7 @@ async fn assert_gone_everywhere(app: &TestApp, sent: &Value) {
 async fn no_read_shows_an_expired_message_if_the_worker_is_late() {
     let app = spawn_app();
     let cursors = [place(&app, "alice").await, place(&app, "bob").await];
-    let message = json!({"from": "alice", "to": "bob", "body": "secret", "expires_in": 1});
+    let message = json!({"from": "alice", "to": "bob", "body": "secret", "expires_in": 2});
     let sent = app.send_with_key("k", &message).await.json(201);
     app.react(Method::PUT, ["bob", "alice"], 1, "👍").await;
     empty_schedule(&app);
@@ -71,8 +72,9 @@ async fn no_read_shows_an_expired_message_if_the_worker_is_late() {
 #[tokio::test]
 async fn an_expired_message_cannot_be_changed_before_the_worker_runs() {
     let app = spawn_app();
-    let sent = send_expiring(&app, "secret", 1).await;
-    app.react(Method::PUT, ["bob", "alice"], 1, "👍").await;
+    let sent = send_expiring(&app, "secret", 2).await;
+    let reacted = app.react(Method::PUT, ["bob", "alice"], 1, "👍").await;
+    let before = reacted.header("etag").to_owned();
     empty_schedule(&app);
     outlive(&sent).await;
     let edited = app.edit("alice", "bob", 1, &json!({"body": "x"})).await;
@@ -82,8 +84,14 @@ async fn an_expired_message_cannot_be_changed_before_the_worker_runs() {
     let taken_back = app.react(Method::DELETE, ["bob", "alice"], 1, "👍").await;
     assert_eq!(taken_back.json(200), tombstone(&sent));
     assert!(stored(&app)[0].contains("secret"), "nothing has deleted it");
-    let deleted = app.delete("alice", "bob", 1).await.json(200);
-    assert_eq!(deleted, tombstone(&sent), "it was gone then");
+    let path = message_path("alice", "bob", 1);
+    let before = [("if-match", &*before)];
+    let refused = app.call("DELETE", &path, &before, None).await;
+    refused.problem(412, "PRECONDITION_FAILED");
+    let shown = app.get(&path).await.header("etag").to_owned();
+    let shown = [("if-match", &*shown)];
+    let deleted = app.call("DELETE", &path, &shown, None).await;
+    assert_eq!(deleted.json(200), tombstone(&sent), "it was gone then");
     assert!(!stored(&app)[0].contains("secret"));
     assert_eq!(app.badge("bob").await, [0, 0]);
 }
