@@ -273,7 +273,8 @@ async fn connect(
     let (url, redis) = match &config.redis_url {
         Some(url) => (url.clone(), None),
         None => {
-            let redis = RedisProcess::start(&config.data_dir, config.fsync).await?;
+            let redis =
+                RedisProcess::start(&config.data_dir, config.fsync, config.maxmemory).await?;
             (redis.url(), Some(redis))
         }
     };
@@ -299,6 +300,7 @@ async fn open(store: &Store) -> Result<Health, AppError> {
     for warning in health.durability.warnings() {
         tracing::warn!("{warning}");
     }
+    store.check_permissions().await.map_err(AppError::Store)?;
     store.open_store().await.map_err(AppError::Store)?;
     Ok(health)
 }

@@ -18,5 +18,5 @@ local message       = ARGV[6] -- string  the message that changed, as JSON; empt
 local unread, flags = string.match(entry, '^(%d+)|(%d+)')
 local owner = {inbox = inbox, conversations = conversations, events = events, unread = unread, flags = flags}
 local event = update_inbox(owner, peer, version, active, entry, kind, message)
-if event then redis.call('PUBLISH', events, event) end
+if event then redis.pcall('PUBLISH', events, event) end
 return (parse_row(redis.call('HGET', conversations, peer)))

@@ -87,9 +87,9 @@ local function commit(conversation, change, charge, reply)
     local user_event = write_row(conversation, user, peer, version, active, change)
     local tells_peer = not change.private or conversation.uncounted
     local peer_event = tells_peer and write_row(conversation, peer, user, version, active, change)
-    -- Publishing comes last: Redis may refuse it, and what was written stays.
-    if user_event then redis.call('PUBLISH', user.events, user_event) end
-    if peer_event then redis.call('PUBLISH', peer.events, peer_event) end
+    -- Redis may refuse to publish (ACL). What was written stays, and devices find it in the journal.
+    if user_event then redis.pcall('PUBLISH', user.events, user_event) end
+    if peer_event then redis.pcall('PUBLISH', peer.events, peer_event) end
   end
   if not reply then
     local cleared = tonumber(user.cleared_up_to) >= tonumber(conversation.seq)

@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -54,6 +55,11 @@ pub struct Config {
         default_value = "always"
     )]
     pub fsync: Fsync,
+
+    /// Memory of the private Redis, such as 2GiB; when it is full, sending fails with 507. 0 sets no limit
+    /// [default: three quarters of the machine or container]
+    #[arg(long, env = "DUOLOGUE_MAXMEMORY", value_name = "SIZE")]
+    pub maxmemory: Option<ByteSize>,
 
     /// Log level (error, warn, info, debug) or RUST_LOG directives; debug logs every request
     #[arg(long, env = "DUOLOGUE_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]

@@ -5,6 +5,7 @@
 //! child inherits, ensures that one directory has one Redis.
 
 mod data_dir;
+mod memory;
 mod supervisor;
 
 use std::fs::DirBuilder;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytesize::ByteSize;
 use redis::{Client, ErrorKind, ServerErrorKind};
 use rustix::process::Signal;
 use tokio::sync::watch;
@@ -55,7 +57,11 @@ pub struct RedisProcess {
 impl RedisProcess {
     /// Starts a Redis on the data in `dir`, which is created if missing, and waits until it has
     /// loaded them.
-    pub async fn start(dir: &Path, fsync: Fsync) -> Result<Self, StartError> {
+    pub async fn start(
+        dir: &Path,
+        fsync: Fsync,
+        maxmemory: Option<ByteSize>,
+    ) -> Result<Self, StartError> {
         let unusable = |e| StartError::DataDir(dir.to_owned(), e);
         let server = find_server().ok_or(StartError::NoServer)?;
         DirBuilder::new()
@@ -78,6 +84,7 @@ impl RedisProcess {
             server,
             paths: paths.clone(),
             fsync,
+            maxmemory: maxmemory.unwrap_or_else(memory::three_quarters),
             lock,
             shared: shared.clone(),
             has_failed: failure,

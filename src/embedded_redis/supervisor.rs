@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytesize::ByteSize;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::sync::watch;
 
@@ -56,6 +57,7 @@ pub(super) struct Supervisor {
     pub server: PathBuf,
     pub paths: Paths,
     pub fsync: Fsync,
+    pub maxmemory: ByteSize,
     pub lock: File,
     pub shared: Arc<Shared>,
     pub has_failed: watch::Sender<bool>,
@@ -132,6 +134,7 @@ impl Supervisor {
                 "",
             ])
             .args(["--appendonly", "yes", "--appendfsync", self.fsync.as_str()])
+            .args(["--maxmemory", &self.maxmemory.as_u64().to_string()])
             .args(["--maxmemory-policy", "noeviction"])
             .arg("--dir")
             .arg(dir)

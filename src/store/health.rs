@@ -1,9 +1,12 @@
 //! Checks of the store: its format, readiness and durability.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use redis::InfoDict;
 use tokio::time::timeout;
 
-use super::script::{CHECK_READY, OPEN_STORE};
+use super::script::{CHECK_PERMISSIONS, CHECK_READY, OPEN_STORE, SCRIPTS};
 use super::{Store, connection};
 use crate::error::{Code, Error};
 
@@ -11,6 +14,33 @@ use crate::error::{Code, Error};
 const STORE: &str = "2,256";
 /// The key that marks a store of format 1.
 const FIRST_MARKER: &str = "dm:partitions";
+
+/// Calls outside of scripts. Redis 7.0 does not check the number of arguments of a call whose permission it
+/// is asked for, and crashes if `EVAL` has too few.
+const COMMANDS: [&str; 10] = [
+    "PING",
+    "EVAL x 0",
+    "EVALSHA x 0",
+    "SCRIPT LOAD x",
+    "EXISTS dm:",
+    "SCAN",
+    "PUBLISH dm:",
+    "PUBSUB NUMSUB",
+    "SUBSCRIBE dm:",
+    "UNSUBSCRIBE dm:",
+];
+
+/// Every call that the service makes, each with a key or a channel if it needs one.
+static CALLS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let sources = SCRIPTS.iter().map(|script| script.source.as_str());
+    let calls = sources.flat_map(|source| source.split("call('").skip(1));
+    let names = calls.filter_map(|call| call.split('\'').next());
+    let in_scripts = names.map(|name| match name {
+        "TIME" | "INFO" => name.to_owned(),
+        _ => format!("{name} dm:"),
+    });
+    in_scripts.chain(COMMANDS.map(str::to_owned)).collect()
+});
 
 /// What Redis reports about itself.
 #[derive(Clone, Debug)]
@@ -115,7 +145,22 @@ impl Store {
             .unwrap_or_else(|_| Err(Code::Unavailable.into()))
     }
 
-    /// Checks that scripts run, that this is the store that was opened, and that it accepts
+    /// Checks that Redis permits every call of the service to its user (ACL), since a script that is
+    /// refused in the middle leaves half of its writes.
+    pub async fn check_permissions(&self) -> Result<(), Error> {
+        let calls: Vec<_> = CALLS.iter().map(String::as_bytes).collect();
+        let refused: Vec<String> = self.run(&CHECK_PERMISSIONS, &[], &calls).await?;
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let detail = format!(
+            "the ACL of Redis does not permit these calls: {} (docs/operations.md has the rules)",
+            refused.join(", ")
+        );
+        Err(Error::new(Code::Unavailable, detail))
+    }
+
+    /// Checks that scripts run, that this is the store that was opened, and that it permits and accepts
     /// writes.
     pub async fn check_ready(&self) -> Result<Health, Error> {
         let refused = |why: &'static str| Err(Error::new(Code::Unavailable, why));
@@ -123,6 +168,7 @@ impl Store {
         if store.as_deref() != Some(STORE) {
             return refused("this Redis is not the store that was opened");
         }
+        self.check_permissions().await?;
         match self.health().await? {
             health if health.role == "master" => Ok(health),
             _ => refused("this Redis is a replica, which accepts no writes"),

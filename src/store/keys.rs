@@ -8,7 +8,7 @@
 //! | `dm:{c}:imported:<pair>` | hash: digest of the id of an imported message -> digest of the message | conversation | 30 days after the last import | `import_messages`, `forget_conversation` |
 //! | `dm:{u}:inbox:<user>` | zset: peer -> its place in the inbox; see `lua/lib/order.lua` | user | never | `every change`, `update_inbox`, `forget_user` |
 //! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals`, `,epoch`, `,pinned`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_user` |
-//! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_user`, `announce_typing` |
+//! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel; followed by `,<n>` in database n | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_user`, `announce_typing` |
 //! | `dm:{u}:presence:<user>` | zset: process -> time of the last renewal; `` -> when the user went offline; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{u}:leases` | zset: user of this partition -> time of the last renewal, in ms | user | never | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{c}:schedule` | zset: scheduled entry of this partition -> time in ms; see `lua/lib/schedule.lua` | conversation | never | `send_message`, `import_messages`, `delete_message`, `erase_messages`, `expire_message`, `flag_conversation`, `end_mute`, `forget_conversation`, `claim_due` |
@@ -44,6 +44,9 @@ pub struct Keys {
     /// The tag of each partition: the smallest decimal number whose slot is in the partition's range
     /// of slots, so that partitions are spread evenly over the nodes of a cluster.
     tags: Vec<String>,
+    /// The end of the names of journals. Databases of one Redis share its channels, so it is a comma and
+    /// the number of the database, or empty for database 0.
+    database: String,
 }
 
 impl Keys {
@@ -64,7 +67,19 @@ impl Keys {
                 }
             }
         }
-        Self { tags }
+        Self {
+            tags,
+            database: String::new(),
+        }
+    }
+
+    /// The names in a database of Redis.
+    #[must_use]
+    pub fn in_database(mut self, database: i64) -> Self {
+        if database != 0 {
+            self.database = format!(",{database}");
+        }
+        self
     }
 
     /// The tags of all partitions, in order of their slots.
@@ -125,13 +140,21 @@ impl Keys {
 
     /// The journal of a user and the channel of the same name.
     pub fn events(&self, user: &str) -> String {
-        self.of_user("events", user)
+        self.of_user("events", user) + &self.database
+    }
+
+    /// The user of a channel.
+    pub fn user_of_channel(channel: &str) -> Option<&str> {
+        // dm:{tag}:events:<user>, or dm:{tag}:events:<user>,<database>
+        channel.splitn(4, ':').nth(3)?.split(',').next()
     }
 
     /// The keys of a user that every change writes: inbox, conversations, events.
     pub fn user(&self, user: &str) -> [String; 3] {
         let tag = self.tag(user);
-        ["inbox", "conversations", "events"].map(|kind| key(tag, kind, user))
+        let [inbox, conversations, events] =
+            ["inbox", "conversations", "events"].map(|kind| key(tag, kind, user));
+        [inbox, conversations, events + &self.database]
     }
 
     /// The processes that a user is connected to.

@@ -89,7 +89,7 @@ impl Store {
             .map_err(|e| (redis::ErrorKind::InvalidClientConfig, "pool", e.to_string()))?;
         let connection = Arc::new(RedisConnection::new((*target).clone())?);
         Ok(Self {
-            keys: Arc::new(Keys::new()),
+            keys: Arc::new(Keys::new().in_database(target.redis_settings().db())),
             metrics,
             target,
             connection,

@@ -87,8 +87,8 @@ impl Store {
             .try_map(|(online, last)| Ok(Presence::of(user.clone(), online == 1, last)))
     }
 
-    /// Publishes a presence event to all peers to whom the user has written and whom the user has not blocked. Scans the
-    /// inbox in steps; each peer takes about 2 us of Redis.
+    /// Publishes a presence event to the peers to whom the user has written and whom the user has not
+    /// blocked. Scans the inbox in steps.
     pub async fn announce_presence(&self, presence: &Presence) -> Result<(), Error> {
         let (user, event) = (&presence.user, Event::presence_changed(presence).to_json());
         let mut cursor = Some("0".to_owned());
@@ -104,28 +104,33 @@ impl Store {
         Ok(())
     }
 
-    /// Publishes a text to channels, over a connection of the pool.
+    /// Publishes a text to those channels that somebody listens to, over a connection of the pool. Asking
+    /// for the listeners of a channel costs a tenth of publishing.
     pub(super) async fn publish(
         &self,
         channels: impl Iterator<Item = String>,
         text: &str,
     ) -> Result<(), Error> {
-        let mut pipeline = redis::pipe();
-        for channel in channels {
-            pipeline.publish(channel, text).ignore();
-        }
-        if pipeline.is_empty() {
-            return Ok(());
-        }
-        let unavailable = |_| Error::from(Code::Unavailable);
+        let mut count = redis::cmd("PUBSUB");
+        count.arg("NUMSUB").arg(channels.collect::<Vec<_>>());
         let published = async {
-            let connection = self.pool.get().await;
-            let mut connection = connection.map_err(|_| Error::from(Code::Unavailable))?;
+            let mut connection = self.pool.get().await.map_err(|e| e.to_string())?;
+            let counts: Vec<(String, u64)> = count
+                .query_async(&mut connection)
+                .await
+                .map_err(|e| e.to_string())?;
+            let mut pipeline = redis::pipe();
+            for (channel, _) in counts.into_iter().filter(|(_, listeners)| *listeners > 0) {
+                pipeline.publish(channel, text).ignore();
+            }
+            if pipeline.is_empty() {
+                return Ok(());
+            }
             let published = pipeline.query_async::<()>(&mut connection).await;
-            published.map_err(|_| Error::from(Code::Unavailable))
+            published.map_err(|e| e.to_string())
         };
-        tokio::time::timeout(connection::TIMEOUT, published)
-            .await
-            .map_err(unavailable)?
+        let published = tokio::time::timeout(connection::TIMEOUT, published).await;
+        let published = published.unwrap_or_else(|_| Err("Redis does not answer".to_owned()));
+        published.map_err(|why| Error::new(Code::Unavailable, why))
     }
 }

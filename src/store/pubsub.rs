@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
 
-use super::{Store, connection};
+use super::{Keys, Store, connection};
 use crate::error::{Code, Error};
 use crate::model::UserId;
 
@@ -152,7 +152,7 @@ impl PubSubListener {
                 PushKind::Message => match channel_and_text(push.data) {
                     Some((channel, _)) if channel == check_channel => check_received.notify_one(),
                     Some((channel, text)) => {
-                        if let Some((_, user)) = channel.split_once(":events:") {
+                        if let Some(user) = Keys::user_of_channel(&channel) {
                             let user = user.to_owned();
                             handler(PubSubMessage::Event { user, text });
                         }

@@ -54,6 +54,7 @@ macro_rules! scripts {
 
 scripts! {
     CHARGE_RATE         "admin"         "charge_rate"         Never;
+    CHECK_PERMISSIONS   "admin"         "check_permissions"   ReadsOnly;
     CHECK_READY         "admin"         "check_ready"         ReadsOnly;
     OPEN_STORE          "admin"         "open_store"          Never;
     CLEAR_CONVERSATION  "conversations" "clear_conversation"  Never;

@@ -158,3 +158,28 @@ async fn typing_requires_the_own_user_and_another_peer() {
     let forged = app.call("POST", &path("bob", "alice"), &bearer, None).await;
     forged.problem(403, "FORBIDDEN");
 }
+
+#[tokio::test]
+async fn databases_of_one_redis_do_not_hear_each_other() {
+    let redis = RedisServer::volatile();
+    let first = spawn_app_on(&redis.url());
+    let second = spawn_app_on(&format!("{}?db=1", redis.url()));
+    for app in [&first, &second] {
+        app.send("alice", "bob", "hi").await;
+        app.send("bob", "alice", "hi").await;
+    }
+    let mut other = Device::connect(&second, "bob").await;
+    let mut device = Device::connect(&first, "bob").await;
+    // Alice comes online and types on the first service only.
+    let alice = Device::connect(&first, "alice").await;
+    report_typing(&first, "alice", "bob").await;
+    let mut kinds = Vec::new();
+    while kinds.len() < 2 {
+        kinds.push(device.next().await["type"].as_str().unwrap().to_owned());
+    }
+    kinds.sort();
+    assert_eq!(kinds, ["presence.changed", "typing"]);
+    drop(alice);
+    second.send("alice", "bob", "the end").await;
+    assert_eq!(events_until_message(&mut other).await, [Value::Null; 0]);
+}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
 use crate::harness::http::response::ApiResponse;
-use crate::harness::{TestApp, spawn_app};
+use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
 async fn ask(app: &TestApp, method: Method, path: &str, body: &Value) -> ApiResponse {
     let request = app.client.request(method, format!("{}{path}", app.address));
@@ -156,4 +156,41 @@ async fn a_full_redis_refuses_messages_but_reads_and_resets() {
             .unwrap();
     }
     app.send("alice", "bob", "hi").await;
+}
+
+fn maxmemory(app: &TestApp) -> u64 {
+    let mut get = cmd("CONFIG");
+    get.arg("GET").arg("maxmemory");
+    let (_, bytes) = get.query::<(String, u64)>(&mut app.redis()).unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn the_private_redis_has_a_limit_by_default() {
+    let limited = maxmemory(&spawn_app());
+    assert!(limited > 64 << 20, "{limited}");
+    let unlimited = spawn_app_with(&["--fsync", "everysec", "--maxmemory", "0"]);
+    assert_eq!(maxmemory(&unlimited), 0);
+}
+
+#[tokio::test]
+async fn a_full_private_redis_answers_507_and_is_read() {
+    let app = spawn_app_with(&["--fsync", "everysec", "--maxmemory", "8MiB"]);
+    assert_eq!(maxmemory(&app), 8 << 20);
+    let message = json!({"from": "alice", "to": "bob", "body": "語".repeat(10_000)});
+    let mut sent = 0;
+    let refused = loop {
+        let answer = app.post(&message).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        sent += 1;
+        assert!(sent < 1_000, "the limit is never reached");
+    };
+    refused.problem(507, "STORAGE_FULL");
+    let page = app.page("bob", "alice", "limit=1").await;
+    assert_eq!(
+        (&page["last_seq"], &page["unread_count"]),
+        (&json!(sent), &json!(sent))
+    );
 }

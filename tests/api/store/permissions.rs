@@ -8,12 +8,14 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::harness::TestApp;
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
 use crate::harness::live::connect_options::ConnectOptions;
+use crate::harness::live::device::Device;
 use crate::harness::live::event_stream::EventStream;
+use crate::harness::live::resume::page;
 use crate::harness::source_tree::{files, root};
 use crate::harness::store::redis_server::RedisServer;
+use crate::harness::{TestApp, refusal_to_start, spawn_app_on};
 
 /// The words of the `ACL SETUSER` command in `docs/operations.md`.
 fn acl_setuser() -> Vec<String> {
@@ -124,6 +126,8 @@ const OUTSIDE_SCRIPTS: &[&str] = &[
     "evalsha",
     "subscribe",
     "unsubscribe",
+    "publish",
+    "pubsub|numsub",
 ];
 
 #[test]
@@ -137,4 +141,68 @@ fn the_documented_redis_user_may_do_nothing_else() {
     let permitted = words.iter().filter_map(|word| word.strip_prefix('+'));
     let permitted: BTreeSet<_> = permitted.map(str::to_owned).collect();
     assert_eq!(permitted, needed);
+}
+
+/// Changes the Redis user `duologue`, whose password is `password`.
+fn set_user(redis: &RedisServer, rules: &[&str]) {
+    let mut connection = redis.connect();
+    let mut acl = redis::cmd("ACL");
+    acl.arg("SETUSER").arg("duologue").arg(rules);
+    acl.exec(&mut connection).unwrap();
+}
+
+fn url_of_user(redis: &RedisServer) -> String {
+    format!("{}?user=duologue&pass=password", redis.url())
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_named_at_start() {
+    let redis = RedisServer::volatile();
+    let url = url_of_user(&redis);
+    let start = || refusal_to_start(&["--redis-url", &url]).to_string();
+    // The default of Redis 7: no channels.
+    set_user(&redis, &["on", ">password", "~*", "resetchannels", "+@all"]);
+    let refused = start();
+    assert!(refused.contains("PUBLISH dm:, SUBSCRIBE dm:"), "{refused}");
+    set_user(&redis, &["resetkeys", "~other:*", "allchannels"]);
+    let refused = start();
+    assert!(refused.contains("HSET dm:"), "{refused}");
+    set_user(&redis, &["allkeys"]);
+    let words = acl_setuser();
+    let commands = words.iter().filter_map(|word| word.strip_prefix('+'));
+    // The first of these are sent by redis-rs itself, and CONFIG is optional.
+    let optional = ["hello", "ping", "unwatch", "config|get"];
+    for command in commands.filter(|command| !optional.contains(command)) {
+        set_user(&redis, &[&format!("-{command}")]);
+        let (refused, name) = (start(), command.replace('|', " "));
+        assert!(
+            refused.to_lowercase().contains(&name),
+            "{command}: {refused}"
+        );
+        set_user(&redis, &[&format!("+{command}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_send_is_complete_although_publishing_is_refused() {
+    let redis = RedisServer::volatile();
+    set_user(
+        &redis,
+        &["on", ">password", "allkeys", "allchannels", "+@all"],
+    );
+    let app = spawn_app_on(&url_of_user(&redis));
+    let device = Device::connect(&app, "bob").await;
+    set_user(&redis, &["resetchannels"]);
+    let sent = app.send("alice", "bob", "stored").await;
+    assert_eq!(app.badge("bob").await, [1, 1]);
+    assert_eq!(app.peek("bob", "alice").await["history"][0], sent);
+    // The journal has the event, so a device that resumes receives it.
+    let cursor = device.hello["cursor"].as_str().unwrap();
+    let page = page(&app, "bob", cursor, 10).await;
+    assert_eq!(page["events"][0]["message"], sent);
+    let probe = app.get("/readyz").await;
+    assert_eq!(probe.status, 503);
+    assert!(probe.text.contains("PUBLISH"), "{}", probe.text);
+    set_user(&redis, &["allchannels"]);
+    assert_eq!(app.get("/readyz").await.status, 200);
 }
