@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
 --- @include "lib/commit"
+--- @include "lib/commit_state"
 --- @include "lib/rate"
 --- @include "lib/receipt"
 -- Clears a conversation for the user: what stands in it is neither shown nor counted to them again. The
 -- peer is not told, nor that it was read.
 --
--- Returns  [entry, newest, metadata]  how the user sees the conversation, see lib/row; its newest message and the
---          user's metadata as JSON, or empty
+-- Returns  [entry, newest, metadata]  as lib/commit_state has them
 -- Changes  conversation.changed
 -- Errors   RATE_LIMITED  the bucket is empty
 
@@ -31,8 +31,8 @@ local conversation = load_conversation(messages, meta, user, user_inbox, user_co
   peer_inbox, peer_conversations, peer_events, retention)
 local reader = conversation.user
 if tonumber(conversation.seq) <= tonumber(reader.cleared_up_to) then
-  return commit(conversation, nil, charge)
+  return commit_state(conversation, nil, charge)
 end
 reader.cleared_up_to = conversation.seq
 read_everything(reader, conversation.seq)
-return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)
+return commit_state(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

@@ -1,12 +1,12 @@
 #!lua
 --- @include "lib/commit"
+--- @include "lib/commit_state"
 --- @include "lib/flags"
 --- @include "lib/rate"
 --- @include "lib/schedule"
 -- Sets or takes away a flag that the user puts on a conversation. A mute may end at a time.
 --
--- Returns  [entry, newest, metadata]  how the user sees the conversation, see lib/row; its newest message and the
---          user's metadata as JSON, or empty
+-- Returns  [entry, newest, metadata]  as lib/commit_state has them
 -- Changes  conversation.changed
 -- Errors   RATE_LIMITED  the bucket is empty
 
@@ -36,11 +36,11 @@ local conversation = load_conversation(messages, meta, user, user_inbox, user_co
 local owner = conversation.user
 local flags = with_flag(owner.flags, flag == 'blocked' and BLOCKED or MUTED, on)
 local until_ms = flag == 'muted' and (muted_until or '0') or owner.muted_until
-if flags == owner.flags and until_ms == owner.muted_until then return commit(conversation, nil, charge) end
+if flags == owner.flags and until_ms == owner.muted_until then return commit_state(conversation, nil, charge) end
 if until_ms == '0' then
   if owner.muted_until ~= '0' then redis.call('ZREM', schedule, mute_entry(user, peer)) end
 else
   redis.call('ZADD', schedule, until_ms, mute_entry(user, peer))
 end
 owner.flags, owner.muted_until = flags, until_ms
-return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)
+return commit_state(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

@@ -1,6 +1,7 @@
 #!lua
 --- @include "lib/commit"
 --- @include "lib/count"
+--- @include "lib/metadata"
 --- @include "lib/schedule"
 -- Ends a conversation for a user who is erased: the row goes, and so do all marks. Whoever uses the id
 -- again begins behind the last message that was erased. If the peer was erased before, all of the
@@ -35,9 +36,11 @@ end
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
+local pinned = has_flag(conversation.user.flags, PINNED)
 conversation.user = participant(user, '0', 'erased|' .. last, user_inbox, user_conversations, user_events)
 local leaver, reader = conversation.user, conversation.peer
 redis.call('ZREM', schedule, mute_entry(user, peer))
+if pinned then redis.call('HINCRBY', user_conversations, PINNED_FIELD, -1) end
 if tonumber(last) >= newest then
   -- What is unread leaves the totals, then the row goes.
   if redis.call('HEXISTS', user_conversations, peer) == 1 then

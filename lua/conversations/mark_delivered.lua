@@ -1,11 +1,11 @@
 #!lua
 --- @include "lib/commit"
+--- @include "lib/commit_state"
 --- @include "lib/rate"
 -- Notes that a user's devices have received a conversation up to a message. Only moves forward,
 -- and never past the end; a peer who has blocked the user is not told.
 --
--- Returns  [entry, newest, metadata]  how the user sees the conversation, see lib/row; its newest message and the
---          user's metadata as JSON, or empty
+-- Returns  [entry, newest, metadata]  as lib/commit_state has them
 -- Changes  conversation.delivered
 -- Errors   RATE_LIMITED  the bucket is empty
 
@@ -31,6 +31,6 @@ local conversation = load_conversation(messages, meta, user, user_inbox, user_co
   peer_inbox, peer_conversations, peer_events, retention)
 local receiver = conversation.user
 local target = math.min(tonumber(seq), tonumber(conversation.seq))
-if target <= tonumber(receiver.delivered) or has_flag(conversation.peer.flags, BLOCKED) then return commit(conversation, nil, charge) end
+if target <= tonumber(receiver.delivered) or has_flag(conversation.peer.flags, BLOCKED) then return commit_state(conversation, nil, charge) end
 receiver.delivered = string.format('%d', target)
-return commit(conversation, {kind = 'conversation.delivered', message = '', marks = 'user'}, charge)
+return commit_state(conversation, {kind = 'conversation.delivered', message = '', marks = 'user'}, charge)

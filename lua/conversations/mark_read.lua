@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 --- @include "lib/commit"
+--- @include "lib/commit_state"
 --- @include "lib/count"
 --- @include "lib/rate"
 --- @include "lib/receipt"
 -- Marks a conversation as read up to a message. Only moves forward, and never past the end. If too many
 -- messages stand before it, it marks a part of them, and the entry says up to where.
 --
--- Returns  [entry, newest, metadata]  how the user sees the conversation, see lib/row; its newest message and the
---          user's metadata as JSON, or empty
+-- Returns  [entry, newest, metadata]  as lib/commit_state has them
 -- Changes  conversation.read
 -- Errors   RATE_LIMITED  the bucket is empty
 
@@ -55,5 +55,5 @@ elseif advances then
   reader.unread, reader.read = string.format('%d', left), string.format('%d', target)
 end
 local tells = private ~= '1' and tell_read(reader, conversation.peer, string.format('%d', target))
-if not advances and not tells then return commit(conversation, nil, charge) end
-return commit(conversation, {kind = 'conversation.read', message = '', marks = 'user', private = not tells}, charge)
+if not advances and not tells then return commit_state(conversation, nil, charge) end
+return commit_state(conversation, {kind = 'conversation.read', message = '', marks = 'user', private = not tells}, charge)

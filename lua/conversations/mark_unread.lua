@@ -1,11 +1,11 @@
 #!lua
 --- @include "lib/commit"
+--- @include "lib/commit_state"
 --- @include "lib/count"
 --- @include "lib/rate"
 -- Marks a conversation as unread from a message on. What the peer was told of reading stays.
 --
--- Returns  [entry, newest, metadata]  how the user sees the conversation, see lib/row; its newest message and the
---          user's metadata as JSON, or empty
+-- Returns  [entry, newest, metadata]  as lib/commit_state has them
 -- Changes  conversation.changed
 -- Errors   TOO_FAR_BACK  more messages would have to be counted than one call may take
 --          RATE_LIMITED  the bucket is empty
@@ -33,7 +33,7 @@ local conversation = load_conversation(messages, meta, user, user_inbox, user_co
 local reader = conversation.user
 local newest, read = tonumber(conversation.seq), tonumber(reader.read)
 local from = math.max(tonumber(seq), oldest_visible(conversation, reader))
-if from > read or from > newest then return commit(conversation, nil, charge) end
+if from > read or from > newest then return commit_state(conversation, nil, charge) end
 local count, searched = count_messages(messages, peer, newest, newest, from, 1)
 if searched > from then
   return redis.error_reply('TOO_FAR_BACK the message is too far back to mark as unread from there on')
@@ -41,4 +41,4 @@ end
 
 reader.unread = string.format('%d', count)
 reader.read = string.format('%d', from - 1)
-return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)
+return commit_state(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 --- @include "lib/commit"
 --- @include "lib/count"
+--- @include "lib/metadata"
 --- @include "lib/page"
 --- @include "lib/rate"
 --- @include "lib/receipt"

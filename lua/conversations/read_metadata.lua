@@ -1,5 +1,5 @@
 #!lua flags=no-writes
---- @include "lib/state"
+--- @include "lib/metadata"
 -- Reads what a user keeps with each of several conversations.
 --
 -- Returns  metadata  JSON, in their order; empty where there is none

@@ -1,12 +1,13 @@
 #!lua
 --- @include "lib/commit"
+--- @include "lib/commit_state"
 --- @include "lib/flags"
+--- @include "lib/metadata"
 --- @include "lib/rate"
 -- Changes whether a conversation is archived or pinned for the user, and the user's metadata. The peer is
 -- not told.
 --
--- Returns  [entry, newest, metadata]  how the user sees the conversation, see lib/row; its newest message and the
---          user's metadata as JSON, or empty
+-- Returns  [entry, newest, metadata]  as lib/commit_state has them
 -- Changes  conversation.changed
 -- Errors   CONVERSATION_CHANGED  the metadata is not what the new one was made from
 --          TOO_MANY_PINNED       the user has pinned as many conversations as it may
@@ -45,17 +46,19 @@ local flags = owner.flags
 if archived ~= '' then flags = with_flag(flags, ARCHIVED, archived) end
 if pinned ~= '' then flags = with_flag(flags, PINNED, pinned) end
 if metadata ~= '' then flags = with_flag(flags, HAS_METADATA, metadata == 'null' and '0' or '1') end
-if has_flag(flags, PINNED) and not has_flag(owner.flags, PINNED)
+local pins = has_flag(flags, PINNED) ~= has_flag(owner.flags, PINNED)
+if pins and pinned == '1'
   and tonumber(redis.call('HGET', user_conversations, PINNED_FIELD) or 0) >= tonumber(pin_limit) then
   return redis.error_reply('TOO_MANY_PINNED the user has the maximum number of pinned conversations')
 end
 local sets = metadata ~= '' and metadata ~= 'null' and metadata ~= stored
-if flags == owner.flags and not sets then return commit(conversation, nil, charge) end
+if flags == owner.flags and not sets then return commit_state(conversation, nil, charge) end
 
 owner.flags = flags
+if pins then redis.call('HINCRBY', user_conversations, PINNED_FIELD, pinned == '1' and 1 or -1) end
 if sets then
   redis.call('HSET', meta, METADATA_FIELD .. user, metadata)
 elseif metadata == 'null' then
   redis.call('HDEL', meta, METADATA_FIELD .. user)
 end
-return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)
+return commit_state(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

@@ -49,6 +49,10 @@ local function write_row(conversation, user, peer, version, active, change)
       kind, message = 'conversation.changed', ''
     end
   end
+  -- Pinned conversations come first, see lib/order.
+  if user.flags ~= NO_FLAGS and active ~= '0' and has_flag(user.flags, PINNED) then
+    active = string.format('%d', active + 4000000000000000)
+  end
   return update_inbox(user, peer.id, version, active, entry_of(conversation, user, peer), kind, message)
 end
 
@@ -63,8 +67,8 @@ end
 --   marks    whose marks changed: nil, 'user' or 'both'
 --   private  true if the peer is not told
 --   erases   true if the user is being erased
--- charge  as charge_rate returns it
--- reply   the reply; nil for [entry, newest message, metadata]
+-- charge  as charge_rate returns it; nil if nobody is charged
+-- reply   the reply of the script
 --
 -- Returns  the reply; if somebody was charged, [tokens left, milliseconds until the bucket is full, reply]
 local function commit(conversation, change, charge, reply)
@@ -90,11 +94,6 @@ local function commit(conversation, change, charge, reply)
     -- Redis may refuse to publish (ACL). What was written stays, and devices find it in the journal.
     if user_event then redis.pcall('PUBLISH', user.events, user_event) end
     if peer_event then redis.pcall('PUBLISH', peer.events, peer_event) end
-  end
-  if not reply then
-    local cleared = tonumber(user.cleared_up_to) >= tonumber(conversation.seq)
-    local newest = not cleared and redis.call('LINDEX', conversation.messages, 0)
-    reply = {entry_of(conversation, user, peer), newest or '', metadata_of(conversation, user)}
   end
   if charge then return {charge[1], charge[2], reply} end
   return reply

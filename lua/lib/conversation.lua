@@ -42,11 +42,6 @@ local function load_conversation(messages, meta, user, user_inbox, user_conversa
   return conversation
 end
 
--- Returns the metadata of one of the two users as JSON; empty if there is none.
-local function metadata_of(conversation, user)
-  return has_flag(user.flags, HAS_METADATA) and redis.call('HGET', conversation.meta, METADATA_FIELD .. user.id) or ''
-end
-
 -- Returns the seq of the oldest message that one of the two users can see.
 local function oldest_visible(conversation, user)
   local gone = math.max(conversation.seq - redis.call('LLEN', conversation.messages), conversation.dropped_up_to)

@@ -10,7 +10,7 @@
 --          `unread` count and the `flags`, with which the entry begins; `writes` is true if the owner now
 --          writes to the peer
 -- version  that of the conversation
--- active   version of its newest message; 0 if the inbox does not list it
+-- active   its place in the inbox, see lib/order; 0 if the inbox does not list it
 -- kind     type of the event, and message, JSON of the message that changed, or empty
 --
 -- Returns  the event to publish, if any
@@ -29,7 +29,6 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
     ahead = string.format('%d', offset - version)
   end
 
-  local moves = active ~= old_active
   if unread ~= old_unread or flags ~= old_flags then
     local now, now_muted = counted(unread, flags)
     local before, before_muted = counted(old_unread, old_flags)
@@ -38,10 +37,6 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
     if (now == 0) ~= (before == 0) then
       unread_conversations = string.format('%d', unread_conversations + (now == 0 and -1 or 1))
     end
-    if flags ~= old_flags and has_flag(flags, PINNED) ~= has_flag(old_flags, PINNED) then
-      redis.call('HINCRBY', conversations, PINNED_FIELD, has_flag(flags, PINNED) and 1 or -1)
-      moves = true
-    end
   end
 
   -- A conversation that is on top of those that are not pinned stays there when it gets another message:
@@ -49,9 +44,9 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
   if old_offset ~= prev then on_top = '0' end
   local age = '0'
   if active ~= version then age = active == '0' and '' or string.format('%d', version - active) end
-  if moves then
-    if age ~= '0' or ahead ~= '0' or has_flag(flags, PINNED) then
-      place_by_age(owner.inbox, conversations, peer, active, flags)
+  if active ~= old_active then
+    if age ~= '0' or ahead ~= '0' then
+      place_by_age(owner.inbox, conversations, peer, active)
       on_top = '0'
     elseif on_top == '0' then
       redis.call('ZADD', owner.inbox, active, peer)

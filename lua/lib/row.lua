@@ -12,8 +12,8 @@
 -- on_top        1 if the last change left its row on top of those that are not pinned
 -- listening     1 if the user's events are kept and published
 -- ahead         offset of the row's last change, less its version
--- age           version, less that of the newest message; empty if the inbox does not list the row; then w if the
---               user has written to the peer
+-- age           version, less the row's place in the inbox, see lib/order; empty if the inbox does not list the
+--               row; then w if the user has written to the peer
 --
 -- No id begins with a comma. A row is short, so that Redis keeps small hashes compact (64 bytes).
 --- @include "lib/state"
@@ -29,7 +29,7 @@ end
 local TOTALS, NO_TOTALS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d)|(%d)$', '0|0|0|0|0|0'
 
 -- Returns version, offset, active, unread, flags, the position of the entry, and w if the user has written to
--- the peer, otherwise empty; active is the version of the newest message, 0 if the inbox does not list the row.
+-- the peer, otherwise empty; active is the row's place in the inbox, 0 if the inbox does not list it.
 local function parse_row(text)
   local version, ahead, age, written, entry_at, unread, flags =
     string.match(text or '0|0||0|00000|', '^(%d+)|(%d+)|(-?%d*)(w?)|()(%d+)|(%d+)')

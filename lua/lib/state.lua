@@ -19,7 +19,7 @@
 -- muted_until    when the mute ends, in milliseconds since 1970; 0 if it does not
 
 -- lib/conversation reads the first three and lib/commit writes them.
-local ERASED_FIELD, METADATA_FIELD = 'erased:', 'metadata:'
+local ERASED_FIELD = 'erased:'
 
 -- The places of the flags, and what stands for none of them.
 local MUTED, BLOCKED, ARCHIVED, PINNED, HAS_METADATA = 1, 2, 3, 4, 5

@@ -1,6 +1,5 @@
 #!lua
 --- @include "lib/commit"
---- @include "lib/flags"
 --- @include "lib/rate"
 --- @include "lib/schedule"
 -- Appends a message to its conversation and counts it as unread for the peer. Brings the conversation back
@@ -85,5 +84,11 @@ conversation.seq = seq
 conversation.user.writes = true
 conversation.peer.unread = string.format('%d', conversation.peer.unread + 1)
 local change = {kind = 'message.created', message = message, active = 'now'}
-if conversation.user.flags ~= NO_FLAGS or conversation.peer.flags ~= NO_FLAGS then change.marks = unarchive(conversation) end
+if conversation.user.flags ~= NO_FLAGS or conversation.peer.flags ~= NO_FLAGS then
+  for _, user in ipairs({conversation.user, conversation.peer}) do
+    if has_flag(user.flags, ARCHIVED) then
+      user.flags, change.marks = with_flag(user.flags, ARCHIVED, '0'), 'both'
+    end
+  end
+end
 return commit(conversation, change, charge, newest + 1)

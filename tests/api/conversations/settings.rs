@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::inbox::peers;
 use crate::harness::live::device::Device;
+use crate::harness::live::resume::{place, polled};
+use crate::harness::store::lua;
 use crate::harness::{TestApp, keys, spawn_app};
 
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -178,6 +180,22 @@ async fn settings_are_told_to_the_users_own_devices_only() {
         let more = device.events_within(Duration::from_millis(300)).await;
         assert!(!more.iter().any(is_change), "{more:?}");
     }
+}
+
+#[tokio::test]
+async fn a_device_that_resumes_behind_the_journal_hears_of_settings() {
+    let app = with_message().await;
+    let begin = place(&app, "bob").await;
+    app.send("carol", "bob", "hi").await;
+    let pin = json!({"pinned": true});
+    app.patch("bob", "alice", &pin).await.json(200);
+    let [_, _, journal] = lua::keys_of_user("bob");
+    app.redis().del::<_, ()>(journal).unwrap();
+    let told = polled(&app, "bob", &begin, &[50]).await;
+    let told = told.iter().map(|event| [&event["type"], &event["peer"]]);
+    let changed = json!("conversation.changed");
+    let expected = [[&changed, &json!("carol")], [&changed, &json!("alice")]];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

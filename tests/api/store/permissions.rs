@@ -69,6 +69,8 @@ async fn use_everything(app: &TestApp) {
     }
     app.read("bob", "alice").await;
     app.delete("alice", "bob", 5).await.json(200);
+    let settings = json!({"pinned": true, "metadata": {"a": 1}});
+    app.patch("bob", "alice", &settings).await.json(200);
     let typing = "/conversations/alice/bob/typing";
     assert_eq!(app.request(Method::POST, typing).await.status, 204);
     app.flag(Method::PUT, "bob", "alice", "block").await;

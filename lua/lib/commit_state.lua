@@ -1,0 +1,18 @@
+-- The end of a script that returns the state of a conversation. Apart from lib/commit, because a send
+-- needs none of it, and each function of a script takes time.
+--- @include "lib/commit"
+--- @include "lib/metadata"
+
+-- Commits a change, see commit.
+--
+-- Returns  [entry, newest, metadata]: how the user sees the conversation, see lib/row; the newest message that
+--          the user sees and the user's metadata as JSON, or empty. If somebody was charged, as in commit
+local function commit_state(conversation, change, charge)
+  commit(conversation, change, nil, '')
+  local user = conversation.user
+  local cleared = tonumber(user.cleared_up_to) >= tonumber(conversation.seq)
+  local newest = not cleared and redis.call('LINDEX', conversation.messages, 0)
+  local reply = {entry_of(conversation, user, conversation.peer), newest or '', metadata_of(conversation, user)}
+  if charge then return {charge[1], charge[2], reply} end
+  return reply
+end
