@@ -160,25 +160,28 @@ impl MergePatch for ConversationPatch {
 }
 
 impl ConversationPatch {
-    /// Whether the patch has a `metadata` member.
-    pub fn changes_metadata(&self) -> bool {
-        self.metadata != ObjectChange::Keep
-    }
-
-    /// Whether the result depends on the existing metadata.
+    /// Whether the metadata after the patch depends on the metadata before it.
     pub fn merges_metadata(&self) -> bool {
         self.merges && matches!(self.metadata, ObjectChange::Set(_))
     }
 
-    /// The metadata after this patch.
-    pub fn metadata_after(
-        &self,
-        old: Option<&ConversationMetadata>,
-    ) -> Result<Option<ConversationMetadata>, Error> {
-        let old = old.map(|metadata| &metadata.0);
-        let object = self.metadata.apply(old, self.merges);
+    /// The metadata after the patch as JSON: `null` if it is removed, empty if it stays as it is. `stored`
+    /// is the metadata before the patch, which counts only if the patch merges.
+    pub fn metadata_after(&self, stored: &str) -> Result<String, Error> {
+        if self.metadata == ObjectChange::Keep {
+            return Ok(String::new());
+        }
+        let old = if self.merges_metadata() {
+            ConversationMetadata::parse(stored)?
+        } else {
+            None
+        };
+        let object = self
+            .metadata
+            .apply(old.as_ref().map(|old| &old.0), self.merges);
         let refused = |why| Error::field(Code::InvalidRequest, "/metadata", why);
-        let metadata = object.map(ConversationMetadata::try_from);
-        metadata.transpose().map_err(refused)
+        let metadata = object.map(ConversationMetadata::try_from).transpose();
+        let metadata = metadata.map_err(refused)?;
+        Ok(metadata.map_or_else(|| "null".to_owned(), |metadata| metadata.to_json()))
     }
 }

@@ -7,8 +7,7 @@ use super::script::{FLAG_CONVERSATION, LIST_BLOCKS, READ_METADATA, UPDATE_CONVER
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    Block, Blocks, BlocksCursor, ConversationMetadata, ConversationPatch, ConversationState, Flag,
-    Pair, UserId,
+    Block, Blocks, BlocksCursor, ConversationPatch, ConversationState, Flag, Pair, UserId,
 };
 use crate::rate::RateLimitRequest;
 
@@ -18,6 +17,8 @@ const PIN_LIMIT: &str = "100";
 const BLOCKS_STEP: &str = "1000";
 /// Maximum number of merges while the metadata changes concurrently.
 const MERGE_ATTEMPTS: usize = 5;
+/// Stands for any stored metadata in the comparison of the script.
+const ANY_METADATA: &str = "*";
 
 impl Store {
     /// Changes whether a conversation is archived or pinned, and the metadata. Metadata is merged here,
@@ -30,17 +31,12 @@ impl Store {
         let digit = |on: Option<bool>| on.map_or("", |on| if on { "1" } else { "0" });
         let (archived, pinned) = (digit(patch.archived), digit(patch.pinned));
         for _ in 0..MERGE_ATTEMPTS {
-            let (mut old, mut metadata) = ("*".to_owned(), String::new());
+            let mut old = ANY_METADATA.to_owned();
             if patch.merges_metadata() {
-                let peers = [request.peer];
-                old = self.read_metadata(request.user, &peers).await?.concat();
+                let stored = self.read_metadata(request.user, &[request.peer]).await?;
+                old = stored.concat();
             }
-            if patch.changes_metadata() {
-                let merged = patch.merges_metadata().then_some(old.as_str());
-                let merged = ConversationMetadata::parse(merged.unwrap_or_default())?;
-                let new = patch.metadata_after(merged.as_ref())?;
-                metadata = new.map_or_else(|| "null".to_owned(), |new| new.to_json());
-            }
+            let metadata = patch.metadata_after(&old)?;
             let args = [archived, pinned, &metadata, &old, PIN_LIMIT];
             match self
                 .change_state(&UPDATE_CONVERSATION, request, &args)
