@@ -1,7 +1,7 @@
 #!lua flags=no-writes
--- Tells whether scripts run and whether this is the store that was opened.
+-- Reads the format of the store, which also shows that scripts run.
 --
--- Returns  format,partitions  what the store was made with; nil if it is not ours or was emptied
+-- Returns  format,partitions  of the store; nil if there is none
 
 local store = KEYS[1] -- string  format and number of partitions
 

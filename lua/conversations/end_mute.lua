@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --- @include "lib/commit"
 --- @include "lib/schedule"
--- Ends a mute of the user whose time is over. Does nothing if the user changed the mute meanwhile.
+-- Ends a mute of the user that has expired. Does nothing if the user has changed the mute since.
 --
 -- Returns  ended  1 if the mute ended
 -- Changes  conversation.changed
@@ -10,13 +10,13 @@ local messages           = KEYS[1] -- list    messages of the pair as JSON, newe
 local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5] -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6] -- zset    the same of the peer
 local peer_conversations = KEYS[7] -- hash    the same of the peer
 local peer_events        = KEYS[8] -- list    the same of the peer
 local schedule           = KEYS[9] -- zset    schedule of the partition, see lib/schedule
 local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the other one
+local peer               = ARGV[2] -- string  user id of the peer
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, '')

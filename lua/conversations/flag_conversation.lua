@@ -4,7 +4,7 @@
 --- @include "lib/flags"
 --- @include "lib/rate"
 --- @include "lib/schedule"
--- Sets or takes away a flag that the user puts on a conversation. A mute may end at a time.
+-- Sets or clears a flag of the user on a conversation. A mute can have an end.
 --
 -- Returns  [entry, newest, metadata]  as lib/commit_state has them
 -- Changes  conversation.changed
@@ -14,17 +14,17 @@ local messages           = KEYS[1]  -- list    messages of the pair as JSON, new
 local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5]  -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
 local schedule           = KEYS[9]  -- zset    schedule of the partition, see lib/schedule
-local bucket             = KEYS[10] -- string  bucket to charge; none if nobody is charged
+local bucket             = KEYS[10] -- string  rate limit bucket; none if nobody is charged
 local user               = ARGV[1]  -- string  user id
-local peer               = ARGV[2]  -- string  user id of the other one
+local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
 local flag               = ARGV[4]  -- string  blocked or muted
-local on                 = ARGV[5]  -- flag    1 sets it, 0 takes it away
+local on                 = ARGV[5]  -- flag    1 sets the flag, 0 clears it
 local muted_until        = ARGV[6]  -- integer when the mute ends, in milliseconds since 1970; 0 or none if it does not
 local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back
 local burst              = ARGV[8]  -- integer tokens of a full bucket

@@ -2,8 +2,8 @@
 --- @include "lib/commit"
 --- @include "lib/commit_state"
 --- @include "lib/rate"
--- Notes that a user's devices have received a conversation up to a message. Only moves forward,
--- and never past the end; a peer who has blocked the user is not told.
+-- Records that a device of the user has received a conversation up to a message. Only moves forward, and
+-- never past the end. Does nothing if the peer has blocked the user.
 --
 -- Returns  [entry, newest, metadata]  as lib/commit_state has them
 -- Changes  conversation.delivered
@@ -13,15 +13,15 @@ local messages           = KEYS[1] -- list    messages of the pair as JSON, newe
 local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5] -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6] -- zset    the same of the peer
 local peer_conversations = KEYS[7] -- hash    the same of the peer
 local peer_events        = KEYS[8] -- list    the same of the peer
-local bucket             = KEYS[9] -- string  bucket to charge; none if nobody is charged
+local bucket             = KEYS[9] -- string  rate limit bucket; none if nobody is charged
 local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the other one
+local peer               = ARGV[2] -- string  user id of the peer
 local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
-local seq                = ARGV[4] -- integer up to here
+local seq                = ARGV[4] -- integer seq up to which to mark
 local interval_us        = ARGV[5] -- integer microseconds in which the bucket gets a token back
 local burst              = ARGV[6] -- integer tokens of a full bucket
 

@@ -5,7 +5,7 @@
 --- @include "lib/rate"
 --- @include "lib/receipt"
 -- Marks a conversation as read up to a message. Only moves forward, and never past the end. If too many
--- messages stand before it, it marks a part of them, and the entry says up to where.
+-- messages would have to be counted, it marks a part of them; the entry contains up to which one.
 --
 -- Returns  [entry, newest, metadata]  as lib/commit_state has them
 -- Changes  conversation.read
@@ -15,15 +15,15 @@ local messages           = KEYS[1] -- list    messages of the pair as JSON, newe
 local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5] -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6] -- zset    the same of the peer
 local peer_conversations = KEYS[7] -- hash    the same of the peer
 local peer_events        = KEYS[8] -- list    the same of the peer
-local bucket             = KEYS[9] -- string  bucket to charge; none if nobody is charged
+local bucket             = KEYS[9] -- string  rate limit bucket; none if nobody is charged
 local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the other one
+local peer               = ARGV[2] -- string  user id of the peer
 local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
-local seq                = ARGV[4] -- integer up to here
+local seq                = ARGV[4] -- integer seq up to which to mark
 local private            = ARGV[5] -- flag    1 does not tell the peer
 local interval_us        = ARGV[6] -- integer microseconds in which the bucket gets a token back
 local burst              = ARGV[7] -- integer tokens of a full bucket
@@ -39,7 +39,7 @@ local advances = target > read or target == newest and reader.unread ~= '0'
 if target == newest then
   read_everything(reader, conversation.seq)
 elseif advances then
-  -- What is left is counted from the nearer end. A long way from the older one is gone in several calls.
+  -- Counts from the nearer end. If it is far from both, the mark moves forward in several calls.
   local first, left = math.max(read + 1, oldest_visible(conversation, reader)), tonumber(reader.unread)
   local count, searched
   if first <= target and newest - target < target - first then

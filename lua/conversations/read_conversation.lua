@@ -5,11 +5,10 @@
 --- @include "lib/page"
 --- @include "lib/rate"
 --- @include "lib/receipt"
--- Returns a page of a conversation and the messages that the user has not read, and marks it as read.
+-- Reads a page of a conversation and the user's unread messages, and marks the conversation as read.
 --
--- Returns  [entry, history, unread, next_before, next_after, metadata]  how the user saw the conversation, see
---          lib/row; messages, newest first; the cursors, nil where there is nothing more; the user's metadata
---          as JSON, or empty
+-- Returns  [entry, history, unread, next_before, next_after, metadata]  the entry before this read, see lib/row;
+--          messages, newest first; the cursors, nil at an end; the user's metadata as JSON, or empty
 -- Changes  conversation.read
 -- Errors   RATE_LIMITED  the bucket is empty
 
@@ -17,17 +16,17 @@ local messages           = KEYS[1]  -- list    messages of the pair as JSON, new
 local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5]  -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
-local bucket             = KEYS[9]  -- string  bucket to charge; none if nobody is charged
+local bucket             = KEYS[9]  -- string  rate limit bucket; none if nobody is charged
 local user               = ARGV[1]  -- string  user id
-local peer               = ARGV[2]  -- string  user id of the other one
+local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
 local limit              = ARGV[4]  -- integer maximum number of messages of history
-local range              = ARGV[5]  -- string  where the page lies: newest, before, after, around or around_time
-local place              = ARGV[6]  -- string  the seq or the time (RFC 3339) that it lies at; empty for newest
+local range              = ARGV[5]  -- string  range of the page: newest, before, after, around or around_time
+local place              = ARGV[6]  -- string  seq or time (RFC 3339) of the range; empty for newest
 local peek               = ARGV[7]  -- flag    1 marks nothing as read
 local unread_limit       = ARGV[8]  -- integer maximum number of unread messages to return
 local bytes              = ARGV[9]  -- integer maximum bytes of the page, and of the unread messages

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 --- @include "lib/metadata"
--- Reads what a user keeps with each of several conversations.
+-- Reads the metadata of a user in several conversations.
 --
--- Returns  metadata  JSON, in their order; empty where there is none
+-- Returns  metadata  JSON, in the order of the conversations; empty if there is none
 
 local metas = KEYS    -- hashes  everything but the messages of a pair, see lib/state
 local user  = ARGV[1] -- string  user id

@@ -1,22 +1,22 @@
 #!lua
 --- @include "lib/commit"
--- Drops messages that are older than they may be. Those that were not read yet no longer count.
+-- Drops messages that the retention no longer allows. Unread ones no longer count.
 --
--- Returns  dropped  messages that are gone
+-- Returns  dropped  number of messages
 -- Changes  conversation.changed, if an unread one was among them
 
 local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
 local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5] -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6] -- zset    the same of the peer
 local peer_conversations = KEYS[7] -- hash    the same of the peer
 local peer_events        = KEYS[8] -- list    the same of the peer
 local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the other one
+local peer               = ARGV[2] -- string  user id of the peer
 local retention          = ARGV[3] -- string  keep|since, see lib/retention
-local limit              = ARGV[4] -- integer messages to drop in one call, at most
+local limit              = ARGV[4] -- integer maximum number of messages to drop
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, '')

@@ -2,17 +2,17 @@
 --- @include "lib/charged"
 --- @include "lib/conversation"
 --- @include "lib/rate"
--- Tells the peer's devices that the user is typing, at most once a second, and only if the two have a
--- conversation.
+-- Publishes to the peer's devices that the user is typing, at most once a second, and only if the two have
+-- a conversation.
 --
--- Returns  announced  1 if they were told
+-- Returns  announced  1 if it was published
 -- Errors   BLOCKED       the peer has blocked the user
 --          RATE_LIMITED  the bucket is empty
 
 local meta        = KEYS[1] -- hash    everything else of the pair, see lib/state
-local typing      = KEYS[2] -- string  there for a second after it was told
-local bucket      = KEYS[3] -- string  bucket to charge; none if nobody is charged
-local peer        = ARGV[1] -- string  user id of the one to tell
+local typing      = KEYS[2] -- string  exists for a second after an announcement
+local bucket      = KEYS[3] -- string  rate limit bucket; none if nobody is charged
+local peer        = ARGV[1] -- string  user id of the peer
 local channel     = ARGV[2] -- channel of the peer's events
 local event       = ARGV[3] -- string  the event as JSON
 local interval_us = ARGV[4] -- integer microseconds in which the bucket gets a token back

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
--- Tells whose a ticket is, without using it up.
+-- Reads the bearer of a ticket, which stays valid.
 --
 -- Returns  bearer  user|end as it was issued; nil if there is no such ticket
 
-local ticket = KEYS[1] -- string  who may connect with it
+local ticket = KEYS[1] -- string  bearer of the ticket
 
 return redis.call('GET', ticket)

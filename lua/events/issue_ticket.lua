@@ -1,15 +1,15 @@
 #!lua
 --- @include "lib/charged"
 --- @include "lib/rate"
--- Keeps a ticket until it is used or its time is over.
+-- Stores a ticket until it is used or expires.
 --
--- Returns  kept  1
+-- Returns  stored  1
 -- Errors   RATE_LIMITED  the bucket is empty
 
-local ticket      = KEYS[1] -- string  who may connect with it
-local bucket      = KEYS[2] -- string  bucket to charge; none if nobody is charged
-local bearer      = ARGV[1] -- string  what redeem_ticket is to answer
-local valid_s     = ARGV[2] -- integer seconds for which it is valid
+local ticket      = KEYS[1] -- string  bearer of the ticket
+local bucket      = KEYS[2] -- string  rate limit bucket; none if nobody is charged
+local bearer      = ARGV[1] -- string  reply of redeem_ticket
+local valid_s     = ARGV[2] -- integer seconds for which the ticket is valid
 local interval_us = ARGV[3] -- integer microseconds in which the bucket gets a token back
 local burst       = ARGV[4] -- integer tokens of a full bucket
 

@@ -3,14 +3,15 @@
 --- @include "lib/clock"
 --- @include "lib/rate"
 --- @include "lib/row"
--- Opens the stream of a user who is about to listen: from now on events are kept.
+-- Opens the stream of a user who begins to listen. From now on events are kept.
 --
--- Returns  [epoch, offset, total, unread_conversations, muted_unread]  where the stream is, and the user's badge
+-- Returns  [epoch, offset, total, unread_conversations, muted_unread]  the end of the stream, and the unread
+--          totals of the user
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local conversations = KEYS[1] -- hash    rows and totals of the user, see lib/row
 local events        = KEYS[2] -- list    the user's last events, newest first
-local bucket        = KEYS[3] -- string  bucket to charge; none if nobody is charged
+local bucket        = KEYS[3] -- string  rate limit bucket; none if nobody is charged
 local keep_s        = ARGV[1] -- integer seconds to keep the events of a user who is away
 local interval_us   = ARGV[2] -- integer microseconds in which the bucket gets a token back
 local burst         = ARGV[3] -- integer tokens of a full bucket
@@ -24,7 +25,7 @@ if listening == '0' then
   redis.call('HSET', conversations, TOTALS_FIELD, string.sub(totals, 1, -2) .. '1', EPOCH_FIELD, epoch)
 end
 if redis.call('EXISTS', events) == 0 then
-  -- What LPUSHX finds, and how far back the events go.
+  -- LPUSHX appends only to a list that exists. This entry also holds where the kept events begin.
   redis.call('RPUSH', events, '{"cursor":"' .. epoch .. '-' .. offset .. '"}')
 end
 redis.call('EXPIRE', events, keep_s)

@@ -16,8 +16,8 @@
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local conversations = KEYS[1] -- hash    rows and totals of the user, see lib/row
-local events        = KEYS[2] -- list    the last events, newest first; the oldest may be a mere cursor
-local bucket        = KEYS[3] -- string  bucket to charge; none if nobody is charged
+local events        = KEYS[2] -- list    the last events, newest first; the oldest can be only a cursor
+local bucket        = KEYS[3] -- string  rate limit bucket; none if nobody is charged
 local epoch         = ARGV[1] -- integer epoch of the cursor
 local offset        = ARGV[2] -- integer offset of the cursor
 local scan          = ARGV[3] -- string  what follows the `~` of a coarse cursor; empty if it is exact

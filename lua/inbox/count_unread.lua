@@ -2,14 +2,14 @@
 --- @include "lib/charged"
 --- @include "lib/rate"
 --- @include "lib/row"
--- Tells how much a user has not read, over all conversations.
+-- Reads the unread totals of a user over all conversations.
 --
--- Returns  [total, unread_conversations, muted_unread]  messages, conversations that have some, and
---          messages in muted conversations; those of blocked peers do not count
+-- Returns  [total, unread_conversations, muted_unread]  messages, conversations with unread
+--          messages, and messages in muted conversations; those of blocked peers do not count
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local conversations = KEYS[1] -- hash    rows and totals of the user, see lib/row
-local bucket        = KEYS[2] -- string  bucket to charge; none if nobody is charged
+local bucket        = KEYS[2] -- string  rate limit bucket; none if nobody is charged
 local interval_us   = ARGV[1] -- integer microseconds in which the bucket gets a token back
 local burst         = ARGV[2] -- integer tokens of a full bucket
 

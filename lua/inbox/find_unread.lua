@@ -2,14 +2,14 @@
 --- @include "lib/charged"
 --- @include "lib/rate"
 --- @include "lib/row"
--- Finds conversations of a user with unread messages: one step of a scan over all conversations.
+-- Finds conversations with unread messages: one step of a scan over all conversations of a user.
 --
 -- Returns  [cursor, peers, seqs]  the next cursor (0 at the end), the peers (one may be returned twice),
 --          and the seq of the newest message of each conversation
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local conversations = KEYS[1] -- hash    rows and totals of the user, see lib/row
-local bucket        = KEYS[2] -- string  bucket to charge; none if nobody is charged
+local bucket        = KEYS[2] -- string  rate limit bucket; none if nobody is charged
 local cursor        = ARGV[1] -- integer position of the scan; 0 to begin
 local count         = ARGV[2] -- integer approximate number of conversations to look at
 local interval_us   = ARGV[3] -- integer microseconds in which the bucket gets a token back

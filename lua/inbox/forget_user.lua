@@ -1,15 +1,15 @@
 #!lua
 --- @include "lib/row"
--- Deletes what is left of a user whose conversations were forgotten, and tells devices that listen that
--- their stream has ended. If the id is in use again already, its new conversations stay.
+-- Deletes the remaining data of a user whose conversations were forgotten, and publishes that the stream
+-- has ended. If the id is already in use again, its new conversations stay.
 --
--- Returns  left  conversations that stay
+-- Returns  left  number of conversations that stay
 
 local inbox         = KEYS[1] -- zset    peer -> its place, see lib/order
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
-local events        = KEYS[3] -- list    the user's last events, and the channel of that name
+local events        = KEYS[3] -- list    the user's last events; also the name of the channel
 local presence      = KEYS[4] -- zset    process -> when the user was last connected to it, in ms
-local leases        = KEYS[5] -- zset    user -> when it was last known to be there, in ms; of a partition
+local leases        = KEYS[5] -- zset    user -> last renewal of the presence, in ms; of a partition
 local user          = ARGV[1] -- string  user id
 
 local left = redis.call('HLEN', conversations)

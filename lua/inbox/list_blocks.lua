@@ -2,17 +2,16 @@
 --- @include "lib/charged"
 --- @include "lib/rate"
 --- @include "lib/row"
--- Lists whom a user has blocked, in no order, with a conversation or without. One call looks at a part
--- of the user's rows.
+-- Lists the peers that a user has blocked, in no order: one step of a scan over all rows.
 --
--- Returns  [cursor, peers]  where to go on (0 at the end), and those of this part; one may come twice if
---          rows are added meanwhile
+-- Returns  [cursor, peers]  position of the next step (0 at the end), and the peers; one can be returned
+--          twice if rows are added during the scan
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local conversations = KEYS[1] -- hash    rows and totals of the user, see lib/row
-local bucket        = KEYS[2] -- string  bucket to charge; none if nobody is charged
-local cursor        = ARGV[1] -- integer where to go on; 0 to begin
-local count         = ARGV[2] -- integer rows to look at, about
+local bucket        = KEYS[2] -- string  rate limit bucket; none if nobody is charged
+local cursor        = ARGV[1] -- integer position of the scan; 0 to begin
+local count         = ARGV[2] -- integer approximate number of rows to look at
 local interval_us   = ARGV[3] -- integer microseconds in which the bucket gets a token back
 local burst         = ARGV[4] -- integer tokens of a full bucket
 

@@ -2,7 +2,7 @@
 --- @include "lib/charged"
 --- @include "lib/rate"
 --- @include "lib/row"
--- Lists a user's conversations: pinned ones, then the others, each latest message first.
+-- Lists the conversations of a user: pinned ones, then the others, each by latest message.
 --
 -- Returns  [total, unread_conversations, muted_unread, cursor, peers, rows, scores]  the totals of the whole
 --          inbox, where the next page begins (empty at the end), and the page with the places of its rows
@@ -10,7 +10,7 @@
 
 local inbox         = KEYS[1] -- zset    peer -> its place, see lib/order
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
-local bucket        = KEYS[3] -- string  bucket to charge; none if nobody is charged
+local bucket        = KEYS[3] -- string  rate limit bucket; none if nobody is charged
 local limit         = ARGV[1] -- integer maximum number of conversations of a page
 local score         = ARGV[2] -- integer where the page begins; empty for the first
 local after         = ARGV[3] -- string  peer after whom the page begins, among those of that score
@@ -43,13 +43,13 @@ local function precedes(one, other)
 end
 
 local top, looked, offset = score ~= '' and score or '+inf', 0, 0
--- What a page needs: itself, the one to go on behind, and one more to know whether it is the last.
+-- The page, the last row of the previous page, and one more to know whether this page is the last.
 local size = (unread_only == '1' or archived ~= '') and 100 or limit + 2
 repeat
   local step = redis.call('ZREVRANGEBYSCORE', inbox, top, '-inf', 'WITHSCORES', 'LIMIT', offset, size)
   for i = 1, #step, 2 do
     local peer, version = step[i], step[i + 1]
-    -- Those of equal score come in falling order of their names.
+    -- Redis returns members of equal score in descending order of their names.
     if version ~= score or precedes(peer, after) then
       if #rows == tonumber(limit) or looked == tonumber(scan_limit) then return answer(cursor) end
       looked, cursor = looked + 1, version .. ',' .. peer

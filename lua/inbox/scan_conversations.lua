@@ -1,13 +1,13 @@
 #!lua flags=no-writes
 --- @include "lib/row"
--- Goes through all conversations a user ever had, in no order, cleared ones included.
+-- Lists all conversations of a user in no order, cleared ones included: one step of a scan.
 --
--- Returns  [cursor, peers, rows]  where to go on (0 at the end), some of them (one may come twice), and the row of
---          each
+-- Returns  [cursor, peers, rows]  position of the next step (0 at the end), the peers (one can be returned
+--          twice), and the row of each
 
 local conversations = KEYS[1] -- hash    rows and totals of the user, see lib/row
-local cursor        = ARGV[1] -- integer where to go on; 0 to begin
-local count         = ARGV[2] -- integer how many to look at, about
+local cursor        = ARGV[1] -- integer position of the scan; 0 to begin
+local count         = ARGV[2] -- integer approximate number of rows to look at
 
 local step = redis.call('HSCAN', conversations, cursor, 'COUNT', count)
 local peers, rows = {}, {}

@@ -1,4 +1,4 @@
--- The end of a script that changes a conversation: writes the change and tells both users.
+-- The end of a script that changes a conversation: writes the change and publishes it to both users.
 --- @include "lib/clock"
 --- @include "lib/conversation"
 --- @include "lib/inbox"
@@ -43,7 +43,7 @@ local function write_row(conversation, user, peer, version, active, change)
   if cleared_up_to ~= '0' then
     cleared_up_to = tonumber(cleared_up_to)
     if cleared_up_to >= tonumber(conversation.seq) then active = '0' end
-    -- The user's devices do not hear of a change of a message that the user cleared.
+    -- A change of a message that the user cleared is not published to the user's devices.
     if message ~= '' and tonumber((string.match(message, MESSAGE_HEAD))) <= cleared_up_to then
       if not conversation.uncounted then return end
       kind, message = 'conversation.changed', ''
@@ -56,8 +56,8 @@ local function write_row(conversation, user, peer, version, active, change)
   return update_inbox(user, peer.id, version, active, entry_of(conversation, user, peer), kind, message)
 end
 
--- Writes a changed conversation with its next version, updates the inboxes of its users and tells
--- their devices. Drops messages that are older than the retention allows; if one of them was unread,
+-- Writes a changed conversation with its next version, updates the inboxes of its users and publishes the
+-- change to their devices. Drops messages that the retention no longer allows; if one of them was unread,
 -- that is a change too.
 --
 -- change     nil if nothing changed, else
@@ -73,7 +73,7 @@ end
 -- Returns  the reply; if somebody was charged, [tokens left, milliseconds until the bucket is full, reply]
 local function commit(conversation, change, charge, reply)
   local user, peer = conversation.user, conversation.peer
-  -- A message that was appended may be one too many.
+  -- An appended message can exceed the limit of messages.
   if change and change.active and conversation.retention ~= '' then
     drop_old_messages(conversation, conversation.retention)
   end
@@ -81,7 +81,7 @@ local function commit(conversation, change, charge, reply)
   if not change and conversation.uncounted then change = {kind = 'conversation.changed', message = ''} end
   if change then
     local marks = change.marks
-    -- The id of an erased user is used again: it acts, or gets a message.
+    -- Somebody uses the id of an erased user again: acts, or receives a message.
     if user.erased and not change.erases and (marks or change.active) then
       user.erased, marks = nil, marks or 'user'
     end

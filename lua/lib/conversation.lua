@@ -1,5 +1,5 @@
--- The state of a conversation while a script runs. Numbers are text, as Redis stores them: converting
--- one to a number and back takes as long as a write.
+-- The state of a conversation while a script runs. Numbers stay text, as Redis stores them, because
+-- converting one and back takes as long as a write.
 --- @include "lib/clock"
 --- @include "lib/flags"
 --- @include "lib/retention"
@@ -50,7 +50,7 @@ end
 
 -- Returns the entry of the conversation in a user's inbox, see lib/row.
 local function entry_of(conversation, user, peer)
-  -- What was read was received.
+  -- Messages that were read count as delivered.
   local peer_read, delivered = peer.told_read, peer.delivered
   if delivered ~= peer_read and tonumber(delivered) < tonumber(peer_read) then delivered = peer_read end
   local entry = user.unread .. '|' .. user.flags .. '|' .. conversation.seq .. '|' .. user.read .. '|' .. peer_read

@@ -1,4 +1,4 @@
--- Searching a conversation for the messages of one of its users. Deleted ones do not count.
+-- Searches for the messages of one of the two users. Deleted ones do not count.
 --- @include "lib/message"
 --- @include "lib/read_range"
 

@@ -1,11 +1,11 @@
--- Events as a user's devices get them.
+-- Events as devices receive them.
 
 -- Returns an event of a conversation as JSON.
 --
 -- kind     type of the event
--- cursor   its place in the user's stream, and prev, that of the event before it
--- entry    how the user sees the conversation, as lib/row has it
--- message  JSON of the message that it is about; empty if it is about none
+-- cursor   position in the stream of the user; prev is that of the event before
+-- entry    entry of the user's row, see lib/row
+-- message  JSON of the message that changed; empty if none did
 local function format_event(kind, cursor, prev, peer, entry, total, unread_conversations, muted_unread, message)
   local unread, last_seq, read_seq, peer_read_seq, peer_delivered_seq =
     string.match(entry, '^(%d+)|%d+|(%d+)|(%d+)|(%d+)|(%d+)')

@@ -20,8 +20,8 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
   local prev, total, unread_conversations, muted, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
   local old_version, old_offset, old_active, old_unread, old_flags, _, written = parse_row(stored[2])
 
-  -- A hybrid clock like the version, which it follows. It is never behind the version of a row, so
-  -- what is newer than all that was written is newer than what was written of this conversation.
+  -- The offset is a hybrid clock like the version, and never less than the version of a row. So a version
+  -- above the last offset is also newer than the row.
   local offset, ahead = version, '0'
   if version <= prev then
     if version <= old_version then return end
@@ -39,8 +39,8 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
     end
   end
 
-  -- A conversation that is on top of those that are not pinned stays there when it gets another message:
-  -- nothing to write.
+  -- The top conversation of those that are not pinned stays there with another message: its score need
+  -- not be written.
   if old_offset ~= prev then on_top = '0' end
   local age = '0'
   if active ~= version then age = active == '0' and '' or string.format('%d', version - active) end
@@ -60,7 +60,7 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
     event = format_event(kind, epoch .. '-' .. offset, epoch .. '-' .. prev, peer, entry, total, unread_conversations, muted, message)
     local kept = redis.call('LPUSHX', owner.events, event)
     if kept == 0 then
-      -- The user has not listened for so long that the events are gone.
+      -- The user has not listened for a week, and the events have expired.
       listening, event = '0', nil
     elseif kept % 64 == 0 then
       -- A device that was away resumes from at least this many events.

@@ -2,12 +2,12 @@
 -- "seq" and "from", then, in a tombstone, "deleted_at", then, if it expires, "expires_at", then "to", "id"
 -- and "sent_at". What follows is opaque.
 
--- Captures seq, sender and the name of the next member, which tells a tombstone, and otherwise a message
--- that expires.
+-- Captures seq, sender and the name of the next member, which shows whether the message is a tombstone, or
+-- expires.
 local MESSAGE_HEAD = '^{"seq":(%d+),"from":"([^"]*)","([%a_]+)"'
 local TOMBSTONE, EXPIRING = 'deleted_at', 'expires_at'
 
--- Captures the same without seq, for scripts that look at many: each seq is a text of its own.
+-- The same without seq, for scripts that look at many messages: each seq would be another string to create.
 local MESSAGE_AUTHOR = '^{"seq":%d+,"from":"([^"]*)","([%a_]+)"'
 
 -- Captures the id and the time.

@@ -3,10 +3,9 @@
 -- and the sums are exact, because they are less than 2^53.
 --- @include "lib/row"
 
--- Gives a conversation its place in the order when it does not simply move to the top: it was
--- cleared, imported, pinned or unpinned, or comes late. Messages of the conversation on top leave its
--- score as it is, so the one that is to stand next below may have a score that is too low. Its row has
--- the true one.
+-- Places a conversation that does not simply move to the top, because it was cleared, imported, pinned or
+-- unpinned, or updated late. New messages of the top conversation do not update its score, so the score of
+-- the next lower one can be outdated. Its row has the right one.
 local function place_by_age(inbox, conversations, peer, active)
   if active == '0' then return redis.call('ZREM', inbox, peer) end
   local below = redis.call('ZREVRANGEBYSCORE', inbox, '(' .. active, '-inf', 'LIMIT', '0', '1')[1]

@@ -1,4 +1,4 @@
--- The charge for a request, in the same step as the request itself.
+-- Charges a request, in the same step as the request itself.
 --- @include "lib/clock"
 
 -- Takes one token from a bucket that refills steadily. The bucket is stored as the time at which it

@@ -1,7 +1,7 @@
--- Reading a part of a list without holding Redis for long.
+-- Reads a part of a list without holding Redis for long.
 
--- Returns elements of a list from one index to another, in this order, as long as they have no more than
--- so many bytes together; the first one always.
+-- Returns elements of a list from one index to another, in this order: as many as fit into a number of
+-- bytes, and at least one.
 --
 -- It reads 16 elements at a time: an element has up to 110 KB, and Redis takes 1.3 ms for a MB read in such
 -- steps, but 5 ms for a MB read at once (Redis 7.0.15).

@@ -1,14 +1,13 @@
--- Dropping what is older than it may be, from the oldest end of a conversation and nowhere else.
+-- Drops the messages that the retention no longer allows. They are always the oldest of a conversation.
 --- @include "lib/message"
 
--- Finds messages to drop and counts those no longer that were not read yet. It writes nothing, so a
--- script may still refuse; lib/commit drops them. Whatever a script decides behind it, it decides as
--- if they were gone.
+-- Finds the messages to drop. It writes nothing, so that a script can still refuse; lib/commit drops them. The
+-- rest of the script treats them as dropped.
 --
--- conversation  as load_conversation returns it. What changes: the counts of its users; `dropped`, how
---               many there are; `dropped_up_to`, the seq of the newest; `uncounted`, true if one was unread
--- retention     keep|since: messages to keep at most (0 for all), and the time since when messages
---               are kept (RFC 3339; empty for ever)
+-- conversation  as load_conversation returns it. Changes the counts of its users; `dropped`, the number of
+--               messages; `dropped_up_to`, the seq of the newest; `uncounted`, true if one was unread
+-- retention     keep|since: maximum number of messages (0 for no maximum), and the time since which
+--               messages are kept (RFC 3339; empty to keep them forever)
 -- limit         maximum number of messages to drop; nil for what a change of the conversation drops
 local function drop_old_messages(conversation, retention, limit)
   limit = limit or 16
@@ -20,7 +19,7 @@ local function drop_old_messages(conversation, retention, limit)
   while dropped < math.min(length, limit) do
     local message = redis.call('LINDEX', messages, -1 - dropped)
     local _, sent_at = string.match(message, MESSAGE_ENVELOPE)
-    -- Times of one form and one zone are in the order of their texts.
+    -- All times have one form and one zone, so they compare as texts.
     if dropped >= excess and (since == '' or sent_at >= since) then break end
     dropped = dropped + 1
     local seq, from, next_member = string.match(message, MESSAGE_HEAD)

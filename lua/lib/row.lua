@@ -1,18 +1,18 @@
 -- The fields of a user's conversations hash.
 --   ,totals   offset|total|unread_conversations|muted_unread|on_top|listening
---   ,epoch    tells this stream of the user's events from an earlier one; set when it is first opened
---   ,pinned   how many rows are pinned
+--   ,epoch    distinguishes the user's stream from an earlier one; set when the stream is first opened
+--   ,pinned   number of pinned rows
 --   <peer>    version|ahead|age|entry, the row of the conversation with that peer
 --   entry     unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq, then |muted_until if the
 --             mute ends; flags and muted_until as in lib/state
 --
--- offset        number of the user's last change; each change of a row takes the next one
+-- offset        offset of the user's last change; each change of a row increases it
 -- total         unread messages of all peers whom the user has not blocked; so are the next two
 -- muted_unread  those of them in muted conversations
 -- on_top        1 if the last change left its row on top of those that are not pinned
 -- listening     1 if the user's events are kept and published
--- ahead         offset of the row's last change, less its version
--- age           version, less the row's place in the inbox, see lib/order; empty if the inbox does not list the
+-- ahead         offset of the row's last change minus its version
+-- age           version minus the row's place in the inbox, see lib/order; empty if the inbox does not list the
 --               row; then w if the user has written to the peer
 --
 -- No id begins with a comma. A row is short, so that Redis keeps small hashes compact (64 bytes).
@@ -25,7 +25,7 @@ local function is_row(field)
   return string.sub(field, 1, 1) ~= ','
 end
 
--- Captures the totals, for string.match, and what stands for totals that are not there.
+-- Captures the totals, for string.match; and the totals of a user without any.
 local TOTALS, NO_TOTALS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d)|(%d)$', '0|0|0|0|0|0'
 
 -- Returns version, offset, active, unread, flags, the position of the entry, and w if the user has written to

@@ -1,4 +1,5 @@
--- The schedule of a partition: what becomes due, each with its time in milliseconds since 1970 as the score.
+-- The schedule of a partition: entries, each with the time at which it is due as the score, in milliseconds
+-- since 1970.
 --   message,<from>,<to>,<seq>,<id>  a message that expires; its id, because a seq can be used again after
 --                                   an erasure
 --   mute,<user>,<peer>              a mute of a user that ends

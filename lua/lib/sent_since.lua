@@ -1,5 +1,5 @@
--- Searching a conversation by time. Times rise with seqs, except where lines of an import were out of order, and all are of one form and one zone, so their texts
--- sort as they do.
+-- Searches a conversation by time. Times rise with seqs, except where lines of an import were out of order.
+-- All times have one form and one zone, so they compare as texts.
 --- @include "lib/message"
 
 -- Returns the seq of the oldest message that was sent at a time or later; newest + 1 if there is none.

@@ -5,23 +5,23 @@
 --   erased:<id>  seq up to which messages are of an erased user: this id was used before
 --   metadata:<id>  JSON object that the user keeps with the conversation, if the flag says that there is one
 --
--- seq            that of the newest message
+-- seq            seq of the newest message
 -- version        orders the changes of the conversation: a hybrid clock in microseconds since 1970
--- age            version, less that of the newest message
+-- age            version minus that of the newest message
 -- imported       seq of the newest imported message
--- read           seq up to which the user has read; goes back when messages are marked as unread
--- told_read      seq up to which the peer was told that the user has read
--- delivered      seq up to which the user's devices said that they have received
--- cleared_up_to  seq up to which the user sees nothing any more
--- erased         the user was erased, and nobody has used the id in this conversation since: the user has
---                no row, and no change of the peer's writes one
--- flags          one digit each, 1 if it is set: see the constants
+-- read           seq up to which the user has read; moves back when messages are marked as unread
+-- told_read      seq of the read receipt that the peer sees
+-- delivered      seq up to which the user's devices have received
+-- cleared_up_to  seq up to which messages are hidden from the user
+-- erased         the user was erased, and nobody has used the id in this conversation since. The user has no
+--                row, and changes by the peer write none
+-- flags          one digit per flag, 1 if it is set; see the constants
 -- muted_until    when the mute ends, in milliseconds since 1970; 0 if it does not
 
 -- lib/conversation reads the first three and lib/commit writes them.
 local ERASED_FIELD = 'erased:'
 
--- The places of the flags, and what stands for none of them.
+-- The positions of the flags, and the flags of a user who has set none.
 local MUTED, BLOCKED, ARCHIVED, PINNED, HAS_METADATA = 1, 2, 3, 4, 5
 local NO_FLAGS = '00000'
 

@@ -1,4 +1,4 @@
--- Reading the stream of a user's events after an offset.
+-- Reads the stream of a user after an offset.
 --- @include "lib/event"
 --- @include "lib/read_range"
 --- @include "lib/row"
@@ -28,7 +28,7 @@ local function kept_events(key, after, newest, limit, bytes)
   return events, #events <= low
 end
 
--- Rows that one call looks at, about.
+-- Approximate number of rows that one call looks at.
 local SCANNED_ROWS = 200
 
 -- Looks at the next rows of an inbox.

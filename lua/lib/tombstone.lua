@@ -2,9 +2,9 @@
 --- @include "lib/message"
 --- @include "lib/schedule"
 
--- Returns what takes the place of a message that is deleted: everything but its content, which begins
--- with "body". In a text before it quotes are escaped, so the first that is not is that of the member.
--- A message that has expired before it is deleted was gone then.
+-- Returns the tombstone of a message: everything but its content, which begins with "body". Quotes within
+-- strings are escaped, so the first `"body":"` is the member. If the message expired before, its time of
+-- deletion is that of the expiry.
 local function make_tombstone(json, deleted_at)
   local head, envelope =
     string.match(json, '^({"seq":%d+,"from":"[^"]*",)(.-)"body":"')

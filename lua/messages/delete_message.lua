@@ -4,32 +4,32 @@
 --- @include "lib/precondition"
 --- @include "lib/rate"
 --- @include "lib/tombstone"
--- Deletes a message for both users: a tombstone without content takes its place, so that no other
--- message moves. One that was not read yet no longer counts.
+-- Deletes a message for both users: a tombstone without content replaces it, so that seqs stay. If it was
+-- unread, it no longer counts.
 --
 -- Returns  message  the tombstone as JSON
 -- Changes  message.deleted
--- Errors   MESSAGE_NOT_FOUND    it is not there, or not for this user
---          FORBIDDEN            somebody else wrote it
---          PRECONDITION_FAILED  it is not the version that the user wants to delete
+-- Errors   MESSAGE_NOT_FOUND    there is no such message, or this user does not see it
+--          FORBIDDEN            the peer wrote it
+--          PRECONDITION_FAILED  it has none of the accepted versions
 --          RATE_LIMITED         the bucket is empty
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5]  -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
 local schedule           = KEYS[9]  -- zset    schedule of the partition, see lib/schedule
-local bucket             = KEYS[10] -- string  bucket to charge; none if nobody is charged
+local bucket             = KEYS[10] -- string  rate limit bucket; none if nobody is charged
 local user               = ARGV[1]  -- string  user id
-local peer               = ARGV[2]  -- string  user id of the other one
+local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
-local seq                = ARGV[4]  -- integer which one
+local seq                = ARGV[4]  -- integer seq of the message
 local deleted_at         = ARGV[5]  -- string  time, RFC 3339
-local if_match           = ARGV[6]  -- string  versions it may have, see lib/precondition; empty or none for any
+local if_match           = ARGV[6]  -- string  accepted versions, see lib/precondition; empty or none for any
 local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back
 local burst              = ARGV[8]  -- integer tokens of a full bucket
 
@@ -41,8 +41,8 @@ local index = tonumber(conversation.seq) - seq
 local kept = index >= 0 and tonumber(seq) > conversation.dropped_up_to
 local message = kept and redis.call('LINDEX', messages, index)
 local _, from, next_member = string.match(message or '', MESSAGE_HEAD)
--- Authors delete what they wrote for both, also if they cleared it themselves; but not what an erased
--- user of the same id wrote.
+-- Authors can delete their messages even after clearing them, but not messages of an erased user of the
+-- same id.
 if tonumber(seq) <= tonumber(conversation.user.cleared_up_to) then
   local own = from == user and tonumber(seq) > tonumber(redis.call('HGET', meta, ERASED_FIELD .. user) or 0)
   if not own then message = nil end

@@ -2,8 +2,8 @@
 --- @include "lib/commit"
 --- @include "lib/message"
 --- @include "lib/tombstone"
--- Deletes a message of the user for both users because its time is over. A message that is gone, or was deleted
--- already, only leaves the schedule.
+-- Deletes a message of the user for both users because it has expired. A message that no longer exists, or is
+-- already deleted, is only removed from the schedule.
 --
 -- Returns  expired  1 if it was deleted
 -- Changes  message.deleted
@@ -12,14 +12,14 @@ local messages           = KEYS[1] -- list    messages of the pair as JSON, newe
 local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5] -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6] -- zset    the same of the peer
 local peer_conversations = KEYS[7] -- hash    the same of the peer
 local peer_events        = KEYS[8] -- list    the same of the peer
 local schedule           = KEYS[9] -- zset    schedule of the partition, see lib/schedule
 local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the other one
-local seq                = ARGV[3] -- integer which one
+local peer               = ARGV[2] -- string  user id of the peer
+local seq                = ARGV[3] -- integer seq of the message
 local id                 = ARGV[4] -- string  id of the message
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,

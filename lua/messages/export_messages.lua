@@ -1,16 +1,16 @@
 #!lua flags=no-writes
 --- @include "lib/page"
 --- @include "lib/state"
--- Reads a part of a conversation as it is stored, for its user to take away: what the user cleared
--- is part of it, what stood there before an erased user of the same id left is not.
+-- Reads a part of a conversation for the export of its user, including messages that the user cleared, but
+-- not those from before an erased user of the same id was erased.
 --
--- Returns  [messages, next_after, last_seq]  newest first; what to pass as after to go on, 0 at the end;
---          the seq of the newest message of the conversation
+-- Returns  [messages, next_after, last_seq]  newest first; the `after` of the next part, 0 at the end; the
+--          seq of the newest message of the conversation
 
 local messages = KEYS[1] -- list    messages of the pair as JSON, newest first
 local meta     = KEYS[2] -- hash    everything else of the pair, see lib/state
 local user     = ARGV[1] -- string  user id
-local after    = ARGV[2] -- integer only newer ones than this seq; empty for any
+local after    = ARGV[2] -- integer seq after which the part begins; empty for the beginning
 local limit    = ARGV[3] -- integer maximum number of messages
 local bytes    = ARGV[4] -- integer maximum bytes of messages
 

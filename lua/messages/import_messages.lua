@@ -3,27 +3,27 @@
 --- @include "lib/message"
 --- @include "lib/receipt"
 --- @include "lib/schedule"
--- Appends messages from elsewhere to a conversation, as read by both. Those that an earlier attempt at
--- the same import appended are left out, also if they were dropped since, so an import that broke off
--- is simply sent again. If one cannot be appended, none is.
+-- Appends imported messages to a conversation, as read by both users. Messages that an earlier attempt
+-- appended are skipped, even if they were dropped since, so an interrupted import can be repeated. If one
+-- message cannot be appended, none is.
 --
--- Returns  [appended, reason, culprit, unstored]  how many were appended; if some could not be, the
---          code and why, the number of the message to blame, 0 if it is none alone, and the numbers of
---          those that are not stored
+-- Returns  [appended, reason, culprit, unstored]  number of messages appended; if some could not be, the
+--          code and the reason, the number of the message that caused it (0 if no single one did), and the
+--          numbers of the messages that are not stored
 -- Changes  conversation.changed
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5]  -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
 local imported           = KEYS[9]  -- hash    digest of the id of each imported message -> digest of the message
 local schedule           = KEYS[10] -- zset    schedule of the partition, see lib/schedule
 local user               = ARGV[1]  -- string  user id
-local peer               = ARGV[2]  -- string  user id of the other one
+local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
 local known_s            = ARGV[4]  -- integer seconds for which imported messages are recognized
 -- then for each message the digest of its id, its own, its seq in an export or empty, the seq of the
@@ -36,7 +36,7 @@ local conversation = load_conversation(messages, meta, user, user_inbox, user_co
 local newest = tonumber(conversation.seq)
 local oldest = newest - redis.call('LLEN', messages) + 1
 
--- Whether a message of an export stands at its place, or stood there until it was dropped; nil if another does.
+-- Whether a message of an export is at its seq, or was there until it was dropped; nil if another message is.
 local function stands(place, json)
   if place > newest then return false end
   local message = place >= oldest and redis.call('LINDEX', messages, newest - place)
@@ -64,7 +64,7 @@ if conversation.seq ~= conversation.imported then
 elseif newest > 0 and redis.call('EXISTS', imported) == 0 then
   reason = reason or 'IMPORT_CONFLICT the last import is too long ago to tell known messages from new ones'
 end
--- A new conversation begins where its export does.
+-- An empty conversation begins with the first seq of the export.
 local last = newest == 0 and tonumber(items[7 * new[1] - 4]) or newest + 1
 last = last - 1
 local appended, digests, expiring, active = {}, {}, {}, tonumber(conversation.version) - tonumber(conversation.age)

@@ -5,12 +5,12 @@
 -- Returns  messages  JSON, in the order of the conversations; empty where there is none. At least one
 
 local conversations = KEYS -- lists     messages of a pair as JSON, newest first
-local seqs          = ARGV -- integers  which one of each
+local seqs          = ARGV -- integers  seq of the message of each
 
 local found, bytes = {}, 0
 for i, messages in ipairs(conversations) do
   local message = redis.call('LINDEX', messages, 0)
-  -- Messages that came since stand in front of it.
+  -- Messages that were sent since are before it in the list.
   local newer = message and string.match(message, MESSAGE_HEAD) - seqs[i]
   if newer and newer ~= 0 then message = newer > 0 and redis.call('LINDEX', messages, newer) end
   message = message or ''

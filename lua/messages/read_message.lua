@@ -2,17 +2,17 @@
 --- @include "lib/charged"
 --- @include "lib/conversation"
 --- @include "lib/rate"
--- Finds one message of a conversation.
+-- Reads one message of a conversation.
 --
 -- Returns  message  JSON
--- Errors   MESSAGE_NOT_FOUND  it is not there, or not for this user
+-- Errors   MESSAGE_NOT_FOUND  there is no such message, or this user does not see it
 --          RATE_LIMITED       the bucket is empty
 
 local messages    = KEYS[1] -- list    messages of the pair as JSON, newest first
 local meta        = KEYS[2] -- hash    everything else of the pair, see lib/state
-local bucket      = KEYS[3] -- string  bucket to charge; none if nobody is charged
+local bucket      = KEYS[3] -- string  rate limit bucket; none if nobody is charged
 local user        = ARGV[1] -- string  user id
-local seq         = ARGV[2] -- integer which one
+local seq         = ARGV[2] -- integer seq of the message
 local interval_us = ARGV[3] -- integer microseconds in which the bucket gets a token back
 local burst       = ARGV[4] -- integer tokens of a full bucket
 

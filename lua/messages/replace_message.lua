@@ -1,28 +1,28 @@
 #!lua
 --- @include "lib/commit"
--- Replaces a message by another text of it, if it still is what the other was made from. So the
--- text is made where JSON is read exactly, and the decision still falls here.
+-- Replaces a message if it has not changed since it was read (compare and swap). The new JSON is made in
+-- Rust, which parses JSON exactly.
 --
 -- Returns  message  JSON
 -- Changes  message.updated
--- Errors   MESSAGE_NOT_FOUND  it is dropped in this step
---          MESSAGE_CHANGED    somebody else changed it meanwhile
---          BLOCKED            the peer has blocked the user, and would see something new
+-- Errors   MESSAGE_NOT_FOUND  the retention drops it in this step
+--          MESSAGE_CHANGED    it has changed since it was read
+--          BLOCKED            the peer has blocked the user, and the change shows something new
 
 local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
 local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5] -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6] -- zset    the same of the peer
 local peer_conversations = KEYS[7] -- hash    the same of the peer
 local peer_events        = KEYS[8] -- list    the same of the peer
 local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the other one
+local peer               = ARGV[2] -- string  user id of the peer
 local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
-local seq                = ARGV[4] -- integer which one
-local old                = ARGV[5] -- string  the message as it was read
-local new                = ARGV[6] -- string  the message as it is to be
+local seq                = ARGV[4] -- integer seq of the message
+local old                = ARGV[5] -- string  JSON of the message as it was read
+local new                = ARGV[6] -- string  JSON to replace it by
 local adds               = ARGV[7] -- flag    1 if it shows the peer something new, 0 if it only takes away
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,

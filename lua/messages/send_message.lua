@@ -2,32 +2,32 @@
 --- @include "lib/commit"
 --- @include "lib/rate"
 --- @include "lib/schedule"
--- Appends a message to its conversation and counts it as unread for the peer. Brings the conversation back
--- from the archives of both.
+-- Appends a message to its conversation and counts it as unread for the peer. Both users' conversations are
+-- no longer archived.
 --
--- Returns  seq of the message; the message as it now is if it was sent before
+-- Returns  seq of the message; its current JSON if the idempotency key shows that it was sent before
 -- Changes  message.created
--- Errors   REPLY_TO_NOT_FOUND      the message answers one that is not there
+-- Errors   REPLY_TO_NOT_FOUND      the message that it replies to does not exist
 --          BLOCKED                 the peer has blocked the user
 --          IDEMPOTENCY_KEY_REUSED  the key came with another message before
---          MESSAGE_NOT_FOUND       it was sent before, and has been dropped since
+--          MESSAGE_NOT_FOUND       it was sent before and dropped since
 --          RATE_LIMITED            the bucket is empty
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
 local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
 local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
 local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5]  -- list    the user's last events, and the channel of that name
+local user_events        = KEYS[5]  -- list    the user's last events; also the name of the channel
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
 local idempotency        = KEYS[9]  -- string  what the idempotency key produced: fingerprint|seq|id; none if nothing follows
-local bucket             = KEYS[10] -- string  bucket to charge; none or empty if nobody is charged
+local bucket             = KEYS[10] -- string  rate limit bucket; none or empty if nobody is charged
 local schedule           = KEYS[11] -- zset    schedule of the partition, see lib/schedule; none if the message does not expire
 local user               = ARGV[1]  -- string  user id
-local peer               = ARGV[2]  -- string  user id of the other one
+local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
-local json               = ARGV[4]  -- string  the message from its second member on
+local json               = ARGV[4]  -- string  JSON of the message from its second member on
 local reply_to           = ARGV[5]  -- integer seq of the message it answers; empty or none if it answers none
 local fingerprint        = ARGV[6]  -- string  digest of what was sent; empty or none without an idempotency key
 local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back
@@ -37,7 +37,7 @@ local expires_ms         = ARGV[9]  -- integer when the message expires, in mill
 -- How long an idempotency key is remembered.
 local REMEMBER_S = 86400
 
--- A message that is stored is answered again whatever the rate.
+-- The rate limit does not apply to a message that is already stored.
 local retryable = fingerprint and fingerprint ~= ''
 local known, known_seq, known_id
 if retryable then
@@ -49,7 +49,7 @@ local conversation = load_conversation(messages, meta, user, user_inbox, user_co
   peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
 local stored = known and tonumber(known_seq) <= newest and redis.call('LINDEX', messages, newest - known_seq)
--- What an erased user of this id sent is forgotten, and so is what stood in a conversation that was erased.
+-- Keys of an erased user of this id, or from before the conversation was erased, no longer count.
 if known and (tonumber(known_seq) <= tonumber(redis.call('HGET', meta, ERASED_FIELD .. user) or 0)
   or tonumber(known_seq) > newest or stored and string.match(stored, MESSAGE_ENVELOPE) ~= known_id) then
   known = nil

@@ -2,11 +2,11 @@
 --- @include "lib/clock"
 -- Finds users of a partition whose presence no process has renewed for longer than a lease.
 --
--- Returns  users  at most `count`
+-- Returns  users  at most the given number
 
-local leases   = KEYS[1] -- zset    user -> when it was last known to be there, in ms
-local lease_ms = ARGV[1] -- integer how long a lease lasts
-local count    = ARGV[2] -- integer how many to find, at most
+local leases   = KEYS[1] -- zset    user -> last renewal of the presence, in ms
+local lease_ms = ARGV[1] -- integer milliseconds for which a lease lasts
+local count    = ARGV[2] -- integer maximum number of users
 
 local expired = string.format('%d', math.floor(now_us() / 1000) - lease_ms)
 return redis.call('ZRANGEBYSCORE', leases, '-inf', expired, 'LIMIT', 0, count)

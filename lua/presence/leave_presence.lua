@@ -1,15 +1,14 @@
 #!lua flags=allow-oom
 --- @include "lib/clock"
--- Notes that a user has no connection to a process any more, and forgets the processes that have
--- not renewed the user's presence for longer than a lease.
+-- Records that a user is no longer connected to a process, and removes processes whose lease has expired.
 --
--- Returns  [left, last_seen]  1 if the user is not there any more and was until now; when, in ms
+-- Returns  [went_offline, last_seen]  1 if the user was online until now; the time, in ms
 
 local presence = KEYS[1] -- zset    process -> when the user was last connected to it, in ms; '' -> when it left
-local leases   = KEYS[2] -- zset    user -> when it was last known to be there, in ms; of a partition
+local leases   = KEYS[2] -- zset    user -> last renewal of the presence, in ms; of a partition
 local user     = ARGV[1] -- string  user id
-local process  = ARGV[2] -- string  id of the process; empty to forget only the dead
-local lease_ms = ARGV[3] -- integer how long a lease lasts
+local process  = ARGV[2] -- string  id of the process; empty to remove only expired ones
+local lease_ms = ARGV[3] -- integer milliseconds for which a lease lasts
 local keep_s   = ARGV[4] -- integer seconds to remember when a user was last there
 
 local now = math.floor(now_us() / 1000)
@@ -24,11 +23,11 @@ for i = 1, #known, 2 do
     online = true
   end
 end
--- Nothing is known of a user who was erased, and nothing is to be. The time is written before the
--- processes are removed, so that the key does not vanish in between.
+-- Nothing is written for a user who was erased. The time is written before the processes are removed, so
+-- that the key always exists in between.
 if not online and last_seen > 0 then redis.call('ZADD', presence, string.format('%d', last_seen), '') end
 if #gone > 0 then redis.call('ZREM', presence, unpack(gone)) end
 redis.call('EXPIRE', presence, keep_s)
 if online then return {0, 0} end
--- Whoever takes the lease away is the one who noticed.
+-- Of several processes, the one that removes the lease announces the change.
 return {redis.call('ZREM', leases, user), last_seen}

@@ -3,17 +3,17 @@
 --- @include "lib/clock"
 --- @include "lib/rate"
 --- @include "lib/row"
--- Tells whether a user is there, and since when not. To somebody to whom the user has not written, or whom
--- the user has blocked, it tells what it would tell of a user who never was there.
+-- Reads whether a user is online, or when the user last was. A viewer to whom the user has not written, or
+-- whom the user has blocked, sees a user who never was online.
 --
--- Returns  [online, last_seen]  1 if there; else when last, in ms, 0 if that is not known
+-- Returns  [online, last_seen]  1 if online; otherwise the last time, in ms, 0 if unknown
 -- Errors   RATE_LIMITED  the bucket is empty
 
 local presence      = KEYS[1] -- zset    process -> when the user was last connected to it, in ms; '' -> when it left
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
-local bucket        = KEYS[3] -- string  bucket to charge; none if nobody is charged
-local viewer        = ARGV[1] -- string  user id of who asks; empty if anything may be told
-local lease_ms      = ARGV[2] -- integer how long a lease lasts
+local bucket        = KEYS[3] -- string  rate limit bucket; none if nobody is charged
+local viewer        = ARGV[1] -- string  user id of the caller; empty for a backend
+local lease_ms      = ARGV[2] -- integer milliseconds for which a lease lasts
 local interval_us   = ARGV[3] -- integer microseconds in which the bucket gets a token back
 local burst         = ARGV[4] -- integer tokens of a full bucket
 

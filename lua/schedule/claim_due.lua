@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 --- @include "lib/clock"
--- Finds what is due in the schedules of some partitions, and postpones it there: so no other process does the same at
--- the same time, and what nobody did is found again.
+-- Returns the entries that are due in the schedules of some partitions, and postpones them: no other process
+-- performs them at the same time, and entries that were not performed become due again.
 --
--- Returns  entries  what is due, see lib/schedule
+-- Returns  entries  the entries that are due, see lib/schedule
 
 local schedules = KEYS    -- zsets   entries of a partition, see lib/schedule -> when they are due, in ms
 local lease_ms  = ARGV[1] -- integer milliseconds for which an entry is postponed
-local limit     = ARGV[2] -- integer entries of a partition, at most
+local limit     = ARGV[2] -- integer maximum number of entries of a partition
 
 local now = math.floor(now_us() / 1000)
 local due, later = {}, string.format('%d', now + lease_ms)
