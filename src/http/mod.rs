@@ -11,6 +11,7 @@ mod extract;
 mod header;
 mod http2_upgrade;
 mod json;
+mod listen;
 mod live;
 mod middleware;
 mod path;
@@ -19,7 +20,8 @@ mod routes;
 mod server;
 
 pub use actix_web::dev::{Server, ServerHandle};
-pub use routes::{Routes, openapi, openapi_yaml};
+pub use listen::ServeError;
 #[cfg(target_os = "linux")]
-pub use server::set_tcp_user_timeout;
-pub use server::{Http, ServeError, serve_metrics};
+pub use listen::set_tcp_user_timeout;
+pub use routes::{Routes, openapi, openapi_yaml};
+pub use server::{Http, serve_metrics};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::cli::service_process::ServiceProcess;
 use crate::harness::http::raw_connection::{RawConnection, exchange, post};
-use crate::harness::{TestApp, spawn_app};
+use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
 const PROBE: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
@@ -53,6 +53,22 @@ fn a_later_request_may_not_arrive_slowly_either() {
         assert!(in_one.answer().is_none(), "it ends without an answer");
         assert!(begun.elapsed() < Duration::from_secs(9));
     });
+}
+
+#[test]
+fn the_address_of_metrics_has_the_same_limits() {
+    let app = spawn_app_with(&["--metrics-bind", "127.0.0.1:0"]);
+    let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut connections = [0, 1].map(|_| RawConnection::open(app.metrics.as_ref().unwrap()));
+    for connection in &mut connections {
+        connection.write(request);
+        assert_eq!(connection.answer().unwrap().status, 200);
+    }
+    let [mut idle, slow] = connections;
+    let taken = drip(slow, "GET /metrics HTTP/1.1\r\nx-long: ");
+    assert!(taken < Duration::from_secs(9), "{taken:?}");
+    idle.write(request);
+    assert_eq!(idle.answer().unwrap().status, 200);
 }
 
 #[test]
