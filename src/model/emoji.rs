@@ -30,6 +30,11 @@ impl Emoji {
         LISTED.values().map(|emoji| Self((*emoji).to_owned()))
     }
 
+    /// An emoji of a stored message. It was checked when it was stored, maybe by a version with a longer list.
+    pub(super) const fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

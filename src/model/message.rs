@@ -137,9 +137,22 @@ pub struct Message {
     #[schema(nullable = false)]
     pub edited_at: Option<DateTime<Utc>>,
     /// The users who reacted, by emoji; absent if there are no reactions.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "stored_reactions",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     #[schema(required = false, value_type = Object, example = json!({"👍": ["bob"]}))]
     pub reactions: BTreeMap<Emoji, Vec<UserId>>,
+}
+
+fn stored_reactions<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<Emoji, Vec<UserId>>, D::Error> {
+    let reactions = BTreeMap::<String, Vec<UserId>>::deserialize(from)?.into_iter();
+    Ok(reactions
+        .map(|(emoji, users)| (Emoji::stored(emoji), users))
+        .collect())
 }
 
 // Serde passes a reference to the field.

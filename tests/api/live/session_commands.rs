@@ -107,11 +107,12 @@ fn acks_are_encoded_as_their_type_declares() {
 }
 
 #[test]
-fn unknown_members_of_a_message_are_ignored() {
+fn a_message_of_a_later_version_is_read() {
     let message = json!({
         "seq": 1, "from": "alice", "to": "bob", "id": "01a1f949-c4a3-7102-9444-9bcd871e2754",
         "sent_at": "2026-01-31T12:00:00.000Z", "body": "hi", "later": 1,
         "attachments": [{"url": "https://files.example.com/1", "later": {"x": [1]}}],
+        "reactions": {"later": ["bob"]},
     });
     let ack = json!({"type": "ack", "ref": "1", "message": message, "later": true});
     let event = json!({

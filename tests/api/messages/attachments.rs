@@ -1,6 +1,7 @@
 //! Attachments as cameras, recorders and players describe them.
 
 use redis::Commands;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::send::message;
@@ -69,9 +70,14 @@ async fn what_a_newer_version_has_stored_is_read() {
     let mut redis = app.redis();
     let stored: String = redis.lindex(&messages, 0).unwrap();
     let newer = stored.replace(r#""name":"#, r#""later":[1],"name":"#);
+    let newer = newer.strip_suffix('}').unwrap();
+    let newer = format!(r#"{newer},"reactions":{{"an emoji to come":["bob"]}}}}"#);
     redis.lset::<_, _, ()>(&messages, 0, &newer).unwrap();
     let edited = app.edit("alice", "bob", 1, &json!({"body": "new"})).await;
     assert_eq!(edited.json(200)["attachments"][0]["name"], "menu.jpg");
+    let reacted = app.react(Method::PUT, ["alice", "bob"], 1, "👍").await;
+    let expected = json!({"an emoji to come": ["bob"], "👍": ["alice"]});
+    assert_eq!(reacted.json(200)["reactions"], expected);
     // A client may not send it.
     let attachment = json!({"url": "https://files.example.com/1", "later": [1]});
     let given = message(&json!({"attachments": [attachment]}));
