@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-/// The exit status of a process that SIGINT ended, as shells report it.
+/// The status that shells report for a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
 /// An error is printed as one sentence.
@@ -72,7 +72,7 @@ fn raise_open_file_limit() {
     }
 }
 
-/// Whether SIGHUP is ignored, as `nohup` asks for. A handler would end that.
+/// Whether the parent process, for example `nohup`, made this one ignore SIGHUP. A handler would undo that.
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -80,7 +80,7 @@ fn ignores_hangup() -> bool {
     ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Serves until SIGINT, SIGTERM or SIGHUP. Another SIGINT ends the process at once.
+/// Serves until SIGINT, SIGTERM or SIGHUP. A SIGINT after that ends the process at once.
 async fn run(config: Config) -> Outcome {
     raise_open_file_limit();
     let (mut interrupt, mut terminate) = (

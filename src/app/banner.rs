@@ -19,7 +19,7 @@ impl App {
         let redis = &self.health.version;
         let durability = durability(&self.health.durability);
         let access = match (&self.authenticator.tokens, &self.authenticator.keys) {
-            (None, None) => "everybody on this machine, since no secret is configured",
+            (None, None) => "everyone on this machine, because no secret is configured",
             (Some(_), None) => "users with a token",
             (None, Some(_)) => "backends with a service key",
             (Some(_), Some(_)) => "users with a token, backends with a service key",

@@ -27,7 +27,7 @@ pub use tokens::Tokens;
 /// Tolerated difference of clocks when the times of a token are checked, in seconds.
 const LEEWAY_S: u64 = 30;
 
-/// The detail of the rejection of a token that was valid. Signatures are verified first.
+/// The error detail for a token that has expired. Its signature was valid, because that is verified first.
 pub const TOKEN_EXPIRED: &str = "The token has expired.";
 
 /// The caller of an operation.

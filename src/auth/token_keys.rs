@@ -64,7 +64,7 @@ impl PublicKey {
     }
 }
 
-/// The bits of a number in the form of a key set: big-endian, in Base64url.
+/// Number of bits of a number as key sets encode it: big-endian, in Base64url.
 fn bits(number: &str) -> usize {
     let bytes = URL_SAFE_NO_PAD.decode(number).unwrap_or_default();
     let mut significant = bytes.iter().skip_while(|&&byte| byte == 0);

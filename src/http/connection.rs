@@ -24,7 +24,7 @@ use tokio::time::interval;
 use super::http2_upgrade;
 use crate::metrics::Metrics;
 
-/// A TCP or TLS connection.
+/// A TCP or TLS connection as actix-http reads and writes it.
 pub struct ClientStream<T> {
     stream: T,
     connection: Rc<ClientConnection>,
@@ -32,24 +32,26 @@ pub struct ClientStream<T> {
     is_new: bool,
 }
 
-/// What is known of a connection, which belongs to one thread. Counted as open until it is dropped.
+/// The state of a connection, which belongs to one thread. The metrics count it as open until this is
+/// dropped.
 pub struct ClientConnection {
     metrics: Arc<Metrics>,
-    /// Requests that are not answered completely.
+    /// Number of requests whose response is not complete.
     requests: Cell<u32>,
-    /// When a request began to arrive whose head is not complete.
+    /// When the first byte of a request arrived, until its head is complete.
     head_since: Cell<Option<Instant>>,
-    /// Whether it was closed for the client's slowness, or to make room.
+    /// Whether the service closed it, because the client was slow or to make room.
     is_cut: Cell<bool>,
     has_client_closed: Cell<bool>,
     half_close: Cell<HalfClose>,
-    /// Wakes the task that reads from it.
+    /// Wakes the task that reads from the connection.
     reader: RefCell<Option<Waker>>,
-    /// Whether there was no room for it: only probes are answered, and then it is closed.
+    /// Whether there was no room for it. Then it is closed after one answer, which is an error for all
+    /// requests but probes.
     is_surplus: bool,
 }
 
-/// Whether the sending direction is closed when everything is sent.
+/// Whether the service closes its sending direction once everything is sent.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum HalfClose {
     #[default]
@@ -83,8 +85,8 @@ impl ClientConnection {
         self.has_client_closed.get()
     }
 
-    /// Closes the sending direction as soon as everything is sent. What the client still sends is
-    /// read for a moment, because otherwise it may lose what was sent last (RFC 9112 section 9.6).
+    /// Closes the sending direction as soon as everything is sent. The other direction is still read for
+    /// a moment, because otherwise the client may lose what was sent last (RFC 9112 section 9.6).
     pub fn half_close(&self) {
         if self.half_close.get() == HalfClose::No {
             self.half_close.set(HalfClose::AfterFlush);
@@ -109,7 +111,7 @@ impl Drop for ClientConnection {
     }
 }
 
-/// A request that is not answered completely.
+/// Counts a request until its response is complete.
 pub struct RequestInProgress(Rc<ClientConnection>);
 
 impl RequestInProgress {
@@ -121,7 +123,7 @@ impl RequestInProgress {
         Some(Self(connection.clone()))
     }
 
-    /// Whether there was no room for its connection.
+    /// Whether there was no room for the connection of the request.
     pub fn is_surplus(&self) -> bool {
         self.0.is_surplus
     }
@@ -133,13 +135,14 @@ impl Drop for RequestInProgress {
     }
 }
 
-/// The body of a response, with the request that it answers.
+/// The body of a response. The request counts until the body is dropped.
 pub struct ResponseBody<B> {
     body: B,
     _request: Option<RequestInProgress>,
 }
 
-/// Prepares a response for its connection.
+/// Ends the connection with the response where HTTP/1.0 or a lack of room requires it, and keeps the
+/// request counted until its body is sent.
 pub fn finish<B: MessageBody>(
     mut response: ServiceResponse<B>,
     request: Option<RequestInProgress>,
@@ -190,7 +193,7 @@ impl<T> ClientStream<T> {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for ClientStream<T> {
-    /// A connection that was cut reads as one that the client has closed.
+    /// Reports a connection that was cut as one that the client has closed.
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -266,7 +269,8 @@ impl ClientConnections {
         idle.inspect(|connection| connection.cut()).is_some()
     }
 
-    /// Cuts connections on which the head of a request takes too long, forever.
+    /// Looks every second for connections on which the head of a request takes too long, and cuts them.
+    /// Never ends.
     pub async fn cut_slow(self, limit: Duration) {
         let mut second = interval(Duration::from_secs(1));
         loop {

@@ -116,7 +116,8 @@ struct DeclaredBody {
 }
 
 impl DeclaredBody {
-    /// The body of a request without a query and an encoding, and whether it is of one of these media types.
+    /// Checks what can be checked before the body arrives. Returns the check of its media type separately,
+    /// because an empty body needs none.
     fn of(
         req: &HttpRequest,
         payload: &mut Payload,

@@ -1,8 +1,7 @@
-//! Requests to upgrade to HTTP/2, which a server may ignore (RFC 9110 section 7.8). Clients that
-//! prefer HTTP/2 send one with the first request of a connection, and actix-http closes a connection
-//! after it.
+//! Requests to upgrade to HTTP/2. Clients that prefer HTTP/2 send one with the first request of a
+//! connection. A server may ignore it (RFC 9110 section 7.8), but actix-http would close the connection.
 
-/// Blanks the `Connection` header of a request head that asks for HTTP/2 and nothing else.
+/// Overwrites the `Connection` header of a request with spaces if it asks for HTTP/2 and nothing else.
 pub fn ignore(bytes: &mut [u8]) {
     let mut rest = bytes;
     while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {

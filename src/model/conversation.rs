@@ -18,8 +18,8 @@ pub struct Conversation {
     pub user: UserId,
     /// The peer.
     pub peer: UserId,
-    /// The messages of the page, newest first. A page of more than 448 KiB ends earlier; its cursors
-    /// continue there.
+    /// The messages of the page, newest first. Has less than `limit` messages if they would exceed 448 KiB;
+    /// the cursors continue there.
     #[schema(value_type = Vec<Message>)]
     pub history: Vec<StoredMessage>,
     /// Number of messages of the peer that were unread. Always exact.

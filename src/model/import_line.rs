@@ -186,7 +186,7 @@ impl ImportLine {
         if lasts.is_none_or(|lasts| lasts > TimeDelta::zero() && lasts <= longest) {
             return Ok(());
         }
-        let why = "a message expires after it was sent, and at most 90 days after";
+        let why = "must be after `sent_at`, by at most 90 days";
         Err(Error::field(Code::InvalidRequest, "/expires_at", why))
     }
 

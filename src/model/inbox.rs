@@ -59,7 +59,7 @@ impl InboxCursor {
         (&self.version, &self.peer)
     }
 
-    /// The cursor of the page after a conversation at this place of the order.
+    /// The cursor of the page after a conversation, whose score is its place in the order.
     pub fn at(score: &str, peer: &UserId) -> Self {
         Self {
             version: score.to_owned(),

@@ -20,7 +20,7 @@ pub struct InboxEntry {
     pub peer_delivered_seq: Seq,
     /// The flags of the user.
     pub flags: Flags,
-    /// When the mute ends, if it does.
+    /// When the mute ends; `None` if it does not end, or if there is none.
     pub muted_until: Option<DateTime<Utc>>,
 }
 
@@ -45,8 +45,8 @@ impl InboxRow {
 }
 
 impl InboxEntry {
-    /// Reads `unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq`, and `|muted_until` if the
-    /// mute ends, see `lua/lib/row.lua`. A mute whose time is over is none, even if it is still stored.
+    /// Reads `unread|flags|last_seq|read_seq|peer_read_seq|peer_delivered_seq`, followed by `|muted_until` if
+    /// the mute ends, see `lua/lib/row.lua`. Omits a mute whose time is over, even if it is still stored.
     pub fn parse(entry: &str) -> Result<Self, Error> {
         let (unread, rest) = entry.split_once('|').ok_or_else(malformed_row)?;
         let (flags, rest) = rest.split_once('|').ok_or_else(malformed_row)?;
@@ -109,5 +109,5 @@ impl InboxEntry {
 }
 
 fn malformed_row() -> Error {
-    Error::new(Code::Internal, "an inbox contains a malformed row")
+    Error::new(Code::Internal, "An inbox contains a malformed row.")
 }

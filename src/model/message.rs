@@ -36,7 +36,7 @@ impl StoredMessage {
         serde_json::from_str(&self.0).map_err(|e| {
             Error::new(
                 Code::Internal,
-                format!("a stored message is malformed: {e}"),
+                format!("A stored message is malformed: {e}."),
             )
         })
     }
@@ -240,7 +240,7 @@ impl Message {
         serde_json::to_string(self).map(StoredMessage).map_err(|e| {
             Error::new(
                 Code::Internal,
-                format!("a message cannot be serialized: {e}"),
+                format!("A message cannot be serialized: {e}."),
             )
         })
     }

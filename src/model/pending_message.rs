@@ -188,7 +188,7 @@ impl PendingMessage {
         let json = serde_json::to_value(chosen).map_err(|e| {
             Error::new(
                 Code::Internal,
-                format!("a message cannot be serialized: {e}"),
+                format!("A message cannot be serialized: {e}."),
             )
         })?;
         Ok(digest(canonical(json).to_string().as_bytes()))
@@ -200,7 +200,7 @@ impl PendingMessage {
         let mut json = serde_json::to_string(self).map_err(|e| {
             Error::new(
                 Code::Internal,
-                format!("a message cannot be serialized: {e}"),
+                format!("A message cannot be serialized: {e}."),
             )
         })?;
         json.remove(0);

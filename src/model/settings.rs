@@ -34,15 +34,15 @@ impl Flag {
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mute {
-    /// When the mute ends (RFC 3339): in the future, at most 10 years ahead. Without it, or with `null`, the mute does
-    /// not end.
+    /// When the mute ends (RFC 3339): in the future, at most 10 years ahead. Without it, or with `null`, the
+    /// mute does not end.
     #[serde(default)]
     #[schema(value_type = Option<DateTime<Utc>>)]
     until: Option<FutureTime>,
 }
 
 impl Mute {
-    /// When the mute ends, if it does.
+    /// When the mute ends; `None` if it does not end.
     pub fn until(&self) -> Option<DateTime<Utc>> {
         self.until.map(|time| time.0)
     }
@@ -55,12 +55,13 @@ pub struct Flags([bool; 5]);
 impl Flags {
     /// Reads stored flags, see `lua/lib/state.lua`.
     pub fn parse(digits: &str) -> Result<Self, Error> {
-        let digits = <[u8; 5]>::try_from(digits.as_bytes())
-            .map_err(|_| Error::new(Code::Internal, "the flags of a conversation are malformed"))?;
+        let digits = <[u8; 5]>::try_from(digits.as_bytes()).map_err(|_| {
+            Error::new(Code::Internal, "The flags of a conversation are malformed.")
+        })?;
         Ok(Self(digits.map(|digit| digit == b'1')))
     }
 
-    /// The same flags without that of a mute.
+    /// The same flags without the one for a mute.
     pub(super) fn unmuted(mut self) -> Self {
         self.0[0] = false;
         self
@@ -105,7 +106,7 @@ impl ConversationMetadata {
             return Ok(None);
         }
         serde_json::from_str(json).map(Some).map_err(|e| {
-            let why = format!("the metadata of a conversation is malformed: {e}");
+            let why = format!("The metadata of a conversation is malformed: {e}.");
             Error::new(Code::Internal, why)
         })
     }

@@ -8,10 +8,10 @@ use crate::error::Error;
 use crate::rate::RateLimitRequest;
 
 impl Operations {
-    /// Charges an address for a rejected credential. Returns the error to respond with: `RATE_LIMITED`
-    /// after too many, otherwise, or if the store is unreachable, the rejection itself. That of an expired
-    /// token also then, with the time to wait. Keys are too
-    /// long to be guessed; the limit bounds the cost of verifying and logging attempts.
+    /// Charges an address for a rejected credential. Returns the error to respond with: `RATE_LIMITED` after
+    /// too many, otherwise, or if the store is unreachable, the rejection itself. After too many, an expired
+    /// token still gets its rejection, with the time to wait. Keys are too long to be guessed; the limit
+    /// bounds the cost of verifying and logging attempts.
     pub async fn charge_rejection(&self, address: IpAddr, rejection: Error) -> Error {
         let Some(policy) = self.settings.policies.failure else {
             return rejection;

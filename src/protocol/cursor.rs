@@ -27,7 +27,7 @@ pub struct Cursor {
 /// The position of a scan of the conversations that changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Scan {
-    /// Where Redis continues.
+    /// The cursor of the scan in Redis.
     position: u64,
     /// The offset of the last row that was returned at this position.
     told: u64,
@@ -85,13 +85,13 @@ impl fmt::Display for Scan {
     }
 }
 
-/// A decimal number of at most so many digits.
+/// Parses a decimal number of at most `digits` digits.
 fn number(text: &str, digits: usize) -> Option<u64> {
     let valid = (1..=digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     valid.then(|| text.parse().ok()).flatten()
 }
 
-/// What follows the `~` of a coarse cursor.
+/// Parses the part of a coarse cursor after `~`.
 fn parse_scan(text: &str) -> Option<Scan> {
     let mut parts = text.splitn(4, '-');
     let position = number(parts.next()?, 20)?;

@@ -28,14 +28,14 @@ impl RawEvent {
     /// Reads an event as the store publishes and keeps it.
     pub fn parse(json: String) -> Result<Self, Error> {
         let Position { cursor, prev } = serde_json::from_str(&json)
-            .map_err(|e| Error::new(Code::Internal, format!("an event is malformed: {e}")))?;
+            .map_err(|e| Error::new(Code::Internal, format!("An event is malformed: {e}.")))?;
         Ok(Self { json, cursor, prev })
     }
 
-    /// The event as it is told at a time: of a message that has expired since, the tombstone.
+    /// The event as clients see it at a time: a message that has expired is replaced by its tombstone.
     #[must_use]
     pub fn at(self, now: DateTime<Utc>) -> Self {
-        // The last member; no value in front of it holds a quote.
+        // `message` is the last member, and no earlier value contains a quote.
         const MESSAGE: &str = r#","message":"#;
         let Some((event, message)) = self.json.split_once(MESSAGE) else {
             return self;

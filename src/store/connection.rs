@@ -199,7 +199,7 @@ impl RedisConnection {
             Some("MISCONF" | "NOREPLICAS") => unavailable(&error),
             code => match code.and_then(Code::from_word) {
                 Some(code) => refused(code, &error),
-                None => Error::new(Code::Internal, format!("Redis refused: {error}")),
+                None => Error::new(Code::Internal, format!("Redis refused the call: {error}.")),
             },
         }
     }

@@ -166,12 +166,12 @@ impl Store {
         let refused = |why: &'static str| Err(Error::new(Code::Unavailable, why));
         let store: Option<String> = self.run(&CHECK_READY, &[self.keys.store()], &[]).await?;
         if store.as_deref() != Some(STORE) {
-            return refused("this Redis is not the store that was opened");
+            return refused("This Redis is not the store that was opened.");
         }
         self.check_permissions().await?;
         match self.health().await? {
             health if health.role == "master" => Ok(health),
-            _ => refused("this Redis is a replica, which accepts no writes"),
+            _ => refused("This Redis is a replica, which accepts no writes."),
         }
     }
 

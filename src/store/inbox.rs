@@ -92,8 +92,8 @@ impl Store {
         })
     }
 
-    /// The states of the conversations of a page: the rows, with the last messages and the metadata. Large
-    /// messages end it earlier.
+    /// The states of the conversations of a page: the rows, with the last messages and the metadata. Omits
+    /// the last conversations if messages are large.
     async fn read_states(
         &self,
         user: &UserId,
@@ -127,8 +127,8 @@ impl Store {
         .collect()
     }
 
-    /// The current newest message of each conversation, of the first ones only if messages are large. Rows do not contain it, because every message
-    /// writes the rows of both users.
+    /// The current newest message of each conversation, or of the first ones if the messages are large. Rows do
+    /// not contain it, because every message writes the rows of both users.
     pub async fn read_last_messages(
         &self,
         user: &UserId,

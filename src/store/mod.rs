@@ -48,8 +48,8 @@ use crate::model::Retention;
 use crate::rate::RateLimited;
 use connection::RedisConnection;
 
-/// Maximum bytes of the messages of one list in an answer: 448 KiB. An answer has at most two such lists,
-/// so it stays below 1 MiB.
+/// Maximum number of bytes in a list of messages: 448 KiB. An answer contains at most two such lists, so it
+/// stays below 1 MiB.
 const PAGE_BYTES: &str = "458752";
 
 /// A handle on the store. Cheap to clone; clones share one connection.
@@ -141,7 +141,10 @@ impl Store {
             reply
         };
         redis::from_redis_value(reply?).map_err(|e| {
-            let detail = format!("{} returned a malformed reply: {e}", script.name);
+            let detail = format!(
+                "The script {} returned a malformed reply: {e}.",
+                script.name
+            );
             Error::new(Code::Internal, detail)
         })
     }

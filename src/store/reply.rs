@@ -9,7 +9,7 @@ use crate::model::{Seq, StoredMessage, UserId};
 /// A position in a conversation.
 pub(super) fn seq(number: u64) -> Result<Seq, Error> {
     Seq::try_from(number)
-        .map_err(|why| Error::new(Code::Internal, format!("seq in a reply: {why}")))
+        .map_err(|why| Error::new(Code::Internal, format!("A seq in a reply {why}.")))
 }
 
 /// A message of the store as clients see it: its tombstone if it has expired.
@@ -29,5 +29,5 @@ pub(super) fn cursor(number: u64) -> Result<Option<Seq>, Error> {
 /// A user in a reply.
 pub(super) fn user(id: String) -> Result<UserId, Error> {
     UserId::try_from(id)
-        .map_err(|why| Error::new(Code::Internal, format!("user id in a reply: {why}")))
+        .map_err(|why| Error::new(Code::Internal, format!("A user id in a reply {why}.")))
 }

@@ -22,7 +22,7 @@ pub struct Trimmed {
 }
 
 impl Store {
-    /// Removes the oldest expired messages of one conversation, at most 50, because a message can have 110 KB.
+    /// Removes the oldest expired messages of one conversation: at most 50, because one can have 110 KB.
     pub async fn trim_conversation(
         &self,
         first: &UserId,

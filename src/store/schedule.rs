@@ -90,7 +90,7 @@ impl Store {
         Ok(expired.await? == 1)
     }
 
-    /// Ends a mute whose time is over. Returns whether there was one.
+    /// Ends a mute if its time is over. Returns whether it did.
     pub async fn end_mute(&self, user: &UserId, peer: &UserId) -> Result<bool, Error> {
         let keys = self.scheduled_keys(user, peer);
         let args = [user.as_str(), peer.as_str()].map(str::as_bytes);

@@ -68,7 +68,7 @@ impl Store {
             .await
     }
 
-    /// Sets or clears a flag; a mute may end at a time.
+    /// Sets or clears a flag. `until` is when a mute ends.
     pub async fn flag_conversation(
         &self,
         request: ConversationRequest<'_>,

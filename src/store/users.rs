@@ -37,7 +37,7 @@ pub struct ExportPage {
 type ScanCursor = Option<String>;
 
 impl Store {
-    /// One step of a scan over the peers of a user, each with the row of the inbox.
+    /// One step of a scan over the peers of a user, each with its row in the inbox.
     pub async fn scan_conversations(
         &self,
         user: &UserId,

@@ -104,10 +104,10 @@ impl Worker for PresenceWorker {
 #[derive(Default)]
 struct Schedule {
     due: VecDeque<PresenceTask>,
-    /// Users whose last connection ended, with the end of their grace period. A user who came back
-    /// is still in it, but not in `absent`.
+    /// Users whose last connection ended, with the end of their grace period, earliest first. Includes
+    /// users who came back.
     leaving: VecDeque<(Instant, UserId)>,
-    /// The users without a connection, with the end of the grace period of this absence.
+    /// Users who have no connection now, with the end of the grace period of this absence.
     absent: HashMap<UserId, Instant>,
     ticks: u64,
     next_partition: u16,

@@ -66,8 +66,8 @@ pub async fn to_swagger_ui() -> HttpResponse {
 
 /// Swagger UI. Its files are part of the binary, so it works without a network.
 pub fn swagger_ui() -> impl HttpServiceFactory {
-    // By default the page sends the document to a validator on the internet. A credential that
-    // somebody enters is forgotten with the page.
+    // By default the page sends the document to a validator on the internet. Credentials are not stored
+    // in the browser.
     let config = Config::new(["/openapi.json"])
         .try_it_out_enabled(true)
         .persist_authorization(false)

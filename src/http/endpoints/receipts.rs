@@ -18,11 +18,10 @@ problem::refusals!(MarkErrors: CALL BODY CHANGE);
 /// Mark as read
 ///
 /// Marks the messages up to and including `seq` as read. Only moves forward: a `seq` that is already
-/// read changes nothing, and one past the end marks everything. If more than 3,000 messages (1.1 MiB)
-/// before `seq` would have to be counted, it marks a part of them; `read_seq` in the response says up to
-/// which message, and another request continues. The peer sees the receipt as
-/// `peer_read_seq`, unless `private` is true or the peer has blocked the user. Users mark as
-/// themselves, backends as any user.
+/// read changes nothing, and one past the end marks everything. If that means counting more than 3,000
+/// messages (1.1 MiB), only a part is marked, up to the `read_seq` in the response, and another request
+/// continues. The peer sees the receipt as `peer_read_seq`, unless `private` is true or the peer has
+/// blocked the user. Users mark as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
     security(("user_token" = []), ("service_key" = [])),

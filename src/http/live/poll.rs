@@ -143,8 +143,8 @@ fn wants_stream(req: &HttpRequest) -> bool {
     })
 }
 
-/// Waits until there may be an event to read. `false` if there is none before the deadline, or the
-/// client does not wait, or no longer.
+/// Waits until there may be an event to read. `false` if there is none before the deadline, if the client
+/// does not wait, or if it has disconnected.
 async fn is_notified(
     req: &HttpRequest,
     connection: Option<&ConnectionGuard>,
@@ -153,7 +153,7 @@ async fn is_notified(
     let Some(connection) = connection else {
         return false;
     };
-    // What the client sends, also its end, is read by the same task, which polls this as well.
+    // The task that polls this also reads the connection, so it is woken when the client disconnects.
     let is_gone = || ClientConnection::of(req).is_some_and(|client| client.has_client_closed());
     let notified = || {
         poll_fn(|cx| match connection.poll(cx) {

@@ -28,7 +28,7 @@ pub fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Error> {
         .headers()
         .get(LAST_EVENT_ID)
         .map(|id| id.to_str().unwrap_or_default());
-    // Some clients send an empty one before their first event.
+    // Some clients send an empty id before their first event.
     let id = id.filter(|id| !id.is_empty());
     let refused = |why| Error::field(Code::InvalidRequest, "/header/last-event-id", why);
     id.map(|id| id.parse().map_err(refused)).transpose()
@@ -65,8 +65,8 @@ pub fn head(quota: Option<RateLimitStatus>) -> HttpResponse {
 struct EventStream {
     connection: Option<Rc<ClientConnection>>,
     driver: ConnectionDriver,
-    /// After how long the client reconnects, to be sent first. Different for each, so that not all
-    /// reconnect at once.
+    /// After how long the client reconnects; `None` once it was sent. Each stream has another value, so
+    /// that not all clients reconnect at once.
     retry_ms: Option<u32>,
     closed: bool,
 }

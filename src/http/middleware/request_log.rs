@@ -24,7 +24,7 @@ use crate::model::fresh_id;
 /// otherwise.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Paths that are served although there are too many connections.
+/// Paths that are served even if there are too many connections.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// The route of a request that matched none, in metrics and logs.

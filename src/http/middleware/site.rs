@@ -93,7 +93,7 @@ impl SiteRules {
             Some(_) => "/header/origin",
             None => "/header/sec-fetch-site",
         };
-        let why = "pages of this origin may not call; DUOLOGUE_CORS_ORIGINS names those that may";
+        let why = "pages of this origin may not call the service; DUOLOGUE_CORS_ORIGINS lists those that may";
         Err(Error::field(Code::Forbidden, pointer, why))
     }
 }

@@ -40,7 +40,7 @@ async fn failed_logins_are_limited_but_valid_ones_still_pass() {
 }
 
 #[tokio::test]
-async fn an_expired_token_gets_401_also_from_a_limited_address() {
+async fn an_expired_token_gets_401_even_from_a_limited_address() {
     let app = spawn_secured_app_with(&[]);
     count_unauthorized(&app, 40, &[]).await;
     assert!(is_limited(&app, &[]).await);
@@ -54,7 +54,7 @@ async fn an_expired_token_gets_401_also_from_a_limited_address() {
         1
     );
     assert!(expired.header("retry-after").parse::<u64>().unwrap() >= 1);
-    // One with another signature is a guess, however old it claims to be.
+    // A token with an invalid signature is a guess, even if it says that it has expired.
     let expired = token_until("alice", -60);
     let forged = format!("{}AAAA", &expired[..expired.len() - 4]);
     app.get_as(&forged, READ).await.problem(429, "RATE_LIMITED");

@@ -43,7 +43,7 @@ async fn muted_unread_count(app: &TestApp) -> Value {
     app.totals("bob").await["muted_unread_count"].clone()
 }
 
-/// `muted` and `muted_until` of each view of the conversation that bob has.
+/// `muted` and `muted_until` in each place where bob reads them: page, inbox, receipt and export.
 async fn views(app: &TestApp) -> Vec<[Value; 2]> {
     let page = app.page("bob", "alice", "peek=true").await;
     let row = app.inbox("bob", "").await["conversations"][0].clone();
@@ -71,10 +71,10 @@ async fn a_mute_ends_at_its_time() {
     assert_eq!(muted_unread_count(&app).await, 1);
     let is_over = |event: &Value| event["muted_unread_count"] == 0;
     let events = devices[0].events_until(is_over).await;
-    let told = events.iter().any(|event| event["muted_unread_count"] == 1);
-    assert!(told, "{events:?}");
+    let began = events.iter().any(|event| event["muted_unread_count"] == 1);
+    assert!(began, "{events:?}");
     assert_eq!(kinds(&events).last(), Some(&"conversation.changed"));
-    assert!(rfc3339(Utc::now()) >= until, "not before");
+    assert!(rfc3339(Utc::now()) >= until, "not before its end");
     assert_eq!(views(&app).await, vec![[json!(false), Value::Null]; 4]);
     assert_eq!(muted_unread_count(&app).await, 0);
     assert_eq!(app.badge("bob").await, [1, 1]);
@@ -151,7 +151,7 @@ async fn muting_again_replaces_the_time_and_unmuting_removes_it() {
 }
 
 #[tokio::test]
-async fn a_mute_is_over_before_the_worker_ends_it() {
+async fn a_mute_is_over_at_its_end_even_if_the_worker_is_late() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     let until = mute_for(&app, 500).await;
@@ -166,16 +166,16 @@ async fn a_mute_is_over_before_the_worker_ends_it() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_conversation_does_not_hide_the_end() {
+async fn a_change_at_the_end_of_a_mute_does_not_suppress_its_event() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     let mut bob = Device::connect(&app, "bob").await;
     let until = mute_for(&app, 1000).await;
     wait_until(&until).await;
-    // Writes that the mute is over, probably before the worker does.
+    // This write ends the mute, probably before the worker does.
     app.mark_read("bob", "alice", 1).await;
     let mut changes = 0;
-    // Of the mute and of its end.
+    // One event for the mute, and one for its end.
     bob.events_until(|event| {
         changes += usize::from(event["type"] == "conversation.changed");
         changes == 2
@@ -211,7 +211,7 @@ async fn an_erased_user_leaves_no_mute_in_the_schedule() {
 }
 
 #[tokio::test]
-async fn a_mute_ends_for_a_blocked_peer_and_a_cleared_side() {
+async fn a_mute_of_a_blocked_peer_in_a_cleared_conversation_ends() {
     let app = spawn_app();
     app.send("alice", "bob", "hi").await;
     app.flag(Method::PUT, "bob", "alice", "block").await;

@@ -1,4 +1,4 @@
-//! Clients that have gone without a word: their polls and event streams end at once.
+//! Polls and event streams of clients that disconnect without waiting for the end.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::time::timeout;
 use crate::harness::metrics::wait_for_listeners;
 use crate::harness::{TestApp, eventually, spawn_app_with};
 
-/// Within this time a client that has gone is noticed.
+/// Time limit for the service to notice that a client has disconnected.
 const NOTICED: Duration = Duration::from_secs(3);
 
-/// Sends a request and leaves its response waiting.
+/// Sends a request without reading the response.
 async fn start(app: &TestApp, path: &str, headers: &str) -> TcpStream {
     let address = app.address.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();

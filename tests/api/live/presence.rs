@@ -38,7 +38,7 @@ async fn a_user_is_online_while_connected_and_last_seen_afterwards() {
 }
 
 #[tokio::test]
-async fn the_grace_belongs_to_the_last_absence() {
+async fn the_grace_period_begins_anew_with_each_absence() {
     let app = spawn_app();
     app.send("bob", "alice", "hi").await;
     let mut alice = Device::connect(&app, "alice").await;
@@ -46,7 +46,7 @@ async fn the_grace_belongs_to_the_last_absence() {
     assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
     first.close().await;
     let second = Device::connect(&app, "bob").await;
-    // The second absence is short, and lasts while the grace of the first one would end.
+    // The grace period of the first absence would end during the second one, which is shorter than its own.
     sleep(Duration::from_millis(2500)).await;
     second.close().await;
     sleep(Duration::from_millis(1500)).await;

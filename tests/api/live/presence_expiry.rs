@@ -39,13 +39,16 @@ async fn users_of_a_killed_process_go_offline() {
     assert_eq!(next_presence_change(&mut alice).await, ("bob".into(), true));
     dying.signal(Signal::KILL);
     dying.wait_for_exit(Duration::from_secs(10));
-    assert!(is_online(&app, "bob").await, "nobody can know yet");
+    assert!(
+        is_online(&app, "bob").await,
+        "the presence has not expired yet"
+    );
     // A presence expires after 40 s. Instead of waiting, the test makes it 40 s older; what remains
     // of the 60 s is the sweep.
     age_presence(&mut redis.connect(), "bob", 40);
     // The sweep visits every partition within 16 s.
     let Received::Frame(event) = alice.receive(Duration::from_secs(20)).await else {
-        panic!("nobody noticed");
+        panic!("bob is still online");
     };
     assert_eq!(
         (&event["peer"], &event["online"]),
@@ -274,5 +277,5 @@ async fn a_refused_connection_leaves_no_presence() {
             }
         }
     }
-    panic!("nobody was refused");
+    panic!("no connection was refused");
 }

@@ -1,4 +1,4 @@
-//! Resuming behind the journal in an inbox that Redis does not keep in one piece.
+//! Resuming from before the journal, in an inbox that takes several pages to scan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use crate::harness::store::lua::{Conversation, draft};
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on};
 
-/// Conversations of the inbox: more than Redis stores as one list, and more than a journal has events.
+/// Number of conversations: more than Redis stores as one list, and more than the events of a journal.
 const PEERS: usize = 1_000;
 
-/// One message of each of some peers to bob.
+/// Sends bob a message from each of some peers.
 fn messages(app: &TestApp, peers: std::ops::Range<usize>) {
     let mut redis = app.redis();
     for peer in peers {
@@ -34,7 +34,7 @@ fn peers(page: &serde_json::Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_changed_conversation_is_told_whatever_the_limit() {
+async fn a_resume_reports_every_changed_conversation_with_any_limit() {
     let app = spawn_app();
     let begin = place(&app, "bob").await;
     messages(&app, 0..PEERS);
@@ -46,7 +46,7 @@ async fn every_changed_conversation_is_told_whatever_the_limit() {
 }
 
 #[tokio::test]
-async fn unchanged_conversations_are_not_told_and_the_end_is_exact() {
+async fn a_resume_omits_unchanged_conversations_and_ends_at_an_exact_cursor() {
     let app = spawn_app();
     place(&app, "bob").await;
     messages(&app, 0..PEERS);
@@ -69,7 +69,7 @@ async fn unchanged_conversations_are_not_told_and_the_end_is_exact() {
     }
     assert_eq!(told.len(), 10);
     assert!(told.values().all(|times| *times == 1), "{told:?}");
-    // The same over a WebSocket, and then what happens live.
+    // The same over a WebSocket, followed by a live event.
     let mut device = Device::connect_at(&app, "bob", &middle).await;
     for _ in 0..10 {
         assert_eq!(device.next().await["type"], "conversation.changed");
@@ -83,7 +83,7 @@ async fn unchanged_conversations_are_not_told_and_the_end_is_exact() {
 }
 
 #[tokio::test]
-async fn changes_during_the_scan_and_a_restart_lose_nothing() {
+async fn a_resume_misses_nothing_after_changes_and_a_restart_during_the_scan() {
     let mut redis = RedisServer::durable();
     let app = spawn_app_on(&redis.url());
     let begin = place(&app, "bob").await;

@@ -59,22 +59,23 @@ async fn send(app: &TestApp, from: &str, to: &str) -> ApiResponse {
         .await
 }
 
-#[tokio::test]
-async fn each_id_sends_reads_listens_blocks_and_exports() {
-    let app = spawn_secured_app();
+/// Each id with a peer: another of these ids, so that every path, pair and event contains two.
+fn ids_with_peers() -> impl Iterator<Item = (String, &'static str)> {
     let long = "x|".repeat(127) + "y";
-    for (index, id) in IDS.iter().copied().chain([&*long]).enumerate() {
-        // The peer is another of these ids, so that every path, pair and event contains two.
-        let peer = IDS[(index + 1) % IDS.len()];
-        let (user, other) = (encoded(id), encoded(peer));
-        let bearer = format!("duologue.v1, bearer.{}", token(id));
-        let mut device = ConnectOptions::new(&app.address)
-            .protocols(&bearer)
-            .connect(None)
-            .await;
-        assert_eq!(device.hello["user"], id);
+    let ids = IDS.iter().map(|id| (*id).to_owned()).chain([long]);
+    let peers = IDS.iter().cycle().skip(1);
+    ids.zip(peers.copied())
+}
 
-        let sent = send(&app, id, peer).await;
+#[tokio::test]
+async fn each_id_sends_listens_and_reads() {
+    let app = spawn_secured_app();
+    for (id, peer) in ids_with_peers() {
+        let bearer = format!("duologue.v1, bearer.{}", token(&id));
+        let options = ConnectOptions::new(&app.address).protocols(&bearer);
+        let mut device = options.connect(None).await;
+        assert_eq!(device.hello["user"], id);
+        let sent = send(&app, &id, peer).await;
         let message = sent.json(201);
         assert_eq!(
             (&message["from"], &message["to"]),
@@ -82,7 +83,7 @@ async fn each_id_sends_reads_listens_blocks_and_exports() {
         );
         let path = sent.header("location");
         assert!(!path.contains('|'), "not a valid URI: {path}");
-        let found = call(&app, Method::GET, id, path).await;
+        let found = call(&app, Method::GET, &id, path).await;
         assert_eq!((found.status, &found.text), (200, &sent.text));
         assert_eq!(found.header("etag"), sent.header("etag"));
         let event = device.next().await;
@@ -90,76 +91,73 @@ async fn each_id_sends_reads_listens_blocks_and_exports() {
             (&event["peer"], &event["message"]["from"]),
             (&json!(peer), &json!(id))
         );
-
-        let read = call(
-            &app,
-            Method::GET,
-            peer,
-            &format!("/conversations/{other}/{user}"),
-        )
-        .await;
+        let (user, other) = (encoded(&id), encoded(peer));
+        let page = format!("/conversations/{other}/{user}");
+        let read = call(&app, Method::GET, peer, &page).await;
         assert_eq!(read.json(200)["unread"], json!([message]), "{id}");
         let counted = call(&app, Method::GET, peer, &format!("/users/{other}/unread")).await;
         assert_eq!(counted.json(200)["total_unread_count"], 0, "{id}");
-        let block = format!("/conversations/{other}/{user}/block");
-        assert_eq!(
-            call(&app, Method::PUT, peer, &block).await.json(200)["blocked"],
-            true
-        );
-        send(&app, id, peer).await.problem(403, "BLOCKED");
-        assert_eq!(
-            call(&app, Method::DELETE, peer, &block).await.json(200)["blocked"],
-            false
-        );
+    }
+}
 
+#[tokio::test]
+async fn each_id_is_blocked_and_types() {
+    let app = spawn_secured_app();
+    for (id, peer) in ids_with_peers() {
+        send(&app, &id, peer).await.json(201);
+        let (user, other) = (encoded(&id), encoded(peer));
+        let block = format!("/conversations/{other}/{user}/block");
+        let blocked = call(&app, Method::PUT, peer, &block).await.json(200);
+        assert_eq!(blocked["blocked"], true);
+        send(&app, &id, peer).await.problem(403, "BLOCKED");
+        let unblocked = call(&app, Method::DELETE, peer, &block).await.json(200);
+        assert_eq!(unblocked["blocked"], false);
         let typing = format!("/conversations/{user}/{other}/typing");
-        assert_eq!(call(&app, Method::POST, id, &typing).await.status, 204);
+        assert_eq!(call(&app, Method::POST, &id, &typing).await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn a_backend_reads_and_connects_as_each_id() {
+    let app = spawn_secured_app();
+    let bearer = format!("Bearer {SERVICE_KEY}");
+    let headers = [("authorization", &*bearer)];
+    for (id, peer) in ids_with_peers() {
+        let (user, other) = (encoded(&id), encoded(peer));
         let presence = format!("/presence?users={other},{user}");
         let presence = app.get_as(SERVICE_KEY, &presence).await.json(200);
-        let named: Vec<_> = [0, 1]
-            .map(|at| presence["users"][at]["user"].clone())
-            .into();
-        assert_eq!(named, [peer, id]);
-        let events = app
-            .get_as(SERVICE_KEY, &format!("/events?user={user}"))
-            .await;
-        events.json(200);
-        let ticket = json!({"user": id});
-        let ticket = app
-            .call(
-                "POST",
-                "/tickets",
-                &[("authorization", &format!("Bearer {SERVICE_KEY}"))],
-                Some(&ticket),
-            )
-            .await
-            .json(201);
-        let ticket = ticket["ticket"].as_str().unwrap();
+        let named = [0, 1].map(|at| presence["users"][at]["user"].clone());
+        assert_eq!(named, [json!(peer), json!(id)]);
+        let events = format!("/events?user={user}");
+        app.get_as(SERVICE_KEY, &events).await.json(200);
+        let wanted = json!({"user": id});
+        let ticket = app.call("POST", "/tickets", &headers, Some(&wanted)).await;
+        let ticket = ticket.json(201);
         let by_ticket = ConnectOptions::new(&app.address)
-            .query("ticket", ticket)
+            .query("ticket", ticket["ticket"].as_str().unwrap())
             .connect(None)
             .await;
         assert_eq!(by_ticket.hello["user"], id);
-
-        let export = call(&app, Method::GET, id, &format!("/users/{user}/export")).await;
-        let lines: Vec<Value> = export
-            .text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        let peers = lines
-            .iter()
-            .filter_map(|line| line["conversation"]["peer"].as_str());
-        assert!(
-            peers.clone().any(|exported| exported == peer),
-            "{id}: {lines:?}"
-        );
     }
+}
+
+#[tokio::test]
+async fn each_id_is_exported_and_erased() {
+    let app = spawn_secured_app();
+    for (id, peer) in ids_with_peers() {
+        send(&app, &id, peer).await.json(201);
+        let path = format!("/users/{}/export", encoded(&id));
+        let export = call(&app, Method::GET, &id, &path).await.text;
+        let lines = export.lines();
+        let lines: Vec<Value> = lines.map(|l| serde_json::from_str(l).unwrap()).collect();
+        let mut peers = lines.iter().map(|line| &line["conversation"]["peer"]);
+        assert!(peers.any(|exported| exported == peer), "{id}: {lines:?}");
+    }
+    let bearer = format!("Bearer {SERVICE_KEY}");
     for id in IDS {
-        let authorization = format!("Bearer {SERVICE_KEY}");
         let path = format!("/users/{}", encoded(id));
         let erased = app
-            .call("DELETE", &path, &[("authorization", &authorization)], None)
+            .call("DELETE", &path, &[("authorization", &bearer)], None)
             .await;
         assert_eq!(erased.json(200)["done"], true, "{id}");
     }

@@ -1,5 +1,5 @@
-//! The worst data that users can prepare: no answer exceeds 1 MiB, and no script holds Redis for more
-//! than 5 ms where the bare send script takes 3 us.
+//! Limits of answers and scripts with the worst data that users can create: no answer exceeds 1 MiB, and no
+//! script occupies Redis for more than 5 ms on a machine on which the bare send script takes 3 us.
 
 use redis::{Connection, cmd};
 use reqwest::Method;
@@ -9,14 +9,15 @@ use crate::harness::live::resume::place;
 use crate::harness::store::lua::{Conversation, draft};
 use crate::harness::{TestApp, spawn_app};
 
-/// Bytes of an answer.
+/// Maximum number of bytes in an answer.
 const ANSWER: usize = 1024 * 1024;
-/// Microseconds of a script, and of the bare script where this bound applies.
+/// Maximum duration of a script in microseconds, if the bare script takes `BARE_US`. Slower machines get
+/// proportionally more.
 const SCRIPT_US: f64 = 5_000.0;
 const BARE_US: f64 = 3.0;
 /// The largest text that a message can have.
 const LARGE: usize = 60_000;
-/// Conversations that are alike.
+/// Number of equal conversations, so that requests that change one can be repeated.
 const ALIKE: usize = 3;
 
 /// Sends messages with one text through the script.
@@ -44,7 +45,7 @@ fn slowest_script(redis: &mut Connection) -> f64 {
     slowest
 }
 
-/// Measures every script from now on.
+/// Starts to measure the duration of every script.
 fn watch(redis: &mut Connection) {
     for (setting, value) in [("slowlog-log-slower-than", "0"), ("slowlog-max-len", "500")] {
         cmd("CONFIG")
@@ -57,7 +58,7 @@ fn watch(redis: &mut Connection) {
     cmd("SLOWLOG").arg("RESET").exec(redis).unwrap();
 }
 
-/// Microseconds of the bare send script: the minimum of several.
+/// Duration of the bare send script in microseconds: the minimum of several runs.
 fn bare_script(redis: &mut Connection) -> f64 {
     let script =
         "redis.call('LPUSH', KEYS[1], ARGV[1]) return redis.call('HINCRBY', KEYS[2], 'b', 1)";
@@ -76,9 +77,9 @@ fn bare_script(redis: &mut Connection) -> f64 {
     fastest
 }
 
-/// Bytes of the answer of a request and microseconds of its slowest script: the minimum of three, since the
-/// machine does other work too. `{n}` in the path is 0, 1 and 2: conversations that are alike, for requests
-/// that change one.
+/// Number of bytes in the answer to a request and duration of its slowest script in microseconds: the minimum
+/// of three runs, because the machine does other work too. In each run `{n}` in the path is another of the
+/// equal conversations.
 async fn cost(app: &TestApp, method: &Method, path: &str, body: Option<&Value>) -> (usize, f64) {
     let mut redis = app.redis();
     let (mut bytes, mut fastest) = (0, f64::MAX);
@@ -101,7 +102,7 @@ async fn every_operation_is_bounded_with_the_worst_data() {
     let app = spawn_app();
     let mut redis = app.redis();
     let begin = place(&app, "bob").await;
-    // A conversation of the largest messages, one of which bob wrote thousands, and a large inbox.
+    // Conversations with the largest messages, one in which bob wrote thousands, and a large inbox.
     for n in 0..ALIKE {
         fill(&mut redis, &format!("alice-{n}"), "bob", LARGE, 400);
         fill(&mut redis, &format!("dave-{n}"), "bob", 100, 12_000);

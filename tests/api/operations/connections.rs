@@ -1,4 +1,4 @@
-//! Connections: how long they may take, how many there may be, and old and new versions of HTTP.
+//! Connections: time limits, their maximum number, and other versions of HTTP.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ fn used(app: &TestApp) -> RawConnection {
     connection
 }
 
-/// How long a connection takes bytes that are sent one by one.
+/// Sends bytes one by one, and returns how long the connection takes them.
 fn drip(mut connection: RawConnection, head: &str) -> Duration {
     let begun = Instant::now();
     for byte in head.bytes().chain(std::iter::repeat(b'x')) {
@@ -29,7 +29,7 @@ fn drip(mut connection: RawConnection, head: &str) -> Duration {
 }
 
 #[test]
-fn a_later_request_may_not_arrive_slowly_either() {
+fn the_headers_of_later_requests_time_out_too() {
     let app = spawn_app();
     let head = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-long: ";
     let mut in_one = used(&app);
@@ -50,7 +50,7 @@ fn a_later_request_may_not_arrive_slowly_either() {
             });
         }
         in_one.write(head);
-        assert!(in_one.answer().is_none(), "it ends without an answer");
+        assert!(in_one.answer().is_none(), "closed without an answer");
         assert!(begun.elapsed() < Duration::from_secs(9));
     });
 }
@@ -76,7 +76,7 @@ fn idle_and_waiting_connections_are_kept() {
     let app = spawn_app();
     let (mut idle, mut waiting) = (used(&app), used(&app));
     waiting.write("GET /events?user=bob&wait=8 HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    // The next request is there before the answer to this one.
+    // The next request arrives before the answer to this one.
     waiting.write(PROBE);
     std::thread::sleep(Duration::from_secs(7));
     idle.write(PROBE);
@@ -96,7 +96,9 @@ fn a_request_to_upgrade_to_http_2_is_an_ordinary_one() {
         let request = PROBE.replace("host:", &format!("{upgrade}host:"));
         connection.write(request);
         for _ in 0..2 {
-            let answer = connection.answer().expect("the same connection");
+            let answer = connection
+                .answer()
+                .expect("an answer on the same connection");
             assert_eq!(answer.status, 200);
             assert_eq!(answer.header("connection"), "");
             connection.write(PROBE);
@@ -128,7 +130,7 @@ fn http_1_0_gets_no_chunks() {
     assert!(connection.line().starts_with("id: "));
     assert!(connection.line().starts_with("data: {\"type\":\"hello\""));
     let probe = exchange(&app.address, "GET /healthz HTTP/1.0\r\n\r\n");
-    assert!(!probe.text.is_empty(), "its length is known");
+    assert!(!probe.text.is_empty(), "a body with a length");
     let socket = "GET /ws?user=bob HTTP/1.0\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
     exchange(&app.address, socket).problem(426, "UPGRADE_REQUIRED");
 }

@@ -74,14 +74,14 @@ fn idle_connections_do_not_delay_shutdown() {
     );
 }
 
-/// A request whose body does not end, for which a stopping service waits.
+/// A request with an incomplete body. A service that stops waits for the rest.
 fn endless_request(service: &ServiceProcess) -> RawConnection {
     let mut connection = RawConnection::open(&service.address);
     connection.write(
         "POST /messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: 1000\r\n\r\n{",
     );
-    // The service has read it when it answers a later one.
+    // Once the service answers a later request, it has read this one.
     let mut probe = RawConnection::open(&service.address);
     probe.write("GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n");
     probe.answer().unwrap();

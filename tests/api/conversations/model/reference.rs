@@ -152,7 +152,7 @@ impl Model {
         }
     }
 
-    /// Makes all messages older, and brings the ends of mutes nearer.
+    /// Makes all messages older, and moves the ends of mutes to an earlier time.
     pub fn age(&mut self, days: u32) {
         for side in self.sides.values_mut() {
             side.muted_until = side
@@ -180,7 +180,7 @@ impl Model {
         (side.muted, side.muted_until) = (false, None);
     }
 
-    /// Makes tombstones of the messages whose time is over, and ends the mutes whose time is over.
+    /// Replaces messages whose time is over by tombstones, and ends mutes whose time is over.
     pub fn expire(&mut self) {
         for side in self.sides.values_mut() {
             if side.muted_until.is_some_and(|time| time <= Utc::now()) {

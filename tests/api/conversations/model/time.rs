@@ -1,4 +1,4 @@
-//! Time in the property test: it passes by moving everything that is stored back.
+//! Time in the property test. To let it pass, every stored time is moved back.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::harness::store::lua::keys_of_user;
 use crate::harness::{TestApp, eventually, keys};
 
 impl Scenario<'_> {
-    /// Lets time pass: all messages get older, in Redis as in the model, and those whose time is over expire.
+    /// Lets days pass, in Redis as in the model: messages get older and expire, and mutes end.
     pub async fn age(&mut self, days: u32) {
         self.model.age(days);
         let mut redis = self.app.redis();
@@ -40,16 +40,16 @@ impl Scenario<'_> {
             due.iter()
                 .all(|(schedule, entry)| !is_scheduled(self.app, schedule, entry))
         };
-        eventually("what is due is done", Duration::from_secs(20), done).await;
+        eventually("the due tasks are done", Duration::from_secs(20), done).await;
         self.model.expire();
     }
 
-    /// Moves the end of a mute to an earlier time, where it is stored.
+    /// Moves the end of a mute to an earlier time in both places that store it.
     fn shorten_mute(&self, user: &str, peer: &str, days: u32) {
         let mut redis = self.app.redis();
         let [_, meta] = keys(user, peer);
         let [_, conversations, _] = keys_of_user(user);
-        // The marks of a mute that has no end, end in 0; a row of one has nothing in this place.
+        // Without an end, the marks have 0 in this place, and the row has nothing.
         for (key, field, place) in [
             (meta, format!("user:{user}"), 5),
             (conversations, peer.to_owned(), 9),
@@ -68,7 +68,8 @@ impl Scenario<'_> {
         }
     }
 
-    /// Moves what becomes due in a conversation to an earlier time. Returns what is due now, with its schedule.
+    /// Moves the schedule of a conversation to an earlier time. Returns the entries that are due now, each with
+    /// the key of its schedule.
     fn hasten(&self, one: &str, other: &str, days: u32) -> Vec<(String, String)> {
         let mut redis = self.app.redis();
         let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();

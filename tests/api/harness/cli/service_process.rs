@@ -56,7 +56,7 @@ impl ServiceProcess {
         Self::launch(dir, settings, log.into())
     }
 
-    /// The same, after a command of a shell that changes limits or signals.
+    /// Starts the service from a shell, after a command that changes limits or signals.
     pub fn start_under_shell(dir: &Path, prepare: &str) -> Self {
         let mut limited = Command::new("sh");
         let service = env!("CARGO_BIN_EXE_duologue");
