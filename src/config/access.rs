@@ -8,7 +8,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::auth::{
-    Authenticator, Jwks, JwksSource, PublicKey, Rules, Secret, ServiceKeys, Tokens, UserClaim,
+    Authenticator, Jwks, JwksError, JwksSource, PublicKey, Rules, Secret, ServiceKeys, Tokens,
+    UserClaim,
 };
 use crate::rate::RateLimit;
 
@@ -170,12 +171,7 @@ impl Access {
             (Some(secret), None, None) => Some(Tokens::with_secret(&secret, &rules)),
             (None, Some(file), None) => Some(Tokens::with_key(public_key(file)?, &rules)),
             (None, None, Some(source)) => {
-                let jwks = Jwks::open(source.clone())
-                    .await
-                    .map_err(|e| AccessError::Value {
-                        variable: "DUOLOGUE_JWKS",
-                        why: e.to_string(),
-                    })?;
+                let jwks = open_jwks(source).await?;
                 let tokens = Some(Tokens::with_jwks(jwks.clone(), &rules));
                 return Ok((Authenticator { tokens, keys }, Some(jwks)));
             }
@@ -199,6 +195,14 @@ impl Access {
         };
         Ok((Authenticator { tokens, keys }, None))
     }
+}
+
+async fn open_jwks(source: &JwksSource) -> Result<Arc<Jwks>, AccessError> {
+    let refused = |error: JwksError| AccessError::Value {
+        variable: "DUOLOGUE_JWKS",
+        why: error.to_string(),
+    };
+    Jwks::open(source.clone()).await.map_err(refused)
 }
 
 fn public_key(file: &Path) -> Result<PublicKey, AccessError> {

@@ -36,6 +36,22 @@ pub struct UnreadStep {
     next: Option<String>,
 }
 
+/// The cursor after the conversations of a page. `cursor` is the one after all rows of the page, which has
+/// fewer conversations if messages are large.
+fn next_cursor(
+    conversations: &[ConversationState],
+    scores: &[String],
+    cursor: &str,
+) -> Option<InboxCursor> {
+    match conversations.last() {
+        Some(last) if conversations.len() < scores.len() => {
+            let score = &scores[conversations.len() - 1];
+            Some(InboxCursor::at(score, &last.peer))
+        }
+        _ => InboxCursor::from_script(cursor),
+    }
+}
+
 impl Store {
     /// A page of a user's inbox: pinned conversations, then the others, each ordered by the newest
     /// message.
@@ -51,33 +67,17 @@ impl Store {
         ];
         let limit = query.limit().to_string();
         let (score, after) = query.cursor.as_ref().map_or(("", ""), InboxCursor::parts);
-        let unread_only = if query.unread_only { "1" } else { "0" };
-        let archived = query
-            .archived
-            .map_or("", |archived| if archived { "1" } else { "0" });
-        let args = [
-            limit.as_str(),
-            score,
-            after,
-            unread_only,
-            archived,
-            SCAN_LIMIT,
-        ];
-        let args = args.map(str::as_bytes);
+        let flag = |on| if on { "1" } else { "0" };
+        let unread_only = flag(query.unread_only);
+        let archived = query.archived.map_or("", flag);
+        let args = [&limit, score, after, unread_only, archived, SCAN_LIMIT].map(str::as_bytes);
         let reply = self
             .run_charged::<InboxReply>(&LIST_CONVERSATIONS, charge, &keys, &args)
             .await?;
         let RateLimited { value, quota } = reply;
         let (total, unread_conversations, muted, cursor, peers, rows, scores) = value;
         let conversations = self.read_states(user, peers, &rows).await?;
-        let next_cursor = match conversations.last() {
-            // Large messages end the page earlier.
-            Some(last) if conversations.len() < scores.len() => {
-                let score = &scores[conversations.len() - 1];
-                Some(InboxCursor::at(score, &last.peer))
-            }
-            _ => InboxCursor::from_script(&cursor),
-        };
+        let next_cursor = next_cursor(&conversations, &scores, &cursor);
         Ok(RateLimited {
             value: Inbox {
                 conversations,

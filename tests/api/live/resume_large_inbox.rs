@@ -46,7 +46,7 @@ async fn a_resume_reports_every_changed_conversation_with_any_limit() {
 }
 
 #[tokio::test]
-async fn a_resume_omits_unchanged_conversations_and_ends_at_an_exact_cursor() {
+async fn a_resume_omits_unchanged_conversations_and_ends_exactly() {
     let app = spawn_app();
     place(&app, "bob").await;
     messages(&app, 0..PEERS);
@@ -83,7 +83,7 @@ async fn a_resume_omits_unchanged_conversations_and_ends_at_an_exact_cursor() {
 }
 
 #[tokio::test]
-async fn a_resume_misses_nothing_after_changes_and_a_restart_during_the_scan() {
+async fn a_resume_misses_nothing_after_changes_and_a_restart() {
     let mut redis = RedisServer::durable();
     let app = spawn_app_on(&redis.url());
     let begin = place(&app, "bob").await;
