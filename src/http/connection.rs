@@ -2,7 +2,7 @@
 //!
 //! actix-http limits only the first request of a connection in time, does not tell a handler that the
 //! client has disconnected, keeps a WebSocket open for a second after the closing handshake, and
-//! closes a connection after a request to upgrade. [`ClientStream`] stands below it and corrects that.
+//! closes a connection after a request to upgrade. [`ClientStream`], below it, corrects that.
 
 use std::cell::{Cell, RefCell};
 use std::io;

@@ -138,7 +138,7 @@ static OPENAPI_TEXT: OpenApiText = OpenApiText {
     yaml: LazyLock::new(|| openapi_yaml().into()),
 };
 
-/// The OpenAPI document as YAML, as it stands in `openapi.yaml` of the repository.
+/// The OpenAPI document as YAML: the content of `openapi.yaml` in the repository.
 ///
 /// # Panics
 /// Never: the document is plain data.

@@ -8,7 +8,7 @@ use super::json::{MergePatch, ObjectChange};
 use super::{Attachment, Body, Metadata, NewAttachment, Seq, limits};
 use crate::error::{Code, Error};
 
-/// The author's change of a message. An absent member stays as it is; `null` removes it.
+/// The author's change of a message. An absent member stays unchanged; `null` removes it.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
@@ -71,20 +71,20 @@ impl Edit {
     }
 }
 
-/// A read receipt: the last message read, and whether the peer is told.
+/// A read receipt: the last message read, and whether the peer sees it.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadRequest {
     /// The last message read.
     pub seq: Seq,
-    /// Whether to mark the messages as read without telling the peer.
+    /// Whether to hide the receipt from the peer.
     #[serde(default)]
     #[schema(value_type = bool, default = false)]
     private: Option<bool>,
 }
 
 impl ReadRequest {
-    /// Whether the peer is not told.
+    /// Whether the peer does not see the receipt.
     pub fn is_private(self) -> bool {
         self.private.unwrap_or_default()
     }

@@ -10,16 +10,16 @@ use super::UserId;
 pub struct Erasure {
     /// The user.
     pub user: UserId,
-    /// Conversations that this call finished.
+    /// Number of conversations that this call finished.
     pub conversations: u64,
-    /// Messages that this call replaced by tombstones.
+    /// Number of messages that this call replaced by tombstones.
     pub messages_erased: u64,
     /// Whether the user is erased completely. If not, call again.
     pub done: bool,
 }
 
 impl Erasure {
-    /// An erasure that has not begun.
+    /// An erasure before its first step.
     pub fn of(user: UserId) -> Self {
         Self {
             user,

@@ -127,7 +127,7 @@ impl TryFrom<Map<String, Value>> for ConversationMetadata {
     }
 }
 
-/// A change of the settings of a user in a conversation. An absent member stays as it is.
+/// A change of the settings of a user in a conversation. An absent member stays unchanged.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConversationPatch {

@@ -45,7 +45,7 @@ pub struct Operations {
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub policies: Policies,
-    /// Whether users are told what their peers' devices have received.
+    /// Whether users see what their peers' devices have received.
     pub delivered_receipts: bool,
 }
 

@@ -73,7 +73,7 @@ pub enum Command {
 /// A message to send, and the key that makes sending it again safe.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OutgoingMessage {
-    /// The message. `from` may be left out.
+    /// The message. `from` is optional.
     #[serde(flatten)]
     pub message: NewMessage,
     /// The same as the header `Idempotency-Key` over HTTP: 1 to 255 printable ASCII characters.
@@ -90,7 +90,7 @@ pub struct ReadReceipt {
     pub peer: UserId,
     /// The last message that was read.
     pub seq: Seq,
-    /// Whether to mark the messages as read without telling the peer.
+    /// Whether to hide the receipt from the peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, default = false)]
     pub private: Option<bool>,

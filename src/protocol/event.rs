@@ -47,7 +47,7 @@ pub enum Event {
     #[schema(title = "ConversationDelivered")]
     ConversationDelivered(ConversationEvent),
     /// Anything else about a conversation changed. When resuming from before the journal, this one
-    /// event stands for every change of the conversation.
+    /// event replaces those of all changes of the conversation.
     #[serde(rename = "conversation.changed")]
     #[schema(title = "ConversationChanged")]
     ConversationChanged(ConversationEvent),
@@ -111,7 +111,7 @@ pub struct ConversationEvent {
     pub prev: Cursor,
     /// The other user of the conversation.
     pub peer: UserId,
-    /// Messages of the peer that the user has not read.
+    /// Number of messages of the peer that the user has not read.
     pub unread_count: u64,
     /// The seq of the newest message.
     pub last_seq: Seq,
@@ -137,12 +137,12 @@ pub struct MessageEvent {
 }
 
 impl Event {
-    /// A peer is typing, as it is published: without a cursor.
+    /// The event that a peer is typing, in the form that is published: without a cursor.
     pub const fn typing(peer: UserId) -> Self {
         Self::Typing { cursor: None, peer }
     }
 
-    /// A peer went online or offline, as it is published: without a cursor.
+    /// The event that a peer went online or offline, in the form that is published: without a cursor.
     pub fn presence_changed(presence: &Presence) -> Self {
         let presence = presence.clone();
         Self::PresenceChanged {

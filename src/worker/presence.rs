@@ -208,7 +208,7 @@ impl PresenceSteps {
         } = self;
         let renewed = store.renew_presence(user, &self.process).await?;
         if !renewed.has_journal {
-            // The journal is gone: deleted by hand, or lost in a failover.
+            // The journal was deleted by hand or lost in a failover.
             store.open_stream(user, None).await?;
             registry.notify_gap(user);
         }

@@ -96,7 +96,7 @@ struct ChatRunner {
     peer: UserId,
     terminal: Terminal,
     socket: Option<ChatSocket>,
-    /// Pending forever if there is none. A new request replaces and thereby cancels it.
+    /// Pending forever if there is none. A new request replaces and cancels it.
     request: ServiceRequest,
     interrupt: Signal,
     terminate: Signal,

@@ -111,7 +111,7 @@ problem::refusals!(ReadConversationErrors: CALL READ; OutcomeUnknown);
 /// message as unread. `user` is the reader: users read as themselves, backends as any user.
 ///
 /// Only the newest page marks the conversation as read. A page with `before`, `after`, `around` or
-/// `around_time` does not, unless `peek=false` says so, and with `peek=true` no page does.
+/// `around_time` does so only with `peek=false`, and with `peek=true` no page does.
 /// `limit=0&unread_limit=0` returns the state of the conversation without messages and marks nothing.
 ///
 /// `next_before` and `next_after` lead to the pages next to this one, also from a page beyond the

@@ -61,7 +61,7 @@ impl ConnectionDriver {
         self.session.handle(input, now, &mut self.out);
     }
 
-    /// Polls for what is to be sent next.
+    /// Polls for the next thing to send.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outgoing> {
         loop {
             while let Some(output) = self.out.pop_front() {
