@@ -56,7 +56,7 @@ pub struct Config {
     )]
     pub fsync: Fsync,
 
-    /// Memory of the private Redis, such as 2GiB; when it is full, sending fails with 507. 0 sets no limit
+    /// Maximum memory of the private Redis, such as 2GiB; when full, sending fails with 507. 0 sets no limit
     /// [default: three quarters of the machine or container]
     #[arg(long, env = "DUOLOGUE_MAXMEMORY", value_name = "SIZE")]
     pub maxmemory: Option<ByteSize>,

@@ -1,10 +1,10 @@
-//! How much memory the private Redis may use.
+//! The default memory limit of the private Redis.
 
 use bytesize::ByteSize;
 use sysinfo::{MemoryRefreshKind, System};
 
-/// Three quarters of the memory of the machine or, if that is less, of the limit of the control group
-/// (cgroup) of this process. The rest is for the service, and for a rewrite of the append-only file.
+/// Three quarters of the memory of the machine or of the limit of the control group (cgroup) of this process,
+/// whichever is less. The rest is for the service, and for a rewrite of the append-only file.
 pub(super) fn three_quarters() -> ByteSize {
     let mut system = System::new();
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());

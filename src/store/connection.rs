@@ -248,7 +248,8 @@ async fn load_scripts(connection: &mut MultiplexedConnection) -> RedisResult<()>
         pipeline.cmd("SCRIPT").arg("LOAD").arg(source).ignore();
     }
     match pipeline.query_async(connection).await {
-        // Errors of single commands. With LOADING or BUSY each call is refused for itself, and retried.
+        // Redis refused single commands, for example because it is loading or out of memory. Calls are refused
+        // and retried one by one.
         Err(e) if e.code().is_some() || matches!(e.kind(), ErrorKind::Server(_)) => Ok(()),
         other => other,
     }

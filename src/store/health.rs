@@ -15,8 +15,8 @@ const STORE: &str = "2,256";
 /// The key that marks a store of format 1.
 const FIRST_MARKER: &str = "dm:partitions";
 
-/// Calls outside of scripts. Redis 7.0 does not check the number of arguments of a call whose permission it
-/// is asked for, and crashes if `EVAL` has too few.
+/// Calls outside of scripts. `EVAL` and `EVALSHA` have all arguments because Redis 7.0 crashes when it checks
+/// the permission of such a call with too few.
 const COMMANDS: [&str; 10] = [
     "PING",
     "EVAL x 0",
@@ -145,8 +145,8 @@ impl Store {
             .unwrap_or_else(|_| Err(Code::Unavailable.into()))
     }
 
-    /// Checks that Redis permits every call of the service to its user (ACL), since a script that is
-    /// refused in the middle leaves half of its writes.
+    /// Checks that the ACL of Redis permits every call of the service, because a script that fails in the
+    /// middle leaves half of its writes.
     pub async fn check_permissions(&self) -> Result<(), Error> {
         let calls: Vec<_> = CALLS.iter().map(String::as_bytes).collect();
         let refused: Vec<String> = self.run(&CHECK_PERMISSIONS, &[], &calls).await?;
@@ -154,7 +154,7 @@ impl Store {
             return Ok(());
         }
         let detail = format!(
-            "the ACL of Redis does not permit these calls: {} (docs/operations.md has the rules)",
+            "The ACL of Redis does not permit these calls: {} (docs/operations.md has the rules).",
             refused.join(", ")
         );
         Err(Error::new(Code::Unavailable, detail))

@@ -44,8 +44,8 @@ pub struct Keys {
     /// The tag of each partition: the smallest decimal number whose slot is in the partition's range
     /// of slots, so that partitions are spread evenly over the nodes of a cluster.
     tags: Vec<String>,
-    /// The end of the names of journals. Databases of one Redis share its channels, so it is a comma and
-    /// the number of the database, or empty for database 0.
+    /// The end of the names of journals: a comma and the number of the database, or nothing for database 0.
+    /// Without it, databases of one Redis would share channels.
     database: String,
 }
 
@@ -73,7 +73,7 @@ impl Keys {
         }
     }
 
-    /// The names in a database of Redis.
+    /// The same names for another database of Redis.
     #[must_use]
     pub fn in_database(mut self, database: i64) -> Self {
         if database != 0 {

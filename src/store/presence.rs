@@ -104,8 +104,8 @@ impl Store {
         Ok(())
     }
 
-    /// Publishes a text to those channels that somebody listens to, over a connection of the pool. Asking
-    /// for the listeners of a channel costs a tenth of publishing.
+    /// Publishes a text to the channels that have listeners, over a connection of the pool. Counting the
+    /// listeners of a channel costs Redis a tenth of publishing.
     pub(super) async fn publish(
         &self,
         channels: impl Iterator<Item = String>,
@@ -130,7 +130,7 @@ impl Store {
             published.map_err(|e| e.to_string())
         };
         let published = tokio::time::timeout(connection::TIMEOUT, published).await;
-        let published = published.unwrap_or_else(|_| Err("Redis does not answer".to_owned()));
+        let published = published.unwrap_or_else(|_| Err("Redis does not answer.".to_owned()));
         published.map_err(|why| Error::new(Code::Unavailable, why))
     }
 }

@@ -183,7 +183,7 @@ async fn settings_are_told_to_the_users_own_devices_only() {
 }
 
 #[tokio::test]
-async fn a_device_that_resumes_behind_the_journal_hears_of_settings() {
+async fn a_device_that_resumes_from_before_the_journal_gets_settings() {
     let app = with_message().await;
     let begin = place(&app, "bob").await;
     app.send("carol", "bob", "hi").await;

@@ -141,17 +141,17 @@ async fn a_message_shows_its_sender_no_presence() {
     let received = stranger.events_within(Duration::from_millis(500)).await;
     assert_eq!(received, [] as [Value; 0]);
     assert!(seen(&token("friend")).await);
-    assert!(!seen(&token("stranger")).await, "bob has not answered");
-    // Other changes of the conversation are no answer.
+    assert!(!seen(&token("stranger")).await, "before bob answers");
+    // Reading is not an answer.
     let marked = ("authorization", &*format!("Bearer {}", token("bob")));
     let seq = json!({"seq": 1});
     let path = "/conversations/bob/stranger/read";
     app.call("PUT", path, &[marked], Some(&seq)).await.json(200);
     assert!(!seen(&token("stranger")).await);
     write("bob", "stranger").await;
-    assert!(seen(&token("stranger")).await, "now bob has");
+    assert!(seen(&token("stranger")).await, "after bob answered");
     write("stranger", "bob").await;
-    assert!(seen(&token("stranger")).await, "and it stays");
+    assert!(seen(&token("stranger")).await, "after another message");
     bob.close().await;
     let is_presence = |event: &Value| event["type"] == "presence.changed";
     let told = stranger.events_until(is_presence).await.pop().unwrap();

@@ -160,7 +160,7 @@ async fn typing_requires_the_own_user_and_another_peer() {
 }
 
 #[tokio::test]
-async fn databases_of_one_redis_do_not_hear_each_other() {
+async fn databases_of_one_redis_share_no_events() {
     let redis = RedisServer::volatile();
     let first = spawn_app_on(&redis.url());
     let second = spawn_app_on(&format!("{}?db=1", redis.url()));

@@ -174,7 +174,7 @@ async fn the_private_redis_has_a_limit_by_default() {
 }
 
 #[tokio::test]
-async fn a_full_private_redis_answers_507_and_is_read() {
+async fn a_full_private_redis_refuses_messages_with_507_but_reads() {
     let app = spawn_app_with(&["--fsync", "everysec", "--maxmemory", "8MiB"]);
     assert_eq!(maxmemory(&app), 8 << 20);
     let message = json!({"from": "alice", "to": "bob", "body": "語".repeat(10_000)});
@@ -185,7 +185,7 @@ async fn a_full_private_redis_answers_507_and_is_read() {
             break answer;
         }
         sent += 1;
-        assert!(sent < 1_000, "the limit is never reached");
+        assert!(sent < 1_000, "507 after at most 1,000 messages");
     };
     refused.problem(507, "STORAGE_FULL");
     let page = app.page("bob", "alice", "limit=1").await;

@@ -91,7 +91,7 @@ async fn an_expired_message_cannot_be_changed_before_the_worker_runs() {
     let shown = app.get(&path).await.header("etag").to_owned();
     let shown = [("if-match", &*shown)];
     let deleted = app.call("DELETE", &path, &shown, None).await;
-    assert_eq!(deleted.json(200), tombstone(&sent), "it was gone then");
+    assert_eq!(deleted.json(200), tombstone(&sent), "it had expired before");
     assert!(!stored(&app)[0].contains("secret"));
     assert_eq!(app.badge("bob").await, [0, 0]);
 }
