@@ -1,5 +1,7 @@
 //! The schedule of messages that expire and mutes that end, stored in Redis.
 
+use std::ops::Range;
+
 use super::change::ConversationRequest;
 use super::script::{CLAIM_DUE, END_MUTE, EXPIRE_MESSAGE};
 use super::{PARTITIONS, Store};
@@ -10,6 +12,8 @@ use crate::model::UserId;
 const LEASE_MS: &str = "5000";
 /// Maximum number of entries of a partition that one call returns.
 const LIMIT: &str = "16";
+/// Number of partitions in one call, which takes Redis 0.1 ms if nothing is due and 1.5 ms at most.
+const GROUP: u16 = 64;
 
 /// A due entry of the schedule; see `lua/lib/schedule.lua`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,10 +56,15 @@ impl DueEntry {
 }
 
 impl Store {
-    /// Due entries of each partition. No other call returns them before their lease ends.
-    pub async fn claim_due(&self) -> Result<Vec<DueEntry>, Error> {
-        let schedules =
-            (0..usize::from(PARTITIONS)).map(|partition| self.keys.schedule_of(partition));
+    /// All partitions, in the groups that [`Store::claim_due`] takes.
+    pub fn schedule_groups() -> impl Iterator<Item = Range<u16>> {
+        let first = (0..PARTITIONS).step_by(GROUP.into());
+        first.map(|first| first..PARTITIONS.min(first + GROUP))
+    }
+
+    /// Some due entries of the partitions of a group. No other call returns them before their lease ends.
+    pub async fn claim_due(&self, group: Range<u16>) -> Result<Vec<DueEntry>, Error> {
+        let schedules = group.map(|partition| self.keys.schedule_of(partition.into()));
         let schedules: Vec<_> = schedules.collect();
         let args = [LEASE_MS, LIMIT].map(str::as_bytes);
         let due = self.run::<Vec<String>>(&CLAIM_DUE, &schedules, &args);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Worker;
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::{DueEntry, Store};
 
 /// Interval between two reads of the schedule. Users are notified within 2 s.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -43,21 +43,26 @@ impl Worker for ScheduleWorker {
 /// Performs all entries that are due, also after an outage of any length. Entries that fail stay in the schedule
 /// and are retried some seconds later. Ends after the step in progress if it is stopped.
 pub async fn perform_due(store: &Store, stop: &CancellationToken) -> Result<(), Error> {
-    loop {
-        let due = store.claim_due().await?;
-        if due.is_empty() {
-            return Ok(());
+    let mut more = true;
+    while more && !stop.is_cancelled() {
+        more = false;
+        // In turn, so that a partition with many entries does not delay those of others.
+        for group in Store::schedule_groups() {
+            let due = store.claim_due(group).await?;
+            more |= !due.is_empty();
+            perform(store, due, stop).await;
         }
-        let steps = due.into_iter().map(|entry| store.perform(entry));
-        let steps = stream::iter(steps).take_until(stop.cancelled());
-        let outcomes: Vec<_> = steps.buffer_unordered(CONCURRENCY).collect().await;
-        let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
-        if let Some(error) = failed.first() {
-            let failed = failed.len();
-            tracing::warn!(failed, %error, "entries of the schedule failed and will be retried");
-        }
-        if stop.is_cancelled() {
-            return Ok(());
-        }
+    }
+    Ok(())
+}
+
+async fn perform(store: &Store, due: Vec<DueEntry>, stop: &CancellationToken) {
+    let steps = due.into_iter().map(|entry| store.perform(entry));
+    let steps = stream::iter(steps).take_until(stop.cancelled());
+    let outcomes: Vec<_> = steps.buffer_unordered(CONCURRENCY).collect().await;
+    let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    if let Some(error) = failed.first() {
+        let failed = failed.len();
+        tracing::warn!(failed, %error, "entries of the schedule failed and will be retried");
     }
 }

@@ -6,7 +6,7 @@ use super::{outlive, scheduled, send_expiring, tombstone, wait_until_deleted};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, spawn_app};
 
-async fn import(app: &TestApp, lines: &str) -> ApiResponse {
+pub async fn import(app: &TestApp, lines: &str) -> ApiResponse {
     let headers = [("content-type", "application/x-ndjson")];
     app.call_text("POST", "/messages/batch", &headers, lines.to_owned())
         .await

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
+use duologue::model::rfc3339;
 use redis::Commands;
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::imports::import;
 use super::{
     PATIENCE, outlive, schedule, scheduled, send_expiring, stored, tombstone, wait_until_deleted,
 };
@@ -177,4 +180,22 @@ async fn an_entry_that_fails_is_tried_again_and_delays_no_other() {
     redis.rename::<_, _, ()>("aside", &meta).unwrap();
     wait_until_deleted(&app, 1).await;
     assert_eq!(app.badge("bob").await, [0, 0]);
+}
+
+#[tokio::test]
+async fn a_backlog_of_one_conversation_is_worked_off() {
+    const MESSAGES: usize = 1000;
+    let app = spawn_app();
+    let now = Utc::now();
+    let line = json!({
+        "from": "alice", "to": "bob", "body": "secret", "sent_at": rfc3339(now),
+        "expires_at": rfc3339(now + TimeDelta::seconds(4)),
+    });
+    let lines = vec![line.to_string(); MESSAGES].join("\n");
+    let imported = import(&app, &lines).await.json(200);
+    assert_eq!(imported["imported"], MESSAGES);
+    assert_eq!(scheduled(&app).len(), MESSAGES, "not yet due");
+    let done = async || scheduled(&app).is_empty();
+    eventually("all are deleted", Duration::from_secs(20), done).await;
+    assert!(!stored(&app).concat().contains("secret"));
 }
