@@ -28,6 +28,9 @@ import { onRefused, onSent, sendReceipt, sendTyping, storage, succeeds } from ".
 
 const TOKEN = /^ey[\w-]+\.[\w-]+\.[\w-]*$/; // a JWT; it would also be a valid user id
 
+/** The folder of this module, so that the page also works under a path of a proxy. */
+const SERVICE = new URL(".", import.meta.url).href.replace(/\/$/, "");
+
 let token = "";
 
 function showSignIn(error = "") {
@@ -52,7 +55,7 @@ function signIn(credential) {
 
 function createClient(user) {
   return new Client({
-    url: location.origin, getToken: () => token, user, storage,
+    url: SERVICE, getToken: () => token, user, storage,
     onEvent, onStateChange, onSent, onRefused, onOutboxChange: changed,
   });
 }

@@ -14,7 +14,8 @@ pub enum ServerMessage {
     /// The first message of a connection.
     #[schema(title = "HelloMessage", example = json!({
         "type": "hello", "user": "alice", "cursor": "1768564800000000-1768564800123456",
-        "total_unread_count": 3, "unread_conversations": 2, "muted_unread_count": 0, "heartbeat_s": 25
+        "total_unread_count": 3, "unread_conversations": 2, "muted_unread_count": 0, "heartbeat_s": 25,
+        "token_expires_at": "2026-01-16T13:00:00.000Z"
     }))]
     Hello {
         /// The user of the stream.
@@ -26,6 +27,11 @@ pub enum ServerMessage {
         totals: UnreadTotals,
         /// Seconds between two heartbeats of the service.
         heartbeat_s: u8,
+        /// When the token of the connection expires (RFC 3339); absent without a token. The connection is
+        /// closed then, unless the client sends a new token before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false, format = DateTime)]
+        token_expires_at: Option<String>,
     },
     /// A command was executed. WebSocket only.
     #[schema(title = "AckMessage", example = json!({

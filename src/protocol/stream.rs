@@ -112,7 +112,7 @@ impl EventPage {
 pub struct Events {
     /// The events. `typing` and `presence.changed` are never among them.
     pub events: Vec<Event>,
-    /// The `after` of the next request. If it differs from that of this request, more events may follow,
+    /// The `cursor` of the next request. If it differs from that of this request, more events may follow,
     /// even if there are none here.
     pub next_cursor: Cursor,
 }

@@ -5,9 +5,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use chrono::DateTime;
+
 use super::session_io::{CommandResult, Input, Outgoing, Output};
 use crate::error::{Code, Error};
-use crate::model::UserId;
+use crate::model::{UserId, rfc3339};
 use crate::protocol::{
     Ack, ClientMessage, CloseReason, Command, Cursor, EventPage, Notification, RawEvent, Reference,
     ServerMessage, StreamState,
@@ -53,12 +55,14 @@ struct Missed {
 }
 
 impl Session {
-    /// Opens a session that sends `hello`, and then events: those after `resume`, or from now on.
+    /// Opens a session that sends `hello`, and then events: those after `resume`, or from now on. The token
+    /// expires at `expires_at`, in seconds since 1970.
     pub fn open(
         user: &UserId,
         state: StreamState,
         resume: Option<Cursor>,
         heartbeat_s: u8,
+        expires_at: Option<i64>,
         out: &mut VecDeque<Output>,
     ) -> Self {
         // The client's own cursor, not the newest: if the connection breaks before the first event,
@@ -69,6 +73,9 @@ impl Session {
             cursor,
             totals: state.totals,
             heartbeat_s,
+            token_expires_at: expires_at
+                .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+                .map(rfc3339),
         };
         let hello = Outgoing::Message {
             json: hello.to_json(),
@@ -81,7 +88,7 @@ impl Session {
             two_way: true,
             silent: false,
             executing: false,
-            expires_at: None,
+            expires_at,
             refusals: Refusals::default(),
         };
         if resume.is_some() {
@@ -94,13 +101,6 @@ impl Session {
     #[must_use]
     pub fn one_way(mut self) -> Self {
         self.two_way = false;
-        self
-    }
-
-    /// The session, until its token expires.
-    #[must_use]
-    pub fn until(mut self, expires_at: Option<i64>) -> Self {
-        self.expires_at = expires_at;
         self
     }
 

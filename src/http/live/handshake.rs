@@ -138,9 +138,10 @@ impl Handshake {
             ..
         } = listener;
         let mut out = VecDeque::new();
-        let session = Session::open(&user, value, resume, self.hub.heartbeat_s(), &mut out);
-        connection.until(identity.until);
-        let session = direction(session.until(identity.until));
+        let (heartbeat_s, until) = (self.hub.heartbeat_s(), identity.until);
+        let session = Session::open(&user, value, resume, heartbeat_s, until, &mut out);
+        connection.until(until);
+        let session = direction(session);
         let commands = CommandContext {
             caller: identity.caller,
             user,

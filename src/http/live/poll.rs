@@ -31,9 +31,10 @@ pub struct EventQuery {
     #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255, pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$")]
     user: Option<UserId>,
     /// Only events after this cursor: the `next_cursor` of the previous response. By default the stream
-    /// starts now. `Last-Event-ID` takes precedence.
+    /// starts now. `Last-Event-ID` takes precedence. The former name `after` is accepted too.
+    #[serde(alias = "after")]
     #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$")]
-    after: Option<Cursor>,
+    cursor: Option<Cursor>,
     /// The maximum number of events. Polling only.
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200, default = 50)]
@@ -69,8 +70,8 @@ problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
 /// Listen to events
 ///
 /// With `Accept: text/event-stream` the response is the event stream of a user, resumed from
-/// `Last-Event-ID` or `after`; each `data` is a `ServerMessage` (`hello`, then events). With any other
-/// `Accept` the response is one page of the events after `after` as JSON, without `typing` and
+/// `Last-Event-ID` or `cursor`; each `data` is a `ServerMessage` (`hello`, then events). With any other
+/// `Accept` the response is one page of the events after `cursor` as JSON, without `typing` and
 /// `presence.changed`. If there are none, the service waits up to `wait` seconds for the first. Users read
 /// their own events, backends those of any user. `docs/live.md` describes how a client handles each event.
 #[utoipa::path(
@@ -79,7 +80,7 @@ problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
     params(
         EventQuery,
         ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$",
-            description = "The cursor after which an event stream resumes. Takes precedence over `after`.")
+            description = "The cursor after which an event stream resumes. Takes precedence over `cursor`.")
     ),
     responses(
         (status = 200, description = "A page of events and the cursor for the next request, or an event stream.", content(
@@ -109,7 +110,7 @@ pub async fn read_events(
         return Ok(sse::head(state.quota));
     }
     if wants_stream(&req) {
-        let resume = last_event_id.or(wanted.after);
+        let resume = last_event_id.or(wanted.cursor);
         let (driver, quota) = handshake.open(listener, resume, Session::one_way).await?;
         return Ok(sse::respond(&req, driver, quota));
     }
@@ -119,7 +120,7 @@ pub async fn read_events(
     if !is_head {
         handshake.redeem(&listener).await?;
     }
-    let after = wanted.after.unwrap_or(state.value.cursor);
+    let after = wanted.cursor.unwrap_or(state.value.cursor);
     let limit = wanted.limit.get();
     loop {
         let (caller, user) = (&listener.identity.caller, &listener.user);

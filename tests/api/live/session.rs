@@ -174,8 +174,11 @@ fn a_client_silent_for_two_heartbeats_is_closed() {
 #[test]
 fn an_expired_token_ends_the_session_unless_refreshed() {
     let beat = || Input::Notification(Notification::Heartbeat);
-    let mut session = TestSession::live();
-    session.session = session.session.until(Some(NOON + 10));
+    let mut session = TestSession::open(None, Some(NOON + 10));
+    let [Action::Hello(hello)] = &session.actions()[..] else {
+        panic!("no hello");
+    };
+    assert_eq!(hello["token_expires_at"], "2026-01-16T12:00:10.000Z");
     assert_eq!(session.handle_at(beat(), NOON + 9), [Action::Ping]);
     let fresh = Input::Executed(None, Ok(CommandResult::Renewed(Some(NOON + 99))));
     assert_eq!(session.handle(fresh), [Action::ExpireAt(Some(NOON + 99))]);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::openapi::{compare_all, contract};
 use crate::harness::live::device::Device;
 use crate::harness::live::event_stream::EventStream;
+use crate::harness::live::test_session::{Action, NOON, TestSession};
 use crate::harness::source_tree::root;
 use crate::harness::{TestApp, spawn_app};
 
@@ -61,6 +62,10 @@ fn each_union_tells_its_messages_apart_by_type() {
 async fn everything(app: &TestApp) -> Vec<Value> {
     let mut bob = Device::connect(app, "bob").await;
     let mut messages = vec![bob.hello.clone()];
+    // That of a connection with a token.
+    if let [Action::Hello(hello)] = &TestSession::open(None, Some(NOON)).actions()[..] {
+        messages.push(hello.clone());
+    }
     app.send("alice", "bob", "hi").await;
     let alice = Device::connect(app, "alice").await;
     let came = |event: &Value| event["type"] == "presence.changed";

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::page::browser::Browser;
+use crate::harness::page::prefix_proxy;
 use crate::harness::page::restartable_service::RestartableService;
 use crate::harness::page::window::{SEQS, TEXTS, Window};
 
@@ -33,6 +34,20 @@ fn two_windows_lose_no_message_across_an_outage() {
     alice.wait_hidden(".tick.pending");
     bob.set_network(true);
     assert_nothing_is_missing(&alice, &bob);
+    assert_eq!(browser.errors(), [""; 0]);
+}
+
+#[test]
+fn the_page_works_under_a_path_of_a_proxy() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let service = RestartableService::start();
+    let alice = browser.open(&prefix_proxy::start(&service.address));
+    alice.sign_in("alice");
+    alice.start_conversation("bob");
+    alice.send("Hello");
+    alice.wait_visible("[data-key='1'] .tick.sent");
     assert_eq!(browser.errors(), [""; 0]);
 }
 

@@ -9,7 +9,7 @@ use crate::harness::live::event_stream::EventStream;
 
 /// Polls one page of events after a cursor.
 pub async fn page(app: &TestApp, user: &str, after: &str, limit: usize) -> Value {
-    let path = format!("/events?user={user}&after={after}&limit={limit}");
+    let path = format!("/events?user={user}&cursor={after}&limit={limit}");
     app.get(&path).await.json(200)
 }
 

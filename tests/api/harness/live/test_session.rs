@@ -66,6 +66,11 @@ pub fn text(frame: &Value) -> Input {
 impl TestSession {
     /// A session of alice, whose stream is at 100, resumed after an offset.
     pub fn resumed(resume: Option<u64>) -> Self {
+        Self::open(resume, None)
+    }
+
+    /// The same, with a token that expires.
+    pub fn open(resume: Option<u64>, expires_at: Option<i64>) -> Self {
         let state = StreamState {
             cursor: Cursor::new(7, 100),
             totals: UnreadTotals {
@@ -76,7 +81,7 @@ impl TestSession {
         };
         let mut out = VecDeque::new();
         let resume = resume.map(|offset| Cursor::new(7, offset));
-        let session = Session::open(&user("alice"), state, resume, 25, &mut out);
+        let session = Session::open(&user("alice"), state, resume, 25, expires_at, &mut out);
         Self { session, out }
     }
 

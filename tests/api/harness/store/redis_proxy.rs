@@ -119,7 +119,7 @@ impl Connections {
         let requests = connection.clone();
         spawn(move || {
             requests.forward(&requests.client, &requests.redis, |connection, bytes| {
-                if bytes.windows(9).any(|word| word == b"SUBSCRIBE") {
+                if bytes.windows(13).any(|word| word == b"$9\r\nSUBSCRIBE") {
                     connection.subscribed.store(true, Ordering::Relaxed);
                 }
                 true
