@@ -28,8 +28,8 @@ use crate::metrics::Metrics;
 pub struct ClientStream<T> {
     stream: T,
     connection: Rc<ClientConnection>,
-    /// Whether nothing was read yet.
-    is_new: bool,
+    /// Whether the client may ask for HTTP/2: its first request tells.
+    asks_for_http2: bool,
 }
 
 /// The state of a connection, which belongs to one thread. The metrics count it as open until this is
@@ -183,7 +183,7 @@ impl<T> ClientStream<T> {
         Self {
             stream,
             connection,
-            is_new: true,
+            asks_for_http2: true,
         }
     }
 
@@ -219,10 +219,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for ClientStream<T> {
             connection.has_client_closed.set(true);
         } else if connection.is_idle() && connection.head_since.get().is_none() {
             connection.head_since.set(Some(Instant::now()));
-        }
-        if this.is_new {
-            this.is_new = false;
-            http2_upgrade::ignore(&mut buf.filled_mut()[before..]);
+            if this.asks_for_http2 {
+                this.asks_for_http2 = http2_upgrade::ignore(&mut buf.filled_mut()[before..]);
+            }
         }
         Poll::Ready(Ok(()))
     }

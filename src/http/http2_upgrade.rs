@@ -1,14 +1,15 @@
-//! Requests to upgrade to HTTP/2. Clients that prefer HTTP/2 send one with the first request of a
-//! connection. A server may ignore it (RFC 9110 section 7.8), but actix-http would close the connection.
+//! Requests to upgrade to HTTP/2. Clients that prefer HTTP/2 ask for it with every request of a connection.
+//! A server may ignore it (RFC 9110 section 7.8), but actix-http would close the connection.
 
 /// Overwrites the `Connection` header of a request with spaces if it asks for HTTP/2 and nothing else.
-pub fn ignore(bytes: &mut [u8]) {
-    let mut rest = bytes;
+/// Returns whether it does.
+pub fn ignore(bytes: &mut [u8]) -> bool {
+    let (mut rest, mut found) = (bytes, false);
     while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
         let (line, after) = rest.split_at_mut(end + 1);
         rest = after;
         if line == b"\r\n" {
-            return;
+            break;
         }
         let value = match line.split_at_mut_checked("connection:".len()) {
             Some((name, value)) if name.eq_ignore_ascii_case(b"connection:") => value,
@@ -21,6 +22,8 @@ pub fn ignore(bytes: &mut [u8]) {
         {
             let blank = value.len() - 2;
             value[..blank].fill(b' ');
+            found = true;
         }
     }
+    found
 }

@@ -94,14 +94,13 @@ fn a_request_to_upgrade_to_http_2_is_an_ordinary_one() {
     ] {
         let mut connection = RawConnection::open(&app.address);
         let request = PROBE.replace("host:", &format!("{upgrade}host:"));
-        connection.write(request);
-        for _ in 0..2 {
+        for request in [&*request, &request, PROBE, PROBE] {
+            connection.write(request);
             let answer = connection
                 .answer()
                 .expect("an answer on the same connection");
             assert_eq!(answer.status, 200);
             assert_eq!(answer.header("connection"), "");
-            connection.write(PROBE);
         }
     }
 }
