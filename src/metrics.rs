@@ -59,7 +59,7 @@ impl Metrics {
             ),
             errors: counters(
                 "duologue_errors_total",
-                "Requests that failed, by error code.",
+                "Requests and WebSocket commands that failed, by error code.",
                 &["code"],
             ),
             worker_failures: counters(

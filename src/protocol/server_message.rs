@@ -54,8 +54,8 @@ pub enum ServerMessage {
     /// The last message of an event stream. A WebSocket has a close frame for it.
     #[schema(title = "CloseMessage", example = json!({"type": "close", "reason": "restart"}))]
     Close {
-        /// The reason that a WebSocket's close frame would have: `restart`, `token_expired` or
-        /// `slow_consumer`.
+        /// The reason that a WebSocket's close frame would have: `restart`, `token_expired`,
+        /// `slow_consumer` or `replaced`.
         reason: String,
     },
     /// An event.

@@ -52,6 +52,8 @@ pub enum ChatError {
     Rejected(Problem),
     #[error("the token has expired; start again with a new one")]
     TokenExpired,
+    #[error("the user is connected with too many other devices")]
+    Replaced,
     #[error("messages not sent: {0}")]
     Unsent(usize),
     #[error("terminal: {0}")]

@@ -148,6 +148,9 @@ impl ChatSession {
         if code == Some(CloseReason::TokenExpired.code()) {
             return vec![Effect::Exit(Err(ChatError::TokenExpired))];
         }
+        if code == Some(CloseReason::Replaced.code()) {
+            return vec![Effect::Exit(Err(ChatError::Replaced))];
+        }
         if !self.connection.was_ever_connected() {
             return vec![Effect::Exit(Err(ChatError::Unreachable(reason)))];
         }

@@ -62,7 +62,7 @@ async fn an_expired_token_gets_401_even_from_a_limited_address() {
 
 #[tokio::test]
 async fn only_a_trusted_proxy_sets_the_client_address() {
-    let trusting = spawn_secured_app_with(&["--trusted-proxies", "127.0.0.0/8,::1"]);
+    let trusting = spawn_secured_app_with(&["--trusted-proxies", "127.0.0.0/8, ::1"]);
     count_unauthorized(&trusting, 40, &[("x-forwarded-for", "192.0.2.1")]).await;
     let cases = [
         ("another client", "x-forwarded-for", "192.0.2.2", false),

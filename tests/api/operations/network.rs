@@ -21,7 +21,7 @@ async fn preflight(app: &TestApp, origin: &str) -> ApiResponse {
         ("access-control-request-method", "POST"),
         (
             "access-control-request-headers",
-            "authorization,content-type",
+            "authorization,cache-control,content-type",
         ),
     ];
     app.call("OPTIONS", "/messages", &headers, None).await
@@ -29,12 +29,14 @@ async fn preflight(app: &TestApp, origin: &str) -> ApiResponse {
 
 #[tokio::test]
 async fn pages_of_an_allowed_origin_may_call() {
-    let app = spawn_secured_app_with(&["--cors-origins", &format!("https://b.example,{ORIGIN}")]);
+    let app = spawn_secured_app_with(&["--cors-origins", &format!("https://b.example, {ORIGIN}")]);
     let answer = preflight(&app, ORIGIN).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("access-control-allow-origin"), ORIGIN);
     let allowed = answer.header("access-control-allow-headers").to_lowercase();
-    assert!(allowed.contains("authorization") && allowed.contains("content-type"));
+    for header in ["authorization", "cache-control", "content-type"] {
+        assert!(allowed.contains(header), "{allowed}");
+    }
     assert!(
         answer
             .header("access-control-allow-methods")

@@ -244,4 +244,10 @@ fn a_refused_connection_shows_the_reason() {
         TestSession::with_empty_conversation().disconnect(Some(4401)),
         expired
     );
+    // To reconnect would end the connection of another device.
+    let replaced = ["exit: the user is connected with too many other devices"];
+    assert_eq!(
+        TestSession::with_empty_conversation().disconnect(Some(4409)),
+        replaced
+    );
 }
