@@ -52,11 +52,13 @@ pub enum ServeError {
 }
 
 /// Serves an application. `HttpServer` would not do: it leaves no place for [`ClientStream`] between the
-/// connection and the protocol.
+/// connection and the protocol. At most `wanted` connections are open, or as many as the limit of open files
+/// allows.
 pub fn listen<S, B>(
     listener: TcpListener,
     certificate: Option<Arc<Certificate>>,
     workers: usize,
+    wanted: usize,
     metrics: Arc<Metrics>,
     app: impl Fn() -> S + Send + Clone + 'static,
 ) -> Result<Server, ServeError>
@@ -67,7 +69,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    let limit = connection_limit();
+    let limit = wanted.min(room_for_connections());
     let server = Server::build();
     let stop = server.graceful_shutdown_signal();
     let stopping = move || {
@@ -170,10 +172,10 @@ fn prepare(stream: &TcpStream) -> Option<SocketAddr> {
 }
 
 /// How many connections of clients the limit of open files has room for.
-fn connection_limit() -> usize {
+fn room_for_connections() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = files.saturating_sub(RESERVED_FILES + SURPLUS as u64);
-    usize::try_from(limit.clamp(16, 1_000_000)).unwrap_or(usize::MAX)
+    usize::try_from(limit.max(16)).unwrap_or(usize::MAX)
 }
 
 /// Sets [`TCP_USER_TIMEOUT`] on the listening socket, from which connections inherit it. Called before

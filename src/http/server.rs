@@ -25,6 +25,11 @@ use crate::operations::Operations;
 use crate::realtime::Hub;
 use crate::tls::Certificate;
 
+/// Maximum number of connections besides the live ones. Each takes 20 KB.
+const MAX_OTHERS: usize = 25_000;
+/// Maximum number of connections to the address of the metrics.
+const MAX_SCRAPERS: usize = 16;
+
 /// What the HTTP layer depends on, and its settings.
 pub struct Http {
     /// The operations. Each worker thread uses a copy with its own connection to the store.
@@ -83,6 +88,7 @@ impl Http {
         let bind = listener.local_addr()?.ip();
         let names = self.hosts;
         let hosts = authenticator.is_open().then_some(OwnHosts { bind, names });
+        let max_live = self.hub.max_connections();
         let shared = SharedData {
             metrics: metrics.clone().into(),
             authenticator: authenticator.into(),
@@ -94,6 +100,7 @@ impl Http {
             }),
         };
         let allowed_methods = AllowedMethods::new(routes);
+        let limit = max_live.saturating_add(MAX_OTHERS);
         let app = move || {
             let cors = Condition::new(!origins.is_empty(), cors::cors(origins.clone()));
             let app = App::new()
@@ -105,13 +112,13 @@ impl Http {
             let app = app.into_factory().map_err(|error| error.error_response());
             map_config(app, |()| AppConfig::default())
         };
-        listen(listener, self.certificate, workers, metrics, app)
+        listen(listener, self.certificate, workers, limit, metrics, app)
     }
 }
 
 /// Serves only `/metrics`, without authentication, on a separate address.
 pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> Result<Server, ServeError> {
-    let shown = Data::from(metrics.clone());
+    let shown = Data::from(metrics);
     let app = move || {
         let app = App::new()
             .app_data(shown.clone())
@@ -121,7 +128,9 @@ pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> Result<Ser
         let app = app.into_factory().map_err(|error| error.error_response());
         map_config(app, |()| AppConfig::default())
     };
-    listen(listener, None, 1, metrics, app)
+    // They are counted apart, so that they take no room from those of clients.
+    let counted = Arc::new(Metrics::new());
+    listen(listener, None, 1, MAX_SCRAPERS, counted, app)
 }
 
 /// Tells the connection which requests are in progress.

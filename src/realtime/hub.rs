@@ -63,6 +63,11 @@ impl Hub {
         &self.registry
     }
 
+    /// Maximum number of connections of this process.
+    pub fn max_connections(&self) -> usize {
+        self.registry.limits().total
+    }
+
     /// Seconds between two heartbeats of a connection.
     pub fn heartbeat_s(&self) -> u8 {
         self.registry.limits().heartbeat_s
