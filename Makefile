@@ -22,9 +22,10 @@ check: ## Check format and lints and run the tests, as CI does
 	cargo clippy --locked --all-targets -- -D warnings
 	$(MAKE) test
 
-bench: ## Measure throughput, latency and CPU per request
+bench: ## Measure throughput, latency, CPU per request, and the worst case of each operation
 	@.ci/install rust cc redis redis-benchmark wrk
 	cargo bench --locked --bench throughput
+	cargo test --locked --test api -- operations::bounds::every_operation --nocapture
 
 audit: ## Check licences, sources and known vulnerabilities of the dependencies (cargo-deny)
 	@.ci/install rust cc
