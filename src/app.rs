@@ -16,7 +16,7 @@ use crate::auth::{Authenticator, Jwks};
 use crate::config;
 use crate::config::{AccessError, Config};
 use crate::embedded_redis::{RedisProcess, StartError};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::http;
 use crate::http::{Http, Routes, ServeError, Server, ServerHandle};
 use crate::metrics::Metrics;
@@ -56,6 +56,10 @@ pub enum AppError {
     OldRedis(String),
     #[error("the private Redis keeps failing; see {0}")]
     RedisFailed(String),
+    #[error(
+        "the ACL of Redis does not permit these calls to its user: {0} (docs/operations.md has the rules)"
+    )]
+    RedisPermissions(String),
     #[error("the store cannot be used: {0}")]
     Store(Error),
     #[error("DUOLOGUE_REDIS_URL is invalid: {0}")]
@@ -283,24 +287,39 @@ async fn connect(
     Ok((store.map_err(|e| AppError::RedisUrl(e.to_string()))?, redis))
 }
 
-/// Waits until Redis answers, which it does when it has loaded its data, checks its version and
-/// opens the store.
+/// Waits until Redis answers, which it does when it has loaded its data, checks its version and its
+/// permissions, and opens the store.
 async fn open(store: &Store) -> Result<Health, AppError> {
     let deadline = Instant::now() + REDIS_TIMEOUT;
-    let health = loop {
-        match store.health().await {
-            Ok(health) => break health,
-            Err(error) if Instant::now() > deadline => return Err(AppError::NoRedis(error)),
-            Err(_) => sleep(Duration::from_millis(100)).await,
-        }
-    };
+    let health = available_by(deadline, || store.health()).await;
+    let health = health.map_err(AppError::NoRedis)?;
     if !health.is_recent_enough() {
         return Err(AppError::OldRedis(health.version));
     }
     for warning in health.durability.warnings() {
         tracing::warn!("{warning}");
     }
-    store.check_permissions().await.map_err(AppError::Store)?;
-    store.open_store().await.map_err(AppError::Store)?;
+    let refused = available_by(deadline, || store.check_permissions()).await;
+    let refused = refused.map_err(AppError::Store)?;
+    if !refused.is_empty() {
+        return Err(AppError::RedisPermissions(refused.join(", ")));
+    }
+    let opened = available_by(deadline, || store.open_store()).await;
+    opened.map_err(AppError::Store)?;
     Ok(health)
+}
+
+/// Repeats a call of the store until Redis is available, or the deadline has passed.
+async fn available_by<T, F: Future<Output = Result<T, Error>>>(
+    deadline: Instant,
+    call: impl Fn() -> F,
+) -> Result<T, Error> {
+    loop {
+        match call().await {
+            Err(error) if error.code == Code::Unavailable && Instant::now() < deadline => {
+                sleep(Duration::from_millis(100)).await;
+            }
+            result => return result,
+        }
+    }
 }

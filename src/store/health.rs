@@ -145,19 +145,11 @@ impl Store {
             .unwrap_or_else(|_| Err(Code::Unavailable.into()))
     }
 
-    /// Checks that the ACL of Redis permits every call of the service, because a script that fails in the
+    /// Returns the calls of the service that the ACL of Redis does not permit. A script that fails in the
     /// middle leaves half of its writes.
-    pub async fn check_permissions(&self) -> Result<(), Error> {
+    pub async fn check_permissions(&self) -> Result<Vec<String>, Error> {
         let calls: Vec<_> = CALLS.iter().map(String::as_bytes).collect();
-        let refused: Vec<String> = self.run(&CHECK_PERMISSIONS, &[], &calls).await?;
-        if refused.is_empty() {
-            return Ok(());
-        }
-        let detail = format!(
-            "The ACL of Redis does not permit these calls: {} (docs/operations.md has the rules).",
-            refused.join(", ")
-        );
-        Err(Error::new(Code::Unavailable, detail))
+        self.run(&CHECK_PERMISSIONS, &[], &calls).await
     }
 
     /// Checks that scripts run, that this is the store that was opened, and that it permits and accepts
@@ -168,7 +160,12 @@ impl Store {
         if store.as_deref() != Some(STORE) {
             return refused("This Redis is not the store that was opened.");
         }
-        self.check_permissions().await?;
+        let refused_calls = self.check_permissions().await?;
+        if !refused_calls.is_empty() {
+            let calls = refused_calls.join(", ");
+            let detail = format!("The ACL of Redis does not permit these calls: {calls}.");
+            return Err(Error::new(Code::Unavailable, detail));
+        }
         match self.health().await? {
             health if health.role == "master" => Ok(health),
             _ => refused("This Redis is a replica, which accepts no writes."),
