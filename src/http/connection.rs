@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 pub struct ClientStream<T> {
     stream: T,
     connection: Rc<ClientConnection>,
-    /// Whether the client may ask for HTTP/2: its first request tells.
+    /// Whether to look for requests to upgrade to HTTP/2: until the first read that contains none.
     asks_for_http2: bool,
 }
 

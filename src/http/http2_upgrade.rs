@@ -2,7 +2,7 @@
 //! A server may ignore it (RFC 9110 section 7.8), but actix-http would close the connection.
 
 /// Overwrites the `Connection` header of a request with spaces if it asks for HTTP/2 and nothing else.
-/// Returns whether it does.
+/// Returns whether it did.
 pub fn ignore(bytes: &mut [u8]) -> bool {
     let (mut rest, mut found) = (bytes, false);
     while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {

@@ -1,4 +1,4 @@
-//! Listening: accepts connections, and limits them in time and number.
+//! The listener: accepts connections, and limits their number and duration.
 
 use std::fmt;
 use std::future::{Future, ready};
@@ -26,7 +26,7 @@ use crate::tls::{Certificate, TlsError};
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection stays open.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long a connection that is being closed is still read.
+/// How long a connection is still read while it is being closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum time that sent data may stay unacknowledged, or unsent because the client does not read
 /// (`TCP_USER_TIMEOUT`, RFC 5482; Linux only). The limit is two heartbeats, or this if that is less. Then
@@ -37,7 +37,7 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT_S: u64 = 10;
 /// Open files set aside for everything but clients: connections to Redis, listeners, logs.
 const RESERVED_FILES: u64 = 128;
-/// Connections that are accepted although all others are busy, for probes.
+/// Number of connections that are accepted for probes while all others are busy.
 const SURPLUS: usize = 32;
 /// The name of the listener in the log of actix.
 const NAME: &str = "http";
@@ -171,7 +171,7 @@ fn prepare(stream: &TcpStream) -> Option<SocketAddr> {
     stream.peer_addr().ok()
 }
 
-/// How many connections of clients the limit of open files has room for.
+/// Maximum number of client connections under the limit of open files.
 fn room_for_connections() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = files.saturating_sub(RESERVED_FILES + SURPLUS as u64);

@@ -133,7 +133,7 @@ pub fn serve_metrics(metrics: Arc<Metrics>, listener: TcpListener) -> Result<Ser
     listen(listener, None, 1, MAX_SCRAPERS, counted, app)
 }
 
-/// Tells the connection which requests are in progress.
+/// Counts the requests in progress of each connection.
 async fn follow(
     req: ServiceRequest,
     next: Next<impl MessageBody + Unpin + 'static>,

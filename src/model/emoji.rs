@@ -30,7 +30,8 @@ impl Emoji {
         LISTED.values().map(|emoji| Self((*emoji).to_owned()))
     }
 
-    /// An emoji of a stored message. It was checked when it was stored, maybe by a version with a longer list.
+    /// An emoji of a stored message. It was checked when it was stored, possibly by a newer version with a
+    /// longer list.
     pub(super) const fn stored(text: String) -> Self {
         Self(text)
     }

@@ -166,8 +166,8 @@ impl ConversationPatch {
         self.merges && matches!(self.metadata, ObjectChange::Set(_))
     }
 
-    /// The metadata after the patch as JSON: `null` if it is removed, empty if it stays as it is. `stored`
-    /// is the metadata before the patch, which counts only if the patch merges.
+    /// The metadata after the patch as JSON: `null` if it is removed, empty if it is unchanged. `stored` is the
+    /// metadata before the patch, which only a patch that merges uses.
     pub fn metadata_after(&self, stored: &str) -> Result<String, Error> {
         if self.metadata == ObjectChange::Keep {
             return Ok(String::new());

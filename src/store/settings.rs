@@ -17,7 +17,7 @@ const PIN_LIMIT: &str = "100";
 const BLOCKS_STEP: &str = "1000";
 /// Maximum number of merges while the metadata changes concurrently.
 const MERGE_ATTEMPTS: usize = 5;
-/// Stands for any stored metadata in the comparison of the script.
+/// Matches any stored metadata in the comparison of the script.
 const ANY_METADATA: &str = "*";
 
 impl Store {
