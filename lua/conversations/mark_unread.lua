@@ -36,7 +36,7 @@ local from = math.max(tonumber(seq), oldest_visible(conversation, reader))
 if from > read or from > newest then return commit_state(conversation, nil, charge) end
 local count, searched = count_messages(messages, peer, newest, newest, from, 1)
 if searched > from then
-  return redis.error_reply('TOO_FAR_BACK the message is too far back to mark as unread from there on')
+  return redis.error_reply('TOO_FAR_BACK Too many messages follow this one to mark them as unread.')
 end
 
 reader.unread = string.format('%d', count)

@@ -40,7 +40,7 @@ local conversation = load_conversation(messages, meta, user, user_inbox, user_co
 local owner = conversation.user
 local stored = metadata_of(conversation, owner)
 if old_metadata ~= '*' and old_metadata ~= stored then
-  return redis.error_reply('CONVERSATION_CHANGED the metadata was changed meanwhile')
+  return redis.error_reply('CONVERSATION_CHANGED The metadata has changed since it was read.')
 end
 local flags = owner.flags
 if archived ~= '' then flags = with_flag(flags, ARCHIVED, archived) end
@@ -49,7 +49,7 @@ if metadata ~= '' then flags = with_flag(flags, HAS_METADATA, metadata == 'null'
 local pins = has_flag(flags, PINNED) ~= has_flag(owner.flags, PINNED)
 if pins and pinned == '1'
   and tonumber(redis.call('HGET', user_conversations, PINNED_FIELD) or 0) >= tonumber(pin_limit) then
-  return redis.error_reply('TOO_MANY_PINNED the user has the maximum number of pinned conversations')
+  return redis.error_reply('TOO_MANY_PINNED The user has the maximum number of pinned conversations.')
 end
 local sets = metadata ~= '' and metadata ~= 'null' and metadata ~= stored
 if flags == owner.flags and not sets then return commit_state(conversation, nil, charge) end

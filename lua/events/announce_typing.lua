@@ -22,7 +22,7 @@ local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local stored = redis.call('HMGET', meta, 'state', 'user:' .. peer)
 local told = participant(peer, nil, stored[2])
-if has_flag(told.flags, BLOCKED) then return redis.error_reply('BLOCKED the peer has blocked the user') end
+if has_flag(told.flags, BLOCKED) then return redis.error_reply('BLOCKED The peer has blocked the user.') end
 local empty = string.match(stored[1] or '0', '%d+') == '0'
 if empty or told.erased or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
   return with_charge(charge, 0)

@@ -47,10 +47,10 @@ if tonumber(seq) <= tonumber(conversation.user.cleared_up_to) then
   local own = from == user and tonumber(seq) > tonumber(redis.call('HGET', meta, ERASED_FIELD .. user) or 0)
   if not own then message = nil end
 end
-if not message then return redis.error_reply('MESSAGE_NOT_FOUND there is no such message') end
-if from ~= user then return redis.error_reply('FORBIDDEN only its author deletes a message') end
+if not message then return redis.error_reply('MESSAGE_NOT_FOUND There is no such message.') end
+if from ~= user then return redis.error_reply('FORBIDDEN Only its author can delete a message.') end
 if not has_version(as_shown(message, deleted_at), if_match) then
-  return redis.error_reply('PRECONDITION_FAILED the message is not the version that If-Match names')
+  return redis.error_reply('PRECONDITION_FAILED The message has none of the versions in If-Match.')
 end
 if next_member == TOMBSTONE then return commit(conversation, nil, charge, message) end
 

@@ -52,17 +52,17 @@ for number = 1, #ids do
   local stood = known[number] == items[at + 1] or not known[number] and place and stands(place, items[at + 6])
   if not stood then new[#new + 1] = number end
   if not reason and known[number] and not stood then
-    reason, culprit = 'IMPORT_CONFLICT a message with the same id and other content was imported before', number
+    reason, culprit = 'IMPORT_CONFLICT A message with the same id and other content was imported before.', number
   elseif not reason and place and stood == nil then
-    reason, culprit = 'IMPORT_CONFLICT another message stands at this seq', number
+    reason, culprit = 'IMPORT_CONFLICT Another message has this seq.', number
   end
 end
 if #new == 0 then return {0, '', 0, {}} end
 
 if conversation.seq ~= conversation.imported then
-  reason = reason or 'IMPORT_CONFLICT messages were sent in this conversation, so none can be imported before them'
+  reason = reason or 'IMPORT_CONFLICT Messages were sent in this conversation, so none can be imported before them.'
 elseif newest > 0 and redis.call('EXISTS', imported) == 0 then
-  reason = reason or 'IMPORT_CONFLICT the last import is too long ago to tell known messages from new ones'
+  reason = reason or 'IMPORT_CONFLICT The last import is too long ago to recognize its messages.'
 end
 -- An empty conversation begins with the first seq of the export.
 local last = newest == 0 and tonumber(items[7 * new[1] - 4]) or newest + 1
@@ -72,9 +72,9 @@ for _, number in ipairs(new) do
   local at = 7 * number - 6
   local next_seq, place, reply_to = last + #appended + 1, tonumber(items[at + 2]), tonumber(items[at + 3])
   if not reason and place and place ~= next_seq then
-    reason, culprit = 'IMPORT_CONFLICT its seq is not the next one of the conversation', number
+    reason, culprit = 'IMPORT_CONFLICT The seq is not the next one of the conversation.', number
   elseif not reason and reply_to and (reply_to < 1 or reply_to >= next_seq) then
-    reason, culprit = 'REPLY_TO_NOT_FOUND there is no such message before this one', number
+    reason, culprit = 'REPLY_TO_NOT_FOUND There is no such message before this one.', number
   end
   appended[#appended + 1] = string.format('{"seq":%d,', next_seq) .. items[at + 6]
   digests[#digests + 1], digests[#digests + 2] = items[at], items[at + 1]

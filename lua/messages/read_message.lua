@@ -23,4 +23,4 @@ local index = string.match(stored[1] or '0', '%d+') - seq
 local reader = participant(user, nil, stored[2])
 local visible = index >= 0 and tonumber(seq) > tonumber(reader.cleared_up_to)
 local message = visible and redis.call('LINDEX', messages, index)
-return message and with_charge(charge, message) or redis.error_reply('MESSAGE_NOT_FOUND there is no such message')
+return message and with_charge(charge, message) or redis.error_reply('MESSAGE_NOT_FOUND There is no such message.')

@@ -29,14 +29,14 @@ local conversation = load_conversation(messages, meta, user, user_inbox, user_co
   peer_inbox, peer_conversations, peer_events, retention)
 local index = tonumber(conversation.seq) - seq
 if tonumber(seq) <= conversation.dropped_up_to then
-  return redis.error_reply('MESSAGE_NOT_FOUND there is no such message')
+  return redis.error_reply('MESSAGE_NOT_FOUND There is no such message.')
 end
 if index < 0 or redis.call('LINDEX', messages, index) ~= old then
-  return redis.error_reply('MESSAGE_CHANGED the message was changed meanwhile')
+  return redis.error_reply('MESSAGE_CHANGED The message has changed since it was read.')
 end
 if old == new then return commit(conversation, nil, nil, new) end
 if adds == '1' and has_flag(conversation.peer.flags, BLOCKED) then
-  return redis.error_reply('BLOCKED the peer has blocked the user')
+  return redis.error_reply('BLOCKED The peer has blocked the user.')
 end
 redis.call('LSET', messages, index, new)
 return commit(conversation, {kind = 'message.updated', message = new}, nil, new)

@@ -56,18 +56,18 @@ if known and (tonumber(known_seq) <= tonumber(redis.call('HGET', meta, ERASED_FI
 end
 if known and known == fingerprint then
   if stored then return commit(conversation, nil, charge, stored) end
-  return redis.error_reply('MESSAGE_NOT_FOUND the message was stored, and has been dropped since')
+  return redis.error_reply('MESSAGE_NOT_FOUND The message was stored, and has been removed since.')
 elseif refusal then
   return refusal
 elseif known then
-  return redis.error_reply('IDEMPOTENCY_KEY_REUSED this key came with another message before')
+  return redis.error_reply('IDEMPOTENCY_KEY_REUSED Another message was sent with this key.')
 end
 if has_flag(conversation.peer.flags, BLOCKED) then
-  return redis.error_reply('BLOCKED the recipient does not take messages from the sender')
+  return redis.error_reply('BLOCKED The recipient has blocked the sender.')
 end
 if reply_to and reply_to ~= '' then
   if tonumber(reply_to) < oldest_visible(conversation, conversation.user) or tonumber(reply_to) > newest then
-    return redis.error_reply('REPLY_TO_NOT_FOUND there is no such message')
+    return redis.error_reply('REPLY_TO_NOT_FOUND There is no such message.')
   end
 end
 

@@ -223,7 +223,7 @@ async fn refused_messages_are_reported() {
     alice.type_line("hello?");
     alice.type_line(&"x".repeat(10_001));
     assert_eq!(alice.end_input().code(), Some(1));
-    alice.wait_for_line("“hello?”: the recipient does not take messages from the sender");
+    alice.wait_for_line("“hello?”: The recipient has blocked the sender.");
     alice.wait_for_line("must have at most 10000 characters");
     alice.wait_for_line("duologue: messages not sent: 2");
 }
