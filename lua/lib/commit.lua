@@ -29,8 +29,10 @@ local function write_conversation(conversation, active, marks)
     active = active or string.format('%d', conversation.version - conversation.age)
     age = string.format('%d', version - active)
   end
-  redis.call('HSET', meta, 'state', conversation.seq .. '|' .. version .. '|' .. age .. '|' .. conversation.imported,
-    'unread:' .. user.id, user.unread, 'unread:' .. peer.id, peer.unread)
+  local first, second = user.unread, peer.unread
+  if not conversation.is_first then first, second = second, first end
+  redis.call('HSET', meta, 'state', conversation.seq .. '|' .. version .. '|' .. age .. '|' .. conversation.imported
+    .. '|' .. first .. '|' .. second)
   if marks then redis.call('HSET', meta, 'user:' .. user.id, marks_of(user)) end
   if marks == 'both' then redis.call('HSET', meta, 'user:' .. peer.id, marks_of(peer)) end
   return version, active

@@ -30,13 +30,17 @@ end
 -- Messages older than `retention` allows count as dropped; an empty `retention` keeps everything.
 local function load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, retention)
-  local stored = redis.call('HMGET', meta, 'state', 'user:' .. user, 'user:' .. peer, 'unread:' .. user, 'unread:' .. peer)
-  local seq, version, age, imported = string.match(stored[1] or '0|0|0|0', '^(%d+)|(%d+)|(-?%d+)|(%d+)$')
+  local stored = redis.call('HMGET', meta, 'state', 'user:' .. user, 'user:' .. peer)
+  local seq, version, age, imported, user_unread, peer_unread =
+    string.match(stored[1] or '0|0|0|0|0|0', '^(%d+)|(%d+)|(-?%d+)|(%d+)|(%d+)|(%d+)$')
+  -- The counts are in the order of the pair, which is the end of the name of the key.
+  local is_first = string.sub(messages, -#peer - 1) == ',' .. peer
+  if not is_first then user_unread, peer_unread = peer_unread, user_unread end
   local conversation = {
     messages = messages, meta = meta, seq = seq, version = version, age = age, imported = imported,
-    user = participant(user, stored[4], stored[2], user_inbox, user_conversations, user_events),
-    peer = participant(peer, stored[5], stored[3], peer_inbox, peer_conversations, peer_events),
-    retention = retention, dropped = 0, dropped_up_to = 0,
+    user = participant(user, user_unread, stored[2], user_inbox, user_conversations, user_events),
+    peer = participant(peer, peer_unread, stored[3], peer_inbox, peer_conversations, peer_events),
+    is_first = is_first, retention = retention, dropped = 0, dropped_up_to = 0,
   }
   if retention ~= '' then drop_old_messages(conversation, retention) end
   return conversation
