@@ -4,10 +4,10 @@ use mediatype::MediaType;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
-use url::Url;
 use utoipa::ToSchema;
 
 use super::Seq;
+use super::attachment_url::{AttachmentUrl, normalized_url};
 use super::content::within;
 use super::json::{JsonObject, OpaqueObject, optional_u32};
 use super::limits;
@@ -30,11 +30,12 @@ pub(super) fn named_attachments<'de, D: Deserializer<'de>>(
 
 /// Declares a type for the description of an attached file. The file itself is stored outside the service.
 macro_rules! attachment {
-    ($(#[$attribute:meta])* $name:ident) => {
+    ($(#[$attribute:meta])* $name:ident { $(#[$url:meta])* url }) => {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
         $(#[$attribute])*
         pub struct $name {
             /// The URL of the file.
+            $(#[$url])*
             pub url: AttachmentUrl,
             /// The media type (RFC 6838) with its parameters, e.g. `audio/ogg; codecs=opus`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,12 +81,17 @@ macro_rules! attachment {
 attachment! {
     /// A file that a client attaches.
     #[serde(deny_unknown_fields)]
-    NewAttachment
+    NewAttachment {
+        #[serde(deserialize_with = "normalized_url")]
+        url
+    }
 }
 
 attachment! {
     /// An attached file, as it is stored and answered. Members that a newer version has added are ignored.
-    Attachment
+    Attachment {
+        url
+    }
 }
 
 impl From<NewAttachment> for Attachment {
@@ -129,38 +135,6 @@ fn optional_milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u3
         reason = "checked above"
     )]
     Ok(Some(rounded as u32))
-}
-
-/// The URL of an attachment: absolute, `http` or `https`, at most 2,048 characters.
-///
-/// Other schemes are refused, because a client that opens a `javascript:` URL would run it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String")]
-#[schema(
-    max_length = 2048,
-    format = "uri",
-    pattern = "^https?://[A-Za-z0-9]",
-    example = "https://files.example.com/menu.jpg"
-)]
-pub struct AttachmentUrl(String);
-
-impl AttachmentUrl {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for AttachmentUrl {
-    type Error = &'static str;
-
-    fn try_from(url: String) -> Result<Self, Self::Error> {
-        let web = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-        if url.len() <= limits::URL && Url::parse(&url).is_ok_and(web) {
-            Ok(Self(url))
-        } else {
-            Err("must be an absolute http or https URL of at most 2048 characters")
-        }
-    }
 }
 
 /// A media type with its parameters (RFC 6838, RFC 9110 section 8.3.1), at most 255 characters.

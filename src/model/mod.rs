@@ -3,6 +3,7 @@
 //! A value is validated when it is created, so no layer below HTTP validates it again.
 
 mod attachment;
+mod attachment_url;
 mod blocks;
 mod content;
 mod conversation;

@@ -1,5 +1,6 @@
 //! Messages: sent, edited, deleted, reacted to, imported.
 
+mod attachment_urls;
 mod attachments;
 mod blank_texts;
 mod client_id;
