@@ -185,7 +185,7 @@ impl TryFrom<String> for FileName {
 /// A JSON object that the application keeps with an attachment: at most 1 KiB as compact JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Map<String, Value>")]
-#[schema(value_type = Object, example = json!({"blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj"}))]
+#[schema(value_type = HashMap<String, Value>, example = json!({"blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj"}))]
 pub struct AttachmentMetadata(OpaqueObject);
 
 impl TryFrom<Map<String, Value>> for AttachmentMetadata {

@@ -112,7 +112,7 @@ impl TryFrom<String> for ClientId {
 /// become doubles (RFC 8259 section 6).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Map<String, Value>")]
-#[schema(value_type = Object, example = json!({"mood": "hungry"}))]
+#[schema(value_type = HashMap<String, Value>, example = json!({"mood": "hungry"}))]
 pub struct Metadata(pub(super) OpaqueObject);
 
 impl TryFrom<Map<String, Value>> for Metadata {

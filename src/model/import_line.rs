@@ -74,7 +74,7 @@ pub struct ImportLine {
     deleted_at: Option<PastTime>,
     /// The users who reacted, by emoji.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = Object)]
+    #[schema(value_type = HashMap<String, Vec<UserId>>)]
     reactions: BTreeMap<Emoji, Vec<UserId>>,
 }
 

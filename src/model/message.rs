@@ -142,7 +142,7 @@ pub struct Message {
         deserialize_with = "stored_reactions",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
-    #[schema(required = false, value_type = Object, example = json!({"👍": ["bob"]}))]
+    #[schema(required = false, value_type = HashMap<String, Vec<UserId>>, example = json!({"👍": ["bob"]}))]
     pub reactions: BTreeMap<Emoji, Vec<UserId>>,
 }
 

@@ -96,7 +96,7 @@ impl Flags {
 /// A JSON object that the application keeps with a conversation of a user: at most 1 KiB as compact JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Map<String, Value>")]
-#[schema(value_type = Object, example = json!({"folder": "work"}))]
+#[schema(value_type = HashMap<String, Value>, example = json!({"folder": "work"}))]
 pub struct ConversationMetadata(OpaqueObject);
 
 impl ConversationMetadata {

@@ -29,6 +29,19 @@ pub fn operations() -> Vec<(String, String, Value)> {
 }
 
 #[test]
+fn free_objects_are_declared_as_maps() {
+    let schemas = contract()["components"]["schemas"].as_object().unwrap();
+    for name in ["Metadata", "ConversationMetadata", "AttachmentMetadata"] {
+        assert_eq!(schemas[name]["additionalProperties"], json!({}), "{name}");
+    }
+    let users = json!({"type": "array", "items": {"$ref": "#/components/schemas/UserId"}});
+    for name in ["Message", "ImportLine"] {
+        let reactions = &schemas[name]["properties"]["reactions"];
+        assert_eq!(reactions["additionalProperties"], users, "{name}");
+    }
+}
+
+#[test]
 fn openapi_yaml_is_what_the_code_generates() {
     let file = root().join("openapi.yaml");
     if std::env::var_os("UPDATE_OPENAPI").is_some() {
