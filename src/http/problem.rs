@@ -11,11 +11,12 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
+use utoipa::Modify;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use super::extract::CONTENT_ENCODING_POINTER;
 use super::middleware::authenticate;
@@ -135,6 +136,53 @@ pub fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
         .into_iter()
         .map(|(status, codes)| (status.to_string(), response(codes).into()))
         .collect()
+}
+
+/// Moves the problem responses of all operations to `components/responses`. Operations with the same
+/// codes refer to the same response.
+pub struct SharedResponses;
+
+impl Modify for SharedResponses {
+    fn modify(&self, openapi: &mut OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        let operations = openapi.paths.paths.values_mut().flat_map(|item| {
+            [
+                &mut item.get,
+                &mut item.post,
+                &mut item.put,
+                &mut item.patch,
+                &mut item.delete,
+            ]
+        });
+        let responses = operations
+            .flatten()
+            .flat_map(|operation| operation.responses.responses.values_mut());
+        for response in responses {
+            if let Some(name) = component_name(response) {
+                let reference = Ref::from_response_name(&name);
+                let moved = std::mem::replace(response, reference.into());
+                components.responses.insert(name, moved);
+            }
+        }
+    }
+}
+
+/// The name of a problem response: its codes, for example `MessageChangedOrMessageDeletedProblem`.
+fn component_name(response: &RefOr<Response>) -> Option<String> {
+    let RefOr::T(response) = response else {
+        return None;
+    };
+    let RefOr::T(content) = response.content.get(PROBLEM_JSON)? else {
+        return None;
+    };
+    let names: Vec<_> = content.examples.keys().map(|code| pascal(code)).collect();
+    Some(names.join("Or") + "Problem")
+}
+
+/// `MESSAGE_DELETED` as `MessageDeleted`.
+fn pascal(code: &str) -> String {
+    let capitalized = |word: &str| word[..1].to_owned() + &word[1..].to_lowercase();
+    code.split('_').map(capitalized).collect()
 }
 
 fn retry_after() -> Header {

@@ -20,6 +20,7 @@ use super::endpoints::{
 };
 use super::extract;
 use super::live::{poll, websocket};
+use super::problem;
 use crate::error::{Code, Error};
 use crate::protocol::{self, NameVariants};
 
@@ -156,6 +157,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     };
     let mut openapi = all.openapi();
     NameVariants.modify(&mut openapi);
+    problem::SharedResponses.modify(&mut openapi);
     openapi
 }
 

@@ -17,15 +17,51 @@ pub fn contract() -> &'static Value {
     &CONTRACT
 }
 
-/// Method, path and definition of every operation.
+/// Method, path and definition of every operation. References to responses are resolved.
 pub fn operations() -> Vec<(String, String, Value)> {
     let contract = contract();
     let paths = contract["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, item)| {
         let operations = item.as_object().unwrap().iter();
-        operations.map(move |(method, op)| (method.clone(), path.clone(), op.clone()))
+        operations.map(move |(method, op)| (method.clone(), path.clone(), with_responses(op)))
     });
     all.collect()
+}
+
+fn with_responses(operation: &Value) -> Value {
+    let mut operation = operation.clone();
+    for response in operation["responses"].as_object_mut().unwrap().values_mut() {
+        if let Some(reference) = response["$ref"].as_str() {
+            let target = contract().pointer(reference.trim_start_matches('#'));
+            *response = target.unwrap_or_else(|| panic!("no {reference}")).clone();
+        }
+    }
+    operation
+}
+
+#[test]
+fn problem_responses_are_declared_once() {
+    let contract = contract();
+    let shared = contract["components"]["responses"].as_object().unwrap();
+    let mut used = BTreeSet::new();
+    for item in contract["paths"].as_object().unwrap().values() {
+        for operation in item.as_object().unwrap().values() {
+            for response in operation["responses"].as_object().unwrap().values() {
+                let inline = response["content"].get("application/problem+json");
+                assert_eq!(inline, None, "{}", operation["operationId"]);
+                used.extend(response["$ref"].as_str());
+            }
+        }
+    }
+    let names = used
+        .iter()
+        .map(|reference| reference.rsplit('/').next().unwrap());
+    assert!(names.eq(shared.keys()), "{used:?}");
+    // Some generators make a type of each response and of each schema.
+    let schemas = contract["components"]["schemas"].as_object().unwrap();
+    assert!(shared.keys().all(|name| !schemas.contains_key(name)));
+    let distinct: BTreeSet<_> = shared.values().map(Value::to_string).collect();
+    assert_eq!(distinct.len(), shared.len(), "two names for one response");
 }
 
 #[test]
