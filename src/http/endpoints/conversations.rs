@@ -87,7 +87,7 @@ pub async fn count_unread(
     params(UsersQuery),
     responses(
         (status = 200, description = "The totals of each user.", body = UnreadOfUsers,
-            example = json!({"users": [{"user": "bob", "total_unread_count": 3, "unread_conversations": 2}]})),
+            example = json!({"users": [{"user": "bob", "total_unread_count": 3, "unread_conversations": 2, "muted_unread_count": 1}]})),
         ListConversationsErrors,
     )
 )]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use duologue::http::{openapi, openapi_yaml};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::harness::source_tree::root;
 use crate::harness::spawn_app;
@@ -141,15 +141,61 @@ fn every_body_has_an_example() {
     }
 }
 
-/// The property names that a schema declares, and those it requires.
-fn declared(schema: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
-    if let Some(reference) = schema["$ref"].as_str() {
-        return declared(
-            contract()
-                .pointer(reference.trim_start_matches('#'))
-                .unwrap(),
+fn resolved(schema: &Value) -> &Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => contract()
+            .pointer(reference.trim_start_matches('#'))
+            .unwrap(),
+        None => schema,
+    }
+}
+
+/// Asserts that a value has all members that its schema requires, at every depth.
+fn assert_required_members(schema: &Value, value: &Value) {
+    let schema = resolved(schema);
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        assert_required_members(part, value);
+    }
+    for item in value.as_array().into_iter().flatten() {
+        assert_required_members(&schema["items"], item);
+    }
+    let Some(members) = value.as_object() else {
+        return;
+    };
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(
+            members.contains_key(name.as_str().unwrap()),
+            "{name} of {value}"
         );
     }
+    for (name, member) in members {
+        assert_required_members(&schema["properties"][name], member);
+    }
+}
+
+#[test]
+fn examples_have_all_required_members() {
+    for (_, _, op) in operations() {
+        let responses = op["responses"].as_object().unwrap().values();
+        for body in responses.chain(op.get("requestBody")) {
+            for content in body["content"]
+                .as_object()
+                .into_iter()
+                .flat_map(Map::values)
+            {
+                let examples = content["examples"].as_object().into_iter();
+                let examples = examples.flat_map(Map::values).map(|named| &named["value"]);
+                for example in examples.chain(content.get("example")) {
+                    assert_required_members(&content["schema"], example);
+                }
+            }
+        }
+    }
+}
+
+/// The property names that a schema declares, and those it requires.
+fn declared(schema: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
+    let schema = resolved(schema);
     let properties = schema["properties"].as_object().into_iter().flatten();
     let required = schema["required"].as_array().into_iter().flatten();
     let mut names: (BTreeSet<_>, BTreeSet<_>) = (
