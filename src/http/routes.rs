@@ -111,26 +111,21 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
 )]
 struct Contract;
 
-/// Adds the two security schemes.
+/// Adds the security scheme. There is one for both kinds of credential: with two, generated clients send
+/// two `Authorization` headers.
 struct Schemes;
 
 impl Modify for Schemes {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let bearer = |description: &str| {
-            HttpBuilder::new()
-                .scheme(HttpAuthScheme::Bearer)
-                .description(Some(description))
-        };
-        let user = bearer(
-            "The token of a user (JWT, RFC 7519), signed by the host application. `sub` is the user id.",
-        );
-        let user = user.bearer_format("JWT");
-        let backend = bearer(
-            "The service key of a backend of the host application, which may act as any user.",
-        );
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "The token of a user (JWT, RFC 7519), signed by the host application, whose `sub` is the user \
+                id; or the service key of a backend of the host application, which may act as any user. Each \
+                operation names the roles that may call it: `user`, `backend`.",
+            ));
         let components = openapi.components.get_or_insert_default();
-        components.add_security_scheme("user_token", SecurityScheme::Http(user.build()));
-        components.add_security_scheme("service_key", SecurityScheme::Http(backend.build()));
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     }
 }
 

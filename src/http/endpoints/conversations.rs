@@ -31,7 +31,7 @@ problem::refusals!(pub ListConversationsErrors: CALL READ);
 /// although there is a next one. Users list their own conversations, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(PathUser, InboxQuery),
     responses(
         (status = 200, description = "A page of the inbox.", body = Inbox, example = json!(examples::inbox())),
@@ -58,7 +58,7 @@ pub async fn list_conversations(
 /// Users count their own messages, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(PathUser),
     responses(
         (status = 200, description = "The totals.", body = UnreadTotals,
@@ -83,7 +83,7 @@ pub async fn count_unread(
 /// `GET /users/{user}/unread` returns for one. A user without conversations has nothing unread.
 #[utoipa::path(
     tag = "conversations",
-    security(("service_key" = [])),
+    security(("bearer" = ["backend"])),
     params(UsersQuery),
     responses(
         (status = 200, description = "The totals of each user.", body = UnreadOfUsers,
@@ -118,7 +118,7 @@ problem::refusals!(ReadConversationErrors: CALL READ; OutcomeUnknown);
 /// oldest or newest message. A conversation without messages is empty, not an error.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants, PageQuery),
     responses(
         (status = 200, description = "The page, with the messages that were unread until now.", body = Conversation,
@@ -169,7 +169,7 @@ pub fn current(state: RateLimited<ConversationState>) -> HttpResponse {
 /// any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
     responses(CurrentState, ChangeConversationErrors)
 )]

@@ -34,7 +34,7 @@ problem::refusals!(ImportMessagesErrors: CALL BODY CHANGE; ImportConflict, Reply
 /// `errors` names the line and the conversation of each message that was not stored.
 #[utoipa::path(
     tag = "messages",
-    security(("service_key" = [])),
+    security(("bearer" = ["backend"])),
     request_body(content = ImportLine, content_type = "application/x-ndjson",
         description = "One message per line.",
         example = json!({"from": "alice", "to": "bob", "body": "Lunch at one?", "sent_at": "2019-01-31T12:00:00Z"})),

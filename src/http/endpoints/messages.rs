@@ -61,7 +61,7 @@ enum SendMessageResponses {
 /// same values; the order of the members and the notation of numbers do not matter.
 #[utoipa::path(
     tag = "messages",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(IdempotencyKeyHeader),
     request_body(
         content = NewMessage,
@@ -149,7 +149,7 @@ problem::refusals!(ReadMessageErrors: CALL READ; MessageNotFound);
 /// Marks nothing as read. `user` is the reader: users read as themselves, backends as any user.
 #[utoipa::path(
     tag = "messages",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants, PathSeq),
     responses(CurrentMessage, ReadMessageErrors)
 )]
@@ -180,7 +180,7 @@ problem::refusals!(EditMessageErrors: CALL BODY CHANGE; Blocked, MessageNotFound
 /// edit as any user. With `If-Match` the message changes only if its version is among the given ones.
 #[utoipa::path(
     tag = "messages",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants, PathSeq, IfMatchHeader),
     request_body(
         content(
@@ -223,7 +223,7 @@ problem::refusals!(ChangeMessageErrors: CALL CHANGE; MessageNotFound, MessageCha
 /// must be the author: users delete their own messages, backends delete as any user.
 #[utoipa::path(
     tag = "messages",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants, PathSeq, IfMatchHeader),
     responses(Tombstone, ChangeMessageErrors)
 )]
@@ -248,7 +248,7 @@ pub async fn delete_message(
 /// changes nothing. Users react as themselves, backends as any user.
 #[utoipa::path(
     tag = "messages",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants, PathSeq, PathEmoji, IfMatchHeader),
     responses(CurrentMessage, AddReactionErrors)
 )]
@@ -274,7 +274,7 @@ pub async fn add_reaction(
 /// their own reactions, backends those of any user.
 #[utoipa::path(
     tag = "messages",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants, PathSeq, PathEmoji, IfMatchHeader),
     responses(CurrentMessage, ChangeMessageErrors)
 )]

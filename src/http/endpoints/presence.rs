@@ -21,7 +21,7 @@ problem::refusals!(ReadPresenceErrors: CALL READ);
 /// everyone.
 #[utoipa::path(
     tag = "live",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(PathUser),
     responses(
         (status = 200, description = "The presence of the user.", body = Presence,
@@ -48,7 +48,7 @@ pub async fn read_presence(
 /// Returns for up to 100 users what `GET /users/{user}/presence` returns for one. For users and backends.
 #[utoipa::path(
     tag = "live",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(UsersQuery),
     responses(
         (status = 200, description = "The presence of each user.", body = Presences,

@@ -93,7 +93,7 @@ pub async fn check_health(_: NoInput) -> Json<Alive> {
 ///
 /// Redis is reachable, is the store that was opened at start, and accepts writes. Requires no credential;
 /// backends also get the version, role and durability settings of Redis.
-#[utoipa::path(tag = "operations", security((), ("service_key" = [])), responses(
+#[utoipa::path(tag = "operations", security((), ("bearer" = ["backend"])), responses(
     (status = 200, description = "Ready to serve.", body = Readiness,
         example = json!({"status": "ready", "redis": {"version": "7.0.15", "role": "master", "appendonly": true,
             "appendfsync": "always", "maxmemory_policy": "noeviction", "warnings": []}})),
@@ -121,7 +121,7 @@ pub async fn check_ready(
 /// Prometheus text format: requests with latencies by route and status, latencies of scripts, errors
 /// by code, messages sent, open connections, the process. For backends. With
 /// `DUOLOGUE_METRICS_BIND` metrics are served on that address only, without a credential.
-#[utoipa::path(tag = "operations", security(("service_key" = [])), responses(
+#[utoipa::path(tag = "operations", security(("bearer" = ["backend"])), responses(
     (status = 200, description = "All metrics.", body = String, content_type = "text/plain",
         example = json!("duologue_messages_sent_total 42\n")),
     ReadMetricsErrors,

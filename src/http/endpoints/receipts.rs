@@ -24,7 +24,7 @@ problem::refusals!(MarkErrors: CALL BODY CHANGE);
 /// blocked the user. Users mark as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
     request_body(content = ReadRequest, description = "The last message read.", example = json!({"seq": 1})),
     responses(CurrentState, MarkErrors)
@@ -50,7 +50,7 @@ pub async fn mark_read(
 /// as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
     request_body(content = ReceiptRequest, description = "The last message received.", example = json!({"seq": 1})),
     responses(CurrentState, MarkErrors)
@@ -76,7 +76,7 @@ problem::refusals!(MarkUnreadErrors: CALL BODY CHANGE; TooFarBack);
 /// `peer_read_seq` that the peer sees does not move back. Users mark as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
     request_body(content = ReceiptRequest, description = "The first unread message.", example = json!({"seq": 1})),
     responses(CurrentState, MarkUnreadErrors)
@@ -104,7 +104,7 @@ problem::refusals!(MarkAllReadErrors: CALL CHANGE);
 /// as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(PathUser),
     responses(
         (status = 200, description = "The progress.", body = MarkedRead,

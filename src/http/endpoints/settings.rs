@@ -30,7 +30,7 @@ problem::refusals!(UpdateConversationErrors: CALL BODY CHANGE; ConversationChang
 /// Users change their own settings, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
     request_body(
         content(
@@ -69,7 +69,7 @@ pub async fn update_conversation(
 /// messages. Users block as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
     responses(CurrentState, ChangeConversationErrors)
 )]
@@ -89,7 +89,7 @@ pub async fn block_peer(
 /// later. Users unblock as themselves, backends as any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
     responses(CurrentState, ChangeConversationErrors)
 )]
@@ -110,7 +110,7 @@ pub async fn unblock_peer(
 /// appear on two pages. Users list their own blocks, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(PathUser, BlocksQuery),
     responses(
         (status = 200, description = "A page of the blocks.", body = Blocks,
@@ -142,7 +142,7 @@ problem::refusals!(MuteConversationErrors: CALL BODY CHANGE);
 /// the time. Users mute their own conversations, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
     request_body(content = Option<Mute>, description = "When the mute ends. Without a body it does not end.",
         example = json!({"until": null})),
@@ -165,7 +165,7 @@ pub async fn mute_conversation(
 /// Clears `muted` for `user`. Users unmute their own conversations, backends those of any user.
 #[utoipa::path(
     tag = "conversations",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
     responses(CurrentState, ChangeConversationErrors)
 )]

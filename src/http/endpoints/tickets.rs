@@ -21,7 +21,7 @@ problem::refusals!(IssueTicketErrors: CALL BODY CHANGE);
 /// the token expires. Users get tickets for themselves, backends for any user.
 #[utoipa::path(
     tag = "live",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     request_body(content = NewTicket, description = "The user.", example = json!({"user": "alice"})),
     responses(
         (status = 201, description = "The ticket.", body = Ticket),

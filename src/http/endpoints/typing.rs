@@ -19,7 +19,7 @@ problem::refusals!(AnnounceTypingErrors: CALL CHANGE; Blocked);
 /// seconds while the user types. Users announce themselves, backends any user.
 #[utoipa::path(
     tag = "live",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
     responses((status = 204, description = "Accepted; the peer is notified at most once a second."), AnnounceTypingErrors)
 )]

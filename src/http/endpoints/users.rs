@@ -25,7 +25,7 @@ problem::refusals!(ExportUserErrors: CALL READ);
 /// so a body that ends properly is complete. Users export themselves, backends any user.
 #[utoipa::path(
     tag = "users",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(PathUser),
     responses(
         (status = 200, description = "The export.", body = String, content_type = "application/x-ndjson",
@@ -71,7 +71,7 @@ problem::refusals!(EraseUserErrors: CALL CHANGE);
 /// there is more, and repeating the request continues. Erasing a user without data changes nothing.
 #[utoipa::path(
     tag = "users",
-    security(("service_key" = [])),
+    security(("bearer" = ["backend"])),
     params(PathUser),
     responses(
         (status = 200, description = "The progress.", body = Erasure,

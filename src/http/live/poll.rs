@@ -76,7 +76,7 @@ problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
 /// their own events, backends those of any user. `docs/live.md` describes how a client handles each event.
 #[utoipa::path(
     tag = "live",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(
         EventQuery,
         ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$",

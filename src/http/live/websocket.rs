@@ -63,7 +63,7 @@ problem::refusals!(OpenSocketErrors: CALL READ; UpgradeRequired, TooManyConnecti
 /// ticket. Users open their own stream, backends that of any user.
 #[utoipa::path(
     tag = "live",
-    security(("user_token" = []), ("service_key" = [])),
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(SocketQuery),
     responses(
         (status = 101, description = "The connection is a WebSocket; the first message is `hello`."),

@@ -94,7 +94,7 @@ impl Operation {
         };
         let security = operation["security"].as_array();
         let security = security.unwrap_or_else(|| panic!("{id} does not say who may call it"));
-        let declares = |name: &str| security.iter().any(|s| s.get(name).is_some());
+        let declares = |role: &str| security.contains(&json!({"bearer": [role]}));
         // Created resources are answered with 201, existing ones with 200.
         let mut statuses = operation["responses"].as_object().unwrap().keys();
         // A `GET /ws` that is no WebSocket handshake passes authorization and then fails.
@@ -120,8 +120,8 @@ impl Operation {
             actor,
             success: success.parse().unwrap(),
             open: security.contains(&json!({})),
-            users: declares("user_token"),
-            backends: declares("service_key"),
+            users: declares("user"),
+            backends: declares("backend"),
             id,
         }
     }
