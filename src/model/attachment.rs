@@ -142,7 +142,7 @@ fn optional_milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u3
 #[serde(try_from = "String")]
 #[schema(
     max_length = 255,
-    pattern = "^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*([ \\t]*;.*)?$",
+    pattern = "^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}([ \\t]*;.*)?$",
     example = "image/jpeg"
 )]
 pub struct MimeType(String);
