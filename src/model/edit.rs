@@ -79,7 +79,7 @@ pub struct ReadRequest {
     pub seq: Seq,
     /// Whether to hide the receipt from the peer.
     #[serde(default)]
-    #[schema(value_type = bool, default = false)]
+    #[schema(value_type = Option<bool>, default = false)]
     private: Option<bool>,
 }
 
