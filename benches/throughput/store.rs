@@ -22,7 +22,7 @@ for _ = 1, tonumber(ARGV[1]) do
   seq = seq + 1
   redis.call('LPUSH', KEYS[1], '{"seq":' .. string.format('%.0f', seq) .. ',' .. ARGV[2])
 end
-redis.call('HSET', KEYS[2], 'state', string.format('%.0f|0|0|0', seq))
+redis.call('HSET', KEYS[2], 'state', string.format('%.0f|0|0|0|0|0', seq))
 "#;
 
 /// A connection to a Redis.

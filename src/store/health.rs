@@ -11,7 +11,7 @@ use super::{Store, connection};
 use crate::error::{Code, Error};
 
 /// The value of `dm:store`: the storage format and the number of partitions.
-const STORE: &str = "2,256";
+const STORE: &str = "3,256";
 /// The key that marks a store of format 1.
 const FIRST_MARKER: &str = "dm:partitions";
 

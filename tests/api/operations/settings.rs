@@ -116,13 +116,13 @@ fn a_store_of_another_format_or_partition_count_is_refused() {
     let cases = [
         (
             "dm:store",
-            "2,128",
-            "2,128, and this version of Duologue needs 2,256",
+            "3,128",
+            "3,128, and this version of Duologue needs 3,256",
         ),
         (
             "dm:store",
-            "3,256",
-            "3,256, and this version of Duologue needs 2,256",
+            "2,256",
+            "2,256, and this version of Duologue needs 3,256",
         ),
         (
             "dm:partitions",

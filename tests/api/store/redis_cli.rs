@@ -54,7 +54,7 @@ fn values() -> BTreeMap<&'static str, String> {
         ("viewer", "b"),
         ("process", "p1"),
         ("bearer", "a,"),
-        ("ours", "2,256"),
+        ("ours", "3,256"),
         ("flag", "muted"),
         ("range", "newest"),
         ("kind", "conversation.changed"),

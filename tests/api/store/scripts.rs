@@ -262,9 +262,9 @@ fn open_store_claims_an_empty_store_and_leaves_an_old_one_alone() {
     let mut redis = server.connect();
     let mut open =
         |partitions| call::<String>(&mut redis, "open_store", &["marker"], &[partitions]);
-    assert_eq!(open("2,256").unwrap(), "2,256");
-    assert_eq!(open("3,512").unwrap(), "2,256");
-    assert_eq!(redis.get("marker"), Ok("2,256".to_owned()));
+    assert_eq!(open("3,256").unwrap(), "3,256");
+    assert_eq!(open("4,512").unwrap(), "3,256");
+    assert_eq!(redis.get("marker"), Ok("3,256".to_owned()));
 }
 
 #[test]
@@ -273,10 +273,10 @@ fn check_ready_returns_the_partitions_and_cannot_write() {
     let mut redis = server.connect();
     let mut check = || call::<Option<String>>(&mut redis, "check_ready", &["marker"], &[]);
     assert_eq!(check(), Ok(None));
-    let _: () = server.connect().set("marker", "2,256").unwrap();
-    assert_eq!(check(), Ok(Some("2,256".to_owned())));
+    let _: () = server.connect().set("marker", "3,256").unwrap();
+    assert_eq!(check(), Ok(Some("3,256".to_owned())));
     set_full(&mut server.connect(), true);
-    assert_eq!(check(), Ok(Some("2,256".to_owned())), "full or not");
+    assert_eq!(check(), Ok(Some("3,256".to_owned())), "full or not");
     let scripts = duologue::store::SCRIPTS.iter();
     for script in scripts.filter(|s| s.name.starts_with("check_")) {
         assert!(
