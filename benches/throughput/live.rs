@@ -23,7 +23,7 @@ const DELIVERY: Duration = Duration::from_millis(500);
 /// Connections without events.
 const IDLE: u64 = 20_000;
 /// Files that a process opens besides these connections.
-const OTHER_FILES: u64 = 100;
+const OTHER_FILES: u64 = 300;
 /// Connections that open and close before memory is read.
 const EARLIER_CONNECTIONS: u32 = 500;
 /// Seconds until the service has dropped the state of closed connections.
