@@ -166,6 +166,8 @@ fn probes_are_answered_when_every_connection_is_busy() {
             "GET /events?user=u{number}&wait=30 HTTP/1.1\r\nhost: localhost\r\n\r\n"
         ));
         busy.push(connection);
+        // Until its request has arrived, a connection counts as idle and makes room for the probe.
+        std::thread::sleep(Duration::from_millis(20));
         if exchange(&service.address, PROBE).header("connection") == "close" {
             break;
         }
