@@ -1,5 +1,6 @@
 -- The end of a script that returns the state of a conversation. Apart from lib/commit, because a send
 -- needs none of it, and each function of a script takes time.
+--- @include "lib/charged"
 --- @include "lib/commit"
 --- @include "lib/metadata"
 
@@ -12,7 +13,6 @@ local function commit_state(conversation, change, charge)
   local user = conversation.user
   local cleared = tonumber(user.cleared_up_to) >= tonumber(conversation.seq)
   local newest = not cleared and redis.call('LINDEX', conversation.messages, 0)
-  local reply = {entry_of(conversation, user, conversation.peer), newest or '', metadata_of(conversation, user)}
-  if charge then return {charge[1], charge[2], reply} end
-  return reply
+  local entry = entry_of(conversation, user, conversation.peer)
+  return with_charge(charge, {entry, newest or '', metadata_of(conversation, user)})
 end

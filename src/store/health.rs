@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use redis::InfoDict;
-use tokio::time::timeout;
 
 use super::script::{CHECK_PERMISSIONS, CHECK_READY, OPEN_STORE, SCRIPTS};
-use super::{Store, connection};
+use super::{Store, administered};
 use crate::error::{Code, Error};
 
 /// The value of `dm:store`: the storage format and the number of partitions.
@@ -130,19 +129,15 @@ impl Store {
 
     /// Whether this is a store of format 1, which had a different marker.
     async fn has_first_format(&self) -> Result<bool, Error> {
-        let unavailable = |why: String| Error::new(Code::Unavailable, why);
-        let asked = async {
-            let connection = self.pool.get().await;
-            let mut connection = connection.map_err(|e| unavailable(e.to_string()))?;
+        administered(async {
+            let mut connection = self.pooled_connection().await?;
             let exists = redis::cmd("EXISTS")
                 .arg(FIRST_MARKER)
                 .query_async(&mut connection)
                 .await;
-            exists.map_err(|e| unavailable(e.to_string()))
-        };
-        timeout(connection::TIMEOUT, asked)
-            .await
-            .unwrap_or_else(|_| Err(Code::Unavailable.into()))
+            exists.map_err(|e| e.to_string())
+        })
+        .await
     }
 
     /// Returns the calls of the service that the ACL of Redis does not permit. A script that fails in the
@@ -174,17 +169,12 @@ impl Store {
 
     /// Reads what Redis reports about itself, over a connection of the pool.
     pub async fn health(&self) -> Result<Health, Error> {
-        let unavailable = |why: String| Error::new(Code::Unavailable, why);
-        let asked = async {
-            let mut connection = self
-                .pool
-                .get()
-                .await
-                .map_err(|e| unavailable(e.to_string()))?;
+        administered(async {
+            let mut connection = self.pooled_connection().await?;
             let info = redis::cmd("INFO")
                 .query_async::<InfoDict>(&mut connection)
                 .await;
-            let info = info.map_err(|e| unavailable(e.to_string()))?;
+            let info = info.map_err(|e| e.to_string())?;
             let mut config = redis::cmd("CONFIG");
             config.arg("GET").arg("appendfsync");
             let fsync = config
@@ -201,9 +191,7 @@ impl Store {
                     maxmemory_policy: text("maxmemory_policy"),
                 },
             })
-        };
-        timeout(connection::TIMEOUT, asked)
-            .await
-            .unwrap_or_else(|_| Err(Code::Unavailable.into()))
+        })
+        .await
     }
 }

@@ -30,6 +30,7 @@ use deadpool_redis::{Manager, Pool};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisResult,
 };
+use tokio::time::timeout;
 
 pub use change::ConversationRequest;
 pub use health::{Durability, Health};
@@ -109,6 +110,11 @@ impl Store {
         })
     }
 
+    /// A connection of the pool; otherwise the reason why there is none.
+    async fn pooled_connection(&self) -> Result<deadpool_redis::Connection, String> {
+        self.pool.get().await.map_err(|e| e.to_string())
+    }
+
     /// Checks that a URL is one that [`Store::new`] accepts.
     pub fn check_url(url: &str) -> RedisResult<()> {
         Client::open(url).map(|_| ())
@@ -147,5 +153,19 @@ impl Store {
             );
             Error::new(Code::Internal, detail)
         })
+    }
+}
+
+/// Waits for administrative commands within [`connection::TIMEOUT`]. The reason of a failure becomes the
+/// detail of the error. Boxed, so that rare commands do not enlarge the futures of their callers.
+fn administered<T>(
+    commands: impl Future<Output = Result<T, String>>,
+) -> impl Future<Output = Result<T, Error>> {
+    let commands = Box::pin(commands);
+    async {
+        match timeout(connection::TIMEOUT, commands).await {
+            Ok(done) => done.map_err(|why| Error::new(Code::Unavailable, why)),
+            Err(_) => Err(Code::Unavailable.into()),
+        }
     }
 }

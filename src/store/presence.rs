@@ -2,8 +2,8 @@
 
 use super::events::EVENTS_S;
 use super::script::{FIND_EXPIRED_PRESENCES, LEAVE_PRESENCE, READ_PRESENCE, RENEW_PRESENCE};
-use super::{RateLimited, Store, connection, reply};
-use crate::error::{Code, Error};
+use super::{RateLimited, Store, administered, reply};
+use crate::error::Error;
 use crate::model::{Presence, UserId};
 use crate::protocol::Event;
 use crate::rate::RateLimitRequest;
@@ -113,8 +113,8 @@ impl Store {
     ) -> Result<(), Error> {
         let mut count = redis::cmd("PUBSUB");
         count.arg("NUMSUB").arg(channels.collect::<Vec<_>>());
-        let published = async {
-            let mut connection = self.pool.get().await.map_err(|e| e.to_string())?;
+        administered(async {
+            let mut connection = self.pooled_connection().await?;
             let counts: Vec<(String, u64)> = count
                 .query_async(&mut connection)
                 .await
@@ -128,9 +128,7 @@ impl Store {
             }
             let published = pipeline.query_async::<()>(&mut connection).await;
             published.map_err(|e| e.to_string())
-        };
-        let published = tokio::time::timeout(connection::TIMEOUT, published).await;
-        let published = published.unwrap_or_else(|_| Err("Redis does not answer.".to_owned()));
-        published.map_err(|why| Error::new(Code::Unavailable, why))
+        })
+        .await
     }
 }

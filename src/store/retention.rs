@@ -1,12 +1,9 @@
 //! Removal of expired messages from conversations that nobody writes to.
 
-use redis::RedisError;
-use tokio::time::timeout;
-
 use super::change::ConversationRequest;
 use super::script::TRIM_CONVERSATION;
-use super::{Store, connection};
-use crate::error::{Code, Error};
+use super::{Store, administered};
+use crate::error::Error;
 use crate::model::{Pair, UserId};
 
 /// Maximum number of messages that one call removes.
@@ -50,13 +47,8 @@ impl Store {
     /// One step of a scan over all conversations: the next cursor (0 at the end) and the pairs
     /// found, some of them possibly twice.
     pub async fn scan_pairs(&self, cursor: u64) -> Result<(u64, Vec<(UserId, UserId)>), Error> {
-        let unavailable = |why: String| Error::new(Code::Unavailable, why);
         let scan = async {
-            let mut connection = self
-                .pool
-                .get()
-                .await
-                .map_err(|e| unavailable(e.to_string()))?;
+            let mut connection = self.pooled_connection().await?;
             let mut command = redis::cmd("SCAN");
             command
                 .arg(cursor)
@@ -67,11 +59,9 @@ impl Store {
             let step = command
                 .query_async::<(u64, Vec<String>)>(&mut connection)
                 .await;
-            step.map_err(|e: RedisError| unavailable(e.to_string()))
+            step.map_err(|e| e.to_string())
         };
-        let (next, keys) = timeout(connection::TIMEOUT, scan)
-            .await
-            .unwrap_or_else(|_| Err(Code::Unavailable.into()))?;
+        let (next, keys) = administered(scan).await?;
         // dm:{tag}:messages:<first>,<second>
         let pairs = keys
             .iter()

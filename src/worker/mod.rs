@@ -32,7 +32,6 @@ pub struct Background {
     pub listener: PubSubListener,
     /// The presence changes that the hub reports.
     pub presence_changes: mpsc::UnboundedReceiver<PresenceChange>,
-    /// Whether retention is limited.
     pub retention: bool,
     /// The key set of user tokens, if one is configured.
     pub jwks: Option<Arc<Jwks>>,
