@@ -109,9 +109,9 @@ fn conversation(
     Ok(Conversation {
         user: user.clone(),
         peer: peer.clone(),
-        history: history.into_iter().map(reply::message).collect(),
+        history: reply::messages(history),
         unread_count: entry.unread_count,
-        unread: unread.into_iter().map(reply::message).collect(),
+        unread: reply::messages(unread),
         last_seq: entry.last_seq,
         read_seq: entry.read_seq,
         peer_read_seq: entry.peer_read_seq,

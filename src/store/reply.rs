@@ -17,6 +17,13 @@ pub(super) fn message(stored: String) -> StoredMessage {
     StoredMessage(stored).at(Utc::now())
 }
 
+/// Messages of the store as clients see them, all at the same time.
+pub(super) fn messages(stored: impl IntoIterator<Item = String>) -> Vec<StoredMessage> {
+    let now = Utc::now();
+    let stored = stored.into_iter().map(StoredMessage);
+    stored.map(|message| message.at(now)).collect()
+}
+
 /// The position of the next page; 0 if there is none.
 pub(super) fn cursor(number: u64) -> Result<Option<Seq>, Error> {
     if number == 0 {

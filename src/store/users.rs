@@ -69,7 +69,7 @@ impl Store {
         let (messages, next, last_seq): (Vec<String>, u64, u64) =
             self.run(&EXPORT_MESSAGES, &keys, &args).await?;
         Ok(ExportPage {
-            messages: messages.into_iter().rev().map(reply::message).collect(),
+            messages: reply::messages(messages.into_iter().rev()),
             next: reply::cursor(next)?,
             last_seq: reply::seq(last_seq)?,
         })
