@@ -24,7 +24,7 @@ use crate::operations;
 use crate::operations::Operations;
 use crate::rate::Policies;
 use crate::realtime::{Hub, Limits};
-use crate::store::{Health, Store};
+use crate::store::{Health, RedisMode, Store};
 use crate::tls::{Certificate, TlsError};
 use crate::worker;
 use crate::worker::{Background, Workers};
@@ -52,6 +52,17 @@ pub enum AppError {
     Embedded(#[from] StartError),
     #[error("the Redis at DUOLOGUE_REDIS_URL does not answer: {0}")]
     NoRedis(Error),
+    #[error(
+        "the Redis at DUOLOGUE_REDIS_URL is a node of a Redis Cluster: use \
+         redis+cluster://HOST:PORT,HOST:PORT (rediss+cluster:// for TLS) with some of its nodes"
+    )]
+    ClusterNode,
+    #[error(
+        "DUOLOGUE_REDIS_URL is the address of a Redis Sentinel: use \
+         redis+sentinel://HOST:PORT,HOST:PORT/SERVICE (rediss+sentinel:// for TLS) with the sentinels and \
+         the name of the master that they watch"
+    )]
+    SentinelNode,
     #[error("Redis {0} is too old; Duologue requires 7.0 or later")]
     OldRedis(String),
     #[error("the private Redis keeps failing; see {0}")]
@@ -291,6 +302,12 @@ async fn connect(
 /// permissions, and opens the store.
 async fn open(store: &Store) -> Result<Health, AppError> {
     let deadline = Instant::now() + REDIS_TIMEOUT;
+    let mode = available_by(deadline, || store.redis_mode()).await;
+    match mode.map_err(AppError::NoRedis)? {
+        RedisMode::Standalone => {}
+        RedisMode::Cluster => return Err(AppError::ClusterNode),
+        RedisMode::Sentinel => return Err(AppError::SentinelNode),
+    }
     let health = available_by(deadline, || store.health()).await;
     let health = health.map_err(AppError::NoRedis)?;
     if !health.is_recent_enough() {

@@ -8,6 +8,7 @@ pub mod out_of_memory;
 pub mod permissions;
 pub mod redis_cli;
 pub mod redis_failures;
+pub mod redis_mode;
 pub mod retention;
 pub mod retention_sweep;
 pub mod scripts;

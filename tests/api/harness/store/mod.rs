@@ -4,3 +4,4 @@ pub mod contents;
 pub mod lua;
 pub mod redis_proxy;
 pub mod redis_server;
+pub mod tcp_server;

@@ -1,0 +1,48 @@
+//! Whether the URL of the store fits what answers at its address.
+
+use redis::{InfoDict, RedisResult};
+
+use super::{Store, administered};
+use crate::error::Error;
+
+/// The value of `redis_mode` in `INFO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedisMode {
+    /// One Redis, with or without replicas.
+    Standalone,
+    /// A node of a Redis Cluster.
+    Cluster,
+    /// A Redis Sentinel, which stores no data.
+    Sentinel,
+}
+
+impl Store {
+    /// What answers at the address of the store.
+    pub async fn redis_mode(&self) -> Result<RedisMode, Error> {
+        administered(async {
+            let mut connection = self.pooled_connection().await?;
+            let mut info = redis::cmd("INFO");
+            let info: RedisResult<InfoDict> = info.arg("server").query_async(&mut connection).await;
+            match info {
+                Ok(info) => Ok(mode_of(info.get::<String>("redis_mode").as_deref())),
+                Err(error) if error.code() == Some("NOPERM") => {
+                    // Only a cluster answers this.
+                    let mut state = redis::cmd("CLUSTER");
+                    let state = state.arg("INFO").exec_async(&mut connection).await;
+                    let mode = state.map(|()| RedisMode::Cluster);
+                    Ok(mode.unwrap_or(RedisMode::Standalone))
+                }
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await
+    }
+}
+
+fn mode_of(word: Option<&str>) -> RedisMode {
+    match word {
+        Some("cluster") => RedisMode::Cluster,
+        Some("sentinel") => RedisMode::Sentinel,
+        _ => RedisMode::Standalone,
+    }
+}
