@@ -36,16 +36,14 @@ end
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
-local pinned = has_flag(conversation.user.flags, PINNED)
 conversation.user = participant(user, '0', 'erased|' .. last, user_inbox, user_conversations, user_events)
 local leaver, reader = conversation.user, conversation.peer
 redis.call('ZREM', schedule, mute_entry(user, peer))
-if pinned then redis.call('HINCRBY', user_conversations, PINNED_FIELD, -1) end
 if tonumber(last) >= newest then
   -- Unread messages leave the totals before the row is deleted.
   if redis.call('HEXISTS', user_conversations, peer) == 1 then
     local version = string.format('%d', conversation.version + 1)
-    update_inbox(leaver, peer, version, '0', entry_of(conversation, leaver, reader), 'conversation.changed', '')
+    update_inbox(leaver, peer, version, '', '0', entry_of(conversation, leaver, reader), 'conversation.changed', '')
     redis.call('HDEL', user_conversations, peer)
   end
   if reader.erased then return redis.call('UNLINK', messages, meta, imported) and 1 end
@@ -58,4 +56,7 @@ redis.call('HSET', meta, ERASED_FIELD .. user, last)
 redis.call('HDEL', meta, METADATA_FIELD .. user)
 -- The kept events of the peer contain the erased texts.
 drop_events(peer_events)
-return commit(conversation, {kind = 'conversation.changed', message = '', marks = 'user', erases = true}, nil, 0)
+-- A peer without a row learns of nothing.
+local private = reader.base ~= nil
+local change = {kind = 'conversation.changed', message = '', marks = 'user', private = private, erases = true}
+return commit(conversation, change, nil, 0)

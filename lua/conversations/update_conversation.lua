@@ -55,7 +55,6 @@ local sets = metadata ~= '' and metadata ~= 'null' and metadata ~= stored
 if flags == owner.flags and not sets then return commit_state(conversation, nil, charge) end
 
 owner.flags = flags
-if pins then redis.call('HINCRBY', user_conversations, PINNED_FIELD, pinned == '1' and 1 or -1) end
 if sets then
   redis.call('HSET', meta, METADATA_FIELD .. user, metadata)
 elseif metadata == 'null' then

@@ -27,5 +27,5 @@ local empty = string.match(stored[1] or '0', '%d+') == '0'
 if empty or told.erased or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
   return with_charge(charge, 0)
 end
-redis.call('PUBLISH', channel, event)
+redis.call('SPUBLISH', channel, event)
 return with_charge(charge, 1)

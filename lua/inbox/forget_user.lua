@@ -25,5 +25,5 @@ else
   redis.call('HSET', conversations, TOTALS_FIELD, string.sub(totals, 1, -2) .. '0')
   redis.call('HDEL', conversations, EPOCH_FIELD)
 end
-if deleted > 0 then redis.pcall('PUBLISH', events, '{"type":"reset","cursor":"0-0"}') end
+if deleted > 0 then redis.pcall('SPUBLISH', events, '{"type":"reset","cursor":"0-0"}') end
 return left

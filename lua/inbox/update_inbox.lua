@@ -3,20 +3,24 @@
 -- Updates the row of a conversation in a user's inbox, and publishes the event to the user's devices.
 -- Takes absolute state and keeps the newer one, so it can be repeated, late or out of order.
 --
--- Returns  version  version of the conversation that the inbox now has
+-- Returns  outcome  exact, gap, silent or stale, see lib/inbox
 
 local inbox         = KEYS[1] -- zset    peer -> its place, see lib/order
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
 local events        = KEYS[3] -- list    the user's last events; also the name of the channel
 local peer          = ARGV[1] -- string  user id of the peer
 local version       = ARGV[2] -- integer version of the conversation
-local active        = ARGV[3] -- integer place in the inbox, see lib/order; 0 if the inbox does not list it
-local entry         = ARGV[4] -- string  entry of the row, see lib/row
-local kind          = ARGV[5] -- string  type of the event
-local message       = ARGV[6] -- string  JSON of the message that changed; empty if none did
+local base          = ARGV[3] -- integer version before this change, 0 if there was no row; empty if unknown
+local active        = ARGV[4] -- integer place in the inbox, see lib/order; 0 if the inbox does not list it
+local entry         = ARGV[5] -- string  entry of the row, see lib/row
+local kind          = ARGV[6] -- string  type of the event; empty if the user is not told
+local message       = ARGV[7] -- string  JSON of the message that changed; empty if none did
+local writes        = ARGV[8] -- flag    1 if the user now writes to the peer
 
 local unread, flags = string.match(entry, '^(%d+)|(%d+)')
-local owner = {inbox = inbox, conversations = conversations, events = events, unread = unread, flags = flags}
-local event = update_inbox(owner, peer, version, active, entry, kind, message)
-if event then redis.pcall('PUBLISH', events, event) end
-return (parse_row(redis.call('HGET', conversations, peer)))
+local owner = {
+  inbox = inbox, conversations = conversations, events = events, unread = unread, flags = flags, writes = writes == '1',
+}
+local event, outcome = update_inbox(owner, peer, version, base, active, entry, kind, message)
+if event then redis.pcall('SPUBLISH', events, event) end
+return outcome

@@ -38,24 +38,26 @@ local function write_conversation(conversation, active, marks)
   return version, active
 end
 
--- Writes the row of one of the two users and returns the event to publish, if any.
-local function write_row(conversation, user, peer, version, active, change)
+-- Writes the row of one of the two users, who is told unless `tells` is false. Returns the event to publish, if any.
+local function write_row(conversation, user, peer, version, active, change, tells)
   if user.erased then return end
-  local kind, message, cleared_up_to = change.kind, change.message, user.cleared_up_to
+  local kind, message, cleared_up_to = tells and change.kind or '', change.message, user.cleared_up_to
+  local base = user.base or conversation.version
   if cleared_up_to ~= '0' then
     cleared_up_to = tonumber(cleared_up_to)
     if cleared_up_to >= tonumber(conversation.seq) then active = '0' end
     -- A change of a message that the user cleared is not published to the user's devices.
     if message ~= '' and tonumber((string.match(message, MESSAGE_HEAD))) <= cleared_up_to then
-      if not conversation.uncounted then return end
-      kind, message = 'conversation.changed', ''
+      kind, message = conversation.uncounted and 'conversation.changed' or '', ''
     end
   end
+  -- Who is not told of anything gets no row.
+  if kind == '' and user.base then return end
   -- Pinned conversations come first, see lib/order.
   if user.flags ~= NO_FLAGS and active ~= '0' and has_flag(user.flags, PINNED) then
     active = string.format('%d', active + 4000000000000000)
   end
-  return update_inbox(user, peer.id, version, active, entry_of(conversation, user, peer), kind, message)
+  return update_inbox(user, peer.id, version, base, active, entry_of(conversation, user, peer), kind, message)
 end
 
 -- Writes a changed conversation with its next version, updates the inboxes of its users and publishes the
@@ -85,17 +87,17 @@ local function commit(conversation, change, charge, reply)
     local marks = change.marks
     -- Somebody uses the id of an erased user again: acts, or receives a message.
     if user.erased and not change.erases and (marks or change.active) then
-      user.erased, marks = nil, marks or 'user'
+      user.erased, user.base, marks = nil, '0', marks or 'user'
     end
-    if peer.erased and change.active then peer.erased, marks = nil, 'both' end
+    if peer.erased and change.active then peer.erased, peer.base, marks = nil, '0', 'both' end
 
     local version, active = write_conversation(conversation, change.active, marks)
-    local user_event = write_row(conversation, user, peer, version, active, change)
+    local user_event = write_row(conversation, user, peer, version, active, change, true)
     local tells_peer = not change.private or conversation.uncounted
-    local peer_event = tells_peer and write_row(conversation, peer, user, version, active, change)
+    local peer_event = write_row(conversation, peer, user, version, active, change, tells_peer)
     -- Redis may refuse to publish (ACL). What was written stays, and devices find it in the journal.
-    if user_event then redis.pcall('PUBLISH', user.events, user_event) end
-    if peer_event then redis.pcall('PUBLISH', peer.events, peer_event) end
+    if user_event then redis.pcall('SPUBLISH', user.events, user_event) end
+    if peer_event then redis.pcall('SPUBLISH', peer.events, peer_event) end
   end
   if charge then return {charge[1], charge[2], reply} end
   return reply

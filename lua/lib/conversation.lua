@@ -42,6 +42,11 @@ local function load_conversation(messages, meta, user, user_inbox, user_conversa
     peer = participant(peer, peer_unread, stored[3], peer_inbox, peer_conversations, peer_events),
     is_first = is_first, retention = retention, dropped = 0, dropped_up_to = 0,
   }
+  if seq == '0' then
+    -- Without a message, only a user who has set something has a row.
+    if not stored[2] then conversation.user.base = '0' end
+    if not stored[3] then conversation.peer.base = '0' end
+  end
   if retention ~= '' then drop_old_messages(conversation, retention) end
   return conversation
 end

@@ -4,27 +4,37 @@
 
 -- Writes the row of a conversation, the totals and the order of a user's inbox, and keeps an event for
 -- the user's devices. Takes absolute state and keeps the newer one, so it may be repeated, late or out
--- of order.
+-- of order. If the row missed a change before this one, the event is a `conversation.changed`.
 --
 -- owner    whose inbox it is: the keys `inbox`, `conversations` and `events`, and of the conversation the
 --          `unread` count and the `flags`, with which the entry begins; `writes` is true if the owner now
 --          writes to the peer
--- version  that of the conversation
+-- version  that of the conversation; base, the version before this change, '0' if the user had no row; empty
+--          if it is unknown
 -- active   its place in the inbox, see lib/order; 0 if the inbox does not list it
--- kind     type of the event, and message, JSON of the message that changed, or empty
+-- kind     type of the event; empty if the user is not told, and the row only takes the version
+-- message  JSON of the message that changed, or empty
 --
--- Returns  the event to publish, if any
-local function update_inbox(owner, peer, version, active, entry, kind, message)
+-- Returns  the event to publish, if any, and what was done: exact; gap, if the row missed a change; silent, if
+--          the user is not told; stale, if the row is newer and nothing was done
+local function update_inbox(owner, peer, version, base, active, entry, kind, message)
   local conversations, unread, flags = owner.conversations, owner.unread, owner.flags
   local stored = redis.call('HMGET', conversations, TOTALS_FIELD, peer)
   local prev, total, unread_conversations, muted, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
   local old_version, old_offset, old_active, old_unread, old_flags, _, written = parse_row(stored[2])
 
-  -- The offset is a hybrid clock like the version, and never less than the version of a row. So a version
-  -- above the last offset is also newer than the row.
+  local outcome = kind == '' and 'silent' or 'exact'
+  if old_version ~= base then
+    if version <= old_version then return nil, 'stale' end
+    kind, message, outcome = 'conversation.changed', '', 'gap'
+  end
+
+  -- The offset is a hybrid clock like the version.
   local offset, ahead = version, '0'
-  if version <= prev then
-    if version <= old_version then return end
+  if outcome == 'silent' then
+    offset = prev
+    ahead = string.format('%d', old_offset - version)
+  elseif version <= prev then
     offset = string.format('%d', prev + 1)
     ahead = string.format('%d', offset - version)
   end
@@ -36,6 +46,9 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
     if now_muted ~= before_muted then muted = string.format('%d', muted + now_muted - before_muted) end
     if (now == 0) ~= (before == 0) then
       unread_conversations = string.format('%d', unread_conversations + (now == 0 and -1 or 1))
+    end
+    if flags ~= old_flags and has_flag(flags, PINNED) ~= has_flag(old_flags, PINNED) then
+      redis.call('HINCRBY', conversations, PINNED_FIELD, has_flag(flags, PINNED) and 1 or -1)
     end
   end
 
@@ -55,7 +68,7 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
   end
 
   local event
-  if listening == '1' then
+  if listening == '1' and outcome ~= 'silent' then
     local epoch = redis.call('HGET', conversations, EPOCH_FIELD)
     event = format_event(kind, epoch .. '-' .. offset, epoch .. '-' .. prev, peer, entry, total, unread_conversations, muted, message)
     local kept = redis.call('LPUSHX', owner.events, event)
@@ -71,5 +84,5 @@ local function update_inbox(owner, peer, version, active, entry, kind, message)
   redis.call('HSET', conversations, TOTALS_FIELD, offset .. '|' .. total .. '|' .. unread_conversations .. '|' .. muted
     .. '|' .. on_top .. '|' .. listening, peer,
     version .. '|' .. ahead .. '|' .. age .. (owner.writes and 'w' or written) .. '|' .. entry)
-  return event
+  return event, outcome
 end

@@ -11,7 +11,8 @@
 -- muted_unread  those of them in muted conversations
 -- on_top        1 if the last change left its row on top of those that are not pinned
 -- listening     1 if the user's events are kept and published
--- ahead         offset of the row's last change minus its version
+-- ahead         offset of the row's last change minus its version; negative if the version is of a change that
+--               this user was not told
 -- age           version minus the row's place in the inbox, see lib/order; empty if the inbox does not list the
 --               row; then w if the user has written to the peer
 --
@@ -32,7 +33,7 @@ local TOTALS, NO_TOTALS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d)|(%d)$', '0|0|0|0|0|0'
 -- the peer, otherwise empty; active is the row's place in the inbox, 0 if the inbox does not list it.
 local function parse_row(text)
   local version, ahead, age, written, entry_at, unread, flags =
-    string.match(text or '0|0||0|00000|', '^(%d+)|(%d+)|(-?%d*)(w?)|()(%d+)|(%d+)')
+    string.match(text or '0|0||0|00000|', '^(%d+)|(-?%d+)|(-?%d*)(w?)|()(%d+)|(%d+)')
   local offset, active = version, version
   if ahead ~= '0' then offset = string.format('%d', version + ahead) end
   if age == '' then

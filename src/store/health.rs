@@ -23,10 +23,10 @@ const COMMANDS: [&str; 10] = [
     "SCRIPT LOAD x",
     "EXISTS dm:",
     "SCAN",
-    "PUBLISH dm:",
-    "PUBSUB NUMSUB",
-    "SUBSCRIBE dm:",
-    "UNSUBSCRIBE dm:",
+    "SPUBLISH dm:",
+    "PUBSUB SHARDNUMSUB",
+    "SSUBSCRIBE dm:",
+    "SUNSUBSCRIBE dm:",
 ];
 
 /// Every call that the service makes, each with a key or a channel if it needs one.

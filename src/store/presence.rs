@@ -112,7 +112,7 @@ impl Store {
         text: &str,
     ) -> Result<(), Error> {
         let mut count = redis::cmd("PUBSUB");
-        count.arg("NUMSUB").arg(channels.collect::<Vec<_>>());
+        count.arg("SHARDNUMSUB").arg(channels.collect::<Vec<_>>());
         administered(async {
             let mut connection = self.pooled_connection().await?;
             let counts: Vec<(String, u64)> = count
@@ -121,7 +121,7 @@ impl Store {
                 .map_err(|e| e.to_string())?;
             let mut pipeline = redis::pipe();
             for (channel, _) in counts.into_iter().filter(|(_, listeners)| *listeners > 0) {
-                pipeline.publish(channel, text).ignore();
+                pipeline.cmd("SPUBLISH").arg(channel).arg(text).ignore();
             }
             if pipeline.is_empty() {
                 return Ok(());

@@ -5,6 +5,9 @@
 //! but must not fail unnoticed: every two seconds it is pinged, and a message that this process
 //! publishes to its own channel must arrive. After a failure the connection is opened again, all
 //! subscriptions are restored, and the handler receives [`PubSubMessage::Gap`].
+//!
+//! Channels are sharded (`SPUBLISH`, `SSUBSCRIBE`), also on one Redis: the channel of a user has the hash tag
+//! of the user's keys, so that on a cluster the script that updates an inbox may publish to it.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -12,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisResult, Value};
+use redis::{AsyncConnectionConfig, Client, Pipeline, PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
@@ -27,7 +30,7 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 const PUBSUB_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Pause between two attempts to connect.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
-/// Maximum number of channels in one SUBSCRIBE.
+/// Maximum number of subscriptions in one round trip.
 const BATCH: usize = 1000;
 
 /// A message of the pub/sub connection.
@@ -149,7 +152,7 @@ impl PubSubListener {
         let check_received = self.check_received.clone();
         let on_push = move |push: PushInfo| {
             match push.kind {
-                PushKind::Message => match channel_and_text(push.data) {
+                PushKind::SMessage => match channel_and_text(push.data) {
                     Some((channel, _)) if channel == check_channel => check_received.notify_one(),
                     Some((channel, text)) => {
                         if let Some(user) = Keys::user_of_channel(&channel) {
@@ -173,7 +176,10 @@ impl PubSubListener {
         let mut connection = connecting.await?;
         let channels: Vec<_> = self.channels.iter().chain([&self.check_channel]).collect();
         for channels in channels.chunks(BATCH) {
-            connection.subscribe(channels).await?;
+            let channels = channels.iter().map(|channel| channel.as_str());
+            pipelined("SSUBSCRIBE", channels)
+                .exec_async(&mut connection)
+                .await?;
         }
         self.confirm();
         Ok(connection)
@@ -222,11 +228,11 @@ impl PubSubListener {
         let (added, removed): (Vec<_>, Vec<_>) = changed
             .into_iter()
             .partition(|channel| self.channels.contains(channel));
-        if !removed.is_empty() {
-            connection.unsubscribe(removed).await?;
-        }
-        if !added.is_empty() {
-            connection.subscribe(added).await?;
+        for (command, channels) in [("SUNSUBSCRIBE", removed), ("SSUBSCRIBE", added)] {
+            if !channels.is_empty() {
+                let channels = channels.iter().map(String::as_str);
+                pipelined(command, channels).exec_async(connection).await?;
+            }
         }
         self.confirm();
         Ok(())
@@ -256,6 +262,16 @@ impl PubSubListener {
         }
         Ok(())
     }
+}
+
+/// One command for each channel. Channels in one command must be of the same slot of a cluster, and each would
+/// have a reply of its own.
+fn pipelined<'a>(command: &str, channels: impl Iterator<Item = &'a str>) -> Pipeline {
+    let mut pipeline = redis::pipe();
+    for channel in channels {
+        pipeline.cmd(command).arg(channel).ignore();
+    }
+    pipeline
 }
 
 /// The channel and the text of a message.

@@ -1,7 +1,7 @@
 //! The scripts that change a conversation, called directly: refusals and repetitions write nothing,
 //! and a full Redis can still be read.
 
-use redis::{Commands, Connection, RedisResult, Value};
+use redis::{Commands, Connection, Value};
 
 use crate::harness::store::lua::{Conversation, keys_of_user, source};
 use crate::harness::store::redis_server::RedisServer;
@@ -23,7 +23,7 @@ fn conversation() -> (RedisServer, Connection) {
 }
 
 /// The unread totals of a user: messages, and conversations that have any.
-fn totals(redis: &mut Connection, user: &str) -> (u64, u64) {
+pub fn totals(redis: &mut Connection, user: &str) -> (u64, u64) {
     let [_, conversations, ..] = keys_of_user(user);
     let mut count = redis::cmd("EVAL");
     count.arg(source("count_unread")).arg(1).arg(conversations);
@@ -218,27 +218,6 @@ fn versions_grow_even_when_the_clock_stands_still() {
         let row: String = redis.hget(&conversations, "a").unwrap();
         assert!(row.starts_with(&format!("{}|", far + step)), "{row}");
     }
-}
-
-#[test]
-fn inbox_updates_may_be_repeated_late_and_reordered() {
-    let file = |redis: &mut Connection, version: u64, unread: u64| -> RedisResult<u64> {
-        let (version, entry) = (version.to_string(), format!("{unread}|00000|9|0|0|0"));
-        let mut eval = redis::cmd("EVAL");
-        let eval = eval.arg(source("update_inbox")).arg(3);
-        let eval = eval.arg(&keys_of_user("b"));
-        eval.arg(&["a", &version, &version, &entry, "message.created", "{}"])
-            .query(redis)
-    };
-    let server = RedisServer::volatile();
-    let mut redis = server.connect();
-    assert_eq!(file(&mut redis, 10, 1), Ok(10));
-    assert_eq!(file(&mut redis, 30, 3), Ok(30));
-    let before = contents(&mut redis);
-    assert_eq!(file(&mut redis, 20, 2), Ok(30), "an older version");
-    assert_eq!(file(&mut redis, 30, 3), Ok(30), "twice");
-    assert_eq!(contents(&mut redis), before);
-    assert_eq!(totals(&mut redis, "b"), (3, 1));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod change_scripts;
 pub mod inbox_order;
+mod inbox_updates;
 pub mod keys;
 pub mod killed_redis;
 pub mod out_of_memory;

@@ -126,10 +126,10 @@ const OUTSIDE_SCRIPTS: &[&str] = &[
     "script|load",
     "eval",
     "evalsha",
-    "subscribe",
-    "unsubscribe",
-    "publish",
-    "pubsub|numsub",
+    "ssubscribe",
+    "sunsubscribe",
+    "spublish",
+    "pubsub|shardnumsub",
 ];
 
 #[test]
@@ -165,7 +165,10 @@ async fn a_missing_permission_is_named_at_start() {
     // The default of Redis 7: no channels.
     set_user(&redis, &["on", ">password", "~*", "resetchannels", "+@all"]);
     let refused = start();
-    assert!(refused.contains("PUBLISH dm:, SUBSCRIBE dm:"), "{refused}");
+    assert!(
+        refused.contains("SPUBLISH dm:, SSUBSCRIBE dm:"),
+        "{refused}"
+    );
     set_user(&redis, &["resetkeys", "~other:*", "allchannels"]);
     let refused = start();
     assert!(refused.contains("HSET dm:"), "{refused}");

@@ -22,7 +22,7 @@ impl PubSubListener {
         open_stream(&mut subscription, user);
         let within = Some(Duration::from_secs(10));
         subscription.set_read_timeout(within).unwrap();
-        let subscribe = cmd("SUBSCRIBE").arg(&channel).get_packed_command();
+        let subscribe = cmd("SSUBSCRIBE").arg(&channel).get_packed_command();
         subscription.send_packed_command(&subscribe).unwrap();
         subscription.recv_response().unwrap();
         Self {
@@ -36,7 +36,7 @@ impl PubSubListener {
     /// published, so an event published by the test marks the end.
     pub fn drain_events(&mut self) -> Vec<Value> {
         let end = json!({"type": "end of the test"});
-        let mut publish = cmd("PUBLISH");
+        let mut publish = cmd("SPUBLISH");
         publish.arg(&self.channel).arg(end.to_string());
         publish.exec(&mut self.publisher).unwrap();
         let mut events = Vec::new();

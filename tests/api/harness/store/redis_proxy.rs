@@ -119,7 +119,7 @@ impl Connections {
         let requests = connection.clone();
         spawn(move || {
             requests.forward(&requests.client, &requests.redis, |connection, bytes| {
-                if bytes.windows(13).any(|word| word == b"$9\r\nSUBSCRIBE") {
+                if bytes.windows(15).any(|word| word == b"$10\r\nSSUBSCRIBE") {
                     connection.subscribed.store(true, Ordering::Relaxed);
                 }
                 true
