@@ -31,7 +31,7 @@ def keeps_the_rules(case):
         or (path and path.get("user") == path.get("peer"))
         # The caller has a service key, so it must name the user that it acts for.
         or (body.get("to") and body.get("from") in (None, body.get("to")))
-        or (case.path == "/events" and (query.get("user") is None or "ticket" in query))
+        or (case.path.startswith("/events") and (query.get("user") is None or "ticket" in query))
         # Generated although it does not match the pattern.
         or (case.headers or {}).get("Last-Event-ID") == "0"
         or (case.path == "/tickets" and body.get("user") is None)

@@ -12,7 +12,7 @@ use duologue::cli::chat;
 use duologue::cli::client::ApiClient;
 use duologue::cli::import;
 use duologue::config::{CliCommand, Config};
-use duologue::model::{Import, UserId};
+use duologue::model::{ImportResult, UserId};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -126,7 +126,7 @@ fn print_token(config: &Config, sub: UserId, ttl: Duration) -> Outcome {
 async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
     let client = ApiClient::new(url, key, import::TIMEOUT)?;
     let report = import::import(file, &client).await?;
-    let Import { imported, skipped } = report.done;
+    let ImportResult { imported, skipped } = report.done;
     println!("{imported} imported, {skipped} skipped");
     for line in &report.refused {
         eprintln!("{line}");

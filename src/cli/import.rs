@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Method, StatusCode};
 
 use super::client::ApiClient;
-use crate::model::Import;
+use crate::model::ImportResult;
 use crate::protocol::Problem;
 use lines::{FileLine, FileLines};
 
@@ -54,7 +54,7 @@ pub enum ImportError {
 /// The result of an import.
 #[derive(Debug, Default)]
 pub struct ImportReport {
-    pub done: Import,
+    pub done: ImportResult,
     /// The lines that were not imported, in the order of the file.
     pub refused: Vec<RefusedLine>,
 }
@@ -74,7 +74,7 @@ impl fmt::Display for RefusedLine {
 
 /// The outcome of sending a batch.
 enum BatchOutcome {
-    Stored(Import),
+    Stored(ImportResult),
     /// Some lines were refused. The others were stored, or no line was and the others must be sent again.
     Refused(Problem),
     /// The connection is too slow, or the service is unavailable.
@@ -115,7 +115,7 @@ pub async fn import(path: &Path, client: &ApiClient) -> Result<ImportReport, Imp
         }
         importer.upload(batch).await?;
         progress.set_position(importer.lines.bytes_taken());
-        let Import { imported, skipped } = importer.report.done;
+        let ImportResult { imported, skipped } = importer.report.done;
         progress.set_message(format!("{imported} imported, {skipped} skipped"));
     }
 }
@@ -242,7 +242,7 @@ impl Importer<'_> {
         let refused: HashSet<_> = reasons.into_iter().map(|(index, _)| index).collect();
         let lines = batch.into_iter().enumerate();
         if let Some((imported, skipped)) = stored {
-            self.count(Import { imported, skipped });
+            self.count(ImportResult { imported, skipped });
             let refused = lines.filter(|(index, _)| refused.contains(index));
             self.held.extend(refused.filter_map(|(_, line)| line.pair));
         } else {
@@ -259,7 +259,7 @@ impl Importer<'_> {
         });
     }
 
-    fn count(&mut self, import: Import) {
+    fn count(&mut self, import: ImportResult) {
         self.report.done.imported += import.imported;
         self.report.done.skipped += import.skipped;
     }

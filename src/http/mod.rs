@@ -6,6 +6,7 @@
 //! [`crate::operations`] and writes the response.
 
 mod connection;
+mod contract;
 mod endpoints;
 mod extract;
 mod header;
@@ -20,8 +21,9 @@ mod routes;
 mod server;
 
 pub use actix_web::dev::{Server, ServerHandle};
+pub use contract::{openapi, openapi_yaml};
 pub use listen::ServeError;
 #[cfg(target_os = "linux")]
 pub use listen::set_tcp_user_timeout;
-pub use routes::{Routes, openapi, openapi_yaml};
+pub use routes::Routes;
 pub use server::{Http, serve_metrics};

@@ -7,22 +7,20 @@ use actix_web::dev::ResourceDef;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, ResponseError};
+use utoipa::OpenApi;
 use utoipa::openapi::path::PathItem;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::contract::{Preamble, openapi, openapi_yaml};
 use super::endpoints::docs::OpenApiText;
 use super::endpoints::{
     conversations, docs, import, messages, page, presence, probes, receipts, settings, tickets,
     typing, users,
 };
 use super::extract;
-use super::live::{poll, websocket};
-use super::problem;
+use super::live::{poll, sse, websocket};
 use crate::error::{Code, Error};
-use crate::protocol::{self, NameVariants};
 
 /// Whether each of the optional routes is served.
 #[derive(Clone, Copy)]
@@ -62,6 +60,7 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
         .service(receipts::mark_all_read)
         .service(websocket::open_socket)
         .service(poll::read_events)
+        .service(sse::stream_events)
         .service(typing::announce_typing)
         .service(tickets::issue_ticket)
         .service(presence::read_presence)
@@ -80,86 +79,15 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
     }
 }
 
-/// The parts of openapi.yaml besides the operations.
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "Duologue",
-        description = "One-to-one messaging for the backends of mobile apps.\n\n\
-            Times are RFC 3339 in UTC. Lists are newest first; messages are ordered by `seq`. Every \
-            response has an `X-Request-Id`, which the client may choose. Every error is a problem \
-            document (RFC 9457) with a stable `code`. `HEAD` is answered like `GET` and marks nothing \
-            as read. Unknown query parameters and unexpected bodies are refused; only the pages at `/` and \
-            `/docs` ignore a query. Without configured \
-            credentials the service answers requests to `localhost` only, and others with 421.",
-        contact(name = "The developers of Duologue"),
-        license(name = "MIT", identifier = "MIT")
-    ),
-    servers((url = "/", description = "This service")),
-    security(()),
-    tags(
-        (name = "messages", description = "Send, edit, delete and react"),
-        (name = "conversations", description = "Read, list and mark conversations"),
-        (name = "live", description = "Events, presence and typing"),
-        (name = "users", description = "Export and erase all data of a user"),
-        (name = "operations", description = "Probes, metrics and this document")
-    ),
-    components(schemas(
-        crate::model::Emoji, protocol::ClientMessage, protocol::Problem, protocol::ServerMessage
-    )),
-    modifiers(&Schemes)
-)]
-struct Contract;
-
-/// Adds the security scheme. There is one for both kinds of credential: with two, generated clients send
-/// two `Authorization` headers.
-struct Schemes;
-
-impl Modify for Schemes {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let bearer = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some(
-                "The token of a user (JWT, RFC 7519), signed by the host application, whose `sub` is the user \
-                id; or the service key of a backend of the host application, which may act as any user. Each \
-                operation names the roles that may call it: `user`, `backend`.",
-            ));
-        let components = openapi.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
-    }
-}
-
 static OPENAPI_TEXT: OpenApiText = OpenApiText {
     json: LazyLock::new(|| openapi().to_pretty_json().unwrap_or_default().into()),
     yaml: LazyLock::new(|| openapi_yaml().into()),
 };
 
-/// The OpenAPI document as YAML: the content of `openapi.yaml` in the repository.
-///
-/// # Panics
-/// Never: the document is plain data.
-#[allow(clippy::expect_used)]
-pub fn openapi_yaml() -> String {
-    openapi().to_yaml().expect("the document is plain data")
-}
-
-/// The OpenAPI document with all optional routes.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    let all = Routes {
-        docs: true,
-        page: true,
-        metrics: true,
-    };
-    let mut openapi = all.openapi();
-    NameVariants.modify(&mut openapi);
-    problem::SharedResponses.modify(&mut openapi);
-    openapi
-}
-
 impl Routes {
     /// The OpenAPI document of these routes.
-    fn openapi(self) -> utoipa::openapi::OpenApi {
-        let app = App::new().into_utoipa_app().openapi(Contract::openapi());
+    pub(super) fn openapi(self) -> utoipa::openapi::OpenApi {
+        let app = App::new().into_utoipa_app().openapi(Preamble::openapi());
         app.configure(|config| operations(config, self))
             .split_for_parts()
             .1

@@ -9,28 +9,40 @@ use utoipa::ToSchema;
 use super::Seq;
 use super::attachment_url::{AttachmentUrl, normalized_url};
 use super::content::within;
-use super::json::{JsonObject, OpaqueObject, optional_u32};
+use super::json::{JsonObject, OpaqueObject, integer_u32, not_null};
 use super::limits;
 
-/// Reads attachments from a request. Each must be an object; `null` means none.
+/// Reads attachments from a request. Each must be an object.
 pub(super) fn attachments<'de, D: Deserializer<'de>>(
     array: D,
 ) -> Result<Vec<Attachment>, D::Error> {
-    let objects = Option::<Vec<JsonObject<NewAttachment>>>::deserialize(array)?;
+    let objects = Vec::<JsonObject<AttachmentInput>>::deserialize(array)?;
+    Ok(objects.into_iter().map(|object| object.0.into()).collect())
+}
+
+/// Reads attachments like [`attachments`]; `null` means none.
+pub(super) fn attachments_or_null<'de, D: Deserializer<'de>>(
+    array: D,
+) -> Result<Vec<Attachment>, D::Error> {
+    let objects = Option::<Vec<JsonObject<AttachmentInput>>>::deserialize(array)?;
     let objects = objects.unwrap_or_default().into_iter();
     Ok(objects.map(|object| object.0.into()).collect())
 }
 
-/// Reads the attachments of an edit, where an absent array leaves the attachments unchanged.
+/// Reads the attachments of an edit, where an absent array leaves the attachments unchanged and `null`
+/// removes them.
 pub(super) fn named_attachments<'de, D: Deserializer<'de>>(
     array: D,
 ) -> Result<Option<Vec<Attachment>>, D::Error> {
-    attachments(array).map(Some)
+    attachments_or_null(array).map(Some)
 }
 
 /// Declares a type for the description of an attached file. The file itself is stored outside the service.
 macro_rules! attachment {
-    ($(#[$attribute:meta])* $name:ident { $(#[$url:meta])* url }) => {
+    ($(#[$attribute:meta])* $name:ident {
+        $(#[$url:meta])* url
+        $(#[$duration:meta])* duration_ms
+    }) => {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
         $(#[$attribute])*
         pub struct $name {
@@ -38,41 +50,59 @@ macro_rules! attachment {
             $(#[$url])*
             pub url: AttachmentUrl,
             /// The media type (RFC 6838) with its parameters, e.g. `audio/ogg; codecs=opus`.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(
+                default,
+                deserialize_with = "not_null",
+                skip_serializing_if = "Option::is_none"
+            )]
+            #[schema(nullable = false)]
             pub mime_type: Option<MimeType>,
             /// The file name to display.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(
+                default,
+                deserialize_with = "not_null",
+                skip_serializing_if = "Option::is_none"
+            )]
+            #[schema(nullable = false)]
             pub name: Option<FileName>,
             /// The size in bytes.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            #[schema(value_type = Option<u64>, minimum = 0, maximum = 9007199254740991u64)]
+            #[serde(
+                default,
+                deserialize_with = "not_null",
+                skip_serializing_if = "Option::is_none"
+            )]
+            #[schema(value_type = Option<u64>, nullable = false, minimum = 0, maximum = 9007199254740991u64)]
             pub size: Option<Seq>,
             /// The width in pixels.
             #[serde(
                 default,
-                deserialize_with = "optional_u32",
+                deserialize_with = "integer_u32",
                 skip_serializing_if = "Option::is_none"
             )]
-            #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
+            #[schema(nullable = false, format = "int64", minimum = 0, maximum = 4294967295u64)]
             pub width: Option<u32>,
             /// The height in pixels.
             #[serde(
                 default,
-                deserialize_with = "optional_u32",
+                deserialize_with = "integer_u32",
                 skip_serializing_if = "Option::is_none"
             )]
-            #[schema(format = "int64", minimum = 0, maximum = 4294967295u64)]
+            #[schema(nullable = false, format = "int64", minimum = 0, maximum = 4294967295u64)]
             pub height: Option<u32>,
-            /// The duration in milliseconds. Fractions are rounded: responses contain whole numbers.
+            $(#[$duration])*
             #[serde(
                 default,
-                deserialize_with = "optional_milliseconds",
+                deserialize_with = "milliseconds",
                 skip_serializing_if = "Option::is_none"
             )]
-            #[schema(value_type = Option<f64>, minimum = 0, maximum = 4294967295u64)]
             pub duration_ms: Option<u32>,
             /// Other data about the file, for example a thumbnail, a waveform or a blurhash.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(
+                default,
+                deserialize_with = "not_null",
+                skip_serializing_if = "Option::is_none"
+            )]
+            #[schema(nullable = false)]
             pub metadata: Option<AttachmentMetadata>,
         }
     };
@@ -81,9 +111,12 @@ macro_rules! attachment {
 attachment! {
     /// A file that a client attaches.
     #[serde(deny_unknown_fields)]
-    NewAttachment {
+    AttachmentInput {
         #[serde(deserialize_with = "normalized_url")]
         url
+        /// The duration in milliseconds. Fractions are rounded.
+        #[schema(value_type = Option<f64>, nullable = false, minimum = 0, maximum = 4294967295u64)]
+        duration_ms
     }
 }
 
@@ -91,12 +124,15 @@ attachment! {
     /// An attached file, as it is stored and answered. Members that a newer version has added are ignored.
     Attachment {
         url
+        /// The duration in milliseconds.
+        #[schema(nullable = false, format = "int64", minimum = 0, maximum = 4294967295u64)]
+        duration_ms
     }
 }
 
-impl From<NewAttachment> for Attachment {
-    fn from(new: NewAttachment) -> Self {
-        let NewAttachment {
+impl From<AttachmentInput> for Attachment {
+    fn from(new: AttachmentInput) -> Self {
+        let AttachmentInput {
             url,
             mime_type,
             name,
@@ -121,10 +157,8 @@ impl From<NewAttachment> for Attachment {
 
 /// Reads a number of milliseconds, which may have a fraction: media players measure durations as
 /// doubles.
-fn optional_milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
-    let Some(number) = Option::<f64>::deserialize(from)? else {
-        return Ok(None);
-    };
+fn milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let number = f64::deserialize(from)?;
     let rounded = number.round();
     if number < 0.0 || rounded > f64::from(u32::MAX) {
         return Err(D::Error::custom("must be 0 to 4294967295 milliseconds"));

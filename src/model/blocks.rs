@@ -40,7 +40,7 @@ impl TryFrom<String> for BlocksCursor {
 
 /// A page of the peers that a user has blocked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Blocks {
+pub struct BlockPage {
     /// The blocked peers, in no particular order.
     pub blocks: Vec<Block>,
     /// The `cursor` of the next page; null on the last page.

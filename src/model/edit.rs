@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::attachment::named_attachments;
-use super::json::{MergePatch, ObjectChange};
-use super::{Attachment, Body, Metadata, NewAttachment, Seq, limits};
+use super::json::{MergePatch, ObjectChange, not_null};
+use super::{Attachment, AttachmentInput, Body, Metadata, Seq, limits};
 use crate::error::{Code, Error};
 
 /// The author's change of a message. An absent member stays unchanged; `null` removes it.
@@ -17,7 +17,7 @@ pub struct Edit {
     pub(super) body: Option<Body>,
     /// All attachments that the message has after the edit, at most 10.
     #[serde(default, deserialize_with = "named_attachments")]
-    #[schema(value_type = Option<Vec<NewAttachment>>, max_items = 10)]
+    #[schema(value_type = Option<Vec<AttachmentInput>>, max_items = 10)]
     pub(super) attachments: Option<Vec<Attachment>>,
     /// The new metadata; in a JSON Merge Patch, the changes to it.
     #[serde(default)]
@@ -78,8 +78,8 @@ pub struct ReadRequest {
     /// The last message read.
     pub seq: Seq,
     /// Whether to hide the receipt from the peer.
-    #[serde(default)]
-    #[schema(value_type = Option<bool>, default = false)]
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = bool, default = false)]
     private: Option<bool>,
 }
 

@@ -62,7 +62,7 @@ fn of_line(error: Error, number: usize) -> Error {
 
 /// The result of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Import {
+pub struct ImportResult {
     /// Number of messages that were stored.
     pub imported: u64,
     /// Number of messages that were already stored, by an earlier attempt or before an export.

@@ -9,19 +9,20 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::attachment::attachments;
+use super::attachment::attachments_or_null;
 use super::expiry::{expired, expires_at, tombstone};
 use super::imported_message::{ImportedMessage, fingerprint};
 use super::message::MAX_REACTIONS;
 use super::time::{PastTime, Time};
 use super::{
-    Attachment, Body, ClientId, Emoji, ExpiresIn, Metadata, NewAttachment, NewMessage, Pair,
+    Attachment, AttachmentInput, Body, ClientId, Emoji, ExpiresIn, MessageInput, Metadata, Pair,
     PendingMessage, Seq, UserId, parse_json, rfc3339,
 };
 use crate::error::{Code, Error};
 
-/// A line of an import: a message as in `POST /messages`, with the time at which it was sent. A line
-/// `{"message":{...}}` of an export is accepted too; `{"conversation":{...}}` is skipped.
+/// A line of an import: a message as in `POST /messages`, with the time at which it was sent. `null` means
+/// that a member is absent, because databases export it. A line `{"message":{...}}` of an export is accepted
+/// too; `{"conversation":{...}}` is skipped.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportLine {
@@ -51,10 +52,10 @@ pub struct ImportLine {
     /// The attachments, at most 10.
     #[serde(
         default,
-        deserialize_with = "attachments",
+        deserialize_with = "attachments_or_null",
         skip_serializing_if = "Vec::is_empty"
     )]
-    #[schema(value_type = Option<Vec<NewAttachment>>, max_items = 10)]
+    #[schema(value_type = Option<Vec<AttachmentInput>>, max_items = 10)]
     attachments: Vec<Attachment>,
     /// Any data that the application keeps with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -238,7 +239,7 @@ impl ImportLine {
 
     /// The JSON of the message from its second member on.
     fn into_json(self, id: Uuid) -> Result<String, Error> {
-        let message = NewMessage {
+        let message = MessageInput {
             from: None,
             to: self.to,
             client_id: self.client_id,

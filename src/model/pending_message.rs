@@ -6,31 +6,46 @@ use utoipa::ToSchema;
 use uuid::{Timestamp, Uuid};
 
 use super::attachment::attachments;
-use super::json::canonical;
+use super::json::{canonical, not_null};
 use super::message::{digest, rfc3339_millis, rfc3339_millis_of};
 use super::{
-    Attachment, Body, ClientId, ExpiresIn, Metadata, NewAttachment, Pair, Seq, UserId, limits,
+    Attachment, AttachmentInput, Body, ClientId, ExpiresIn, Metadata, Pair, Seq, UserId, limits,
 };
 use crate::error::{Code, Error};
 
 /// A message to send: the body of `POST /messages`.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewMessage {
+pub struct MessageInput {
     /// The sender. Optional for users, who send as themselves.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
     pub from: Option<UserId>,
     /// The recipient, who must differ from the sender.
     pub to: UserId,
     /// An id that the client gives to the message: 1 to 64 printable characters. Responses and events
     /// contain it, so that a client recognizes its own messages. Without an `Idempotency-Key` it is
     /// also the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
     pub client_id: Option<ClientId>,
     /// The text. Must have visible characters unless there are attachments.
     pub body: Body,
     /// The `seq` of an earlier message of the same conversation that this one replies to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
     pub reply_to: Option<Seq>,
     /// The attachments, at most 10. The service stores their descriptions, not the files.
     #[serde(
@@ -38,14 +53,24 @@ pub struct NewMessage {
         deserialize_with = "attachments",
         skip_serializing_if = "Vec::is_empty"
     )]
-    #[schema(value_type = Option<Vec<NewAttachment>>, max_items = 10)]
+    #[schema(value_type = Option<Vec<AttachmentInput>>, nullable = false, max_items = 10)]
     pub attachments: Vec<Attachment>,
     /// Any data that the application keeps with the message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
     pub metadata: Option<Metadata>,
     /// Seconds after which the message becomes a tombstone for both users, as if its author deleted it: 1 to
     /// 7,776,000 (90 days).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
     pub expires_in: Option<ExpiresIn>,
 }
 
@@ -82,7 +107,7 @@ pub struct PendingMessage {
 impl PendingMessage {
     /// Accepts a message of `from`: assigns its id and time, and validates what depends on more than one
     /// field.
-    pub fn new(from: UserId, message: NewMessage) -> Result<Self, Error> {
+    pub fn new(from: UserId, message: MessageInput) -> Result<Self, Error> {
         let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
         if from == message.to {
             return refused("/to", "`to` must differ from `from`.");
@@ -96,7 +121,7 @@ impl PendingMessage {
         if message.attachments.len() > limits::ATTACHMENTS {
             return refused("/attachments", "must have at most 10 attachments");
         }
-        let NewMessage {
+        let MessageInput {
             to,
             client_id,
             body,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::content::within;
-use super::json::{MergePatch, ObjectChange, OpaqueObject};
+use super::json::{MergePatch, ObjectChange, OpaqueObject, not_null};
 use super::limits;
 use super::time::FutureTime;
 use crate::error::{Code, Error};
@@ -34,10 +34,10 @@ impl Flag {
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mute {
-    /// When the mute ends (RFC 3339): in the future, at most 10 years ahead. Without it, or with `null`, the
-    /// mute does not end.
-    #[serde(default)]
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    /// When the mute ends (RFC 3339): in the future, at most 10 years ahead. Without it the mute does
+    /// not end.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = Option<DateTime<Utc>>, nullable = false)]
     until: Option<FutureTime>,
 }
 

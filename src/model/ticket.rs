@@ -4,21 +4,23 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::UserId;
+use super::json::not_null;
 
 /// A request for a ticket: the body of `POST /tickets`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewTicket {
+pub struct TicketRequest {
     /// The user whose stream the ticket opens. Optional with a user token: the default is the user of
     /// the token.
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(nullable = false)]
     pub user: Option<UserId>,
 }
 
 /// A single-use credential for one live connection.
 #[derive(Serialize, ToSchema)]
-pub struct Ticket {
-    /// The value of the query parameter `ticket` of `/ws` or `/events`.
+pub struct IssuedTicket {
+    /// The value of the query parameter `ticket` of `/ws` or `/events/stream`.
     #[schema(example = "6f1ad9c35e8b4f50a2d7c9e31b60f84d2a7c51e09b3d4f68")]
     pub ticket: String,
     /// Seconds until the ticket expires.

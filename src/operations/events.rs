@@ -4,7 +4,7 @@ use super::{Operations, request};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{Participants, UserId};
-use crate::protocol::{Cursor, EventPage, StreamState};
+use crate::protocol::{Cursor, RawEventPage, StreamState};
 use crate::rate::RateLimited;
 
 impl Operations {
@@ -37,7 +37,7 @@ impl Operations {
         user: &UserId,
         after: Cursor,
         limit: u16,
-    ) -> Result<EventPage, Error> {
+    ) -> Result<RawEventPage, Error> {
         caller.authorize(user)?;
         let page = self.store.read_events(user, after, limit, None).await?;
         Ok(page.value)
@@ -51,7 +51,7 @@ impl Operations {
         user: &UserId,
         after: Cursor,
         limit: u16,
-    ) -> Result<EventPage, Error> {
+    ) -> Result<RawEventPage, Error> {
         let page = self.read_events(caller, user, after, limit).await?;
         if !page.is_reset() {
             return Ok(page);

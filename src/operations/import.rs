@@ -3,7 +3,7 @@
 use super::Operations;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::model::{Import, ImportedMessage};
+use crate::model::{ImportResult, ImportedMessage};
 
 impl Operations {
     /// Appends messages with their original times, counted as read by both users. For backends.
@@ -12,7 +12,7 @@ impl Operations {
         &self,
         caller: &Caller,
         batch: impl Future<Output = Result<Vec<ImportedMessage>, Error>>,
-    ) -> Result<Import, Error> {
+    ) -> Result<ImportResult, Error> {
         caller.require_backend()?;
         self.store.import_messages(batch.await?).await
     }

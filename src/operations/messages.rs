@@ -4,7 +4,7 @@ use super::{Operations, request};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{
-    Edit, Emoji, IdempotencyKey, NewMessage, Participants, PendingMessage, Precondition, Seq,
+    Edit, Emoji, IdempotencyKey, MessageInput, Participants, PendingMessage, Precondition, Seq,
     StoredMessage, UserId,
 };
 use crate::rate::RateLimited;
@@ -31,7 +31,7 @@ impl Operations {
     pub async fn send_message(
         &self,
         caller: &Caller,
-        mut message: NewMessage,
+        mut message: MessageInput,
         key: Option<&IdempotencyKey>,
     ) -> Result<RateLimited<SentMessage>, Error> {
         let from = caller.acting_as(message.from.take(), "/from")?;

@@ -6,7 +6,7 @@ use super::{Operations, request};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{
-    Blocks, BlocksQuery, ConversationPatch, ConversationState, Flag, Mute, Participants, UserId,
+    BlockPage, BlocksQuery, ConversationPatch, ConversationState, Flag, Mute, Participants, UserId,
 };
 use crate::rate::RateLimited;
 
@@ -82,7 +82,7 @@ impl Operations {
         caller: &Caller,
         user: &UserId,
         query: &BlocksQuery,
-    ) -> Result<RateLimited<Blocks>, Error> {
+    ) -> Result<RateLimited<BlockPage>, Error> {
         let charge = self.authorize_request(caller, user)?;
         self.store
             .list_blocks(user, query.cursor.as_ref(), charge.as_ref())

@@ -4,7 +4,7 @@
 use super::Operations;
 use crate::auth::{Caller, Identity, generate_key};
 use crate::error::{Code, Error};
-use crate::model::{Ticket, UserId, digest};
+use crate::model::{IssuedTicket, UserId, digest};
 use crate::rate::RateLimited;
 
 /// Seconds until a ticket expires.
@@ -17,7 +17,7 @@ impl Operations {
         &self,
         identity: &Identity,
         user: Option<UserId>,
-    ) -> Result<RateLimited<Ticket>, Error> {
+    ) -> Result<RateLimited<IssuedTicket>, Error> {
         let user = identity.caller.acting_as(user, "/user")?;
         let charge = self.charge_request(&identity.caller);
         let ticket = generate_key().map_err(|e| Error::new(Code::Internal, e.to_string()))?;
@@ -29,7 +29,7 @@ impl Operations {
             .store
             .issue_ticket(&digest, &bearer, TTL_S, charge.as_ref())
             .await?;
-        Ok(issued.map(|_| Ticket {
+        Ok(issued.map(|_| IssuedTicket {
             ticket,
             expires_in: TTL_S,
         }))

@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 use super::Cursor;
 use crate::model::{Message, Presence, Seq, UnreadTotals, UserId};
 
-/// An event of a user's stream.
+/// An event of a user's stream. Later versions may add types: a client ignores an event whose `type` it does
+/// not know, apart from its `cursor`.
 // The store writes the events that it keeps, and connections pass those on as bytes (`RawEvent`).
 // This type writes the events that are not kept, reads all of them, and declares their schemas.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]

@@ -5,14 +5,13 @@
 //! | module | types |
 //! |---|---|
 //! | `event` | [`Event`]: a change, as a user's devices receive it |
-//! | `stream` | [`RawEvent`], [`EventPage`]: events as the bytes that the store keeps and publishes |
+//! | `stream` | [`RawEvent`], [`RawEventPage`]: events as the bytes that the store keeps and publishes |
 //! | `cursor` | [`Cursor`]: a position in a stream |
 //! | `server_message` | [`ServerMessage`]: `hello`, `ack`, `error`, `close`, and every event |
 //! | `client_message` | [`ClientMessage`], [`Command`]: what a client sends on a WebSocket |
 //! | `close` | [`CloseReason`]: close codes and their reasons |
 //! | `notification` | [`Notification`]: from the process to a connection |
 //! | `problem` | [`Problem`]: why a request or a command failed |
-//! | `schema` | how unions of messages are written in `openapi.yaml` |
 
 mod client_message;
 mod close;
@@ -20,7 +19,6 @@ mod cursor;
 mod event;
 mod notification;
 mod problem;
-mod schema;
 mod server_message;
 mod stream;
 
@@ -32,6 +30,5 @@ pub use cursor::Cursor;
 pub use event::{ConversationEvent, Event, MessageEvent};
 pub use notification::Notification;
 pub use problem::{Problem, ProblemField};
-pub use schema::NameVariants;
 pub use server_message::{Ack, ServerMessage};
-pub use stream::{EventPage, Events, RawEvent, StreamState};
+pub use stream::{EventPage, RawEvent, RawEventPage, StreamState};

@@ -1,9 +1,13 @@
 //! Problem documents (RFC 9457), over HTTP and on a WebSocket.
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use std::borrow::Cow;
 
-use crate::error::Error;
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::error::{Code, Error};
 
 /// Why a request failed (RFC 9457). `type` is absent, which means `about:blank`; `code` identifies
 /// the problem.
@@ -20,8 +24,9 @@ pub struct Problem {
     /// A description for humans.
     pub detail: String,
     /// A stable code for programs.
+    // A text, because a later version of the service, or a proxy, may answer with another code.
     #[serde(default)]
-    #[schema(required = true)]
+    #[schema(value_type = Code, required = true)]
     pub code: String,
     /// The id of the request, also in the header `X-Request-Id` and in the log.
     #[serde(default)]
@@ -67,5 +72,26 @@ impl Problem {
             imported: error.stored.as_ref().map(|stored| stored.imported),
             skipped: error.stored.as_ref().map(|stored| stored.skipped),
         }
+    }
+}
+
+impl ToSchema for Code {
+    fn name() -> Cow<'static, str> {
+        "ProblemCode".into()
+    }
+}
+
+impl PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        let words = Code::ALL.iter().map(|code| code.word());
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(words))
+            .description(Some(
+                "The kind of a problem. Later versions may add codes: a client handles a code that it does not \
+                know by the `status` of the problem.",
+            ))
+            .build()
+            .into()
     }
 }

@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 use super::{Cursor, Event, Problem, Reference};
 use crate::model::{ConversationState, Message, UnreadTotals, UserId};
 
-/// A message of the service: a text message of a WebSocket, or the `data` of an event stream.
+/// A message of the service: a text message of a WebSocket, or the `data` of an event stream. A client ignores
+/// a message whose `type` it does not know.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {

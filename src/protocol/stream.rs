@@ -80,7 +80,7 @@ impl RawEvent {
 
 /// A part of a stream, oldest event first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventPage {
+pub struct RawEventPage {
     pub events: Vec<RawEvent>,
     /// The position after this page.
     pub next: Cursor,
@@ -88,14 +88,14 @@ pub struct EventPage {
     pub more: bool,
 }
 
-impl EventPage {
+impl RawEventPage {
     /// Whether the cursor was not of this stream: the only event is a `reset`.
     pub fn is_reset(&self) -> bool {
         let first = self.events.first();
         first.is_some_and(|event| event.json.starts_with(r#"{"type":"reset""#))
     }
 
-    /// The answer to a poll. The events are JSON already, so they are pasted in; [`Events`] is what a
+    /// The answer to a poll. The events are JSON already, so they are pasted in; [`EventPage`] is what a
     /// client reads.
     pub fn to_json(&self) -> String {
         let events: Vec<_> = self.events.iter().map(RawEvent::json).collect();
@@ -109,7 +109,7 @@ impl EventPage {
 
 /// The events after a cursor, oldest first.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
-pub struct Events {
+pub struct EventPage {
     /// The events. `typing` and `presence.changed` are never among them.
     pub events: Vec<Event>,
     /// The `cursor` of the next request. If it differs from that of this request, more events may follow,

@@ -11,8 +11,8 @@ use super::session_io::{CommandResult, Input, Outgoing, Output};
 use crate::error::{Code, Error};
 use crate::model::{UserId, rfc3339};
 use crate::protocol::{
-    Ack, ClientMessage, CloseReason, Command, Cursor, EventPage, Notification, RawEvent, Reference,
-    ServerMessage, StreamState,
+    Ack, ClientMessage, CloseReason, Command, Cursor, Notification, RawEvent, RawEventPage,
+    Reference, ServerMessage, StreamState,
 };
 
 /// Number of refused messages within a minute after which the connection closes.
@@ -146,7 +146,7 @@ impl Session {
         out.push_back(Output::Read(self.cursor));
     }
 
-    fn handle_page(&mut self, page: EventPage, out: &mut VecDeque<Output>) {
+    fn handle_page(&mut self, page: RawEventPage, out: &mut VecDeque<Output>) {
         for event in page.events {
             out.push_back(Outgoing::Event(Arc::new(event)).into());
         }

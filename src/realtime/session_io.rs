@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::protocol::{CloseReason, Command, Cursor, EventPage, Notification, RawEvent, Reference};
+use crate::protocol::{
+    CloseReason, Command, Cursor, Notification, RawEvent, RawEventPage, Reference,
+};
 
 /// An input of a session.
 #[derive(Debug)]
@@ -11,7 +13,7 @@ pub enum Input {
     /// The connection's queue has a notification.
     Notification(Notification),
     /// The result of [`Output::Read`] or [`Output::ReadLater`].
-    Page(Result<EventPage, Error>),
+    Page(Result<RawEventPage, Error>),
     /// The client sent a text message.
     Text(String),
     /// The client sent a ping or a pong.

@@ -9,7 +9,7 @@ use super::script::{
 use super::{RateLimited, Store};
 use crate::error::{Code, Error};
 use crate::model::{UnreadTotals, UserId};
-use crate::protocol::{Cursor, Event, EventPage, RawEvent, StreamState};
+use crate::protocol::{Cursor, Event, RawEvent, RawEventPage, StreamState};
 use crate::rate::RateLimitRequest;
 
 /// Seconds for which a journal is stored after the user's last connection: 7 days.
@@ -53,7 +53,7 @@ impl Store {
         after: Cursor,
         limit: u16,
         charge: Option<&RateLimitRequest>,
-    ) -> Result<RateLimited<EventPage>, Error> {
+    ) -> Result<RateLimited<RawEventPage>, Error> {
         let name = user.as_str();
         let keys = [self.keys.conversations(name), self.keys.events(name)];
         let ([epoch, offset, scan], limit) = (after.parts(), limit.to_string());
@@ -68,7 +68,7 @@ impl Store {
             let next = next
                 .parse()
                 .map_err(|why| Error::new(Code::Internal, why))?;
-            Ok(EventPage {
+            Ok(RawEventPage {
                 events: events.collect::<Result<_, Error>>()?,
                 next,
                 more: more == 1,

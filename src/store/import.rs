@@ -8,7 +8,7 @@ use super::Store;
 use super::change::ConversationRequest;
 use super::script::IMPORT_MESSAGES;
 use crate::error::{Code, Error, FieldError, PartialImport};
-use crate::model::{Import, ImportedMessage, Seq};
+use crate::model::{ImportResult, ImportedMessage, Seq};
 
 /// Maximum number of messages that one script appends. Redis is busy with them for one or two
 /// milliseconds, and Lua accepts only some thousands of arguments.
@@ -43,7 +43,10 @@ impl Store {
     /// messages that an earlier attempt appended. If a message cannot be stored, the messages after it in
     /// its conversation are not stored either; the error names all of them. Other conversations are not
     /// affected.
-    pub async fn import_messages(&self, messages: Vec<ImportedMessage>) -> Result<Import, Error> {
+    pub async fn import_messages(
+        &self,
+        messages: Vec<ImportedMessage>,
+    ) -> Result<ImportResult, Error> {
         let total = messages.len() as u64;
         let mut conversations: HashMap<String, Vec<ImportedMessage>> = HashMap::new();
         for message in messages {
@@ -64,7 +67,7 @@ impl Store {
         });
         let outcome = outcome.await?;
         self.metrics.messages_sent.inc_by(outcome.imported);
-        let import = Import {
+        let import = ImportResult {
             imported: outcome.imported,
             skipped: total - outcome.imported - outcome.refused.len() as u64,
         };
@@ -172,9 +175,9 @@ fn unstored_message(
 }
 
 /// The error of a batch of which some messages were not stored.
-fn refusal(import: Import, mut refused: Vec<UnstoredMessage>) -> Error {
+fn refusal(import: ImportResult, mut refused: Vec<UnstoredMessage>) -> Error {
     refused.sort_by_key(|refused| refused.line);
-    let Import { imported, skipped } = import;
+    let ImportResult { imported, skipped } = import;
     // All messages of a conversation have the same code.
     let code = refused.iter().map(|refused| refused.code);
     let code = code.reduce(|one, other| {

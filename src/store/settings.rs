@@ -7,7 +7,7 @@ use super::script::{FLAG_CONVERSATION, LIST_BLOCKS, READ_METADATA, UPDATE_CONVER
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    Block, Blocks, BlocksCursor, ConversationPatch, ConversationState, Flag, Pair, UserId,
+    Block, BlockPage, BlocksCursor, ConversationPatch, ConversationState, Flag, Pair, UserId,
 };
 use crate::rate::RateLimitRequest;
 
@@ -90,7 +90,7 @@ impl Store {
         user: &UserId,
         cursor: Option<&BlocksCursor>,
         charge: Option<&RateLimitRequest>,
-    ) -> Result<RateLimited<Blocks>, Error> {
+    ) -> Result<RateLimited<BlockPage>, Error> {
         let keys = [self.keys.conversations(user.as_str())];
         let cursor = cursor.map_or("0", BlocksCursor::as_str);
         let args = [cursor.as_bytes(), BLOCKS_STEP.as_bytes()];
@@ -102,7 +102,7 @@ impl Store {
             let blocks = peers.map(|peer| Ok(Block { peer: peer? }));
             let next = (next != "0").then_some(next);
             let next_cursor = next.map(BlocksCursor::try_from).transpose();
-            Ok(Blocks {
+            Ok(BlockPage {
                 blocks: blocks.collect::<Result<_, Error>>()?,
                 next_cursor: next_cursor.map_err(|why| Error::new(Code::Internal, why))?,
             })

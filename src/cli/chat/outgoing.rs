@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use chrono::Utc;
 
-use crate::model::{Body, IdempotencyKey, NewMessage, Seq, UserId, fresh_id};
+use crate::model::{Body, IdempotencyKey, MessageInput, Seq, UserId, fresh_id};
 use crate::protocol::{ClientMessage, Command, OutgoingMessage, ReadReceipt, Receipt, Reference};
 
 /// Seconds after which an unanswered request counts as lost, and the connection with it.
@@ -72,7 +72,7 @@ struct QueuedMessage {
 
 impl QueuedMessage {
     fn to_client_message(&self, recipient: &UserId) -> ClientMessage {
-        let message = NewMessage {
+        let message = MessageInput {
             from: None,
             to: recipient.clone(),
             client_id: None,

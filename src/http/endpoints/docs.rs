@@ -30,8 +30,8 @@ pub struct OpenApiText {
 ///
 /// The same text as `openapi.yaml` in the repository. Requires no credential.
 #[utoipa::path(tag = "operations", security(()), responses(
-    (status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/yaml",
-        example = json!({"openapi": "3.1.0"})),
+    (status = 200, description = "OpenAPI 3.1.", body = String, content_type = "application/yaml",
+        example = json!("openapi: 3.1.0\n")),
     ReadOpenapiErrors,
 ))]
 #[get("/openapi.yaml")]

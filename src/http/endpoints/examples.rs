@@ -58,6 +58,13 @@ pub fn conversation() -> Value {
         "pinned": false, "metadata": null, "next_before": null, "next_after": null})
 }
 
+/// The lines of an import.
+pub fn import() -> String {
+    let message = json!({"from": "alice", "to": "bob", "body": "Lunch at one?",
+        "sent_at": "2019-01-31T12:00:00Z"});
+    format!("{message}\n")
+}
+
 /// The first line of an export.
 pub fn export() -> String {
     let conversation = json!({"peer": "alice", "blocked": false, "muted": false, "muted_until": null,

@@ -4,11 +4,12 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, post};
 use serde_json::json;
 
+use super::examples;
 use crate::auth::Caller;
 use crate::error::{Code, Error};
 use crate::http::extract::{receive, refuse_encoding, refuse_query};
 use crate::http::{json, problem};
-use crate::model::{Import, ImportLine, ImportedMessage, parse_batch};
+use crate::model::{ImportResult, ImportedMessage, parse_batch};
 use crate::operations::Operations;
 
 /// The largest batch, in bytes.
@@ -18,7 +19,7 @@ problem::refusals!(ImportMessagesErrors: CALL BODY CHANGE; ImportConflict, Reply
 
 /// Import messages
 ///
-/// For backends that migrate from another service. One message per line with its original `sent_at`, at
+/// For backends that migrate from another service. One message (`ImportLine`) per line with its original `sent_at`, at
 /// most 16 MiB. All lines are validated before the first message is stored; the errors of a refused batch
 /// name each invalid line. Within a batch, the messages of a conversation are stored in the order of
 /// `sent_at`; a later batch appends. Imported messages count as read by both users.
@@ -35,11 +36,10 @@ problem::refusals!(ImportMessagesErrors: CALL BODY CHANGE; ImportConflict, Reply
 #[utoipa::path(
     tag = "messages",
     security(("bearer" = ["backend"])),
-    request_body(content = ImportLine, content_type = "application/x-ndjson",
-        description = "One message per line.",
-        example = json!({"from": "alice", "to": "bob", "body": "Lunch at one?", "sent_at": "2019-01-31T12:00:00Z"})),
+    request_body(content = String, content_type = "application/x-ndjson",
+        description = "NDJSON: each line is an `ImportLine`.", example = json!(examples::import())),
     responses(
-        (status = 200, description = "How many messages were stored.", body = Import, example = json!({"imported": 1, "skipped": 0})),
+        (status = 200, description = "How many messages were stored.", body = ImportResult, example = json!({"imported": 1, "skipped": 0})),
         ImportMessagesErrors,
     )
 )]

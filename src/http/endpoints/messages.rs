@@ -13,7 +13,7 @@ use crate::http::header::{IdempotencyKeyHeader, IfMatchHeader};
 use crate::http::middleware::authenticate;
 use crate::http::path::{PathEmoji, PathSeq};
 use crate::http::{json, problem};
-use crate::model::{Edit, Message, NewMessage, Participants, StoredMessage};
+use crate::model::{Edit, Message, MessageInput, Participants, StoredMessage};
 use crate::operations::{Operations, SentMessage};
 use crate::rate::RateLimited;
 
@@ -64,7 +64,7 @@ enum SendMessageResponses {
     security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(IdempotencyKeyHeader),
     request_body(
-        content = NewMessage,
+        content = MessageInput,
         description = "The message.",
         examples(
             ("text" = (summary = "Text", value = json!(examples::new_message()))),
@@ -77,7 +77,7 @@ enum SendMessageResponses {
 pub async fn send_message(
     caller: Caller,
     key: IdempotencyKeyHeader,
-    message: JsonBody<NewMessage>,
+    message: JsonBody<MessageInput>,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     operations
@@ -182,13 +182,7 @@ problem::refusals!(EditMessageErrors: CALL BODY CHANGE; Blocked, MessageNotFound
     tag = "messages",
     security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants, PathSeq, IfMatchHeader),
-    request_body(
-        content(
-            (Edit = "application/json", example = json!({"body": "Lunch at two?"})),
-            (Edit = "application/merge-patch+json", example = json!({"metadata": {"mood": null}}))
-        ),
-        description = "The members to replace or remove."
-    ),
+    request_body(content = Edit, description = "The members to replace or remove.", example = json!({"body": "Lunch at two?"})),
     responses(CurrentMessage, EditMessageErrors)
 )]
 #[patch("/conversations/{user}/{peer}/messages/{seq}")]

@@ -33,6 +33,7 @@ pub struct Readiness {
     status: &'static str,
     /// The state of Redis; for backends only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     redis: Option<RedisHealth>,
 }
 

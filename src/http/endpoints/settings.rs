@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::http::extract::{NoInput, OptionalBody, PatchBody, QueryParams, insert_accept_patch};
 use crate::http::path::PathUser;
 use crate::http::{json, problem};
-use crate::model::{Blocks, BlocksQuery, ConversationPatch, Mute, Participants};
+use crate::model::{BlockPage, BlocksQuery, ConversationPatch, Mute, Participants};
 use crate::operations::Operations;
 
 problem::refusals!(UpdateConversationErrors: CALL BODY CHANGE; ConversationChanged, TooManyPinned);
@@ -32,14 +32,7 @@ problem::refusals!(UpdateConversationErrors: CALL BODY CHANGE; ConversationChang
     tag = "conversations",
     security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
-    request_body(
-        content(
-            (ConversationPatch = "application/json", example = json!({"archived": true})),
-            (ConversationPatch = "application/merge-patch+json",
-                example = json!({"pinned": true, "metadata": {"folder": "work"}}))
-        ),
-        description = "The settings to change."
-    ),
+    request_body(content = ConversationPatch, description = "The settings to change.", example = json!({"archived": true})),
     responses(CurrentState, UpdateConversationErrors)
 )]
 #[patch("/conversations/{user}/{peer}")]
@@ -113,7 +106,7 @@ pub async fn unblock_peer(
     security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(PathUser, BlocksQuery),
     responses(
-        (status = 200, description = "A page of the blocks.", body = Blocks,
+        (status = 200, description = "A page of the blocks.", body = BlockPage,
             example = json!({"blocks": [{"peer": "mallory"}], "next_cursor": null})),
         ListConversationsErrors,
     )
@@ -144,8 +137,10 @@ problem::refusals!(MuteConversationErrors: CALL BODY CHANGE);
     tag = "conversations",
     security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(Participants),
-    request_body(content = Option<Mute>, description = "When the mute ends. Without a body it does not end.",
-        example = json!({"until": null})),
+    // A reference, because utoipa declares an optional type as nullable.
+    request_body(content = ref("#/components/schemas/Mute"), content_type = "application/json",
+        description = "When the mute ends. Without a body it does not end.",
+        example = json!({"until": "2030-01-31T12:00:00.000Z"})),
     responses(CurrentState, MuteConversationErrors)
 )]
 #[put("/conversations/{user}/{peer}/mute")]

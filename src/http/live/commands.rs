@@ -7,9 +7,9 @@ use actix_web::web::Data;
 
 use crate::auth::{Authenticator, Caller};
 use crate::error::{Code, Error};
-use crate::model::{IdempotencyKey, NewMessage, Participants, UserId};
+use crate::model::{IdempotencyKey, MessageInput, Participants, UserId};
 use crate::operations::Operations;
-use crate::protocol::{Command, Cursor, EventPage};
+use crate::protocol::{Command, Cursor, RawEventPage};
 use crate::realtime::CommandResult;
 
 /// Executes the commands of one connection.
@@ -66,7 +66,7 @@ impl Commands {
     }
 
     /// Returns the events of the user after a cursor.
-    pub async fn resume(self, after: Cursor, limit: u16) -> Result<EventPage, Error> {
+    pub async fn resume(self, after: Cursor, limit: u16) -> Result<RawEventPage, Error> {
         let CommandContext {
             caller,
             user,
@@ -79,7 +79,7 @@ impl Commands {
     /// Sends as the user of the connection, also for a backend.
     async fn send(
         &self,
-        mut message: NewMessage,
+        mut message: MessageInput,
         key: Option<IdempotencyKey>,
     ) -> Result<CommandResult, Error> {
         let CommandContext {

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::commands::Commands;
 use crate::error::Error;
-use crate::protocol::{Cursor, EventPage, Reference};
+use crate::protocol::{Cursor, RawEventPage, Reference};
 use crate::realtime::{CommandResult, ConnectionGuard, Input, Outgoing, Output, Session};
 
 /// Events that a session reads at once.
@@ -28,7 +28,7 @@ pub struct ConnectionDriver {
     connection: ConnectionGuard,
     commands: Commands,
     out: VecDeque<Output>,
-    reading: Pending<Result<EventPage, Error>>,
+    reading: Pending<Result<RawEventPage, Error>>,
     executing: Pending<(Option<Reference>, Result<CommandResult, Error>)>,
 }
 
@@ -109,7 +109,7 @@ impl ConnectionDriver {
         &self,
         after: Cursor,
         pause: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<EventPage, Error>>>> {
+    ) -> Pin<Box<dyn Future<Output = Result<RawEventPage, Error>>>> {
         let commands = self.commands.clone();
         Box::pin(async move {
             // A sleep of zero would still wait for the next turn of the timer.

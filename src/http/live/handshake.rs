@@ -14,6 +14,8 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::commands::CommandContext;
 use super::driver::ConnectionDriver;
@@ -28,6 +30,23 @@ use crate::realtime::{ConnectionGuard, Hub, Session};
 
 /// The prefix of a subprotocol that carries a token.
 const BEARER: &str = "bearer.";
+
+/// The query of a live connection.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct StreamQuery {
+    /// The user whose stream to open. Required for backends and if the service is open.
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255, pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$")]
+    pub user: Option<UserId>,
+    /// The last cursor that the client processed. By default the stream starts now.
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$")]
+    pub cursor: Option<Cursor>,
+    /// A ticket of `POST /tickets`, in place of a credential.
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 128)]
+    #[expect(dead_code, reason = "`ticket` reads it")]
+    ticket: Option<String>,
+}
 
 /// What a handshake depends on.
 pub struct Handshake {

@@ -1,4 +1,4 @@
-//! `GET /events`: an event stream, or one page of events for clients that poll.
+//! `GET /events`: one page of events, for clients that poll.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -19,8 +19,8 @@ use crate::http::extract::QueryParams;
 use crate::http::middleware::head::IsHead;
 use crate::http::{json, problem};
 use crate::model::{Limit, UserId};
-use crate::protocol::{CloseReason, Cursor, Events, Notification, ServerMessage};
-use crate::realtime::{ConnectionGuard, Session};
+use crate::protocol::{CloseReason, Cursor, EventPage, Notification};
+use crate::realtime::ConnectionGuard;
 
 /// The query of `GET /events`.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -31,15 +31,15 @@ pub struct EventQuery {
     #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255, pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$")]
     user: Option<UserId>,
     /// Only events after this cursor: the `next_cursor` of the previous response. By default the stream
-    /// starts now. `Last-Event-ID` takes precedence. The former name `after` is accepted too.
+    /// starts now. The former name `after` is accepted too.
     #[serde(alias = "after")]
     #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$")]
     cursor: Option<Cursor>,
-    /// The maximum number of events. Polling only.
+    /// The maximum number of events.
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
-    /// Seconds to wait for an event. Polling only.
+    /// Seconds to wait for an event.
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 0, maximum = 30, default = 0)]
     wait: Wait,
@@ -67,26 +67,18 @@ impl TryFrom<u64> for Wait {
 
 problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
 
-/// Listen to events
+/// Read events
 ///
-/// With `Accept: text/event-stream` the response is the event stream of a user, resumed from
-/// `Last-Event-ID` or `cursor`; each `data` is a `ServerMessage` (`hello`, then events). With any other
-/// `Accept` the response is one page of the events after `cursor` as JSON, without `typing` and
-/// `presence.changed`. If there are none, the service waits up to `wait` seconds for the first. Users read
-/// their own events, backends those of any user. `docs/live.md` describes how a client handles each event.
+/// One page of the events of a user after `cursor`, without `typing` and `presence.changed`. If there are
+/// none, the service waits up to `wait` seconds for the first. Users read their own events, backends those
+/// of any user. `docs/live.md` describes how a client handles each event.
 #[utoipa::path(
     tag = "live",
     security(("bearer" = ["user"]), ("bearer" = ["backend"])),
-    params(
-        EventQuery,
-        ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$",
-            description = "The cursor after which an event stream resumes. Takes precedence over `cursor`.")
-    ),
+    params(EventQuery),
     responses(
-        (status = 200, description = "A page of events and the cursor for the next request, or an event stream.", content(
-            (Events = "application/json", example = json!({"events": [], "next_cursor": "1768564800000000-1768564800123456"})),
-            (ServerMessage = "text/event-stream", example = json!("id: 1768564800000000-1768564800123456\ndata: {\"type\":\"typing\",\"cursor\":\"1768564800000000-1768564800123456\",\"peer\":\"bob\"}\n\n"))
-        )),
+        (status = 200, description = "A page of events and the cursor of the next request.", body = EventPage,
+            example = json!({"events": [], "next_cursor": "1768564800000000-1768564800123456"})),
         ReadEventsErrors,
     )
 )]
@@ -104,15 +96,8 @@ pub async fn read_events(
         Ok(wanted.user.take())
     };
     let listener = handshake.admit(&req, ticket.as_deref(), user).await?;
-    let last_event_id = sse::last_event_id(&req)?;
-    if is_head && wants_stream(&req) {
-        let (_, state) = handshake.join(&listener, false).await?;
-        return Ok(sse::head(state.quota));
-    }
     if wants_stream(&req) {
-        let resume = last_event_id.or(wanted.cursor);
-        let (driver, quota) = handshake.open(listener, resume, Session::one_way).await?;
-        return Ok(sse::respond(&req, driver, quota));
+        return sse::answer(&req, handshake, listener, wanted.cursor, is_head).await;
     }
     let seconds = if is_head { 0 } else { wanted.wait.0 };
     let deadline = Instant::now() + Duration::from_secs(seconds.into());
@@ -133,6 +118,7 @@ pub async fn read_events(
     }
 }
 
+/// Whether the client is an `EventSource`. The path of the event stream was `/events`, and is still accepted.
 fn wants_stream(req: &HttpRequest) -> bool {
     let accepts = req
         .headers()

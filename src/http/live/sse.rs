@@ -1,4 +1,4 @@
-//! The stream of a user as server-sent events (HTML Living Standard, section 9.2).
+//! `GET /events/stream`: the stream of a user as server-sent events (HTML Living Standard, section 9.2).
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -8,22 +8,90 @@ use std::task::{Context, Poll, ready};
 use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::Utc;
 
 use super::driver::ConnectionDriver;
+use super::handshake;
+use super::handshake::{Handshake, Listener, StreamQuery};
 use crate::error::{Code, Error};
 use crate::http::connection::ClientConnection;
+use crate::http::extract::QueryParams;
 use crate::http::middleware::authenticate;
+use crate::http::middleware::head::IsHead;
+use crate::http::problem;
 use crate::protocol::{Cursor, ServerMessage};
 use crate::rate::RateLimitStatus;
-use crate::realtime::Outgoing;
+use crate::realtime::{Outgoing, Session};
 
 /// The cursor from which an `EventSource` resumes.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+problem::refusals!(StreamEventsErrors: CALL READ; TooManyConnections, Busy);
+
+/// Stream events
+///
+/// The event stream of a user as server-sent events, resumed from `Last-Event-ID` or `cursor`. Each `data` is
+/// a `ServerMessage`: `hello`, then events, and `close` before the service ends the stream. Users stream their
+/// own events, backends those of any user. `docs/live.md` describes how a client handles each event.
+#[utoipa::path(
+    tag = "live",
+    security(("bearer" = ["user"]), ("bearer" = ["backend"])),
+    params(
+        StreamQuery,
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$",
+            description = "The cursor after which the stream resumes. Takes precedence over `cursor`.")
+    ),
+    responses(
+        (status = 200, description = "The stream. The schema and the example are those of one `data`.",
+            content_type = "text/event-stream", body = ServerMessage,
+            example = json!({"type": "typing", "cursor": "1768564800000000-1768564800123456", "peer": "bob"})),
+        StreamEventsErrors,
+    )
+)]
+#[get("/events/stream")]
+pub async fn stream_events(
+    req: HttpRequest,
+    query: Result<QueryParams<StreamQuery>, Error>,
+    IsHead(is_head): IsHead,
+    handshake: Handshake,
+) -> Result<HttpResponse, Error> {
+    let ticket = handshake::ticket(&req);
+    let mut cursor = None;
+    let user = || {
+        let QueryParams(query) = query?;
+        cursor = query.cursor;
+        Ok(query.user)
+    };
+    let listener = handshake.admit(&req, ticket.as_deref(), user).await?;
+    answer(&req, handshake, listener, cursor, is_head).await
+}
+
+/// Opens the stream of a listener, resumed from `Last-Event-ID` or a cursor.
+pub async fn answer(
+    req: &HttpRequest,
+    handshake: Handshake,
+    listener: Listener,
+    cursor: Option<Cursor>,
+    is_head: bool,
+) -> Result<HttpResponse, Error> {
+    let resume = last_event_id(req)?.or(cursor);
+    if is_head {
+        let (_, state) = handshake.join(&listener, false).await?;
+        return Ok(head(state.quota));
+    }
+    let (driver, quota) = handshake.open(listener, resume, Session::one_way).await?;
+    let stream = EventStream {
+        connection: ClientConnection::of(req).cloned(),
+        driver,
+        retry_ms: Some(1000 + Utc::now().timestamp_subsec_millis() * 3),
+        closed: false,
+    };
+    Ok(head(quota).map_body(|_, _| BoxBody::new(stream)))
+}
+
 /// The cursor in the `Last-Event-ID` header of a request.
-pub fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Error> {
+fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Error> {
     let id = req
         .headers()
         .get(LAST_EVENT_ID)
@@ -34,23 +102,8 @@ pub fn last_event_id(req: &HttpRequest) -> Result<Option<Cursor>, Error> {
     id.map(|id| id.parse().map_err(refused)).transpose()
 }
 
-/// The response that is an event stream.
-pub fn respond(
-    req: &HttpRequest,
-    driver: ConnectionDriver,
-    quota: Option<RateLimitStatus>,
-) -> HttpResponse {
-    let stream = EventStream {
-        connection: ClientConnection::of(req).cloned(),
-        driver,
-        retry_ms: Some(1000 + Utc::now().timestamp_subsec_millis() * 3),
-        closed: false,
-    };
-    head(quota).map_body(|_, _| BoxBody::new(stream))
-}
-
 /// The status and headers of an event stream.
-pub fn head(quota: Option<RateLimitStatus>) -> HttpResponse {
+fn head(quota: Option<RateLimitStatus>) -> HttpResponse {
     let mut response = HttpResponse::Ok()
         .content_type("text/event-stream; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))

@@ -12,13 +12,11 @@ use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, get};
 use chrono::Utc;
-use serde::Deserialize;
 use tokio_util::codec::Encoder;
-use utoipa::IntoParams;
 
 use super::driver::ConnectionDriver;
 use super::handshake;
-use super::handshake::Handshake;
+use super::handshake::{Handshake, StreamQuery};
 use super::ws_messages::{WsMessage, WsReader};
 use crate::error::{Code, Error};
 use crate::http::connection::ClientConnection;
@@ -27,31 +25,14 @@ use crate::http::middleware::authenticate;
 use crate::http::middleware::head::IsHead;
 use crate::http::problem;
 use crate::metrics::Metrics;
-use crate::model::{UserId, fresh_id};
-use crate::protocol::{CloseReason, Cursor, Problem, ServerMessage};
+use crate::model::fresh_id;
+use crate::protocol::{CloseReason, Problem, ServerMessage};
 use crate::realtime::{Input, Outgoing};
 
 /// The subprotocol of this service.
 const PROTOCOL: &str = "duologue.v1";
 /// Number of messages that are handled before other connections of the thread are polled.
 const MESSAGES_PER_TURN: u8 = 32;
-
-/// The query of `GET /ws`.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct SocketQuery {
-    /// The user whose stream to open. Required for backends and if the service is open.
-    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255, pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$")]
-    user: Option<UserId>,
-    /// The last cursor that the client processed. By default the stream starts now.
-    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$")]
-    cursor: Option<Cursor>,
-    /// A ticket of `POST /tickets`, in place of a credential.
-    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 128)]
-    #[expect(dead_code, reason = "`handshake::ticket` reads it")]
-    ticket: Option<String>,
-}
 
 problem::refusals!(OpenSocketErrors: CALL READ; UpgradeRequired, TooManyConnections, Busy);
 
@@ -64,7 +45,7 @@ problem::refusals!(OpenSocketErrors: CALL READ; UpgradeRequired, TooManyConnecti
 #[utoipa::path(
     tag = "live",
     security(("bearer" = ["user"]), ("bearer" = ["backend"])),
-    params(SocketQuery),
+    params(StreamQuery),
     responses(
         (status = 101, description = "The connection is a WebSocket; the first message is `hello`."),
         OpenSocketErrors,
@@ -74,7 +55,7 @@ problem::refusals!(OpenSocketErrors: CALL READ; UpgradeRequired, TooManyConnecti
 pub async fn open_socket(
     req: HttpRequest,
     payload: Payload,
-    query: Result<QueryParams<SocketQuery>, Error>,
+    query: Result<QueryParams<StreamQuery>, Error>,
     IsHead(is_head): IsHead,
     handshake: Handshake,
     metrics: Data<Metrics>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duologue::error::Code;
-use duologue::protocol::{CloseReason, Cursor, Event, EventPage, Notification, RawEvent};
+use duologue::protocol::{CloseReason, Cursor, Event, Notification, RawEvent, RawEventPage};
 use duologue::realtime::{CommandResult, Input};
 use serde_json::json;
 
@@ -110,7 +110,7 @@ fn a_reset_switches_to_the_new_stream() {
     assert_eq!(session.handle(other), [Action::Read(100)]);
     let reset = RawEvent::parse(json!({"type": "reset", "cursor": "8-5"}).to_string()).unwrap();
     let events = vec![reset];
-    let page = EventPage {
+    let page = RawEventPage {
         events,
         next: Cursor::new(8, 5),
         more: false,

@@ -96,7 +96,7 @@ async fn last_event_id_takes_precedence_over_the_query() {
             options = options.header("last-event-id", id);
         }
         if let Some(after) = after {
-            options = options.query("after", after);
+            options = options.query("cursor", after);
         }
         let mut stream = EventStream::try_open(&options).await?;
         let event = stream.next().await;
@@ -115,7 +115,7 @@ async fn last_event_id_takes_precedence_over_the_query() {
     assert_eq!(refused.status, 400);
     refused.invalid_field("/header/last-event-id");
     let refused = next(None, Some("7")).await.unwrap_err();
-    refused.invalid_field("/query/after");
+    refused.invalid_field("/query/cursor");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod import;
 mod import_lines;
 mod invalid_bodies;
 mod merge_patch;
+mod null_members;
 mod preconditions;
 mod reactions;
 mod repeated_sends;

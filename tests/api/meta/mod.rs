@@ -6,4 +6,5 @@ pub mod live_schemas;
 pub mod openapi;
 pub mod operations;
 pub mod readme;
+pub mod schemas;
 pub mod script_headers;

@@ -79,13 +79,14 @@ fn only_reads(method: &str) -> bool {
     method == "charge_rate" || script(method).is_some_and(reads)
 }
 
-/// Handlers without an operation: the answer does not depend on the caller, or, for a
-/// WebSocket, follows later.
-const WITHOUT_OPERATION: [&str; 4] = [
+/// Handlers without an operation: the answer does not depend on the caller, or, on a live
+/// connection, follows later.
+const WITHOUT_OPERATION: [&str; 5] = [
     "check_health",
     "open_socket",
     "read_openapi_json",
     "read_openapi_yaml",
+    "stream_events",
 ];
 
 /// The body of a public function somewhere below a folder, without white space, since the formatter

@@ -44,6 +44,7 @@ pub const ACTORS: &[(&str, Actor)] = &[
     ("announce_typing", Actor::Path),
     ("open_socket", Actor::Query),
     ("read_events", Actor::Query),
+    ("stream_events", Actor::Query),
     ("issue_ticket", Actor::Body("user")),
     ("read_presence", Actor::Nobody),
     ("list_presences", Actor::Nobody),
@@ -178,6 +179,9 @@ pub fn example(operation: &Value, actor: &Actor) -> Option<Value> {
         .as_object()
         .and_then(|e| e.values().next());
     let mut body = first.map_or(&content["example"], |e| &e["value"]).clone();
+    if let Value::String(lines) = &body {
+        body = serde_json::from_str(lines).unwrap();
+    }
     if let Actor::Body(member) = actor {
         body[*member] = json!("alice");
     }

@@ -12,10 +12,20 @@ pub struct ApiResponse {
 
 impl ApiResponse {
     pub async fn read(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        // An event stream does not end.
+        let is_stream = headers
+            .get("content-type")
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let text = if is_stream {
+            String::new()
+        } else {
+            response.text().await.unwrap()
+        };
         Self {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            text: response.text().await.unwrap(),
+            status,
+            headers,
+            text,
         }
     }
 

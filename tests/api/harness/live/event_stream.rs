@@ -17,7 +17,7 @@ use crate::harness::live::frame;
 /// not end.
 const FOREVER: Duration = Duration::from_secs(3600);
 
-/// An open `GET /events`.
+/// An open `GET /events/stream`.
 pub struct EventStream {
     /// The first event.
     pub hello: Value,
@@ -44,8 +44,7 @@ impl EventStream {
 
     /// Opens a stream that may be refused.
     pub async fn try_open(options: &ConnectOptions) -> Result<Self, ApiResponse> {
-        let request = options.request("/events", &[]);
-        let request = request.header("accept", "text/event-stream");
+        let request = options.request("/events/stream", &[]);
         let response = request.timeout(FOREVER).send().await.unwrap();
         if response.status() != 200 {
             return Err(ApiResponse::read(response).await);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use duologue::error::Code;
 use duologue::model::{UnreadTotals, UserId};
 use duologue::protocol::{
-    CloseReason, Command, Cursor, EventPage, Notification, RawEvent, StreamState,
+    CloseReason, Command, Cursor, Notification, RawEvent, RawEventPage, StreamState,
 };
 use duologue::realtime::{Input, Outgoing, Output, Session};
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ pub fn published(prev: u64, offset: u64) -> Input {
 pub fn page(events: &[(u64, u64)], more: bool) -> Input {
     let next = events.last().map_or(100, |(_, offset)| *offset);
     let events = events.iter().map(|(prev, offset)| event(*prev, *offset));
-    Input::Page(Ok(EventPage {
+    Input::Page(Ok(RawEventPage {
         events: events.collect(),
         next: Cursor::new(7, next),
         more,

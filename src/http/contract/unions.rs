@@ -1,26 +1,29 @@
 //! Unions of messages in the OpenAPI document.
 
 use utoipa::Modify;
-use utoipa::openapi::schema::{AllOf, Discriminator, OneOf};
+use utoipa::openapi::schema::{Discriminator, OneOf};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Schema};
 
 /// The member that tells the messages of a union apart.
 const TAG: &str = "type";
+
+/// The unions of messages.
+const UNIONS: [&str; 3] = ["Event", "ServerMessage", "ClientMessage"];
 
 /// Gives each message of a union a schema of its own, and the union a discriminator.
 ///
 /// The schema that utoipa derives of a tagged enum lists its variants in place, where a
 /// discriminator (OpenAPI 3.1, section 4.8.25) cannot point to them. Each variant moves to the
 /// component that its title names. Variants without a title are not part of the contract.
-pub struct NameVariants;
+pub struct NamedVariants;
 
-impl Modify for NameVariants {
+impl Modify for NamedVariants {
     fn modify(&self, openapi: &mut OpenApi) {
         let Some(components) = &mut openapi.components else {
             return;
         };
         let mut named = Vec::new();
-        for union in ["Event", "ServerMessage", "Command"] {
+        for union in UNIONS {
             if let Some(RefOr::T(Schema::OneOf(union))) = components.schemas.get_mut(union) {
                 named.extend(name_variants(union));
             }
@@ -56,48 +59,16 @@ fn name_variants(union: &mut OneOf) -> Vec<(String, RefOr<Schema>)> {
     named
 }
 
-/// The value of a variant's tag, and its title, which is taken out.
+/// The only value of a variant's tag, and its title, which is taken out.
 fn tag_and_title(variant: &mut RefOr<Schema>) -> Option<(String, String)> {
-    let RefOr::T(schema) = variant else {
+    let RefOr::T(Schema::Object(variant)) = variant else {
         return None;
     };
-    let title = match schema {
-        Schema::Object(object) => object.title.take(),
-        Schema::AllOf(all) => all.title.take().or_else(|| lift_title(all)),
-        _ => None,
+    let RefOr::T(Schema::Object(tag)) = variant.properties.get(TAG)? else {
+        return None;
     };
-    Some((tag(schema)?, title?))
-}
-
-/// Takes the title out of a part of a schema, and moves what describes the variant from there to the
-/// whole: utoipa writes it into the part with the tag, if a variant has flattened members.
-fn lift_title(all: &mut AllOf) -> Option<String> {
-    let parts = all.items.iter_mut().filter_map(|item| match item {
-        RefOr::T(Schema::Object(part)) => Some(part),
-        _ => None,
-    });
-    let part = parts.into_iter().find(|part| part.title.is_some())?;
-    all.description = part.description.take();
-    all.example = part.example.take();
-    part.title.take()
-}
-
-/// The only value that a schema allows for the tag.
-fn tag(schema: &Schema) -> Option<String> {
-    match schema {
-        Schema::Object(object) => match object.properties.get(TAG)? {
-            RefOr::T(Schema::Object(tag)) => {
-                let value = tag.enum_values.as_ref()?.first()?;
-                value.as_str().map(str::to_owned)
-            }
-            _ => None,
-        },
-        Schema::AllOf(all) => all.items.iter().find_map(|item| match item {
-            RefOr::T(schema) => tag(schema),
-            RefOr::Ref(_) => None,
-        }),
-        _ => None,
-    }
+    let value = tag.enum_values.as_ref()?.first()?;
+    Some((value.as_str()?.to_owned(), variant.title.take()?))
 }
 
 /// Adds the messages of one union to another.
