@@ -323,6 +323,9 @@ async fn open(store: &Store) -> Result<Health, AppError> {
     }
     let opened = available_by(deadline, || store.open_store()).await;
     opened.map_err(AppError::Store)?;
+    if let Err(error) = store.delete_old_functions().await {
+        tracing::debug!(%error, "the functions of other versions were not deleted");
+    }
     Ok(health)
 }
 

@@ -83,11 +83,11 @@ impl Redis {
         Ok(())
     }
 
-    /// The number of EVALSHA calls and the microseconds that Redis spent in them.
+    /// The number of FCALL calls and the microseconds that Redis spent in them.
     pub fn script_calls(&mut self) -> Outcome<(f64, f64)> {
         let mut info = redis::cmd("INFO");
         let stats: redis::InfoDict = info.arg("commandstats").query(&mut self.connection)?;
-        let line: String = stats.get("cmdstat_evalsha").unwrap_or_default();
+        let line: String = stats.get("cmdstat_fcall").unwrap_or_default();
         let figure = |name: &str| {
             let mut figures = line.split(',').filter_map(|figure| figure.split_once('='));
             figures.find(|figure| figure.0 == name)?.1.parse().ok()

@@ -1,5 +1,5 @@
 -- The end of a script that returns the state of a conversation. Apart from lib/commit, because a send
--- needs none of it, and each function of a script takes time.
+-- needs none of it.
 --- @include "lib/charged"
 --- @include "lib/commit"
 --- @include "lib/metadata"

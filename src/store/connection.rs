@@ -19,7 +19,8 @@ use tokio::sync::Mutex;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::script::{RetrySafety, SCRIPTS, Script};
+use super::function::{evaluate, load_functions, was_not_run};
+use super::script::{RetrySafety, Script};
 use crate::error::{Code, Error};
 
 /// Maximum time that a request spends on Redis, retries included. Clients get a response within
@@ -40,6 +41,8 @@ pub(super) struct RedisConnection {
     /// Set by the driver of the connection as soon as it ends, so that no call is sent over a closed
     /// connection and reported as unknown.
     broken: Arc<AtomicBool>,
+    /// Set when Redis refuses functions over this connection; scripts then run as texts.
+    by_text: AtomicBool,
 }
 
 /// The outcome of one attempt to run a script.
@@ -84,6 +87,7 @@ impl RedisConnection {
             config,
             connection: Mutex::new(None),
             broken,
+            by_text: AtomicBool::new(false),
         })
     }
 
@@ -131,7 +135,7 @@ impl RedisConnection {
             Ok(Err(error)) => return Attempt::NotRun(error),
             Err(_) => return Attempt::Failed(Code::Unavailable.into()),
         };
-        let reply = evaluate(&mut connection, script, keys, args);
+        let reply = evaluate(&mut connection, &self.by_text, script, keys, args);
         match timeout_at(deadline, reply).await {
             Ok(Ok(reply)) => Attempt::Replied(reply),
             Ok(Err(error)) if was_not_run(&error) => Attempt::NotRun(error),
@@ -180,7 +184,8 @@ impl RedisConnection {
             .client
             .get_multiplexed_async_connection_with_config(&self.config)
             .await?;
-        load_scripts(&mut open).await?;
+        load_functions(&mut open).await?;
+        self.by_text.store(false, Ordering::Relaxed);
         Ok(connection.insert(open).clone())
     }
 
@@ -217,56 +222,6 @@ fn final_error(error: Error, may_have_run: bool) -> Error {
 /// Whether the call was sent and its reply was lost.
 fn is_lost(error: &RedisError) -> bool {
     error.is_io_error() || error.kind() == ErrorKind::Parse
-}
-
-async fn evaluate(
-    connection: &mut MultiplexedConnection,
-    script: &Script,
-    keys: &[String],
-    args: &[&[u8]],
-) -> RedisResult<Value> {
-    let reply = connection
-        .send_packed_command(&script.evalsha(keys, args))
-        .await;
-    match reply.and_then(Value::extract_error) {
-        Err(e) if e.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            let reply = connection
-                .send_packed_command(&script.eval(keys, args))
-                .await;
-            reply.and_then(Value::extract_error)
-        }
-        other => other,
-    }
-}
-
-/// Loads the scripts into Redis, so that the first call of each takes one round trip. A full Redis
-/// refuses that; then the first call sends the text.
-async fn load_scripts(connection: &mut MultiplexedConnection) -> RedisResult<()> {
-    let mut pipeline = redis::pipe();
-    for script in SCRIPTS {
-        let source = script.source.as_str();
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(source).ignore();
-    }
-    match pipeline.query_async(connection).await {
-        // Redis refused single commands, for example because it is loading or out of memory. Calls are refused
-        // and retried one by one.
-        Err(e) if e.code().is_some() || matches!(e.kind(), ErrorKind::Server(_)) => Ok(()),
-        other => other,
-    }
-}
-
-/// Whether Redis refused the call before running the script.
-fn was_not_run(error: &RedisError) -> bool {
-    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly, TryAgain};
-    match error.kind() {
-        ErrorKind::Server(kind) => {
-            matches!(
-                kind,
-                BusyLoading | ClusterDown | MasterDown | Moved | ReadOnly | TryAgain
-            )
-        }
-        _ => error.code() == Some("BUSY"),
-    }
 }
 
 /// A refusal by the script itself.

@@ -14,13 +14,12 @@ const STORE: &str = "3,256";
 /// The key that marks a store of format 1.
 const FIRST_MARKER: &str = "dm:partitions";
 
-/// Calls outside of scripts. `EVAL` and `EVALSHA` have all arguments because Redis 7.0 crashes when it checks
-/// the permission of such a call with too few.
-const COMMANDS: [&str; 10] = [
+/// Calls outside of scripts, without those for functions, which are optional. `EVAL` and `EVALSHA` have all
+/// arguments because Redis 7.0 crashes when it checks the permission of such a call with too few.
+const COMMANDS: [&str; 9] = [
     "PING",
     "EVAL x 0",
     "EVALSHA x 0",
-    "SCRIPT LOAD x",
     "EXISTS dm:",
     "SCAN",
     "SPUBLISH dm:",

@@ -9,6 +9,7 @@ mod change;
 mod connection;
 mod conversations;
 mod events;
+mod function;
 mod health;
 mod import;
 mod inbox;

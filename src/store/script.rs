@@ -14,10 +14,24 @@ pub struct Script {
     pub retry: RetrySafety,
     /// The text of the file.
     pub file: &'static str,
-    /// What runs: the file with its includes pasted in.
+    /// The file with its includes pasted in, for `EVAL`.
     pub source: LazyLock<String>,
     sha: LazyLock<String>,
+    /// The file as a function of Redis, for `FCALL`.
+    pub(super) function: LazyLock<RedisFunction>,
 }
+
+/// A script as a function of Redis, in a library of the same name. Redis compiles it once and creates
+/// the functions that it includes once, where `EVALSHA` creates them on every call.
+pub(super) struct RedisFunction {
+    /// The prefix, the name of the script and a digest, so that versions of the service that share a Redis
+    /// do not share functions.
+    pub(super) name: String,
+    pub(super) library: String,
+}
+
+/// The names of all functions begin so.
+pub(super) const FUNCTION_PREFIX: &str = "duologue_";
 
 /// Whether a script may run twice for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +58,8 @@ macro_rules! scripts {
             retry: RetrySafety::$retry,
             file: file!(concat!($folder, "/", $name)),
             source: LazyLock::new(|| paste($constant.file, &mut Vec::new())),
-            sha: LazyLock::new(|| redis::Script::new(&$constant.source).get_hash().to_owned()),
+            sha: LazyLock::new(|| sha1(&$constant.source)),
+            function: LazyLock::new(|| RedisFunction::new($name, $constant.file)),
         };)*
 
         /// All scripts.
@@ -157,14 +172,52 @@ fn paste(file: &str, pasted: &mut Vec<&'static str>) -> String {
     source
 }
 
+/// The text of a library of one function: the files that the script includes, then the rest of it as
+/// the body of the function, with the flags of its first line.
+fn library(name: &str, file: &str) -> String {
+    let (head, body): (Vec<_>, Vec<_>) = file
+        .lines()
+        .partition(|line| line.starts_with("#!") || included(line).is_some());
+    let flags = head[0].strip_prefix("#!lua flags=").unwrap_or_default();
+    let flags: Vec<_> = flags
+        .split_terminator(',')
+        .map(|flag| format!("'{flag}'"))
+        .collect();
+    let flags = flags.join(", ");
+    let includes = paste(&head[1..].join("\n"), &mut Vec::new());
+    format!(
+        "#!lua name={name}\n{includes}redis.register_function{{function_name = '{name}', \
+         flags = {{{flags}}}, callback = function(KEYS, ARGV)\n{}\nend}}\n",
+        body.join("\n")
+    )
+}
+
+fn sha1(text: &str) -> String {
+    redis::Script::new(text).get_hash().to_owned()
+}
+
+impl RedisFunction {
+    fn new(script: &str, file: &str) -> Self {
+        let name = format!("{FUNCTION_PREFIX}{script}");
+        let name = format!("{name}_{}", &sha1(&library(&name, file))[..16]);
+        let library = library(&name, file);
+        Self { name, library }
+    }
+}
+
 impl Script {
-    /// The call by digest, for a Redis that has the script.
+    /// The call as a function, for a Redis that has it.
+    pub(super) fn fcall(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
+        call("FCALL", &self.function.name, keys, args)
+    }
+
+    /// The call by digest, for a Redis that has the text.
     pub(super) fn evalsha(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
         call("EVALSHA", &self.sha, keys, args)
     }
 
-    /// The call by text, for a Redis that does not have the script. Unlike `SCRIPT LOAD` it works when
-    /// memory is full.
+    /// The call by text, for a Redis that does not have it. Unlike `FUNCTION LOAD` and `SCRIPT LOAD` it
+    /// works when memory is full.
     pub(super) fn eval(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
         call("EVAL", &self.source, keys, args)
     }

@@ -82,6 +82,32 @@ fn library_files_have_a_comment_and_named_parameters() {
 }
 
 #[test]
+fn library_files_keep_nothing_from_call_to_call() {
+    let is_constant = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_uppercase()) && name == name.to_uppercase()
+    };
+    for (name, source) in files("lua/lib", "lua") {
+        for line in source.lines() {
+            let Some((names, value)) = line.split_once(" = ") else {
+                continue;
+            };
+            let local = line.starts_with("local ");
+            let mut names = names.trim_start_matches("local ").trim().split(", ");
+            // What all calls of a function of Redis share is constant: neither assigned again nor a table.
+            if local {
+                assert!(names.all(is_constant), "{name}: {line}");
+                assert!(
+                    !value.contains(['{', '(']) || value.starts_with('\''),
+                    "{name}: {line}"
+                );
+            } else {
+                assert!(!names.any(is_constant), "{name}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn scripts_begin_with_what_they_do_and_return() {
     for (name, source) in scripts() {
         let header = header(&source);

@@ -1,6 +1,7 @@
 //! The store: Lua scripts, keys, retention, and a Redis that fails.
 
 pub mod change_scripts;
+pub mod functions;
 pub mod inbox_order;
 mod inbox_updates;
 pub mod keys;

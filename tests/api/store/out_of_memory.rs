@@ -106,6 +106,12 @@ fn fill_up(redis: &mut redis::Connection) {
         .unwrap();
 }
 
+fn flush_scripts(redis: &mut redis::Connection) {
+    for kind in ["FUNCTION", "SCRIPT"] {
+        cmd(kind).arg("FLUSH").exec(redis).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_full_redis_refuses_messages_but_reads_and_resets() {
     let app = spawn_app();
@@ -113,11 +119,9 @@ async fn a_full_redis_refuses_messages_but_reads_and_resets() {
     let message = json!({"from": "alice", "to": "bob", "body": "hi"});
     let faults: [(&str, Fault); 3] = [
         ("no other fault", |_| ()),
-        ("scripts flushed", |redis| {
-            cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap();
-        }),
+        ("scripts flushed", flush_scripts),
         ("scripts flushed and connections cut", |redis| {
-            cmd("SCRIPT").arg("FLUSH").exec(redis).unwrap();
+            flush_scripts(redis);
             cmd("CLIENT")
                 .arg("KILL")
                 .arg("TYPE")

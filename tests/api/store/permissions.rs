@@ -25,15 +25,12 @@ fn acl_setuser() -> Vec<String> {
     command.split_whitespace().map(str::to_owned).collect()
 }
 
-fn spawn_with_documented_user(redis: &RedisServer) -> TestApp {
-    let mut connection = redis.connect();
-    let mut acl = |words: &[&str]| {
-        let done = redis::cmd("ACL")
-            .arg(words)
-            .query::<String>(&mut connection);
-        assert_eq!(done.unwrap(), "OK", "{words:?}");
-    };
-    acl(&acl_setuser().iter().map(String::as_str).collect::<Vec<_>>());
+/// Starts the service with the documented user, but for these further rules.
+fn spawn_with_documented_user(redis: &RedisServer, rules: &[&str]) -> TestApp {
+    let mut acl = redis::cmd("ACL");
+    acl.arg(acl_setuser()).arg(rules);
+    let done = acl.query::<String>(&mut redis.connect());
+    assert_eq!(done.unwrap(), "OK", "{rules:?}");
     let url = format!("{}?user=duologue&pass=password", redis.url());
     // Requests with a credential are charged to a rate limit; a history limit drops messages.
     let mut app = spawn_secured_app_with(&["--redis-url", &url, "--history-limit", "3"]);
@@ -104,7 +101,7 @@ async fn use_everything(app: &TestApp) {
 #[tokio::test]
 async fn the_service_works_with_the_documented_redis_user() {
     let redis = RedisServer::volatile();
-    let app = spawn_with_documented_user(&redis);
+    let app = spawn_with_documented_user(&redis, &[]);
     use_everything(&app).await;
     // Two heartbeats of the subscriptions.
     sleep(Duration::from_secs(4)).await;
@@ -115,6 +112,22 @@ async fn the_service_works_with_the_documented_redis_user() {
     assert_eq!(denied.unwrap(), redis::Value::Array(Vec::new()));
 }
 
+#[tokio::test]
+async fn the_service_works_without_permission_for_functions() {
+    let refused = ["-function|load", "-fcall"];
+    for rules in [&refused[..], &refused[..1], &refused[1..]] {
+        let redis = RedisServer::volatile();
+        let app = spawn_with_documented_user(&redis, rules);
+        use_everything(&app).await;
+        let mut info = redis::cmd("INFO");
+        let info = info.arg("commandstats").query(&mut redis.connect());
+        let stats: redis::InfoDict = info.unwrap();
+        let texts: String = stats.get("cmdstat_evalsha").unwrap();
+        let calls = texts.split(['=', ',']).nth(1).unwrap();
+        assert!(calls.parse::<u64>().unwrap() > 20, "{rules:?}: {texts}");
+    }
+}
+
 /// The commands that the service sends itself. redis-rs and deadpool send the first three.
 const OUTSIDE_SCRIPTS: &[&str] = &[
     "hello",
@@ -123,7 +136,10 @@ const OUTSIDE_SCRIPTS: &[&str] = &[
     "info",
     "config|get",
     "scan",
-    "script|load",
+    "function|load",
+    "function|list",
+    "function|delete",
+    "fcall",
     "eval",
     "evalsha",
     "ssubscribe",
@@ -175,9 +191,11 @@ async fn a_missing_permission_is_named_at_start() {
     set_user(&redis, &["allkeys"]);
     let words = acl_setuser();
     let commands = words.iter().filter_map(|word| word.strip_prefix('+'));
-    // The first of these are sent by redis-rs itself, and CONFIG is optional.
-    let optional = ["hello", "ping", "unwatch", "config|get"];
-    for command in commands.filter(|command| !optional.contains(command)) {
+    // The first of these are sent by redis-rs itself; CONFIG and functions are optional.
+    let optional = ["hello", "ping", "unwatch", "config|get", "fcall"];
+    let is_required =
+        |command: &&str| !optional.contains(command) && !command.starts_with("function");
+    for command in commands.filter(is_required) {
         set_user(&redis, &[&format!("-{command}")]);
         let (refused, name) = (start(), command.replace('|', " "));
         assert!(

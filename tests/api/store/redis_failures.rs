@@ -91,20 +91,6 @@ async fn a_busy_redis_is_reported_in_time_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn scripts_flushed_by_redis_cause_no_error() {
-    let app = spawn_app();
-    let mut redis = app.redis();
-    for n in 1..=20 {
-        cmd("SCRIPT").arg("FLUSH").exec(&mut redis).unwrap();
-        assert_eq!(app.send("alice", "bob", "hi").await["seq"], n);
-        cmd("SCRIPT").arg("FLUSH").exec(&mut redis).unwrap();
-        assert_eq!(app.read("bob", "alice").await["unread_count"], 1);
-        cmd("SCRIPT").arg("FLUSH").exec(&mut redis).unwrap();
-        assert_eq!(app.get("/readyz").await.status, 200);
-    }
-}
-
-#[tokio::test]
 async fn connections_cut_between_requests_cause_no_error() {
     let app = spawn_app();
     let mut redis = app.redis();

@@ -1,0 +1,146 @@
+//! Scripts run as functions of Redis (`FCALL`), or as texts (`EVALSHA`, `EVAL`) if Redis refuses functions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
+
+use super::script::{FUNCTION_PREFIX, SCRIPTS, Script};
+use super::{Store, administered};
+use crate::error::Error;
+
+/// Runs a script: as a function, or as a text if `by_text` is set.
+pub(super) async fn evaluate(
+    connection: &mut MultiplexedConnection,
+    by_text: &AtomicBool,
+    script: &Script,
+    keys: &[String],
+    args: &[&[u8]],
+) -> RedisResult<Value> {
+    // The other ways are rare. Boxed, they do not enlarge the future of every request.
+    if by_text.load(Ordering::Relaxed) {
+        return Box::pin(run_text(connection, script, keys, args)).await;
+    }
+    match send(connection, &script.fcall(keys, args)).await {
+        Err(error) if is_function_refused(&error) => {
+            Box::pin(load_and_run(connection, by_text, script, keys, args)).await
+        }
+        reply => reply,
+    }
+}
+
+async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> RedisResult<Value> {
+    let reply = connection.send_packed_command(command).await;
+    reply.and_then(Value::extract_error)
+}
+
+/// Whether Redis does not have the function, does not know functions, or does not permit to call one.
+fn is_function_refused(error: &RedisError) -> bool {
+    let detail = error.detail().unwrap_or_default();
+    detail == "Function not found" || detail.to_ascii_lowercase().contains("'fcall'")
+}
+
+/// Loads the function of a script and calls it. If Redis refuses that, because its memory is full or the
+/// ACL does not permit it, this connection runs texts from now on.
+async fn load_and_run(
+    connection: &mut MultiplexedConnection,
+    by_text: &AtomicBool,
+    script: &Script,
+    keys: &[String],
+    args: &[&[u8]],
+) -> RedisResult<Value> {
+    let refusal = match send(connection, &load(script)).await {
+        Err(error) if error.code().is_none() || was_not_run(&error) => return Err(error),
+        // Another connection may have loaded it meanwhile.
+        Err(error) if !is_loaded_already(&error) => error,
+        _ => match send(connection, &script.fcall(keys, args)).await {
+            Err(error) if is_function_refused(&error) => error,
+            reply => return reply,
+        },
+    };
+    if !by_text.swap(true, Ordering::Relaxed) {
+        tracing::warn!(%refusal, "Redis refuses functions; scripts run as texts, which takes Redis more CPU");
+    }
+    run_text(connection, script, keys, args).await
+}
+
+async fn run_text(
+    connection: &mut MultiplexedConnection,
+    script: &Script,
+    keys: &[String],
+    args: &[&[u8]],
+) -> RedisResult<Value> {
+    match send(connection, &script.evalsha(keys, args)).await {
+        Err(e) if e.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            send(connection, &script.eval(keys, args)).await
+        }
+        reply => reply,
+    }
+}
+
+fn load(script: &Script) -> Cmd {
+    let mut load = redis::cmd("FUNCTION");
+    load.arg("LOAD").arg(script.function.library.as_str());
+    load
+}
+
+fn is_loaded_already(error: &RedisError) -> bool {
+    error
+        .detail()
+        .is_some_and(|detail| detail.ends_with("already exists"))
+}
+
+/// Loads the functions of all scripts into Redis, so that the first call of each takes one round trip.
+/// Redis may have some of them, or refuse some, for example because it is loading or out of memory. Their
+/// calls are refused and retried one by one.
+pub(super) async fn load_functions(connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    let mut pipeline = redis::pipe();
+    for script in SCRIPTS {
+        pipeline.add_command(load(script)).ignore();
+    }
+    pipeline.ignore_errors().exec_async(connection).await
+}
+
+/// Whether Redis refused the call before running the script.
+pub(super) fn was_not_run(error: &RedisError) -> bool {
+    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly, TryAgain};
+    match error.kind() {
+        ErrorKind::Server(kind) => {
+            matches!(
+                kind,
+                BusyLoading | ClusterDown | MasterDown | Moved | ReadOnly | TryAgain
+            )
+        }
+        _ => error.code() == Some("BUSY"),
+    }
+}
+
+impl Store {
+    /// Deletes the functions of other versions of the service from Redis. A process of such a version that
+    /// still runs loads its functions again.
+    pub async fn delete_old_functions(&self) -> Result<(), Error> {
+        administered(async {
+            let mut connection = self.pooled_connection().await?;
+            let mut list = redis::cmd("FUNCTION");
+            list.arg("LIST")
+                .arg("LIBRARYNAME")
+                .arg(format!("{FUNCTION_PREFIX}*"));
+            let found: RedisResult<Vec<BTreeMap<String, Value>>> =
+                list.query_async(&mut connection).await;
+            let current: BTreeSet<_> = SCRIPTS.iter().map(|s| s.function.name.as_str()).collect();
+            for mut library in found.map_err(|e| e.to_string())? {
+                let name = library.remove("library_name").unwrap_or(Value::Nil);
+                let name: String = redis::from_redis_value(name).map_err(|e| e.to_string())?;
+                if !current.contains(name.as_str()) {
+                    let mut delete = redis::cmd("FUNCTION");
+                    let deleted = delete.arg("DELETE").arg(&name);
+                    let deleted = deleted.exec_async(&mut connection).await;
+                    deleted.map_err(|e| e.to_string())?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
