@@ -1,6 +1,7 @@
 //! The repository itself: architecture, script headers, OpenAPI document, README and docs.
 
 pub mod architecture;
+pub mod asyncapi;
 pub mod docs;
 pub mod live_schemas;
 pub mod openapi;
