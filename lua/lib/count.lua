@@ -31,16 +31,18 @@ end
 -- oldest  seq of the oldest message to look at
 -- wanted  maximum number of messages, and bytes, their maximum size; the first one always fits
 local function newest_messages(messages, sender, newest, oldest, wanted, bytes)
-  local found, found_bytes, searched_bytes, high = {}, 0, 0, newest
+  local found, count, found_bytes, searched_bytes, high = {}, 0, 0, 0, newest
   oldest = math.max(oldest, newest - SEARCHED_MESSAGES + 1)
-  while #found < wanted and high >= oldest and searched_bytes < SEARCHED_BYTES do
-    local low = math.max(high - 15, oldest)
+  while count < wanted and high >= oldest and searched_bytes < SEARCHED_BYTES do
+    local low = math.max(high - RANGE_STEP + 1, oldest)
     for _, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - low)) do
-      searched_bytes = searched_bytes + #message
-      if #found < wanted and is_counted(message, sender) then
-        found_bytes = found_bytes + #message
-        if found_bytes > bytes and #found > 0 then return found end
-        found[#found + 1] = message
+      local size = #message
+      searched_bytes = searched_bytes + size
+      if count < wanted and is_counted(message, sender) then
+        found_bytes = found_bytes + size
+        if found_bytes > bytes and count > 0 then return found end
+        count = count + 1
+        found[count] = message
       end
     end
     high = low - 1
