@@ -19,11 +19,13 @@ local function participant(id, unread, marks, inbox, conversations, events)
       flags, muted_until = with_flag(flags, MUTED, '0'), '0'
     end
   end
-  return {
+  local user = {
     id = id, unread = unread or '0', read = read, told_read = told_read, delivered = delivered,
-    cleared_up_to = cleared_up_to, flags = flags, muted_until = muted_until, erased = erased_up_to and true,
+    cleared_up_to = cleared_up_to, flags = flags, muted_until = muted_until,
     inbox = inbox, conversations = conversations, events = events,
   }
+  if erased_up_to then user.erased = true end
+  return user
 end
 
 -- Returns the conversation of two users: its keys, its state, and its users, `user` who acts and `peer`.

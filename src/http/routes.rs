@@ -1,6 +1,8 @@
 //! The routes and the OpenAPI document. Both are made from one list of handlers, so they have the same
 //! operations.
 
+use std::sync::LazyLock;
+
 use actix_web::dev::ResourceDef;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, Data};
@@ -10,7 +12,8 @@ use utoipa::openapi::path::PathItem;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::contract::{CONTRACT_TEXTS, Preamble};
+use super::contract::{Preamble, openapi, openapi_yaml};
+use super::endpoints::docs::OpenApiText;
 use super::endpoints::{
     conversations, docs, import, messages, page, presence, probes, receipts, settings, tickets,
     typing, users,
@@ -22,7 +25,7 @@ use crate::error::{Code, Error};
 /// Whether each of the optional routes is served.
 #[derive(Clone, Copy)]
 pub struct Routes {
-    /// Swagger UI, openapi.yaml and asyncapi.yaml.
+    /// Swagger UI and openapi.yaml.
     pub docs: bool,
     /// The messenger at `/`.
     pub page: bool,
@@ -72,10 +75,14 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
     if routes.docs {
         config
             .service(docs::read_openapi_yaml)
-            .service(docs::read_openapi_json)
-            .service(docs::read_asyncapi_yaml);
+            .service(docs::read_openapi_json);
     }
 }
+
+static OPENAPI_TEXT: OpenApiText = OpenApiText {
+    json: LazyLock::new(|| openapi().to_pretty_json().unwrap_or_default().into()),
+    yaml: LazyLock::new(|| openapi_yaml().into()),
+};
 
 impl Routes {
     /// The OpenAPI document of these routes.
@@ -91,7 +98,7 @@ impl Routes {
         operations(&mut ServiceConfig::new(config), self);
         if self.docs {
             config
-                .app_data(Data::new(&CONTRACT_TEXTS))
+                .app_data(Data::new(&OPENAPI_TEXT))
                 .service(docs::to_swagger_ui)
                 .service(docs::swagger_ui());
         }

@@ -29,7 +29,8 @@ impl AttachmentUrl {
     }
 }
 
-/// Reads a URL from a request. Stored URLs are read without this check, which they have passed.
+/// Reads a URL from a request. Stored URLs are read without this check, so that messages which an earlier
+/// version has stored can still be edited.
 pub(super) fn normalized_url<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<AttachmentUrl, D::Error> {

@@ -51,9 +51,7 @@ pub enum Command {
     }))]
     Read(ReadReceipt),
     /// Acknowledge that messages were received, up to a message.
-    #[schema(title = "DeliveredCommand", example = json!({
-        "type": "delivered", "ref": "3", "peer": "bob", "seq": 7
-    }))]
+    #[schema(title = "DeliveredCommand")]
     Delivered(Receipt),
     /// Tell the peer that the user is typing.
     #[schema(title = "TypingCommand", example = json!({"type": "typing", "peer": "bob"}))]
@@ -62,12 +60,10 @@ pub enum Command {
         peer: UserId,
     },
     /// Request an `ack`, to check the connection.
-    #[schema(title = "PingCommand", example = json!({"type": "ping", "ref": "4"}))]
+    #[schema(title = "PingCommand")]
     Ping {},
     /// Continue with a fresh token of the same user.
-    #[schema(title = "TokenCommand", example = json!({
-        "type": "token", "ref": "5", "token": "header.payload.signature"
-    }))]
+    #[schema(title = "TokenCommand")]
     Token {
         /// The token (JWT).
         token: String,

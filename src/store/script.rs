@@ -172,6 +172,11 @@ fn paste(file: &str, pasted: &mut Vec<&'static str>) -> String {
     source
 }
 
+/// The globals that most scripts use. A function of Redis finds globals through a metatable, so its library
+/// has locals of the same names. It sets them in the first call, because Redis does not have these globals
+/// while it loads a library.
+const GLOBALS: &str = "ipairs, math, redis, string, tonumber";
+
 /// The text of a library of one function: the files that the script includes, then the rest of it as
 /// the body of the function, with the flags of its first line.
 fn library(name: &str, file: &str) -> String {
@@ -185,10 +190,17 @@ fn library(name: &str, file: &str) -> String {
         .collect();
     let flags = flags.join(", ");
     let includes = paste(&head[1..].join("\n"), &mut Vec::new());
+    let body = body.join("\n");
     format!(
-        "#!lua name={name}\n{includes}redis.register_function{{function_name = '{name}', \
-         flags = {{{flags}}}, callback = function(KEYS, ARGV)\n{}\nend}}\n",
-        body.join("\n")
+        "#!lua name={name}\n\
+         local register_function = redis.register_function\n\
+         local function globals() return {GLOBALS} end\n\
+         local {GLOBALS}\n\
+         {includes}\
+         register_function{{function_name = '{name}', flags = {{{flags}}}, callback = function(KEYS, ARGV)\n\
+         if not redis then {GLOBALS} = globals() end\n\
+         {body}\n\
+         end}}\n"
     )
 }
 

@@ -1,14 +1,15 @@
-//! `openapi.yaml`, `asyncapi.yaml` and Swagger UI, served from the binary.
+//! `openapi.yaml` and Swagger UI, served from the binary.
+
+use std::sync::LazyLock;
 
 use actix_web::Scope;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY};
 use actix_web::middleware::DefaultHeaders;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpResponse, get};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::http::contract::ContractTexts;
 use crate::http::extract::NoInput;
 use crate::http::problem;
 
@@ -17,7 +18,13 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-problem::refusals!(ReadDocumentErrors: ; InvalidRequest);
+problem::refusals!(ReadOpenapiErrors: ; InvalidRequest);
+
+/// The OpenAPI document as text. Rendered on the first request, because most processes never serve it.
+pub struct OpenApiText {
+    pub json: LazyLock<Bytes>,
+    pub yaml: LazyLock<Bytes>,
+}
 
 /// This document as YAML
 ///
@@ -25,14 +32,14 @@ problem::refusals!(ReadDocumentErrors: ; InvalidRequest);
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = String, content_type = "application/yaml",
         example = json!("openapi: 3.1.0\n")),
-    ReadDocumentErrors,
+    ReadOpenapiErrors,
 ))]
 #[get("/openapi.yaml")]
-pub async fn read_openapi_yaml(_: NoInput, texts: Data<&'static ContractTexts>) -> HttpResponse {
+pub async fn read_openapi_yaml(_: NoInput, text: Data<&'static OpenApiText>) -> HttpResponse {
     // RFC 9512.
     HttpResponse::Ok()
         .content_type("application/yaml")
-        .body(texts.openapi_yaml.clone())
+        .body(text.yaml.clone())
 }
 
 /// This document as JSON
@@ -40,28 +47,13 @@ pub async fn read_openapi_yaml(_: NoInput, texts: Data<&'static ContractTexts>) 
 /// The same document for tools that do not read YAML, such as Swagger UI. Requires no credential.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"})),
-    ReadDocumentErrors,
+    ReadOpenapiErrors,
 ))]
 #[get("/openapi.json")]
-pub async fn read_openapi_json(_: NoInput, texts: Data<&'static ContractTexts>) -> HttpResponse {
+pub async fn read_openapi_json(_: NoInput, text: Data<&'static OpenApiText>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
-        .body(texts.openapi_json.clone())
-}
-
-/// The messages of the WebSocket
-///
-/// The same text as `asyncapi.yaml` in the repository. Requires no credential.
-#[utoipa::path(tag = "operations", security(()), responses(
-    (status = 200, description = "AsyncAPI 3.0.", body = String, content_type = "application/yaml",
-        example = json!("asyncapi: 3.0.0\n")),
-    ReadDocumentErrors,
-))]
-#[get("/asyncapi.yaml")]
-pub async fn read_asyncapi_yaml(_: NoInput, texts: Data<&'static ContractTexts>) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("application/yaml")
-        .body(texts.asyncapi_yaml.clone())
+        .body(text.json.clone())
 }
 
 /// Redirects to the path with a slash, which the relative links of Swagger UI require.

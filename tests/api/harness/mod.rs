@@ -2,7 +2,6 @@
 
 pub mod auth;
 pub mod cli;
-pub mod contract;
 pub mod conversations;
 pub mod http;
 pub mod import;

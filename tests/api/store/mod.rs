@@ -11,7 +11,6 @@ pub mod permissions;
 pub mod redis_cli;
 pub mod redis_failures;
 pub mod redis_mode;
-pub mod refused_commands;
 pub mod retention;
 pub mod retention_sweep;
 pub mod scripts;
