@@ -40,10 +40,11 @@ audit: ## Check licences, sources and known vulnerabilities of the dependencies 
 fuzz: ## Test the service against openapi.yaml with generated requests (schemathesis)
 	.ci/fuzz
 
-lint-openapi: ## Lint openapi.yaml with the recommended rules of Redocly and Spectral
+lint-openapi: ## Lint openapi.yaml (Redocly, Spectral) and asyncapi.yaml (AsyncAPI parser)
 	@.ci/install node
-	@test -d $(TARGET)/lint/node_modules || npm install --silent --no-save --no-audit --no-fund \
-		--prefix $(TARGET)/lint @redocly/cli@2 @stoplight/spectral-cli@6
+	@test -d $(TARGET)/lint/node_modules/@asyncapi || npm install --silent --no-save --no-audit --no-fund \
+		--prefix $(TARGET)/lint @redocly/cli@2 @stoplight/spectral-cli@6 @asyncapi/parser@3
 	$(TARGET)/lint/node_modules/.bin/redocly lint --config .ci/redocly.yaml openapi.yaml
 	$(TARGET)/lint/node_modules/.bin/spectral lint --ruleset .ci/spectral.yaml \
 		--fail-severity warn openapi.yaml
+	NODE_PATH=$(TARGET)/lint/node_modules node .ci/lint-asyncapi.cjs

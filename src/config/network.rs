@@ -50,7 +50,7 @@ pub struct Network {
     #[arg(long, env = "DUOLOGUE_METRICS_BIND", value_name = "HOST:PORT", value_parser = address)]
     pub metrics_bind: Option<SocketAddr>,
 
-    /// Serve Swagger UI at /docs, and /openapi.yaml and /openapi.json
+    /// Serve Swagger UI at /docs, and /openapi.yaml, /openapi.json and /asyncapi.yaml
     #[arg(long, env = "DUOLOGUE_DOCS", value_name = "true|false", default_value = "true", action = ArgAction::Set)]
     pub docs: bool,
 

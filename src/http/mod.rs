@@ -21,7 +21,7 @@ mod routes;
 mod server;
 
 pub use actix_web::dev::{Server, ServerHandle};
-pub use contract::{openapi, openapi_yaml};
+pub use contract::{asyncapi, asyncapi_yaml, openapi, openapi_yaml};
 pub use listen::ServeError;
 #[cfg(target_os = "linux")]
 pub use listen::set_tcp_user_timeout;

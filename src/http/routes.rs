@@ -1,8 +1,6 @@
 //! The routes and the OpenAPI document. Both are made from one list of handlers, so they have the same
 //! operations.
 
-use std::sync::LazyLock;
-
 use actix_web::dev::ResourceDef;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, Data};
@@ -12,8 +10,7 @@ use utoipa::openapi::path::PathItem;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::contract::{Preamble, openapi, openapi_yaml};
-use super::endpoints::docs::OpenApiText;
+use super::contract::{CONTRACT_TEXTS, Preamble};
 use super::endpoints::{
     conversations, docs, import, messages, page, presence, probes, receipts, settings, tickets,
     typing, users,
@@ -25,7 +22,7 @@ use crate::error::{Code, Error};
 /// Whether each of the optional routes is served.
 #[derive(Clone, Copy)]
 pub struct Routes {
-    /// Swagger UI and openapi.yaml.
+    /// Swagger UI, openapi.yaml and asyncapi.yaml.
     pub docs: bool,
     /// The messenger at `/`.
     pub page: bool,
@@ -75,14 +72,10 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
     if routes.docs {
         config
             .service(docs::read_openapi_yaml)
-            .service(docs::read_openapi_json);
+            .service(docs::read_openapi_json)
+            .service(docs::read_asyncapi_yaml);
     }
 }
-
-static OPENAPI_TEXT: OpenApiText = OpenApiText {
-    json: LazyLock::new(|| openapi().to_pretty_json().unwrap_or_default().into()),
-    yaml: LazyLock::new(|| openapi_yaml().into()),
-};
 
 impl Routes {
     /// The OpenAPI document of these routes.
@@ -98,7 +91,7 @@ impl Routes {
         operations(&mut ServiceConfig::new(config), self);
         if self.docs {
             config
-                .app_data(Data::new(&OPENAPI_TEXT))
+                .app_data(Data::new(&CONTRACT_TEXTS))
                 .service(docs::to_swagger_ui)
                 .service(docs::swagger_ui());
         }

@@ -29,8 +29,7 @@ impl AttachmentUrl {
     }
 }
 
-/// Reads a URL from a request. Stored URLs are read without this check, so that messages which an earlier
-/// version has stored can still be edited.
+/// Reads a URL from a request. Stored URLs are read without this check, which they have passed.
 pub(super) fn normalized_url<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<AttachmentUrl, D::Error> {

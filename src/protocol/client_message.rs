@@ -51,7 +51,9 @@ pub enum Command {
     }))]
     Read(ReadReceipt),
     /// Acknowledge that messages were received, up to a message.
-    #[schema(title = "DeliveredCommand")]
+    #[schema(title = "DeliveredCommand", example = json!({
+        "type": "delivered", "ref": "3", "peer": "bob", "seq": 7
+    }))]
     Delivered(Receipt),
     /// Tell the peer that the user is typing.
     #[schema(title = "TypingCommand", example = json!({"type": "typing", "peer": "bob"}))]
@@ -60,10 +62,12 @@ pub enum Command {
         peer: UserId,
     },
     /// Request an `ack`, to check the connection.
-    #[schema(title = "PingCommand")]
+    #[schema(title = "PingCommand", example = json!({"type": "ping", "ref": "4"}))]
     Ping {},
     /// Continue with a fresh token of the same user.
-    #[schema(title = "TokenCommand")]
+    #[schema(title = "TokenCommand", example = json!({
+        "type": "token", "ref": "5", "token": "header.payload.signature"
+    }))]
     Token {
         /// The token (JWT).
         token: String,

@@ -18,6 +18,11 @@ macro_rules! close_reasons {
                 match self { $(CloseReason::$variant => $code,)* }
             }
 
+            /// What has happened, for humans.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(CloseReason::$variant => $meaning,)* }
+            }
+
             /// The reason, for programs; empty if the code is sufficient.
             pub const fn reason(self) -> &'static str {
                 match self { $(CloseReason::$variant => $reason,)* }
@@ -38,4 +43,11 @@ close_reasons! {
     TokenExpired     4401 "token_expired" "The client's token has expired.";
     SlowConsumer     4408 "slow_consumer" "Too many events waited to be sent to the client.";
     Replaced         4409 "replaced"      "The user opened more connections than allowed, and this was the oldest.";
+}
+
+impl CloseReason {
+    /// Whether a client may receive the reason. Otherwise the client has closed the connection, or is gone.
+    pub const fn is_sent(self) -> bool {
+        !matches!(self, Self::ClientClosed | Self::Unresponsive)
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Cursor;
+use super::{Cursor, examples};
 use crate::model::{Message, Presence, Seq, UnreadTotals, UserId};
 
 /// An event of a user's stream. Later versions may add types: a client ignores an event whose `type` it does
@@ -15,42 +15,28 @@ use crate::model::{Message, Presence, Seq, UnreadTotals, UserId};
 pub enum Event {
     /// The peer sent a message, or the user did on another device.
     #[serde(rename = "message.created")]
-    #[schema(title = "MessageCreated", example = json!({
-        "type": "message.created", "cursor": "1768564800000000-1768564800123456",
-            "prev": "1768564800000000-1768564800000000", "peer": "bob", "unread_count": 1, "last_seq": 7,
-            "read_seq": 6, "peer_read_seq": 6, "peer_delivered_seq": 6, "total_unread_count": 3,
-            "unread_conversations": 2, "muted_unread_count": 0,
-        "message": {
-            "seq": 7, "id": "019bc5f0-7c3a-7d52-9b52-0f6a5d1c2e47", "from": "bob", "to": "alice",
-            "sent_at": "2026-01-16T12:00:00.123Z", "body": "Lunch?"
-        }
-    }))]
+    #[schema(title = "MessageCreated", example = json!(examples::message_event("message.created", examples::message())))]
     MessageCreated(Box<MessageEvent>),
     /// A message was edited, or its reactions changed.
     #[serde(rename = "message.updated")]
-    #[schema(title = "MessageUpdated")]
+    #[schema(title = "MessageUpdated", example = json!(examples::message_event("message.updated", examples::changed_message())))]
     MessageUpdated(Box<MessageEvent>),
     /// A message was deleted; `message` is its tombstone.
     #[serde(rename = "message.deleted")]
-    #[schema(title = "MessageDeleted")]
+    #[schema(title = "MessageDeleted", example = json!(examples::message_event("message.deleted", examples::tombstone())))]
     MessageDeleted(Box<MessageEvent>),
     /// The user or the peer has read up to a message.
     #[serde(rename = "conversation.read")]
-    #[schema(title = "ConversationRead", example = json!({
-        "type": "conversation.read", "cursor": "1768564800000000-1768564800123456",
-            "prev": "1768564800000000-1768564800000000", "peer": "bob", "unread_count": 1, "last_seq": 7,
-            "read_seq": 6, "peer_read_seq": 6, "peer_delivered_seq": 6, "total_unread_count": 3,
-            "unread_conversations": 2, "muted_unread_count": 0
-    }))]
+    #[schema(title = "ConversationRead", example = json!(examples::conversation_event("conversation.read")))]
     ConversationRead(ConversationEvent),
     /// A device of the user or of the peer has received up to a message.
     #[serde(rename = "conversation.delivered")]
-    #[schema(title = "ConversationDelivered")]
+    #[schema(title = "ConversationDelivered", example = json!(examples::conversation_event("conversation.delivered")))]
     ConversationDelivered(ConversationEvent),
     /// Anything else about a conversation changed. When resuming from before the journal, this one
     /// event replaces those of all changes of the conversation.
     #[serde(rename = "conversation.changed")]
-    #[schema(title = "ConversationChanged")]
+    #[schema(title = "ConversationChanged", example = json!(examples::conversation_event("conversation.changed")))]
     ConversationChanged(ConversationEvent),
     /// The cursor is not of this stream. The client reads its inbox again.
     #[serde(rename = "reset")]

@@ -11,12 +11,14 @@
 //! | `client_message` | [`ClientMessage`], [`Command`]: what a client sends on a WebSocket |
 //! | `close` | [`CloseReason`]: close codes and their reasons |
 //! | `notification` | [`Notification`]: from the process to a connection |
+//! | `examples` | examples of messages, for `openapi.yaml` and `asyncapi.yaml` |
 //! | `problem` | [`Problem`]: why a request or a command failed |
 
 mod client_message;
 mod close;
 mod cursor;
 mod event;
+mod examples;
 mod notification;
 mod problem;
 mod server_message;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{Cursor, Event, Problem, Reference};
+use super::{Cursor, Event, Problem, Reference, examples};
 use crate::model::{ConversationState, Message, UnreadTotals, UserId};
 
 /// A message of the service: a text message of a WebSocket, or the `data` of an event stream. A client ignores
@@ -43,7 +43,7 @@ pub enum ServerMessage {
     }))]
     Ack(Box<Ack>),
     /// A command was refused. WebSocket only.
-    #[schema(title = "ErrorMessage")]
+    #[schema(title = "ErrorMessage", example = json!(examples::error()))]
     Error {
         /// The `ref` of the command; absent if it has none.
         #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]

@@ -1,13 +1,20 @@
-//! The contract with clients: `openapi.yaml`, derived from the handlers and the types of their bodies.
+//! The contract with clients: `openapi.yaml`, derived from the handlers and the types of their bodies, and
+//! `asyncapi.yaml`, derived from the types of live messages.
 
+mod asyncapi;
+mod message_schemas;
 mod plain_objects;
 mod problem_responses;
 mod unions;
 mod unused;
 
+use std::sync::LazyLock;
+
+use actix_web::web::Bytes;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+pub use asyncapi::{asyncapi, asyncapi_yaml};
 pub use problem_responses::responses as problem_responses;
 
 use super::routes::Routes;
@@ -24,7 +31,7 @@ use crate::protocol;
             response has an `X-Request-Id`, which the client may choose. Every error is a problem \
             document (RFC 9457) with a stable `code`. `HEAD` is answered like `GET` and marks nothing \
             as read. Unknown query parameters and unexpected bodies are refused; only the pages at `/` and \
-            `/docs` ignore a query. Without configured \
+            `/docs` ignore a query. The messages of the WebSocket are in [asyncapi.yaml](/asyncapi.yaml). Without configured \
             credentials the service answers requests to `localhost` only, and others with 421.",
         contact(name = "The developers of Duologue"),
         license(name = "MIT", identifier = "MIT")
@@ -36,7 +43,7 @@ use crate::protocol;
         (name = "conversations", description = "Read, list and mark conversations"),
         (name = "live", description = "Events, presence and typing"),
         (name = "users", description = "Export and erase all data of a user"),
-        (name = "operations", description = "Probes, metrics and this document")
+        (name = "operations", description = "Probes, metrics, this document and `asyncapi.yaml`")
     ),
     components(schemas(
         model::Emoji, model::ImportLine, model::Mute, protocol::ClientMessage, protocol::Problem,
@@ -63,6 +70,19 @@ impl Modify for Schemes {
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     }
 }
+
+/// The documents as text. Rendered on the first request, because most processes never serve them.
+pub struct ContractTexts {
+    pub openapi_json: LazyLock<Bytes>,
+    pub openapi_yaml: LazyLock<Bytes>,
+    pub asyncapi_yaml: LazyLock<Bytes>,
+}
+
+pub static CONTRACT_TEXTS: ContractTexts = ContractTexts {
+    openapi_json: LazyLock::new(|| openapi().to_pretty_json().unwrap_or_default().into()),
+    openapi_yaml: LazyLock::new(|| openapi_yaml().into()),
+    asyncapi_yaml: LazyLock::new(|| asyncapi_yaml().into()),
+};
 
 /// The OpenAPI document with all optional routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {

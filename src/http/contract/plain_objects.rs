@@ -12,7 +12,7 @@ use utoipa::openapi::{OpenApi, RefOr, Schema};
 /// `additionalProperties: false` refuses the members of the others.
 pub struct PlainObjects;
 
-type Schemas = BTreeMap<String, RefOr<Schema>>;
+type DeclaredSchemas = BTreeMap<String, RefOr<Schema>>;
 
 impl Modify for PlainObjects {
     fn modify(&self, openapi: &mut OpenApi) {
@@ -26,7 +26,7 @@ impl Modify for PlainObjects {
     }
 }
 
-fn make_plain(schema: &mut RefOr<Schema>, declared: &Schemas) {
+fn make_plain(schema: &mut RefOr<Schema>, declared: &DeclaredSchemas) {
     match schema {
         RefOr::T(Schema::AllOf(whole)) => *schema = flattened(whole, declared).into(),
         RefOr::T(Schema::OneOf(union)) => {
@@ -55,7 +55,7 @@ fn is_free_map(object: &Object) -> bool {
 }
 
 /// The object with the members of all parts. If a part is a union, the union of these objects.
-fn flattened(whole: &AllOf, declared: &Schemas) -> Schema {
+fn flattened(whole: &AllOf, declared: &DeclaredSchemas) -> Schema {
     let parts: Vec<_> = whole
         .items
         .iter()
@@ -84,7 +84,7 @@ fn flattened(whole: &AllOf, declared: &Schemas) -> Schema {
 }
 
 /// One object with the members of all parts that are objects.
-fn merged(parts: &[&Schema], declared: &Schemas) -> Object {
+fn merged(parts: &[&Schema], declared: &DeclaredSchemas) -> Object {
     let mut object = Object::with_type(Type::Object);
     for part in parts {
         match part {
@@ -128,7 +128,7 @@ fn describe(object: &mut Object, whole: &AllOf) {
     }
 }
 
-fn resolved<'a>(schema: &'a RefOr<Schema>, declared: &'a Schemas) -> Option<&'a Schema> {
+fn resolved<'a>(schema: &'a RefOr<Schema>, declared: &'a DeclaredSchemas) -> Option<&'a Schema> {
     match schema {
         RefOr::T(schema) => Some(schema),
         RefOr::Ref(reference) => {

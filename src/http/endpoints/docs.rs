@@ -1,15 +1,14 @@
-//! `openapi.yaml` and Swagger UI, served from the binary.
-
-use std::sync::LazyLock;
+//! `openapi.yaml`, `asyncapi.yaml` and Swagger UI, served from the binary.
 
 use actix_web::Scope;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY};
 use actix_web::middleware::DefaultHeaders;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::http::contract::ContractTexts;
 use crate::http::extract::NoInput;
 use crate::http::problem;
 
@@ -18,13 +17,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-problem::refusals!(ReadOpenapiErrors: ; InvalidRequest);
-
-/// The OpenAPI document as text. Rendered on the first request, because most processes never serve it.
-pub struct OpenApiText {
-    pub json: LazyLock<Bytes>,
-    pub yaml: LazyLock<Bytes>,
-}
+problem::refusals!(ReadDocumentErrors: ; InvalidRequest);
 
 /// This document as YAML
 ///
@@ -32,14 +25,14 @@ pub struct OpenApiText {
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = String, content_type = "application/yaml",
         example = json!("openapi: 3.1.0\n")),
-    ReadOpenapiErrors,
+    ReadDocumentErrors,
 ))]
 #[get("/openapi.yaml")]
-pub async fn read_openapi_yaml(_: NoInput, text: Data<&'static OpenApiText>) -> HttpResponse {
+pub async fn read_openapi_yaml(_: NoInput, texts: Data<&'static ContractTexts>) -> HttpResponse {
     // RFC 9512.
     HttpResponse::Ok()
         .content_type("application/yaml")
-        .body(text.yaml.clone())
+        .body(texts.openapi_yaml.clone())
 }
 
 /// This document as JSON
@@ -47,13 +40,28 @@ pub async fn read_openapi_yaml(_: NoInput, text: Data<&'static OpenApiText>) -> 
 /// The same document for tools that do not read YAML, such as Swagger UI. Requires no credential.
 #[utoipa::path(tag = "operations", security(()), responses(
     (status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"})),
-    ReadOpenapiErrors,
+    ReadDocumentErrors,
 ))]
 #[get("/openapi.json")]
-pub async fn read_openapi_json(_: NoInput, text: Data<&'static OpenApiText>) -> HttpResponse {
+pub async fn read_openapi_json(_: NoInput, texts: Data<&'static ContractTexts>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
-        .body(text.json.clone())
+        .body(texts.openapi_json.clone())
+}
+
+/// The messages of the WebSocket
+///
+/// The same text as `asyncapi.yaml` in the repository. Requires no credential.
+#[utoipa::path(tag = "operations", security(()), responses(
+    (status = 200, description = "AsyncAPI 3.0.", body = String, content_type = "application/yaml",
+        example = json!("asyncapi: 3.0.0\n")),
+    ReadDocumentErrors,
+))]
+#[get("/asyncapi.yaml")]
+pub async fn read_asyncapi_yaml(_: NoInput, texts: Data<&'static ContractTexts>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/yaml")
+        .body(texts.asyncapi_yaml.clone())
 }
 
 /// Redirects to the path with a slash, which the relative links of Swagger UI require.

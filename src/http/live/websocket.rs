@@ -30,7 +30,7 @@ use crate::protocol::{CloseReason, Problem, ServerMessage};
 use crate::realtime::{Input, Outgoing};
 
 /// The subprotocol of this service.
-const PROTOCOL: &str = "duologue.v1";
+pub const PROTOCOL: &str = "duologue.v1";
 /// Number of messages that are handled before other connections of the thread are polled.
 const MESSAGES_PER_TURN: u8 = 32;
 

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod cli;
+pub mod contract;
 pub mod conversations;
 pub mod http;
 pub mod import;

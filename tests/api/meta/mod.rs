@@ -1,6 +1,8 @@
 //! The repository itself: architecture, script headers, OpenAPI document, README and docs.
 
+pub mod answers;
 pub mod architecture;
+pub mod asyncapi;
 pub mod docs;
 pub mod live_schemas;
 pub mod openapi;

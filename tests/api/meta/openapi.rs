@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use duologue::http::{openapi, openapi_yaml};
+use duologue::http::{asyncapi_yaml, openapi, openapi_yaml};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::harness::source_tree::root;
 use crate::harness::spawn_app;
 
-const UPDATE: &str = "UPDATE_OPENAPI=1 cargo test --test api openapi";
+const UPDATE: &str = "UPDATE_OPENAPI=1 cargo test --test api meta::openapi";
 
 pub fn contract() -> &'static Value {
     static CONTRACT: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(openapi()).unwrap());
@@ -78,16 +78,22 @@ fn free_objects_are_declared_as_maps() {
 }
 
 #[test]
-fn openapi_yaml_is_what_the_code_generates() {
-    let file = root().join("openapi.yaml");
-    if std::env::var_os("UPDATE_OPENAPI").is_some() {
-        std::fs::write(&file, openapi_yaml()).unwrap();
+fn the_contract_is_what_the_code_generates() {
+    let files = [
+        ("openapi.yaml", openapi_yaml()),
+        ("asyncapi.yaml", asyncapi_yaml()),
+    ];
+    for (name, generated) in files {
+        let file = root().join(name);
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            std::fs::write(&file, &generated).unwrap();
+        }
+        let committed = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            committed == generated,
+            "{name} is not what the code generates; run: {UPDATE}"
+        );
     }
-    let committed = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        committed == openapi_yaml(),
-        "openapi.yaml is not what the code generates; run: {UPDATE}"
-    );
 }
 
 #[test]

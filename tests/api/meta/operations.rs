@@ -81,9 +81,10 @@ fn only_reads(method: &str) -> bool {
 
 /// Handlers without an operation: the answer does not depend on the caller, or, on a live
 /// connection, follows later.
-const WITHOUT_OPERATION: [&str; 5] = [
+const WITHOUT_OPERATION: [&str; 6] = [
     "check_health",
     "open_socket",
+    "read_asyncapi_yaml",
     "read_openapi_json",
     "read_openapi_yaml",
     "stream_events",

@@ -207,6 +207,7 @@ async fn docs_can_be_switched_off() {
         "/docs/swagger-ui.css",
         "/openapi.yaml",
         "/openapi.json",
+        "/asyncapi.yaml",
     ] {
         assert_eq!(on.get(path).await.status, 200, "{path}");
         off.get(path).await.problem(404, "NOT_FOUND");

@@ -144,14 +144,19 @@ async fn swagger_ui_is_served_from_the_binary() {
 }
 
 #[tokio::test]
-async fn the_openapi_document_is_served_as_json_and_yaml() {
+async fn the_contract_is_served_as_yaml_and_json() {
     let app = spawn_app();
-    let yaml = app.get("/openapi.yaml").await;
-    assert_eq!(
-        (yaml.status, yaml.header("content-type")),
-        (200, "application/yaml")
-    );
-    assert_eq!(yaml.text, duologue::http::openapi_yaml());
+    for (path, text) in [
+        ("/openapi.yaml", duologue::http::openapi_yaml()),
+        ("/asyncapi.yaml", duologue::http::asyncapi_yaml()),
+    ] {
+        let yaml = app.get(path).await;
+        assert_eq!(
+            (yaml.status, yaml.header("content-type")),
+            (200, "application/yaml")
+        );
+        assert_eq!(yaml.text, text);
+    }
     let json = app.get("/openapi.json").await.json(200);
     assert_eq!(
         json,

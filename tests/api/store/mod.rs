@@ -11,6 +11,7 @@ pub mod permissions;
 pub mod redis_cli;
 pub mod redis_failures;
 pub mod redis_mode;
+pub mod refused_commands;
 pub mod retention;
 pub mod retention_sweep;
 pub mod scripts;

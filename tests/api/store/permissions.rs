@@ -148,6 +148,13 @@ const OUTSIDE_SCRIPTS: &[&str] = &[
     "pubsub|shardnumsub",
 ];
 
+/// The commands that the Redis user of `docs/operations.md` may use. The service does not start without them.
+pub fn permitted_commands() -> BTreeSet<String> {
+    let words = acl_setuser();
+    let permitted = words.iter().filter_map(|word| word.strip_prefix('+'));
+    permitted.map(str::to_owned).collect()
+}
+
 #[test]
 fn the_documented_redis_user_may_do_nothing_else() {
     let mut needed: BTreeSet<String> = OUTSIDE_SCRIPTS.iter().map(|c| (*c).to_owned()).collect();
@@ -155,14 +162,11 @@ fn the_documented_redis_user_may_do_nothing_else() {
         let calls = source.split("call('").skip(1);
         needed.extend(calls.map(|call| call.split('\'').next().unwrap().to_lowercase()));
     }
-    let words = acl_setuser();
-    let permitted = words.iter().filter_map(|word| word.strip_prefix('+'));
-    let permitted: BTreeSet<_> = permitted.map(str::to_owned).collect();
-    assert_eq!(permitted, needed);
+    assert_eq!(permitted_commands(), needed);
 }
 
 /// Changes the Redis user `duologue`, whose password is `password`.
-fn set_user(redis: &RedisServer, rules: &[&str]) {
+pub fn set_user(redis: &RedisServer, rules: &[&str]) {
     let mut connection = redis.connect();
     let mut acl = redis::cmd("ACL");
     acl.arg("SETUSER").arg("duologue").arg(rules);
@@ -189,13 +193,12 @@ async fn a_missing_permission_is_named_at_start() {
     let refused = start();
     assert!(refused.contains("HSET dm:"), "{refused}");
     set_user(&redis, &["allkeys"]);
-    let words = acl_setuser();
-    let commands = words.iter().filter_map(|word| word.strip_prefix('+'));
     // The first of these are sent by redis-rs itself; CONFIG and functions are optional.
     let optional = ["hello", "ping", "unwatch", "config|get", "fcall"];
-    let is_required =
-        |command: &&str| !optional.contains(command) && !command.starts_with("function");
-    for command in commands.filter(is_required) {
+    for command in permitted_commands() {
+        if optional.contains(&command.as_str()) || command.starts_with("function") {
+            continue;
+        }
         set_user(&redis, &[&format!("-{command}")]);
         let (refused, name) = (start(), command.replace('|', " "));
         assert!(

@@ -116,8 +116,18 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     [of("= KEYS["), args]
 }
 
+/// Runs a script by redis-cli as a user of Redis, whose password is `password`.
+pub fn run_as(user: &str, script: &Script, charged: bool, server: &RedisServer) -> String {
+    run(
+        script,
+        charged,
+        server,
+        &["--user", user, "--pass", "password", "--no-auth-warning"],
+    )
+}
+
 /// Runs a script by redis-cli on a store with one message and one user who listens.
-fn run(script: &Script, charged: bool, server: &RedisServer) -> String {
+fn run(script: &Script, charged: bool, server: &RedisServer, options: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("script.lua");
     std::fs::write(&file, script.source.as_str()).unwrap();
@@ -128,7 +138,12 @@ fn run(script: &Script, charged: bool, server: &RedisServer) -> String {
         cli = Command::new("redis-cli");
         cli.args(["-s", path]);
     }
-    let out = cli.arg("-e").arg("--eval").arg(&file).args(keys);
+    let out = cli
+        .args(options)
+        .arg("-e")
+        .arg("--eval")
+        .arg(&file)
+        .args(keys);
     let out = out.arg(",").args(args).output().unwrap();
     let said = [out.stdout, out.stderr].concat();
     String::from_utf8(said).unwrap()
@@ -136,10 +151,15 @@ fn run(script: &Script, charged: bool, server: &RedisServer) -> String {
 
 fn filled() -> RedisServer {
     let server = RedisServer::volatile();
+    fill(&server);
+    server
+}
+
+/// Stores one message, and opens the stream of one user.
+pub fn fill(server: &RedisServer) {
     let mut redis = server.connect();
     send(&mut redis, "a", "b", "").unwrap();
     open_stream(&mut redis, "a");
-    server
 }
 
 #[test]
@@ -148,7 +168,7 @@ fn every_script_runs_by_redis_cli_as_its_header_says() {
         for charged in [false, true] {
             // The bucket is the only key of this script.
             let charged = charged || script.name == "charge_rate";
-            let said = run(script, charged, &filled());
+            let said = run(script, charged, &filled(), &[]);
             let refusals = ["IMPORT_CONFLICT", "IDEMPOTENCY_KEY_REUSED"];
             let refused = refusals.iter().any(|word| said.contains(word));
             assert!(
@@ -168,7 +188,7 @@ fn scripts_that_only_read_write_nothing_when_uncharged() {
     for script in reading {
         let server = filled();
         let before = contents(&mut server.connect());
-        run(script, false, &server);
+        run(script, false, &server, &[]);
         assert_eq!(contents(&mut server.connect()), before, "{}", script.name);
     }
 }

@@ -55,6 +55,7 @@ pub const ACTORS: &[(&str, Actor)] = &[
     ("read_metrics", Actor::Nobody),
     ("read_openapi_yaml", Actor::Nobody),
     ("read_openapi_json", Actor::Nobody),
+    ("read_asyncapi_yaml", Actor::Nobody),
 ];
 
 /// An operation as a request in which alice is the acting user.

@@ -3,6 +3,8 @@
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use crate::harness::contract::assert_answer_fits;
+
 #[derive(Debug)]
 pub struct ApiResponse {
     pub status: u16,
@@ -11,7 +13,9 @@ pub struct ApiResponse {
 }
 
 impl ApiResponse {
+    /// Reads a response, whose JSON must be as the contract declares it.
     pub async fn read(response: reqwest::Response) -> Self {
+        let path = response.url().path().to_owned();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         // An event stream does not end.
         let is_stream = headers
@@ -22,11 +26,17 @@ impl ApiResponse {
         } else {
             response.text().await.unwrap()
         };
-        Self {
+        let response = Self {
             status,
             headers,
             text,
+        };
+        // The answer to HEAD has none.
+        if !response.text.is_empty() {
+            let media_type = response.header("content-type");
+            assert_answer_fits(&path, status, media_type, &response.text);
         }
+        response
     }
 
     /// The value of a header; empty if it is missing.

@@ -3,7 +3,10 @@
 use duologue::protocol::{Event, ServerMessage};
 use serde_json::Value;
 
-/// Parses a message of the service. Panics if `ServerMessage` does not hold exactly what was sent.
+use crate::harness::contract::assert_live_message_fits;
+
+/// Parses a message of the service. Panics if `ServerMessage` does not hold exactly what was sent, or if
+/// the contract does not declare it.
 #[track_caller]
 pub fn parse(json: &str) -> Value {
     let sent: Value = serde_json::from_str(json).unwrap();
@@ -12,5 +15,6 @@ pub fn parse(json: &str) -> Value {
     let known = !matches!(message, ServerMessage::Event(Event::Unknown));
     assert!(known, "an unknown type: {json}");
     assert_eq!(serde_json::to_value(&message).unwrap(), sent);
+    assert_live_message_fits(&sent);
     sent
 }
