@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod auth;
+mod chaos;
 mod cli;
 mod conversations;
 mod harness;

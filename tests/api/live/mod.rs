@@ -1,7 +1,6 @@
 //! Live delivery: WebSocket, server-sent events, polling, presence, resuming.
 
 mod abandoned;
-mod chaos;
 mod client_replica;
 mod events;
 mod handshake;

@@ -1,7 +1,7 @@
 //! How a client connects to the live API: where, as whom, and with which query and headers.
 
 use duologue::cli::chat::socket::upgrade;
-use reqwest::Client;
+use reqwest::{Client, Method, RequestBuilder};
 use url::Url;
 
 use crate::harness::http::response::ApiResponse;
@@ -64,20 +64,25 @@ impl ConnectOptions {
     }
 
     /// A `GET` with the headers and a query.
-    pub fn get(&self, path: &str, query: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    pub fn get(&self, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
+        self.call(Method::GET, path, query)
+    }
+
+    /// A request with the headers and a query.
+    pub fn call(&self, method: Method, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
         let url = format!("{}{path}", self.address);
         let mut url = Url::parse(&url).unwrap();
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = self.client.get(url);
+        let request = self.client.request(method, url);
         self.headers.iter().fold(request, |request, (name, value)| {
             request.header(name, value)
         })
     }
 
     /// A `GET` with the headers, the configured query and `more`.
-    pub fn request(&self, path: &str, more: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    pub fn request(&self, path: &str, more: &[(&str, &str)]) -> RequestBuilder {
         let own = self.query.iter().map(|(name, value)| (&**name, &**value));
         let query: Vec<_> = own.chain(more.iter().copied()).collect();
         self.get(path, &query)

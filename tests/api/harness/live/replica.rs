@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -24,6 +25,8 @@ pub struct Replica {
     pub event_counts: BTreeMap<String, usize>,
     /// The number of events that were received again.
     pub repeated: usize,
+    /// Sends whose reply was lost, or said that the outcome is unknown.
+    pub unknown: usize,
     /// Closed connections by close code.
     pub close_counts: BTreeMap<u16, usize>,
     /// The connection; `None` while disconnected.
@@ -53,6 +56,7 @@ impl Replica {
             state: ClientState::default(),
             event_counts: BTreeMap::new(),
             repeated: 0,
+            unknown: 0,
             close_counts: BTreeMap::new(),
             device: Some(device),
             options,
@@ -122,12 +126,29 @@ impl Replica {
             match device.try_request(frame).await {
                 Some(answer) if answer["type"] == "ack" => return answer,
                 Some(refused) => {
-                    assert_eq!(refused["problem"]["status"], 503, "{frame}: {refused}");
+                    let problem = &refused["problem"];
+                    assert_eq!(problem["status"], 503, "{frame}: {refused}");
+                    self.unknown += usize::from(problem["code"] == "OUTCOME_UNKNOWN");
                     sleep(Duration::from_millis(100)).await;
                 }
-                None => self.disconnect(),
+                None => {
+                    self.unknown += 1;
+                    self.disconnect();
+                }
             }
         }
+    }
+
+    /// Sends a request, which may be repeated, until it succeeds.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let request = || {
+            let request = self.options.call(method.clone(), path, &[]);
+            match body {
+                Some(body) => request.json(body),
+                None => request,
+            }
+        };
+        self.reader().ask(request).await
     }
 
     /// Processes events of several replicas while a future runs.
