@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench audit fuzz lint-openapi
+.PHONY: help run test check bench audit fuzz clients lint-openapi
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where rustup installs cargo. A shell that was open before has not read the updated profile.
@@ -39,6 +39,9 @@ audit: ## Check licences, sources and known vulnerabilities of the dependencies 
 
 fuzz: ## Test the service against openapi.yaml with generated requests (schemathesis)
 	.ci/fuzz
+
+clients: ## Generate, compile and run a client in each language, or in those of LANGUAGES
+	clients/run $(LANGUAGES)
 
 lint-openapi: ## Lint openapi.yaml (Redocly, Spectral) and asyncapi.yaml (AsyncAPI parser)
 	@.ci/install node

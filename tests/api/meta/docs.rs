@@ -33,6 +33,7 @@ const TOP: &[&str] = &[
     "docs/",
     "web/",
     "benches/",
+    "clients/",
     ".ci/",
     "Makefile",
     "deny.toml",
@@ -62,6 +63,24 @@ fn every_path_named_in_the_docs_exists() {
 #[test]
 fn the_readme_has_at_most_150_lines() {
     assert!(read("README.md").lines().count() <= 150);
+}
+
+/// `clients/run` runs these blocks.
+#[test]
+fn clients_md_generates_each_client_in_ten_lines() {
+    let page = read("docs/clients.md");
+    let folders = std::fs::read_dir(root().join("clients")).unwrap();
+    let folders = folders.map(|entry| entry.unwrap());
+    let clients: Vec<_> = folders.filter(|entry| entry.path().is_dir()).collect();
+    assert!(clients.len() >= 6);
+    for client in clients {
+        let name = client.file_name().into_string().unwrap();
+        let fence = format!("```sh {name}\n");
+        let (_, rest) = page.split_once(&fence).expect(&name);
+        let (block, _) = rest.split_once("```\n").unwrap();
+        assert!((2..=10).contains(&block.lines().count()), "{name}");
+        assert!(client.path().join("check").is_file(), "{name}");
+    }
 }
 
 /// The environment variables that the source declares.
