@@ -10,6 +10,15 @@ import json
 import schemathesis
 
 
+@schemathesis.hook
+def before_load_schema(_context, schema):
+    """Generates lines of an import. The document declares the body as text, as clients send it."""
+    body = schema["paths"]["/messages/batch"]["post"]["requestBody"]["content"]
+    lines = body["application/x-ndjson"]
+    lines["schema"] = {"$ref": "#/components/schemas/ImportLine"}
+    lines["example"] = json.loads(lines["example"])
+
+
 @schemathesis.serializer("application/x-ndjson")
 def lines(_context, value):
     return json.dumps(value).encode() + b"\n"
@@ -19,6 +28,14 @@ def attachment_urls(body):
     attachments = body.get("attachments")
     attachments = attachments if isinstance(attachments, list) else []
     return [str(a.get("url")) for a in attachments if isinstance(a, dict)]
+
+
+def has_null(body):
+    """Whether an optional member is null, which counts as absent: many encoders write it. The schemas do
+    not say so, because generated clients would have two forms of "no value"."""
+    attachments = body.get("attachments")
+    objects = [body, *(attachments if isinstance(attachments, list) else [])]
+    return any(None in o.values() for o in objects if isinstance(o, dict))
 
 
 def keeps_the_rules(case):
@@ -39,6 +56,8 @@ def keeps_the_rules(case):
         # A generated cursor is not the end of any page, and a mute ends in the future.
         or (case.path == "/conversations/{user}" and query.get("cursor") is not None)
         or body.get("until") is not None
+        or (case.method != "PATCH" and has_null(body))
+        or (case.path.endswith("/mute") and case.body is None)
         # The normal form of a URL, which is stored, can be longer than the URL and must fit too.
         or any(len(url) > 1024 for url in attachment_urls(body))
         # An imported message expires at most 90 days after `sent_at`; a deleted one has no content.

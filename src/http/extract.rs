@@ -41,7 +41,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     }
 }
 
-/// A JSON body that may be absent or empty.
+/// A JSON body that may be absent, empty or `null`.
 pub struct OptionalBody<T>(pub Option<T>);
 
 impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
@@ -56,7 +56,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
                 bytes if bytes.is_empty() => Ok(Self(None)),
                 bytes => {
                     is_json?;
-                    parse_json(&bytes).map(|body| Self(Some(body)))
+                    let is_null = bytes.trim_ascii() == b"null";
+                    let body = (!is_null).then(|| parse_json(&bytes)).transpose()?;
+                    Ok(Self(body))
                 }
             }
         })

@@ -9,19 +9,11 @@ use utoipa::ToSchema;
 use super::Seq;
 use super::attachment_url::{AttachmentUrl, normalized_url};
 use super::content::within;
-use super::json::{JsonObject, OpaqueObject, integer_u32, not_null};
+use super::json::{JsonObject, OpaqueObject, optional_u32};
 use super::limits;
 
-/// Reads attachments from a request. Each must be an object.
+/// Reads attachments from a request. Each must be an object; `null` means none.
 pub(super) fn attachments<'de, D: Deserializer<'de>>(
-    array: D,
-) -> Result<Vec<Attachment>, D::Error> {
-    let objects = Vec::<JsonObject<AttachmentInput>>::deserialize(array)?;
-    Ok(objects.into_iter().map(|object| object.0.into()).collect())
-}
-
-/// Reads attachments like [`attachments`]; `null` means none.
-pub(super) fn attachments_or_null<'de, D: Deserializer<'de>>(
     array: D,
 ) -> Result<Vec<Attachment>, D::Error> {
     let objects = Option::<Vec<JsonObject<AttachmentInput>>>::deserialize(array)?;
@@ -29,12 +21,11 @@ pub(super) fn attachments_or_null<'de, D: Deserializer<'de>>(
     Ok(objects.map(|object| object.0.into()).collect())
 }
 
-/// Reads the attachments of an edit, where an absent array leaves the attachments unchanged and `null`
-/// removes them.
+/// Reads the attachments of an edit, where an absent array leaves the attachments unchanged.
 pub(super) fn named_attachments<'de, D: Deserializer<'de>>(
     array: D,
 ) -> Result<Option<Vec<Attachment>>, D::Error> {
-    attachments_or_null(array).map(Some)
+    attachments(array).map(Some)
 }
 
 /// Declares a type for the description of an attached file. The file itself is stored outside the service.
@@ -50,33 +41,21 @@ macro_rules! attachment {
             $(#[$url])*
             pub url: AttachmentUrl,
             /// The media type (RFC 6838) with its parameters, e.g. `audio/ogg; codecs=opus`.
-            #[serde(
-                default,
-                deserialize_with = "not_null",
-                skip_serializing_if = "Option::is_none"
-            )]
+            #[serde(default, skip_serializing_if = "Option::is_none")]
             #[schema(nullable = false)]
             pub mime_type: Option<MimeType>,
             /// The file name to display.
-            #[serde(
-                default,
-                deserialize_with = "not_null",
-                skip_serializing_if = "Option::is_none"
-            )]
+            #[serde(default, skip_serializing_if = "Option::is_none")]
             #[schema(nullable = false)]
             pub name: Option<FileName>,
             /// The size in bytes.
-            #[serde(
-                default,
-                deserialize_with = "not_null",
-                skip_serializing_if = "Option::is_none"
-            )]
+            #[serde(default, skip_serializing_if = "Option::is_none")]
             #[schema(value_type = Option<u64>, nullable = false, minimum = 0, maximum = 9007199254740991u64)]
             pub size: Option<Seq>,
             /// The width in pixels.
             #[serde(
                 default,
-                deserialize_with = "integer_u32",
+                deserialize_with = "optional_u32",
                 skip_serializing_if = "Option::is_none"
             )]
             #[schema(nullable = false, format = "int64", minimum = 0, maximum = 4294967295u64)]
@@ -84,7 +63,7 @@ macro_rules! attachment {
             /// The height in pixels.
             #[serde(
                 default,
-                deserialize_with = "integer_u32",
+                deserialize_with = "optional_u32",
                 skip_serializing_if = "Option::is_none"
             )]
             #[schema(nullable = false, format = "int64", minimum = 0, maximum = 4294967295u64)]
@@ -92,16 +71,12 @@ macro_rules! attachment {
             $(#[$duration])*
             #[serde(
                 default,
-                deserialize_with = "milliseconds",
+                deserialize_with = "optional_milliseconds",
                 skip_serializing_if = "Option::is_none"
             )]
             pub duration_ms: Option<u32>,
             /// Other data about the file, for example a thumbnail, a waveform or a blurhash.
-            #[serde(
-                default,
-                deserialize_with = "not_null",
-                skip_serializing_if = "Option::is_none"
-            )]
+            #[serde(default, skip_serializing_if = "Option::is_none")]
             #[schema(nullable = false)]
             pub metadata: Option<AttachmentMetadata>,
         }
@@ -157,8 +132,10 @@ impl From<AttachmentInput> for Attachment {
 
 /// Reads a number of milliseconds, which may have a fraction: media players measure durations as
 /// doubles.
-fn milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
-    let number = f64::deserialize(from)?;
+fn optional_milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(from)? else {
+        return Ok(None);
+    };
     let rounded = number.round();
     if number < 0.0 || rounded > f64::from(u32::MAX) {
         return Err(D::Error::custom("must be 0 to 4294967295 milliseconds"));

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::attachment::named_attachments;
-use super::json::{MergePatch, ObjectChange, not_null};
+use super::json::{MergePatch, ObjectChange};
 use super::{Attachment, AttachmentInput, Body, Metadata, Seq, limits};
 use crate::error::{Code, Error};
 
@@ -78,7 +78,7 @@ pub struct ReadRequest {
     /// The last message read.
     pub seq: Seq,
     /// Whether to hide the receipt from the peer.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default)]
     #[schema(value_type = bool, default = false)]
     private: Option<bool>,
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::attachment::attachments_or_null;
+use super::attachment::attachments;
 use super::expiry::{expired, expires_at, tombstone};
 use super::imported_message::{ImportedMessage, fingerprint};
 use super::message::MAX_REACTIONS;
@@ -20,9 +20,8 @@ use super::{
 };
 use crate::error::{Code, Error};
 
-/// A line of an import: a message as in `POST /messages`, with the time at which it was sent. `null` means
-/// that a member is absent, because databases export it. A line `{"message":{...}}` of an export is accepted
-/// too; `{"conversation":{...}}` is skipped.
+/// A line of an import: a message as in `POST /messages`, with the time at which it was sent. A line
+/// `{"message":{...}}` of an export is accepted too; `{"conversation":{...}}` is skipped.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportLine {
@@ -32,10 +31,12 @@ pub struct ImportLine {
     /// The unique id. If absent, it is derived from the other members and from the number of equal lines
     /// before this one in the batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     id: Option<Uuid>,
     /// The position in the conversation, in lines of an export. Must be the next one unless the
     /// conversation is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     seq: Option<Seq>,
     /// The sender.
     from: UserId,
@@ -43,35 +44,38 @@ pub struct ImportLine {
     to: UserId,
     /// The id that the client gave to the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     client_id: Option<ClientId>,
     /// The text. Must have visible characters unless there are attachments or the message was deleted.
     body: Body,
     /// The `seq` in this conversation of the message that this one replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reply_to: Option<Seq>,
     /// The attachments, at most 10.
     #[serde(
         default,
-        deserialize_with = "attachments_or_null",
+        deserialize_with = "attachments",
         skip_serializing_if = "Vec::is_empty"
     )]
-    #[schema(value_type = Option<Vec<AttachmentInput>>, max_items = 10)]
+    #[schema(value_type = Option<Vec<AttachmentInput>>, nullable = false, max_items = 10)]
     attachments: Vec<Attachment>,
     /// Any data that the application keeps with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     metadata: Option<Metadata>,
     /// When the author last edited the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, nullable = false)]
     edited_at: Option<PastTime>,
     /// When the message expires: at most 90 days after `sent_at`. If this time is past, the message is stored as a
     /// tombstone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, nullable = false)]
     expires_at: Option<Time>,
     /// When the author deleted the message, which then has no content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, nullable = false)]
     deleted_at: Option<PastTime>,
     /// The users who reacted, by emoji.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

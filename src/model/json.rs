@@ -131,23 +131,13 @@ impl Visitor<'_> for JsonIntegerVisitor {
     }
 }
 
-/// Reads a member that is present in an object: a number of at most 2^32 - 1.
-pub(super) fn integer_u32<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
-    let JsonInteger(number) = JsonInteger::deserialize(from)?;
-    let number = u32::try_from(number);
-    number
-        .map(Some)
-        .map_err(|_| D::Error::custom("must be at most 4294967295"))
-}
-
-/// Reads an optional member that is present in an object. A client leaves it out instead of writing `null`:
-/// generated clients have one form for "no value", not two.
-pub fn not_null<'de, D, T>(value: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(value).map(Some)
+/// Reads an optional number of at most 2^32 - 1.
+pub(super) fn optional_u32<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let number = Option::<JsonInteger>::deserialize(from)?;
+    let fits = |JsonInteger(number)| {
+        u32::try_from(number).map_err(|_| D::Error::custom("must be at most 4294967295"))
+    };
+    number.map(fits).transpose()
 }
 
 /// A JSON object that the service does not interpret. Two are equal if they have the same members, in

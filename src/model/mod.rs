@@ -47,7 +47,7 @@ pub use import_line::{ImportLine, SeenLines};
 pub use imported_message::ImportedMessage;
 pub use inbox::{ConversationState, Inbox, InboxCursor, InboxQuery};
 pub use inbox_entry::{InboxEntry, InboxRow};
-pub use json::{MergePatch, not_null, parse_json, parse_value, pointer};
+pub use json::{MergePatch, parse_json, parse_value, pointer};
 pub use message::{Message, StoredMessage, digest, rfc3339};
 pub use origin::{OriginPattern, is_origin_of};
 pub use page::{Limit, PageQuery, PageTime, Range};

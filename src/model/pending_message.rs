@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::{Timestamp, Uuid};
 
 use super::attachment::attachments;
-use super::json::{canonical, not_null};
+use super::json::canonical;
 use super::message::{digest, rfc3339_millis, rfc3339_millis_of};
 use super::{
     Attachment, AttachmentInput, Body, ClientId, ExpiresIn, Metadata, Pair, Seq, UserId, limits,
@@ -18,11 +18,7 @@ use crate::error::{Code, Error};
 #[serde(deny_unknown_fields)]
 pub struct MessageInput {
     /// The sender. Optional for users, who send as themselves.
-    #[serde(
-        default,
-        deserialize_with = "not_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub from: Option<UserId>,
     /// The recipient, who must differ from the sender.
@@ -30,21 +26,13 @@ pub struct MessageInput {
     /// An id that the client gives to the message: 1 to 64 printable characters. Responses and events
     /// contain it, so that a client recognizes its own messages. Without an `Idempotency-Key` it is
     /// also the key.
-    #[serde(
-        default,
-        deserialize_with = "not_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub client_id: Option<ClientId>,
     /// The text. Must have visible characters unless there are attachments.
     pub body: Body,
     /// The `seq` of an earlier message of the same conversation that this one replies to.
-    #[serde(
-        default,
-        deserialize_with = "not_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reply_to: Option<Seq>,
     /// The attachments, at most 10. The service stores their descriptions, not the files.
@@ -56,20 +44,12 @@ pub struct MessageInput {
     #[schema(value_type = Option<Vec<AttachmentInput>>, nullable = false, max_items = 10)]
     pub attachments: Vec<Attachment>,
     /// Any data that the application keeps with the message.
-    #[serde(
-        default,
-        deserialize_with = "not_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub metadata: Option<Metadata>,
     /// Seconds after which the message becomes a tombstone for both users, as if its author deleted it: 1 to
     /// 7,776,000 (90 days).
-    #[serde(
-        default,
-        deserialize_with = "not_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub expires_in: Option<ExpiresIn>,
 }

@@ -55,7 +55,7 @@ pub struct UsersQuery {
     /// Up to 100 users, comma-separated. Encode a `+` in an id as `%2B`, as in every query.
     #[param(
         example = "alice,bob",
-        pattern = "^ *[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255} *(, *[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255} *){0,99}$"
+        pattern = "^ *(?!room:)(?!\\.{1,2} *(,|$))[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255} *(, *(?!room:)(?!\\.{1,2} *(,|$))[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255} *){0,99}$"
     )]
     pub users: String,
 }

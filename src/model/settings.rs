@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::content::within;
-use super::json::{MergePatch, ObjectChange, OpaqueObject, not_null};
+use super::json::{MergePatch, ObjectChange, OpaqueObject};
 use super::limits;
 use super::time::FutureTime;
 use crate::error::{Code, Error};
@@ -36,7 +36,7 @@ impl Flag {
 pub struct Mute {
     /// When the mute ends (RFC 3339): in the future, at most 10 years ahead. Without it the mute does
     /// not end.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default)]
     #[schema(value_type = Option<DateTime<Utc>>, nullable = false)]
     until: Option<FutureTime>,
 }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::UserId;
-use super::json::not_null;
 
 /// A request for a ticket: the body of `POST /tickets`.
 #[derive(Deserialize, ToSchema)]
@@ -12,7 +11,7 @@ use super::json::not_null;
 pub struct TicketRequest {
     /// The user whose stream the ticket opens. Optional with a user token: the default is the user of
     /// the token.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default)]
     #[schema(nullable = false)]
     pub user: Option<UserId>,
 }

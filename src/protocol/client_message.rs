@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::{Code, Error};
-use crate::model::{IdempotencyKey, MessageInput, Seq, UserId, not_null, parse_json, parse_value};
+use crate::model::{IdempotencyKey, MessageInput, Seq, UserId, parse_json, parse_value};
 
 /// A name that the client gives to a command. The answer repeats it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -95,11 +95,7 @@ pub struct ReadReceipt {
     /// The last message that was read.
     pub seq: Seq,
     /// Whether to hide the receipt from the peer.
-    #[serde(
-        default,
-        deserialize_with = "not_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, default = false)]
     pub private: Option<bool>,
 }
@@ -192,7 +188,7 @@ fn take_reference(members: &mut Map<String, Value>) -> Result<Option<Reference>,
         Error::field(Code::InvalidRequest, "/ref", why)
     };
     match members.remove("ref") {
-        None => Ok(None),
+        None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) => Reference::new(name).map(Some).ok_or_else(refused),
         Some(_) => Err(refused()),
     }
@@ -200,7 +196,7 @@ fn take_reference(members: &mut Map<String, Value>) -> Result<Option<Reference>,
 
 fn take_key(members: &mut Map<String, Value>) -> Result<Option<IdempotencyKey>, Error> {
     let key = match members.remove("idempotency_key") {
-        None => return Ok(None),
+        None | Some(Value::Null) => return Ok(None),
         Some(Value::String(key)) => IdempotencyKey::try_from(key.as_str()),
         Some(_) => Err("must be a string"),
     };

@@ -27,7 +27,9 @@ use crate::protocol;
     info(
         title = "Duologue",
         description = "One-to-one messaging for the backends of mobile apps.\n\n\
-            Times are RFC 3339 in UTC. Lists are newest first; messages are ordered by `seq`. Every \
+            Times are RFC 3339 in UTC. Lists are newest first; messages are ordered by `seq`. An \
+            optional member without a value is absent in responses, a required one is null; in requests, null \
+            for an optional member counts as absent, and in a `PATCH` it removes the value. Every \
             response has an `X-Request-Id`, which the client may choose. Every error is a problem \
             document (RFC 9457) with a stable `code`. `HEAD` is answered like `GET` and marks nothing \
             as read. Unknown query parameters and unexpected bodies are refused; only the pages at `/` and \

@@ -34,12 +34,25 @@ fn make_plain(schema: &mut RefOr<Schema>, declared: &DeclaredSchemas) {
                 make_plain(variant, declared);
             }
         }
-        RefOr::T(Schema::Object(object)) if is_free_map(object) => {
-            // Generators read the empty schema that utoipa declares as a pointer, or not at all.
-            object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(true)));
-            object.property_names = None;
+        RefOr::T(Schema::Object(object)) => {
+            if is_free_map(object) {
+                // Generators read the empty schema that utoipa declares as a pointer, or not at all.
+                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(true)));
+                object.property_names = None;
+            }
+            object.properties.values_mut().for_each(lift_description);
         }
         _ => {}
+    }
+}
+
+/// Moves the description of a nullable member from the reference to the member, where generators read it.
+fn lift_description(member: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::OneOf(nullable)) = member
+        && let Some(RefOr::Ref(reference)) = nullable.items.first_mut()
+        && !reference.description.is_empty()
+    {
+        nullable.description = Some(std::mem::take(&mut reference.description));
     }
 }
 

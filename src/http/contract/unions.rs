@@ -1,7 +1,7 @@
 //! Unions of messages in the OpenAPI document.
 
 use utoipa::Modify;
-use utoipa::openapi::schema::{Discriminator, OneOf};
+use utoipa::openapi::schema::{AdditionalProperties, Discriminator, OneOf};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Schema};
 
 /// The member that tells the messages of a union apart.
@@ -24,8 +24,9 @@ impl Modify for NamedVariants {
         };
         let mut named = Vec::new();
         for union in UNIONS {
-            if let Some(RefOr::T(Schema::OneOf(union))) = components.schemas.get_mut(union) {
-                named.extend(name_variants(union));
+            if let Some(RefOr::T(Schema::OneOf(variants))) = components.schemas.get_mut(union) {
+                let is_closed = union == "ClientMessage";
+                named.extend(name_variants(variants, is_closed));
             }
         }
         components.schemas.extend(named);
@@ -40,8 +41,9 @@ impl Modify for NamedVariants {
     }
 }
 
-/// Replaces the variants of a union by references; returns them with their names.
-fn name_variants(union: &mut OneOf) -> Vec<(String, RefOr<Schema>)> {
+/// Replaces the variants of a union by references; returns them with their names. The variants of a closed
+/// union have no other members than those declared.
+fn name_variants(union: &mut OneOf, is_closed: bool) -> Vec<(String, RefOr<Schema>)> {
     let mut named = Vec::new();
     let mut discriminator = Discriminator::new(TAG);
     for mut variant in std::mem::take(&mut union.items) {
@@ -53,6 +55,11 @@ fn name_variants(union: &mut OneOf) -> Vec<(String, RefOr<Schema>)> {
             .mapping
             .insert(tag, reference.ref_location.clone());
         union.items.push(reference.into());
+        if let RefOr::T(Schema::Object(variant)) = &mut variant
+            && is_closed
+        {
+            variant.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
         named.push((title, variant));
     }
     union.discriminator = Some(discriminator);

@@ -23,8 +23,8 @@ problem::refusals!(ReadDocumentErrors: ; InvalidRequest);
 ///
 /// The same text as `openapi.yaml` in the repository. Requires no credential.
 #[utoipa::path(tag = "operations", security(()), responses(
-    (status = 200, description = "OpenAPI 3.1.", body = String, content_type = "application/yaml",
-        example = json!("openapi: 3.1.0\n")),
+    (status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/yaml",
+        example = json!({"openapi": "3.1.0"})),
     ReadDocumentErrors,
 ))]
 #[get("/openapi.yaml")]
@@ -53,8 +53,8 @@ pub async fn read_openapi_json(_: NoInput, texts: Data<&'static ContractTexts>) 
 ///
 /// The same text as `asyncapi.yaml` in the repository. Requires no credential.
 #[utoipa::path(tag = "operations", security(()), responses(
-    (status = 200, description = "AsyncAPI 3.0.", body = String, content_type = "application/yaml",
-        example = json!("asyncapi: 3.0.0\n")),
+    (status = 200, description = "AsyncAPI 3.0.", body = Object, content_type = "application/yaml",
+        example = json!({"asyncapi": "3.0.0"})),
     ReadDocumentErrors,
 ))]
 #[get("/asyncapi.yaml")]

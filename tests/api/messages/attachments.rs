@@ -56,7 +56,9 @@ async fn the_metadata_of_an_attachment_is_kept_as_given() {
     let metadata = json!({"blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj", "waveform": [0, 12.5, 31], "z": {}, "a": null});
     let kept = attach(&app, &json!({"metadata": metadata})).await;
     assert_eq!(kept["metadata"].to_string(), metadata.to_string());
-    let kept = attach(&app, &json!({})).await;
+    let absent = json!({"metadata": null, "mime_type": null, "name": null, "size": null,
+        "width": null, "height": null, "duration_ms": null});
+    let kept = attach(&app, &absent).await;
     assert_eq!(kept, json!({"url": "https://files.example.com/1"}));
 }
 

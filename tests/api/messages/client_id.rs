@@ -40,7 +40,7 @@ async fn a_client_id_is_stored_answered_and_in_every_event() {
     }
     let read = app.read("bob", "alice").await;
     assert_eq!(read["history"], json!([tombstone]));
-    let without = app.post(&message(&json!({}))).await;
+    let without = app.post(&message(&json!({"client_id": null}))).await;
     assert_eq!(without.json(201).get("client_id"), None);
 }
 

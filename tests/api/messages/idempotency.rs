@@ -50,7 +50,10 @@ async fn the_same_key_and_message_returns_the_first_message() {
 async fn the_same_message_in_other_json_spelling_is_a_replay() {
     let app = spawn_app();
     let first = app
-        .send_with_key("k", &json!({"from": "alice", "to": "bob", "body": "é"}))
+        .send_with_key(
+            "k",
+            &json!({"from": "alice", "to": "bob", "body": "é", "reply_to": null}),
+        )
         .await;
     let spelt = r#"{ "body": "\u00e9", "to": "bob", "attachments": [], "from": "alice" }"#;
     let request = app.client.post(format!("{}/messages", app.address));

@@ -110,7 +110,7 @@ async fn an_edit_that_changes_nothing_notifies_nobody() {
         .header("etag")
         .to_owned();
     let mut device = Device::connect(&app, "bob").await;
-    let same = json!({"url": "https://example.com/", "metadata": {"b": 2.0, "a": 1}});
+    let same = json!({"url": "https://example.com/", "metadata": {"b": 2.0, "a": 1}, "name": null});
     for edit in [
         json!({}),
         json!({"body": "hi"}),

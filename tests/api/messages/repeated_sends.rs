@@ -30,7 +30,11 @@ async fn the_order_of_members_and_the_form_of_numbers_do_not_matter() {
         ),
         (
             r#""attachments":[{"url":"https://a.example/","metadata":{"a":1,"b":2}}]"#,
-            r#""attachments":[{"metadata":{"b":2.0,"a":1},"url":"https:\/\/a.example/"}]"#,
+            r#""attachments":[{"metadata":{"b":2.0,"a":1},"url":"https:\/\/a.example/","name":null}]"#,
+        ),
+        (
+            r#""metadata":null,"attachments":null"#,
+            r#""reply_to":null"#,
         ),
     ];
     for (n, (one, other)) in same.iter().enumerate() {

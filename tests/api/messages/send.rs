@@ -92,7 +92,10 @@ async fn a_reply_names_a_message_of_the_same_conversation() {
     }
     let reply = json!({"from": "bob", "to": "alice", "body": "two", "reply_to": 1});
     assert_eq!(app.post(&reply).await.json(201)["reply_to"], 1);
-    let none = app.post(&message(&json!({}))).await.json(201);
+    let none = app
+        .post(&message(&json!({"reply_to": null})))
+        .await
+        .json(201);
     assert!(none.get("reply_to").is_none());
     assert_eq!(seqs(&app.read("bob", "alice").await["history"]), [3, 2, 1]);
 }

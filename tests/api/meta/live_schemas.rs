@@ -124,6 +124,10 @@ fn commands_hold_exactly_what_their_schemas_declare() {
         compare_all(&schemas[kind], &[&message]);
         let parsed = ClientMessage::parse(&message.to_string()).unwrap();
         assert_eq!(serde_json::to_value(&parsed).unwrap(), message);
+        message["unknown"] = json!(1);
+        assert!(ClientMessage::parse(&message.to_string()).is_err());
+        let schema = &contract()["components"]["schemas"][&schemas[kind]];
+        assert_eq!(schema["additionalProperties"], false, "{kind}");
     }
 }
 

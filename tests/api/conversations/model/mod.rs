@@ -90,7 +90,7 @@ impl Scenario<'_> {
                 self.model.mute(who, until.as_deref());
                 let [user, peer] = self.names(who);
                 let path = format!("/conversations/{user}/{peer}/mute");
-                let mute = until.map_or(json!({}), |until| json!({"until": until}));
+                let mute = json!({"until": until});
                 let answer = self.app.ask(Method::PUT, &path, &mute).await;
                 assert_eq!(answer.json(200), self.model.state(who), "{mute}");
             }
@@ -193,6 +193,7 @@ impl Scenario<'_> {
     ) {
         let [user, peer] = self.names(who);
         let mut message = json!({"from": user, "to": peer, "body": "hi"});
+        let lasts = expires_in.map(|days| TimeDelta::days(days).num_seconds());
         if let Some(seq) = reply_to {
             message["reply_to"] = json!(seq);
         }
@@ -200,9 +201,7 @@ impl Scenario<'_> {
             message["metadata"] = json!({"from": peer, "deleted_at": "2026-01-31T12:00:00.000Z"});
         }
         let mut request = message.clone();
-        if let Some(days) = expires_in {
-            request["expires_in"] = json!(TimeDelta::days(days).num_seconds());
-        }
+        request["expires_in"] = json!(lasts);
         let answer = self.app.post(&request).await;
         let before = *self.model.dropped(who);
         let dropped = self.drop_old(who);
@@ -216,7 +215,7 @@ impl Scenario<'_> {
         for (name, value) in message.as_object().unwrap() {
             assert_eq!(&sent[name], value);
         }
-        assert_eq!(sent.get("expires_at").is_some(), expires_in.is_some());
+        assert_eq!(sent.get("expires_at").is_some(), lasts.is_some());
         self.model.sent(who, sent);
         let most = DROPPED_BY_A_CHANGE - dropped;
         self.model.drop_old(who, self.kept, most);
