@@ -295,25 +295,28 @@ async fn connect(
     };
     let certificates = config.network.redis_certificates()?;
     let store = Store::new(&url, certificates, config.retention(), metrics);
-    Ok((store.map_err(|e| AppError::RedisUrl(e.to_string()))?, redis))
+    let store = store.map_err(AppError::RedisUrl)?;
+    Ok((store.with_replicas(config.replicas), redis))
 }
 
 /// Waits until Redis answers, which it does when it has loaded its data, checks its version and its
 /// permissions, and opens the store.
 async fn open(store: &Store) -> Result<Health, AppError> {
     let deadline = Instant::now() + REDIS_TIMEOUT;
+    let found = available_by(deadline, || store.find_nodes()).await;
+    found.map_err(AppError::NoRedis)?;
     let mode = available_by(deadline, || store.redis_mode()).await;
     match mode.map_err(AppError::NoRedis)? {
-        RedisMode::Standalone => {}
-        RedisMode::Cluster => return Err(AppError::ClusterNode),
+        RedisMode::Cluster if !store.is_cluster() => return Err(AppError::ClusterNode),
         RedisMode::Sentinel => return Err(AppError::SentinelNode),
+        _ => {}
     }
     let health = available_by(deadline, || store.health()).await;
     let health = health.map_err(AppError::NoRedis)?;
-    if !health.is_recent_enough() {
-        return Err(AppError::OldRedis(health.version));
+    if let Some(version) = health.outdated_version() {
+        return Err(AppError::OldRedis(version.to_owned()));
     }
-    for warning in health.durability.warnings() {
+    for warning in health.warnings() {
         tracing::warn!("{warning}");
     }
     let refused = available_by(deadline, || store.check_permissions()).await;

@@ -19,6 +19,7 @@ pub struct Metrics {
     script_seconds: HistogramVec,
     errors: IntCounterVec,
     worker_failures: IntCounterVec,
+    redirects: IntCounterVec,
     pub messages_sent: IntCounter,
     pub connections: IntGauge,
     pub live_connections: IntGauge,
@@ -67,6 +68,11 @@ impl Metrics {
                 "Background workers that panicked or ended unexpectedly and were restarted.",
                 &["worker"],
             ),
+            redirects: counters(
+                "duologue_redirects_total",
+                "Calls that a node of a Redis Cluster redirected to another one.",
+                &["kind"],
+            ),
             messages_sent: counter("duologue_messages_sent_total", "Messages accepted."),
             connections: gauge("duologue_http_connections", "Open HTTP connections."),
             live_connections: gauge(
@@ -104,6 +110,11 @@ impl Metrics {
     /// The failure counter of one background worker.
     pub fn worker_failures(&self, worker: &str) -> IntCounter {
         self.worker_failures.with_label_values(&[worker])
+    }
+
+    /// Counts a redirection by a node of a cluster: `moved` or `ask`.
+    pub fn redirect(&self, kind: &str) {
+        self.redirects.with_label_values(&[kind]).inc();
     }
 
     /// The latency histogram of one script.

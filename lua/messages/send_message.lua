@@ -55,7 +55,11 @@ if known and (tonumber(known_seq) <= tonumber(redis.call('HGET', meta, ERASED_FI
   known = nil
 end
 if known and known == fingerprint then
-  if stored then return commit(conversation, nil, charge, stored) end
+  if stored then
+    -- A write, so that replicas which must confirm it confirm the message too.
+    redis.call('SET', idempotency, known .. '|' .. known_seq .. '|' .. known_id, 'KEEPTTL')
+    return commit(conversation, nil, charge, stored)
+  end
   return redis.error_reply('MESSAGE_NOT_FOUND The message was stored, and has been removed since.')
 elseif refusal then
   return refusal

@@ -16,8 +16,14 @@ impl App {
             Some(_) => "the Redis at DUOLOGUE_REDIS_URL".to_owned(),
             None => self.config.data_dir.display().to_string(),
         };
-        let redis = &self.health.version;
-        let durability = durability(&self.health.durability);
+        let reports = self
+            .health
+            .masters
+            .iter()
+            .map(|master| master.report.as_ref());
+        let report = reports.flatten().next();
+        let redis = report.map_or("", |report| &report.version);
+        let durability = durability(report.map(|report| &report.durability));
         let access = match (&self.authenticator.tokens, &self.authenticator.keys) {
             (None, None) => "everyone on this machine, because no secret is configured",
             (Some(_), None) => "users with a token",
@@ -35,10 +41,11 @@ impl App {
     }
 }
 
-fn durability(durability: &Durability) -> &'static str {
-    match durability.appendfsync.as_deref() {
-        Some("always") if durability.appendonly => "messages are on disk before they are accepted",
-        Some("everysec") if durability.appendonly => "messages are flushed to disk every second",
+fn durability(durability: Option<&Durability>) -> &'static str {
+    let flushed = durability.filter(|durability| durability.appendonly);
+    match flushed.and_then(|durability| durability.appendfsync.as_deref()) {
+        Some("always") => "messages are on disk before they are accepted",
+        Some("everysec") => "messages are flushed to disk every second",
         _ => "messages may be lost; see /readyz",
     }
 }

@@ -43,9 +43,16 @@ pub struct Config {
     )]
     pub data_dir: PathBuf,
 
-    /// Redis to use instead of a private one, 7.0 or later: redis://, rediss:// or unix://
+    /// Redis to use instead of a private one, 7.0 or later: redis://HOST:PORT, unix://PATH,
+    /// redis+sentinel://HOST:PORT,HOST:PORT/SERVICE or redis+cluster://HOST:PORT,HOST:PORT;
+    /// rediss:// for TLS
     #[arg(long, env = "DUOLOGUE_REDIS_URL", value_name = "URL", value_parser = redis_url, hide_env_values = true)]
     pub redis_url: Option<String>,
+
+    /// Replicas of Redis that must have a change before it is acknowledged, so that a failover cannot undo
+    /// it: 0 or 1
+    #[arg(long, env = "DUOLOGUE_REPLICAS", value_name = "NUMBER", default_value = "0", value_parser = clap::value_parser!(u8).range(..=1))]
+    pub replicas: u8,
 
     /// When the private Redis flushes its append-only file to disk
     #[arg(
@@ -234,10 +241,7 @@ fn user(text: &str) -> Result<UserId, &'static str> {
 }
 
 fn redis_url(text: &str) -> Result<String, String> {
-    match Store::check_url(text) {
-        Ok(()) => Ok(text.to_owned()),
-        Err(e) => Err(e.to_string()),
-    }
+    Store::check_url(text).map(|()| text.to_owned())
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

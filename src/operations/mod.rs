@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub use messages::SentMessage;
 pub use users::Export;
 
-pub use crate::store::Health;
+pub use crate::store::{Health, MasterHealth};
 
 use crate::auth::Caller;
 use crate::error::Error;
@@ -62,10 +62,8 @@ impl Operations {
     /// The same operations with a connection of their own to the store.
     #[must_use]
     pub fn with_own_connection(&self) -> Self {
-        // Fails only for an address that cannot be parsed, and this one was parsed before.
-        let store = self.store.with_own_connection();
         Self {
-            store: store.unwrap_or_else(|_| self.store.clone()),
+            store: self.store.with_own_connection(),
             metrics: self.metrics.clone(),
             settings: self.settings,
         }

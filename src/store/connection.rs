@@ -1,9 +1,8 @@
-//! One shared connection, and the rules for retries.
+//! One shared connection to a node: runs a script, and tells whether it may have run.
 //!
-//! A connection keeps track of whether a script may have run. A call that Redis refused before
-//! running it (`LOADING`, `READONLY`, ...) is retried for [`RETRY_WINDOW`]. A call without a reply is
-//! retried only if that is safe (see [`RetrySafety`]); otherwise the error is `OUTCOME_UNKNOWN`. The
-//! retry rules of redis-rs are not used, because they include lost replies.
+//! A call that Redis refused before running it (`LOADING`, `READONLY`, ...) may be repeated. A call without
+//! a reply may be repeated only if that is safe (see [`RetrySafety`]); otherwise the error is
+//! `OUTCOME_UNKNOWN`. The retry rules of redis-rs are not used, because they include lost replies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,29 +11,26 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo, PushKind,
+    AsyncConnectionConfig, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo, PushKind,
     RedisError, RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::function::{evaluate, load_functions, was_not_run};
+use super::cluster::Node;
+use super::function::{NOT_REPLICATED, evaluate, load_functions, was_not_run};
 use super::script::{RetrySafety, Script};
+use super::topology::Topology;
 use crate::error::{Code, Error};
 
 /// Maximum time that a request spends on Redis, retries included. Clients get a response within
 /// 2.5 s.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a request is retried while Redis refuses it. Shorter than [`TIMEOUT`], which also covers slow
-/// replies.
-const RETRY_WINDOW: Duration = Duration::from_secs(1);
-/// Pause between two attempts. Short, so that clients do not notice a restart of Redis.
-const RETRY_DELAY: Duration = Duration::from_millis(50);
-
 /// A connection that is opened on first use and replaced when it breaks.
 pub(super) struct RedisConnection {
-    client: Client,
+    topology: Arc<Topology>,
+    node: Node,
     config: AsyncConnectionConfig,
     /// A Tokio mutex, because it is held while connecting, so that waiting requests share the result.
     connection: Mutex<Option<MultiplexedConnection>>,
@@ -45,10 +41,23 @@ pub(super) struct RedisConnection {
     by_text: AtomicBool,
 }
 
+/// A script with its keys and arguments.
+#[derive(Clone, Copy)]
+pub(super) struct ScriptCall<'a> {
+    pub(super) script: &'static Script,
+    pub(super) retry: RetrySafety,
+    pub(super) keys: &'a [String],
+    pub(super) args: &'a [&'a [u8]],
+    /// The replicas that must have the change.
+    pub(super) replicas: u8,
+}
+
 /// The outcome of one attempt to run a script.
-enum Attempt {
+pub(super) enum Attempt {
     Replied(Value),
-    /// Redis was unreachable, or refused the call before running the script.
+    /// There is no connection.
+    Unreachable(RedisError),
+    /// Redis refused the call before running the script.
     NotRun(RedisError),
     /// The reply was lost, and the script is safe to repeat.
     Lost(RedisError),
@@ -68,7 +77,7 @@ pub(super) fn connection_info(url: ConnectionInfo) -> ConnectionInfo {
 }
 
 impl RedisConnection {
-    pub(super) fn new(target: ConnectionInfo) -> RedisResult<Self> {
+    pub(super) fn new(topology: Arc<Topology>, node: Node) -> Self {
         let broken = Arc::new(AtomicBool::new(false));
         let flag = broken.clone();
         let on_push = move |push: PushInfo| {
@@ -82,64 +91,42 @@ impl RedisConnection {
             .set_connection_timeout(Some(TIMEOUT / 2))
             .set_response_timeout(None)
             .set_push_sender(on_push);
-        Ok(Self {
-            client: Client::open(target)?,
+        Self {
+            topology,
+            node,
             config,
             connection: Mutex::new(None),
             broken,
             by_text: AtomicBool::new(false),
-        })
-    }
-
-    /// Runs a script, within [`TIMEOUT`].
-    pub(super) async fn call(
-        &self,
-        script: &Script,
-        retry: RetrySafety,
-        keys: &[String],
-        args: &[&[u8]],
-    ) -> Result<Value, Error> {
-        let started = Instant::now();
-        let deadline = started + TIMEOUT;
-        let mut may_have_run = false;
-        loop {
-            let error = match self.attempt(script, retry, keys, args, deadline).await {
-                Attempt::Replied(reply) => return Ok(reply),
-                Attempt::Failed(error) => return Err(final_error(error, may_have_run)),
-                Attempt::NotRun(error) => error,
-                Attempt::Lost(error) => {
-                    may_have_run = true;
-                    error
-                }
-            };
-            if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
-                self.discard().await;
-            }
-            if started.elapsed() >= RETRY_WINDOW {
-                return Err(final_error(unavailable(&error), may_have_run));
-            }
-            sleep(RETRY_DELAY).await;
         }
     }
 
-    async fn attempt(
+    pub(super) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Runs a script. `asking` permits it in a slot that is moving to this node.
+    pub(super) async fn attempt(
         &self,
-        script: &Script,
-        retry: RetrySafety,
-        keys: &[String],
-        args: &[&[u8]],
+        call: ScriptCall<'_>,
+        asking: bool,
         deadline: Instant,
     ) -> Attempt {
         let mut connection = match self.connected(deadline).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Attempt::NotRun(error),
+            Ok(Err(error)) => return Attempt::Unreachable(error),
             Err(_) => return Attempt::Failed(Code::Unavailable.into()),
         };
-        let reply = evaluate(&mut connection, &self.by_text, script, keys, args);
+        let reply = evaluate(&mut connection, &self.by_text, call, asking);
         match timeout_at(deadline, reply).await {
             Ok(Ok(reply)) => Attempt::Replied(reply),
-            Ok(Err(error)) if was_not_run(&error) => Attempt::NotRun(error),
-            Ok(Err(error)) if retry != RetrySafety::Never && is_lost(&error) => {
+            Ok(Err(error)) if was_not_run(&error) => {
+                if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
+                    self.discard().await;
+                }
+                Attempt::NotRun(error)
+            }
+            Ok(Err(error)) if call.retry != RetrySafety::Never && is_lost(&error) => {
                 self.discard().await;
                 Attempt::Lost(error)
             }
@@ -180,8 +167,8 @@ impl RedisConnection {
         }
         *connection = None;
         self.broken.store(false, Ordering::Release);
-        let mut open = self
-            .client
+        let client = self.topology.client(&self.node).await?;
+        let mut open = client
             .get_multiplexed_async_connection_with_config(&self.config)
             .await?;
         load_functions(&mut open).await?;
@@ -202,20 +189,16 @@ impl RedisConnection {
         match error.code() {
             Some("OOM") => Code::StorageFull.into(),
             Some("MISCONF" | "NOREPLICAS") => unavailable(&error),
+            Some(NOT_REPLICATED) => {
+                let detail = "The change was made, but too few replicas of Redis have confirmed it: a failover \
+                              can undo it.";
+                Error::new(Code::OutcomeUnknown, detail)
+            }
             code => match code.and_then(Code::from_word) {
                 Some(code) => refused(code, &error),
                 None => Error::new(Code::Internal, format!("Redis refused the call: {error}.")),
             },
         }
-    }
-}
-
-/// The error of a call. If an earlier attempt may have run the script, a later refusal does not mean that
-/// nothing was changed.
-fn final_error(error: Error, may_have_run: bool) -> Error {
-    match error.code {
-        Code::Unavailable | Code::StorageFull if may_have_run => Code::OutcomeUnknown.into(),
-        _ => error,
     }
 }
 
@@ -232,7 +215,7 @@ fn refused(code: Code, error: &RedisError) -> Error {
     }
 }
 
-fn unavailable(refusal: &RedisError) -> Error {
+pub(super) fn unavailable(refusal: &RedisError) -> Error {
     Error::new(
         Code::Unavailable,
         format!("{} ({refusal})", Code::Unavailable.meaning()),

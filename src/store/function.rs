@@ -6,25 +6,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 
+use super::connection::ScriptCall;
 use super::script::{FUNCTION_PREFIX, SCRIPTS, Script};
-use super::{Store, administered};
+use super::{Node, Store, administered};
 use crate::error::Error;
 
-/// Runs a script: as a function, or as a text if `by_text` is set.
+/// How long a change waits for its replicas.
+const REPLICATION_TIMEOUT_MS: u16 = 500;
+/// The code of the error for a change that fewer replicas than asked for have confirmed.
+pub(super) const NOT_REPLICATED: &str = "NOTREPLICATED";
+
+/// Runs a script: as a function, or as a text if `by_text` is set. `asking` permits it in a slot that is
+/// moving to this node.
 pub(super) async fn evaluate(
     connection: &mut MultiplexedConnection,
     by_text: &AtomicBool,
-    script: &Script,
-    keys: &[String],
-    args: &[&[u8]],
+    call: ScriptCall<'_>,
+    asking: bool,
 ) -> RedisResult<Value> {
     // The other ways are rare. Boxed, they do not enlarge the future of every request.
     if by_text.load(Ordering::Relaxed) {
-        return Box::pin(run_text(connection, script, keys, args)).await;
+        return Box::pin(run_text(connection, call, asking)).await;
     }
-    match send(connection, &script.fcall(keys, args)).await {
+    let fcall = call.script.fcall(call.keys, call.args);
+    match send_call(connection, fcall, call, asking).await {
         Err(error) if is_function_refused(&error) => {
-            Box::pin(load_and_run(connection, by_text, script, keys, args)).await
+            Box::pin(load_and_run(connection, by_text, call, asking)).await
         }
         reply => reply,
     }
@@ -33,6 +40,50 @@ pub(super) async fn evaluate(
 async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> RedisResult<Value> {
     let reply = connection.send_packed_command(command).await;
     reply.and_then(Value::extract_error)
+}
+
+/// Sends the command of a call.
+async fn send_call(
+    connection: &mut MultiplexedConnection,
+    command: Cmd,
+    call: ScriptCall<'_>,
+    asking: bool,
+) -> RedisResult<Value> {
+    if !asking && call.replicas == 0 {
+        return send(connection, &command).await;
+    }
+    Box::pin(send_together(connection, command, call.replicas, asking)).await
+}
+
+/// Sends a command in one write with what belongs to it, because other calls share the connection: `ASKING`
+/// before it and `WAIT` behind it.
+async fn send_together(
+    connection: &mut MultiplexedConnection,
+    command: Cmd,
+    replicas: u8,
+    asking: bool,
+) -> RedisResult<Value> {
+    let mut pipeline = redis::pipe();
+    if asking {
+        pipeline.cmd("ASKING");
+    }
+    pipeline.add_command(command);
+    if replicas > 0 {
+        let wait = pipeline.cmd("WAIT");
+        wait.arg(replicas).arg(REPLICATION_TIMEOUT_MS);
+    }
+    let replies = connection.send_packed_commands(&pipeline, 0, pipeline.len());
+    let mut replies = replies.await?.into_iter().skip(usize::from(asking));
+    let reply = replies.next().unwrap_or(Value::Nil).extract_error()?;
+    let is_replicated = match replies.next() {
+        None => true,
+        Some(Value::Int(confirmed)) => confirmed >= i64::from(replicas),
+        Some(_) => false,
+    };
+    if is_replicated {
+        return Ok(reply);
+    }
+    Err(redis::make_extension_error(NOT_REPLICATED.to_owned(), None))
 }
 
 /// Whether Redis does not have the function, does not know functions, or does not permit to call one.
@@ -46,34 +97,37 @@ fn is_function_refused(error: &RedisError) -> bool {
 async fn load_and_run(
     connection: &mut MultiplexedConnection,
     by_text: &AtomicBool,
-    script: &Script,
-    keys: &[String],
-    args: &[&[u8]],
+    call: ScriptCall<'_>,
+    asking: bool,
 ) -> RedisResult<Value> {
-    let refusal = match send(connection, &load(script)).await {
+    let refusal = match send(connection, &load(call.script)).await {
         Err(error) if error.code().is_none() || was_not_run(&error) => return Err(error),
         // Another connection may have loaded it meanwhile.
         Err(error) if !is_loaded_already(&error) => error,
-        _ => match send(connection, &script.fcall(keys, args)).await {
-            Err(error) if is_function_refused(&error) => error,
-            reply => return reply,
-        },
+        _ => {
+            let fcall = call.script.fcall(call.keys, call.args);
+            match send_call(connection, fcall, call, asking).await {
+                Err(error) if is_function_refused(&error) => error,
+                reply => return reply,
+            }
+        }
     };
     if !by_text.swap(true, Ordering::Relaxed) {
         tracing::warn!(%refusal, "Redis refuses functions; scripts run as texts, which takes Redis more CPU");
     }
-    run_text(connection, script, keys, args).await
+    run_text(connection, call, asking).await
 }
 
 async fn run_text(
     connection: &mut MultiplexedConnection,
-    script: &Script,
-    keys: &[String],
-    args: &[&[u8]],
+    call: ScriptCall<'_>,
+    asking: bool,
 ) -> RedisResult<Value> {
-    match send(connection, &script.evalsha(keys, args)).await {
+    let evalsha = call.script.evalsha(call.keys, call.args);
+    match send_call(connection, evalsha, call, asking).await {
         Err(e) if e.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            send(connection, &script.eval(keys, args)).await
+            let eval = call.script.eval(call.keys, call.args);
+            send_call(connection, eval, call, asking).await
         }
         reply => reply,
     }
@@ -104,12 +158,12 @@ pub(super) async fn load_functions(connection: &mut MultiplexedConnection) -> Re
 
 /// Whether Redis refused the call before running the script.
 pub(super) fn was_not_run(error: &RedisError) -> bool {
-    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly, TryAgain};
+    use ServerErrorKind::{Ask, BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly, TryAgain};
     match error.kind() {
         ErrorKind::Server(kind) => {
             matches!(
                 kind,
-                BusyLoading | ClusterDown | MasterDown | Moved | ReadOnly | TryAgain
+                Ask | BusyLoading | ClusterDown | MasterDown | Moved | ReadOnly | TryAgain
             )
         }
         _ => error.code() == Some("BUSY"),
@@ -117,30 +171,34 @@ pub(super) fn was_not_run(error: &RedisError) -> bool {
 }
 
 impl Store {
-    /// Deletes the functions of other versions of the service from Redis. A process of such a version that
+    /// Deletes the functions of other versions of the service from all masters. A process of such a version that
     /// still runs loads its functions again.
     pub async fn delete_old_functions(&self) -> Result<(), Error> {
-        administered(async {
-            let mut connection = self.pooled_connection().await?;
-            let mut list = redis::cmd("FUNCTION");
-            list.arg("LIST")
-                .arg("LIBRARYNAME")
-                .arg(format!("{FUNCTION_PREFIX}*"));
-            let found: RedisResult<Vec<BTreeMap<String, Value>>> =
-                list.query_async(&mut connection).await;
-            let current: BTreeSet<_> = SCRIPTS.iter().map(|s| s.function.name.as_str()).collect();
-            for mut library in found.map_err(|e| e.to_string())? {
-                let name = library.remove("library_name").unwrap_or(Value::Nil);
-                let name: String = redis::from_redis_value(name).map_err(|e| e.to_string())?;
-                if !current.contains(name.as_str()) {
-                    let mut delete = redis::cmd("FUNCTION");
-                    let deleted = delete.arg("DELETE").arg(&name);
-                    let deleted = deleted.exec_async(&mut connection).await;
-                    deleted.map_err(|e| e.to_string())?;
-                }
+        for node in self.masters() {
+            administered(self.delete_old_functions_of(&node)).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_old_functions_of(&self, node: &Node) -> Result<(), String> {
+        let mut connection = self.topology.pooled_connection(node).await?;
+        let mut list = redis::cmd("FUNCTION");
+        list.arg("LIST")
+            .arg("LIBRARYNAME")
+            .arg(format!("{FUNCTION_PREFIX}*"));
+        let found: RedisResult<Vec<BTreeMap<String, Value>>> =
+            list.query_async(&mut connection).await;
+        let current: BTreeSet<_> = SCRIPTS.iter().map(|s| s.function.name.as_str()).collect();
+        for mut library in found.map_err(|e| e.to_string())? {
+            let name = library.remove("library_name").unwrap_or(Value::Nil);
+            let name: String = redis::from_redis_value(name).map_err(|e| e.to_string())?;
+            if !current.contains(name.as_str()) {
+                let mut delete = redis::cmd("FUNCTION");
+                let deleted = delete.arg("DELETE").arg(&name);
+                let deleted = deleted.exec_async(&mut connection).await;
+                deleted.map_err(|e| e.to_string())?;
             }
-            Ok(())
-        })
-        .await
+        }
+        Ok(())
     }
 }

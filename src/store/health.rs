@@ -1,12 +1,13 @@
 //! Checks of the store: its format, readiness and durability.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
+use futures_util::future::{join, join_all};
 use redis::InfoDict;
 
 use super::script::{CHECK_PERMISSIONS, CHECK_READY, OPEN_STORE, SCRIPTS};
-use super::{Store, administered};
+use super::{Node, Store, administered};
 use crate::error::{Code, Error};
 
 /// The value of `dm:store`: the storage format and the number of partitions.
@@ -28,6 +29,19 @@ const COMMANDS: [&str; 9] = [
     "SUNSUBSCRIBE dm:",
 ];
 
+/// Calls that only a cluster needs.
+const CLUSTER_COMMANDS: [&str; 2] = ["CLUSTER SLOTS", "ASKING"];
+
+/// The settings that decide what a failure loses.
+const SETTINGS: [&str; 4] = [
+    "appendfsync",
+    "min-replicas-to-write",
+    "cluster-node-timeout",
+    "cluster-require-full-coverage",
+];
+/// The highest `cluster-node-timeout` without a warning.
+const NODE_TIMEOUT_MS: u64 = 5000;
+
 /// Every call that the service makes, each with a key or a channel if it needs one.
 static CALLS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let sources = SCRIPTS.iter().map(|script| script.source.as_str());
@@ -40,15 +54,34 @@ static CALLS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     in_scripts.chain(COMMANDS.map(str::to_owned)).collect()
 });
 
-/// What Redis reports about itself.
+/// The masters of the store: one, unless it is a cluster.
 #[derive(Clone, Debug)]
 pub struct Health {
+    pub masters: Vec<MasterHealth>,
+}
+
+/// What a master reports about itself.
+#[derive(Clone, Debug)]
+pub struct MasterHealth {
+    /// `host:port`, or the path of a socket.
+    pub address: String,
+    /// Its report; otherwise the reason why there is none.
+    pub report: Result<MasterReport, String>,
+}
+
+/// The parts of `INFO` and of the configuration that matter.
+#[derive(Clone, Debug)]
+pub struct MasterReport {
     /// `redis_version`; Valkey reports the Redis version that it is compatible with.
     pub version: String,
     /// `master` or `slave`.
     pub role: String,
+    /// How many replicas are connected.
+    pub replicas: u64,
     /// How durable an acknowledged write is.
     pub durability: Durability,
+    /// One sentence for each setting that can lose messages or delay a failover.
+    pub warnings: Vec<String>,
 }
 
 /// How safe an acknowledged write is.
@@ -92,14 +125,43 @@ impl Durability {
 }
 
 impl Health {
-    /// Whether this Redis supports the scripts, whose shebangs require 7.0.
-    pub fn is_recent_enough(&self) -> bool {
-        let major = self
-            .version
-            .split('.')
-            .next()
-            .and_then(|major| major.parse::<u32>().ok());
-        major.is_some_and(|major| major >= 7)
+    /// The version of a Redis that does not support the scripts, whose shebangs require 7.0.
+    pub fn outdated_version(&self) -> Option<&str> {
+        let reports = self.masters.iter().filter_map(|m| m.report.as_ref().ok());
+        let mut versions = reports.map(|report| report.version.as_str());
+        versions.find(|version| {
+            let major = version
+                .split('.')
+                .next()
+                .and_then(|major| major.parse::<u32>().ok());
+            major.is_none_or(|major| major < 7)
+        })
+    }
+
+    /// The warnings of all masters. In a cluster each begins with the address of its master.
+    pub fn warnings(&self) -> Vec<String> {
+        let alone = self.masters.len() == 1;
+        let of = |master: &MasterHealth| {
+            let address = if alone {
+                String::new()
+            } else {
+                format!("{}: ", master.address)
+            };
+            let warnings = master.warnings().into_iter();
+            warnings
+                .map(|warning| format!("{address}{warning}"))
+                .collect::<Vec<_>>()
+        };
+        self.masters.iter().flat_map(of).collect()
+    }
+}
+
+impl MasterHealth {
+    pub fn warnings(&self) -> Vec<String> {
+        match &self.report {
+            Ok(report) => report.warnings.clone(),
+            Err(why) => vec![why.clone()],
+        }
     }
 }
 
@@ -126,8 +188,11 @@ impl Store {
         Err(Error::new(Code::Internal, detail))
     }
 
-    /// Whether this is a store of format 1, which had a different marker.
+    /// Whether this is a store of format 1, which had a different marker and supported no cluster.
     async fn has_first_format(&self) -> Result<bool, Error> {
+        if self.is_cluster() {
+            return Ok(false);
+        }
         administered(async {
             let mut connection = self.pooled_connection().await?;
             let exists = redis::cmd("EXISTS")
@@ -139,58 +204,146 @@ impl Store {
         .await
     }
 
-    /// Returns the calls of the service that the ACL of Redis does not permit. A script that fails in the
-    /// middle leaves half of its writes.
+    /// Returns the calls of the service that the ACL of a master does not permit. A script that fails in the
+    /// middle leaves half of its writes. A master of a cluster that cannot be reached is left out.
     pub async fn check_permissions(&self) -> Result<Vec<String>, Error> {
-        let calls: Vec<_> = CALLS.iter().map(String::as_bytes).collect();
-        self.run(&CHECK_PERMISSIONS, &[], &calls).await
+        let mut calls: Vec<_> = CALLS.iter().map(String::as_bytes).collect();
+        if self.is_cluster() {
+            calls.extend(CLUSTER_COMMANDS.map(str::as_bytes));
+        }
+        if self.replicas > 0 {
+            calls.push(b"WAIT 1 1");
+        }
+        let masters = self.masters();
+        let checks = masters
+            .iter()
+            .map(|node| self.run_at::<Vec<String>>(node, &CHECK_PERMISSIONS, &calls));
+        let mut refused = BTreeSet::new();
+        for result in join_all(checks).await {
+            match result {
+                Ok(calls) => refused.extend(calls),
+                Err(error) if self.is_cluster() && error.code == Code::Unavailable => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(refused.into_iter().collect())
     }
 
     /// Checks that scripts run, that this is the store that was opened, and that it permits and accepts
     /// writes.
     pub async fn check_ready(&self) -> Result<Health, Error> {
         let refused = |why: &'static str| Err(Error::new(Code::Unavailable, why));
-        let store: Option<String> = self.run(&CHECK_READY, &[self.keys.store()], &[]).await?;
+        let keys = [self.keys.store()];
+        let store: Option<String> = self.run(&CHECK_READY, &keys, &[]).await?;
         if store.as_deref() != Some(STORE) {
             return refused("This Redis is not the store that was opened.");
         }
-        let refused_calls = self.check_permissions().await?;
+        let (refused_calls, health) = join(self.check_permissions(), self.health()).await;
+        let refused_calls = refused_calls.map_err(Error::as_read_error)?;
         if !refused_calls.is_empty() {
             let calls = refused_calls.join(", ");
             let detail = format!("The ACL of Redis does not permit these calls: {calls}.");
             return Err(Error::new(Code::Unavailable, detail));
         }
-        match self.health().await? {
-            health if health.role == "master" => Ok(health),
+        let (health, node) = (health?, self.topology.node_of(&keys[0]));
+        let address = self.topology.address(&node);
+        let of_store = health
+            .masters
+            .iter()
+            .find(|master| master.address == address);
+        match of_store.map(|master| &master.report) {
+            Some(Ok(report)) if report.role == "master" => Ok(health),
+            Some(Err(why)) => Err(Error::new(Code::Unavailable, why.clone())),
             _ => refused("This Redis is a replica, which accepts no writes."),
         }
     }
 
-    /// Reads what Redis reports about itself, over a connection of the pool.
+    /// Reads what the masters report about themselves. Fails if no master can be reached.
     pub async fn health(&self) -> Result<Health, Error> {
-        administered(async {
-            let mut connection = self.pooled_connection().await?;
-            let info = redis::cmd("INFO")
-                .query_async::<InfoDict>(&mut connection)
-                .await;
-            let info = info.map_err(|e| e.to_string())?;
-            let mut config = redis::cmd("CONFIG");
-            config.arg("GET").arg("appendfsync");
-            let fsync = config
-                .query_async::<(String, String)>(&mut connection)
-                .await
-                .ok();
-            let text = |field| info.get::<String>(field).unwrap_or_default();
-            Ok(Health {
-                version: text("redis_version"),
-                role: text("role"),
-                durability: Durability {
-                    appendonly: text("aof_enabled") == "1",
-                    appendfsync: fsync.map(|(_, when)| when),
-                    maxmemory_policy: text("maxmemory_policy"),
-                },
-            })
+        let nodes = self.masters();
+        let reports = nodes.iter().map(async |node| {
+            let report = administered(self.report(node)).await;
+            MasterHealth {
+                address: self.topology.address(node),
+                report: report.map_err(|error| error.detail.into_owned()),
+            }
+        });
+        let masters = join_all(reports).await;
+        if masters.iter().any(|master| master.report.is_ok()) {
+            return Ok(Health { masters });
+        }
+        let mut reasons = masters.into_iter().filter_map(|master| master.report.err());
+        Err(reasons.next().map_or(Code::Unavailable.into(), |why| {
+            Error::new(Code::Unavailable, why)
+        }))
+    }
+
+    /// Reads what a master reports about itself, over a connection of its pool.
+    async fn report(&self, node: &Node) -> Result<MasterReport, String> {
+        let mut connection = self.topology.pooled_connection(node).await?;
+        let info = redis::cmd("INFO");
+        let info = info.query_async::<InfoDict>(&mut connection).await;
+        let info = info.map_err(|e| e.to_string())?;
+        let mut config = redis::cmd("CONFIG");
+        // Managed services forbid it.
+        let config = config
+            .arg("GET")
+            .arg(&SETTINGS)
+            .query_async(&mut connection);
+        let config: HashMap<String, String> = config.await.unwrap_or_default();
+        let text = |field| info.get::<String>(field).unwrap_or_default();
+        let durability = Durability {
+            appendonly: text("aof_enabled") == "1",
+            appendfsync: config.get("appendfsync").cloned(),
+            maxmemory_policy: text("maxmemory_policy"),
+        };
+        let replicas = info.get("connected_slaves").unwrap_or(0);
+        let mut warnings = durability.warnings();
+        warnings.extend(self.replication_warnings(replicas, &config));
+        Ok(MasterReport {
+            version: text("redis_version"),
+            role: text("role"),
+            replicas,
+            durability,
+            warnings,
         })
-        .await
+    }
+
+    /// One sentence for each setting that can lose messages in a failover, or delays it.
+    fn replication_warnings(&self, replicas: u64, config: &HashMap<String, String>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let required = self.replicas;
+        if replicas < u64::from(required) {
+            warnings.push(format!(
+                "DUOLOGUE_REPLICAS is {required} and {replicas} replicas are connected: changes fail with \
+                 OUTCOME_UNKNOWN"
+            ));
+        }
+        if !self.is_cluster() && !self.topology.has_sentinels() {
+            return warnings;
+        }
+        if replicas == 0 {
+            warnings.push("no replica is connected: nothing takes over if this Redis fails".into());
+        }
+        let number = |name: &str| config.get(name).and_then(|value| value.parse::<u64>().ok());
+        if number("min-replicas-to-write") == Some(0) {
+            warnings.push(
+                "min-replicas-to-write is 0: a master that is cut off accepts messages that a failover \
+                 deletes"
+                    .into(),
+            );
+        }
+        if let Some(timeout) = number("cluster-node-timeout").filter(|ms| *ms > NODE_TIMEOUT_MS) {
+            warnings.push(format!(
+                "cluster-node-timeout is {timeout} ms: a failover takes longer than that"
+            ));
+        }
+        let coverage = config.get("cluster-require-full-coverage");
+        if self.is_cluster() && coverage.is_some_and(|value| value == "yes") {
+            warnings.push(
+                "cluster-require-full-coverage is yes: all masters stop when one has failed".into(),
+            );
+        }
+        warnings
     }
 }

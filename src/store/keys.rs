@@ -34,7 +34,7 @@ use crate::rate::RateLimitRequest;
 pub const PARTITIONS: u16 = 256;
 
 /// The number of slots of a Redis Cluster.
-const SLOTS: u16 = 16384;
+pub(super) const SLOTS: u16 = 16384;
 /// The hash from tag to slot.
 const SLOT_HASH: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 /// The hash from pair or user to partition. Part of the storage format, like [`PARTITIONS`].
@@ -57,7 +57,7 @@ impl Keys {
         let mut missing = tags.len();
         for number in 0u32.. {
             let tag = number.to_string();
-            let slot = SLOT_HASH.checksum(tag.as_bytes()) % SLOTS;
+            let slot = slot_of(&tag);
             let partition = &mut tags[usize::from(slot / (SLOTS / PARTITIONS))];
             if partition.is_empty() {
                 *partition = tag;
@@ -205,6 +205,16 @@ impl Keys {
         let partition = PARTITION_HASH.checksum(member.as_bytes()) % u32::from(PARTITIONS);
         &self.tags[partition as usize]
     }
+}
+
+/// The slot of a key or a channel in a Redis Cluster: that of the text between the first braces, if there is
+/// any.
+pub(super) fn slot_of(key: &str) -> u16 {
+    let tag = key
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
+    let hashed = tag.map(|(tag, _)| tag).filter(|tag| !tag.is_empty());
+    SLOT_HASH.checksum(hashed.unwrap_or(key).as_bytes()) % SLOTS
 }
 
 // `concat` allocates once, unlike `format!`; every request names several keys.

@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Pipeline, PushInfo, PushKind, RedisResult, Value};
+use redis::{AsyncConnectionConfig, Pipeline, PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
 
-use super::{Keys, Store, connection};
+use super::{Keys, Node, Store, connection};
 use crate::error::{Code, Error};
 use crate::model::UserId;
 
@@ -171,7 +171,7 @@ impl PubSubListener {
             .set_connection_timeout(Some(connection::TIMEOUT))
             .set_response_timeout(Some(connection::TIMEOUT))
             .set_push_sender(on_push);
-        let client = Client::open((*self.store.target).clone())?;
+        let client = self.store.topology.client(&Node::only()).await?;
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
         let mut connection = connecting.await?;
         let channels: Vec<_> = self.channels.iter().chain([&self.check_channel]).collect();

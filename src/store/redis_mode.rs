@@ -3,7 +3,7 @@
 use redis::{InfoDict, RedisResult};
 
 use super::{Store, administered};
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// The value of `redis_mode` in `INFO`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,20 @@ pub enum RedisMode {
 }
 
 impl Store {
+    /// Finds the nodes of a cluster. Nothing to do for any other store.
+    pub async fn find_nodes(&self) -> Result<(), Error> {
+        let Some(cluster) = self.topology.cluster() else {
+            return Ok(());
+        };
+        let found = Box::pin(cluster.read_map()).await;
+        found.map_err(|why| Error::new(Code::Unavailable, why))
+    }
+
+    /// Whether the URL names a cluster.
+    pub fn is_cluster(&self) -> bool {
+        self.topology.is_cluster()
+    }
+
     /// What answers at the address of the store.
     pub async fn redis_mode(&self) -> Result<RedisMode, Error> {
         administered(async {

@@ -2,7 +2,7 @@
 
 use super::change::ConversationRequest;
 use super::script::TRIM_CONVERSATION;
-use super::{Store, administered};
+use super::{Node, Store, administered};
 use crate::error::Error;
 use crate::model::{Pair, UserId};
 
@@ -44,11 +44,15 @@ impl Store {
         })
     }
 
-    /// One step of a scan over all conversations: the next cursor (0 at the end) and the pairs
+    /// One step of a scan over all conversations of a node: the next cursor (0 at the end) and the pairs
     /// found, some of them possibly twice.
-    pub async fn scan_pairs(&self, cursor: u64) -> Result<(u64, Vec<(UserId, UserId)>), Error> {
+    pub async fn scan_pairs(
+        &self,
+        node: &Node,
+        cursor: u64,
+    ) -> Result<(u64, Vec<(UserId, UserId)>), Error> {
         let scan = async {
-            let mut connection = self.pooled_connection().await?;
+            let mut connection = self.topology.pooled_connection(node).await?;
             let mut command = redis::cmd("SCAN");
             command
                 .arg(cursor)

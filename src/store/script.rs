@@ -218,6 +218,16 @@ impl RedisFunction {
 }
 
 impl Script {
+    /// Whether a failover must not undo what it answers: changes of conversations, but not rate limits,
+    /// tickets, presence and the read mark of a page.
+    pub(super) fn waits_for_replicas(&self) -> bool {
+        let folders = ["messages/", "conversations/"];
+        let changes_conversations = folders.iter().any(|folder| self.path.starts_with(folder));
+        changes_conversations
+            && self.retry != RetrySafety::ReadsOnly
+            && self.name != READ_CONVERSATION.name
+    }
+
     /// The call as a function, for a Redis that has it.
     pub(super) fn fcall(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
         call("FCALL", &self.function.name, keys, args)

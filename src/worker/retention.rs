@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Worker;
 use crate::error::Error;
 use crate::model::UserId;
-use crate::store::Store;
+use crate::store::{Node, Store};
 
 /// Interval between two sweeps.
 const PERIOD: Duration = Duration::from_secs(3600);
@@ -47,17 +47,27 @@ impl Worker for RetentionWorker {
 /// Drops the expired messages of all conversations and returns how many there were. Ends after the
 /// step in progress if it is stopped.
 pub async fn sweep(store: &Store, stop: &CancellationToken) -> Result<u64, Error> {
+    store.find_nodes().await?;
+    let mut dropped = 0;
+    for node in store.masters() {
+        dropped += sweep_node(store, stop, &node).await?;
+    }
+    Ok(dropped)
+}
+
+async fn sweep_node(store: &Store, stop: &CancellationToken, node: &Node) -> Result<u64, Error> {
     let (mut dropped, mut cursor) = (0, 0);
-    loop {
-        let (next, pairs) = store.scan_pairs(cursor).await?;
+    while !stop.is_cancelled() {
+        let (next, pairs) = store.scan_pairs(node, cursor).await?;
         for (first, second) in pairs {
             dropped += sweep_conversation(store, stop, [&first, &second]).await?;
         }
         cursor = next;
-        if cursor == 0 || stop.is_cancelled() {
-            return Ok(dropped);
+        if cursor == 0 {
+            break;
         }
     }
+    Ok(dropped)
 }
 
 async fn sweep_conversation(

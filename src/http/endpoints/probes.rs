@@ -10,7 +10,7 @@ use crate::error::{Code, Error};
 use crate::http::extract::NoInput;
 use crate::http::problem;
 use crate::metrics::Metrics;
-use crate::operations::{Health, Operations};
+use crate::operations::{MasterHealth, Operations};
 use crate::realtime::Hub;
 
 problem::refusals!(CheckHealthErrors: ; InvalidRequest);
@@ -31,47 +31,55 @@ pub struct Readiness {
     /// Always `ready`; otherwise the status is 503.
     #[schema(example = "ready")]
     status: &'static str,
-    /// The state of Redis; for backends only.
+    /// The masters of Redis: one, unless it is a cluster; for backends only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    redis: Option<RedisHealth>,
+    redis: Option<Vec<RedisHealth>>,
 }
 
-/// The state of Redis and its durability settings.
+/// The state of a master and its durability settings. Of a master that cannot be reached only the address and
+/// the reason are known.
 #[derive(Serialize, ToSchema)]
 pub struct RedisHealth {
-    /// The version of Redis, or the one that Valkey is compatible with.
-    #[schema(example = "7.0.15")]
-    version: String,
-    /// The replication role: `master` accepts writes.
+    /// `host:port`, or the path of a socket.
+    #[schema(example = "10.0.0.3:6379")]
+    address: String,
+    /// The replication role: `master` accepts writes. `unreachable` if it does not answer.
     #[schema(example = "master")]
     role: String,
+    /// The version of Redis, or the one that Valkey is compatible with.
+    #[schema(example = "7.0.15", required = true)]
+    version: Option<String>,
+    /// How many replicas are connected.
+    #[schema(example = 1, required = true)]
+    replicas: Option<u64>,
     /// Whether an append-only file is written.
-    appendonly: bool,
+    #[schema(example = true, required = true)]
+    appendonly: Option<bool>,
     /// When that file is flushed to disk: `always`, `everysec` or `no`; null if unknown.
     #[schema(example = "always", required = true)]
     appendfsync: Option<String>,
     /// The eviction policy for full memory. `noeviction` refuses new messages and keeps existing ones.
-    #[schema(example = "noeviction")]
-    maxmemory_policy: String,
-    /// One sentence for each setting that is less durable than the default.
+    #[schema(example = "noeviction", required = true)]
+    maxmemory_policy: Option<String>,
+    /// One sentence for each setting that can lose messages or delay a failover.
     warnings: Vec<String>,
 }
 
-impl From<Health> for RedisHealth {
-    fn from(health: Health) -> Self {
-        let warnings = health.durability.warnings();
-        let Health {
-            version,
-            role,
-            durability,
-        } = health;
+impl From<MasterHealth> for RedisHealth {
+    fn from(master: MasterHealth) -> Self {
+        let warnings = master.warnings();
+        let report = master.report.ok();
+        let durability = report.as_ref().map(|report| report.durability.clone());
+        let role = report.as_ref().map(|report| report.role.clone());
         Self {
-            version,
-            role,
-            appendonly: durability.appendonly,
-            appendfsync: durability.appendfsync,
-            maxmemory_policy: durability.maxmemory_policy,
+            address: master.address,
+            role: role.unwrap_or_else(|| "unreachable".to_owned()),
+            replicas: report.as_ref().map(|report| report.replicas),
+            version: report.map(|report| report.version),
+            appendonly: durability.as_ref().map(|d| d.appendonly),
+            appendfsync: durability.as_ref().and_then(|d| d.appendfsync.clone()),
+            maxmemory_policy: durability.map(|d| d.maxmemory_policy),
             warnings,
         }
     }
@@ -93,11 +101,13 @@ pub async fn check_health(_: NoInput) -> Json<Alive> {
 /// Readiness
 ///
 /// Redis is reachable, is the store that was opened at start, and accepts writes. Requires no credential;
-/// backends also get the version, role and durability settings of Redis.
+/// backends also get the role, replicas and durability settings of each master of Redis. In a cluster the service
+/// is ready although another master than that of the marker has failed.
 #[utoipa::path(tag = "operations", security((), ("bearer" = ["backend"])), responses(
     (status = 200, description = "Ready to serve.", body = Readiness,
-        example = json!({"status": "ready", "redis": {"version": "7.0.15", "role": "master", "appendonly": true,
-            "appendfsync": "always", "maxmemory_policy": "noeviction", "warnings": []}})),
+        example = json!({"status": "ready", "redis": [{"address": "redis.example.com:6379", "role": "master",
+            "version": "7.0.15", "replicas": 0, "appendonly": true, "appendfsync": "always",
+            "maxmemory_policy": "noeviction", "warnings": []}]})),
     CheckReadyErrors,
 ))]
 #[get("/readyz")]
@@ -113,7 +123,7 @@ pub async fn check_ready(
     let health = operations.check_ready(caller.as_ref()).await?;
     Ok(Json(Readiness {
         status: "ready",
-        redis: health.map(RedisHealth::from),
+        redis: health.map(|health| health.masters.into_iter().map(RedisHealth::from).collect()),
     }))
 }
 

@@ -29,6 +29,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use http::response::ApiResponse;
+use store::direct_connection::DirectConnection;
+use store::redis_cluster::PooledCluster;
 
 /// A service in a thread of this process. Stopped when dropped, together with its Redis.
 pub struct TestApp {
@@ -39,6 +41,8 @@ pub struct TestApp {
     pub client: Client,
     pub redis_url: String,
     _service: Service,
+    /// The cluster of the service, if the tests run on clusters.
+    cluster: Option<PooledCluster>,
     /// The data of an embedded Redis; the last field, so that it outlives the service.
     _dir: Option<TempDir>,
 }
@@ -72,6 +76,14 @@ fn spawn_embedded(fsync: &str) -> TestApp {
 
 /// A service with an embedded Redis and more settings.
 pub fn spawn_app_with(settings: &[&str]) -> TestApp {
+    if runs_on_cluster(settings) {
+        let cluster = PooledCluster::take();
+        let url = cluster.url();
+        let settings = [settings, &["--redis-url", &url]].concat();
+        let mut app = TestApp::start(&settings, url.clone(), None);
+        app.cluster = Some(cluster);
+        return app;
+    }
     let dir = tempfile::tempdir().unwrap();
     let redis_url = format!("unix://{}/redis.sock", dir.path().display());
     let folder = dir.path().to_str().unwrap().to_owned();
@@ -82,6 +94,14 @@ pub fn spawn_app_with(settings: &[&str]) -> TestApp {
         settings[at + 1].clone_into(&mut app.redis_url);
     }
     app
+}
+
+/// Whether a service with these settings uses a cluster: if `DUOLOGUE_TEST_STORE` says so, unless the test is
+/// about the private Redis, its file or its memory, or has a Redis of its own.
+fn runs_on_cluster(settings: &[&str]) -> bool {
+    let own = ["--redis-url", "--data-dir", "--maxmemory", "always"];
+    std::env::var("DUOLOGUE_TEST_STORE").is_ok_and(|store| store == "cluster")
+        && !settings.iter().any(|setting| own.contains(setting))
 }
 
 /// A service on a Redis of the test.
@@ -137,13 +157,17 @@ impl TestApp {
             client: client(),
             redis_url,
             _service: service,
+            cluster: None,
             _dir: dir,
         }
     }
 
     /// A direct connection to Redis.
-    pub fn redis(&self) -> redis::Connection {
-        store::redis_server::connect(&self.redis_url)
+    pub fn redis(&self) -> DirectConnection {
+        match &self.cluster {
+            Some(cluster) => cluster.connect(),
+            None => DirectConnection::to([self.redis_url.as_str()]),
+        }
     }
 
     pub async fn get(&self, path: &str) -> ApiResponse {

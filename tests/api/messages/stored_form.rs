@@ -4,11 +4,12 @@ use duologue::store::LIBRARY;
 use redis::Commands;
 use serde_json::json;
 
+use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::{keys, spawn_app};
 use crate::messages::expiry::send_expiring;
 
 /// What the patterns of the library capture: seq, sender, next member; id, time.
-fn captures(redis: &mut redis::Connection, message: &str) -> Vec<String> {
+fn captures(redis: &mut DirectConnection, message: &str) -> Vec<String> {
     let library = LIBRARY.iter().find(|(name, _)| *name == "lib/message");
     let (_, library) = library.unwrap();
     let script = format!(
@@ -27,7 +28,7 @@ async fn scripts_read_what_the_service_writes() {
     let mut redis = app.redis();
     let body = r#"","from":"eve","deleted_at":"#;
     let sent = app.send("alice", "bob", body).await;
-    let stored = |redis: &mut redis::Connection| -> String {
+    let stored = |redis: &mut DirectConnection| -> String {
         let [messages, ..] = keys("alice", "bob");
         redis.lindex(messages, 0).unwrap()
     };

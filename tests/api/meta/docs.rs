@@ -5,6 +5,7 @@ use std::path::Path;
 
 use duologue::error::Code;
 use duologue::metrics::Metrics;
+use duologue::store::Store;
 
 use crate::harness::source_tree::{files, root};
 
@@ -36,6 +37,7 @@ const TOP: &[&str] = &[
     "clients/",
     ".ci/",
     "Makefile",
+    "deploy/",
     "deny.toml",
 ];
 
@@ -106,6 +108,28 @@ fn every_setting_is_in_configuration_md_and_no_other() {
 }
 
 #[test]
+fn compose_files_set_variables_that_exist() {
+    let mut compose = files("deploy", "yml");
+    compose.insert("docker-compose.yml".to_owned(), read("docker-compose.yml"));
+    for (file, text) in compose {
+        let lines = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'));
+        let settings = lines.filter_map(|line| line.trim().split_once(": "));
+        let settings: Vec<_> = settings
+            .filter(|(name, _)| name.starts_with("DUOLOGUE_"))
+            .collect();
+        assert!(settings.len() > 1, "{file}");
+        for (name, value) in settings {
+            assert!(variables().contains(name), "{file}: {name}");
+            if name == "DUOLOGUE_REDIS_URL" {
+                assert_eq!(Store::check_url(value), Ok(()), "{file}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_error_is_in_errors_md_with_its_status() {
     let page = read("docs/errors.md");
     let documented: Vec<_> = rows(&page, "| `")
@@ -140,6 +164,7 @@ fn every_metric_is_in_operations_md_with_its_type() {
     metrics.error("INTERNAL");
     metrics.script_seconds("send_message").observe(0.0);
     metrics.worker_failures("presence").inc();
+    metrics.redirect("moved");
     let rendered = metrics.render();
     let types = rendered
         .lines()

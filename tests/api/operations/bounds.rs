@@ -2,7 +2,7 @@
 //! script occupies Redis for more than 5 ms on a machine on which the bare send script takes 3 us.
 //! `make bench` prints the table of the measurements.
 
-use redis::{Connection, cmd};
+use redis::{ConnectionLike, cmd};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ const LARGE: usize = 60_000;
 const ALIKE: usize = 3;
 
 /// Sends messages with one text through the script.
-fn fill(redis: &mut Connection, from: &str, to: &str, bytes: usize, count: usize) {
+fn fill(redis: &mut impl ConnectionLike, from: &str, to: &str, bytes: usize, count: usize) {
     let json = draft(from, to, &"x".repeat(bytes));
     let send = Conversation::of(from, to).eval("send_message", &[from, to, &json]);
     for _ in 0..count.div_ceil(50) {
@@ -37,7 +37,7 @@ fn fill(redis: &mut Connection, from: &str, to: &str, bytes: usize, count: usize
 }
 
 /// The longest call of a script since the last reset, in microseconds.
-fn slowest_script(redis: &mut Connection) -> f64 {
+fn slowest_script(redis: &mut impl ConnectionLike) -> f64 {
     let entries: Vec<(u64, u64, u64, Vec<String>, String, String)> =
         cmd("SLOWLOG").arg("GET").arg(-1).query(redis).unwrap();
     let scripts = entries
@@ -49,7 +49,7 @@ fn slowest_script(redis: &mut Connection) -> f64 {
 }
 
 /// Starts to measure the duration of every script.
-fn watch(redis: &mut Connection) {
+fn watch(redis: &mut impl ConnectionLike) {
     for (setting, value) in [("slowlog-log-slower-than", "0"), ("slowlog-max-len", "500")] {
         cmd("CONFIG")
             .arg("SET")
@@ -62,7 +62,7 @@ fn watch(redis: &mut Connection) {
 }
 
 /// Duration of the bare send script in microseconds: the minimum of several runs.
-fn bare_script(redis: &mut Connection) -> f64 {
+fn bare_script(redis: &mut impl ConnectionLike) -> f64 {
     let script =
         "redis.call('LPUSH', KEYS[1], ARGV[1]) return redis.call('HINCRBY', KEYS[2], 'b', 1)";
     let mut fastest = f64::MAX;

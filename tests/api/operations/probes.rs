@@ -23,7 +23,7 @@ async fn healthz_reports_that_the_process_is_running() {
 #[tokio::test]
 async fn readyz_shows_version_role_and_durability() {
     let app = spawn_durable_app();
-    let ready = app.get("/readyz").await.json(200)["redis"].clone();
+    let ready = app.get("/readyz").await.json(200)["redis"][0].clone();
     assert_eq!(ready["role"], "master");
     assert_eq!(ready["appendonly"], true);
     assert_eq!(ready["appendfsync"], "always");
@@ -39,7 +39,7 @@ async fn readyz_warns_of_weaker_durability() {
         let mut config = redis::cmd("CONFIG");
         config.arg("SET").arg(setting).arg(value);
         config.exec(&mut app.redis()).unwrap();
-        let ready = app.get("/readyz").await.json(200)["redis"].clone();
+        let ready = app.get("/readyz").await.json(200)["redis"][0].clone();
         assert!(ready["warnings"].to_string().contains(setting), "{ready}");
     }
 }

@@ -8,7 +8,7 @@ use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on};
 
 /// The names of the libraries that a Redis has.
-fn libraries(redis: &mut redis::Connection) -> Vec<String> {
+fn libraries(redis: &mut impl redis::ConnectionLike) -> Vec<String> {
     let found: Vec<BTreeMap<String, Value>> = cmd("FUNCTION").arg("LIST").query(redis).unwrap();
     let name = |library: &BTreeMap<String, Value>| library["library_name"].clone();
     let names = found

@@ -1,6 +1,7 @@
 //! The store: Lua scripts, keys, retention, and a Redis that fails.
 
 pub mod change_scripts;
+pub mod cluster;
 pub mod functions;
 pub mod inbox_order;
 mod inbox_updates;
@@ -11,7 +12,9 @@ pub mod permissions;
 pub mod redis_cli;
 pub mod redis_failures;
 pub mod redis_mode;
+pub mod redis_url;
 pub mod refused_commands;
 pub mod retention;
 pub mod retention_sweep;
 pub mod scripts;
+pub mod sentinel;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
 use crate::harness::http::response::ApiResponse;
+use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 
 async fn ask(app: &TestApp, method: Method, path: &str, body: &Value) -> ApiResponse {
@@ -94,10 +95,10 @@ async fn a_full_redis_serves_reads_and_refuses_writes() {
 }
 
 /// A fault in addition to a full Redis.
-type Fault = fn(&mut redis::Connection);
+type Fault = fn(&mut DirectConnection);
 
 /// Sets `maxmemory` to a value that is already used up.
-fn fill_up(redis: &mut redis::Connection) {
+fn fill_up(redis: &mut DirectConnection) {
     cmd("CONFIG")
         .arg("SET")
         .arg("maxmemory")
@@ -106,7 +107,7 @@ fn fill_up(redis: &mut redis::Connection) {
         .unwrap();
 }
 
-fn flush_scripts(redis: &mut redis::Connection) {
+fn flush_scripts(redis: &mut DirectConnection) {
     for kind in ["FUNCTION", "SCRIPT"] {
         cmd(kind).arg("FLUSH").exec(redis).unwrap();
     }

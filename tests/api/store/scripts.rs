@@ -1,6 +1,6 @@
 //! Scripts called directly do exactly what their headers say.
 
-use redis::{Commands, Connection, RedisError, RedisResult, Value, cmd};
+use redis::{Commands, Connection, ConnectionLike, RedisError, RedisResult, Value, cmd};
 
 use crate::harness::keys;
 use crate::harness::store::lua::{Conversation, draft, source};
@@ -73,7 +73,7 @@ pub fn contents(redis: &mut Connection) -> Vec<(String, Vec<u8>)> {
     keys.into_iter().map(dump).collect()
 }
 
-pub fn set_full(redis: &mut Connection, full: bool) {
+pub fn set_full(redis: &mut impl ConnectionLike, full: bool) {
     let limit = if full { "1" } else { "0" };
     cmd("CONFIG")
         .arg("SET")

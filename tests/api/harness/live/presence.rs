@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use duologue::store::Keys;
-use redis::{Connection, cmd};
+use redis::{ConnectionLike, cmd};
 use serde_json::{Value, json};
 
 use crate::harness::live::device::Device;
@@ -64,7 +64,7 @@ pub async fn next_presence_change(device: &mut Device) -> (String, bool) {
 }
 
 /// Makes the presence of a user older, as if its processes had died this many seconds ago.
-pub fn age_presence(redis: &mut Connection, user: &str, seconds: i64) {
+pub fn age_presence(redis: &mut impl ConnectionLike, user: &str, seconds: i64) {
     let names = Keys::new();
     for key in [names.presence(user), names.leases(user)] {
         let mut members = cmd("ZRANGE");

@@ -68,7 +68,7 @@ pub fn keys_of_user(user: &str) -> [String; 3] {
 }
 
 /// Opens the stream of a user, like a device that connects.
-pub fn open_stream(redis: &mut redis::Connection, user: &str) {
+pub fn open_stream(redis: &mut impl redis::ConnectionLike, user: &str) {
     let [_, conversations, events] = keys_of_user(user);
     let mut open = cmd("EVAL");
     open.arg(source("open_stream")).arg(2);
@@ -83,7 +83,7 @@ pub fn draft(from: &str, to: &str, body: &str) -> String {
 }
 
 /// Sends messages by the script, many in a round trip.
-pub fn fill(redis: &mut redis::Connection, from: &str, to: &str, count: usize) {
+pub fn fill(redis: &mut impl redis::ConnectionLike, from: &str, to: &str, count: usize) {
     let conversation = Conversation::of(from, to);
     let mut load = cmd("SCRIPT");
     load.arg("LOAD").arg(source("send_message"));

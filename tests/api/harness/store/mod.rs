@@ -1,7 +1,10 @@
 //! The Redis servers of tests, and Lua scripts called directly.
 
 pub mod contents;
+pub mod direct_connection;
 pub mod lua;
+pub mod redis_cluster;
 pub mod redis_proxy;
+pub mod redis_sentinel;
 pub mod redis_server;
 pub mod tcp_server;

@@ -1,31 +1,41 @@
 //! A `redis-server` on a TCP port: a node of a cluster, a sentinel, a master or a replica.
+//!
+//! A shell starts the server and kills it when its standard input ends, so that no server outlives the process
+//! of the tests, however that ends.
 
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::harness::store::redis_server::connect;
+use crate::harness::store::redis_server::{connect, pid_of, signal_pid};
+
+/// Runs the server of the arguments until it ends, or until the standard input does.
+const SHELL: &str = r#"exec 3<&0
+redis-server "$@" &
+server=$!
+{ read -r _ <&3; kill -9 $server; } &
+wait $server"#;
 
 /// A server without persistence on a port of its own. Killed when dropped.
 pub struct TcpServer {
     pub port: u16,
+    pid: u32,
     child: Child,
-    _dir: TempDir,
+    options: Vec<String>,
+    dir: TempDir,
 }
 
 impl TcpServer {
-    /// Starts a server with these options and waits until it answers.
+    /// Starts a server with these options and waits until it answers. `PORT` in an option is another free
+    /// port.
     pub fn start(options: &[&str]) -> Self {
-        Self::start_with(options, "")
-    }
-
-    /// The same, with the text of a configuration file. `PORT` in an option is another free port.
-    pub fn start_with(options: &[&str], config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("redis.conf"), config).unwrap();
+        // A sentinel keeps what it learns in its configuration.
+        std::fs::write(dir.path().join("redis.conf"), "").unwrap();
         // A port that was free a moment ago may be taken by another test, which ends the server.
         for _ in 0..10 {
             let port = free_port();
@@ -36,8 +46,10 @@ impl TcpServer {
             if answers(&mut child, port) {
                 return Self {
                     port,
+                    pid: pid_of(&format!("redis://127.0.0.1:{port}")),
                     child,
-                    _dir: dir,
+                    options,
+                    dir,
                 };
             }
         }
@@ -63,13 +75,28 @@ impl TcpServer {
         let done = cmd.arg(words.collect::<Vec<_>>()).exec(&mut self.connect());
         done.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
+
+    pub fn signal(&self, signal: Signal) {
+        signal_pid(self.pid, signal);
+    }
+
+    /// Sends SIGKILL, which also ends a stopped server, and waits for the end.
+    pub fn kill(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap();
+    }
+
+    /// Starts a killed server on its port again and waits until it answers.
+    pub fn restart(&mut self) {
+        self.child = spawn(self.dir.path(), self.port, &self.options);
+        assert!(answers(&mut self.child, self.port), "it does not restart");
+        self.pid = pid_of(&self.url());
+    }
 }
 
 impl Drop for TcpServer {
     fn drop(&mut self) {
-        // SIGKILL also ends a process stopped by SIGSTOP.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -80,12 +107,14 @@ pub fn free_port() -> u16 {
 }
 
 fn spawn(dir: &Path, port: u16, options: &[String]) -> Child {
-    Command::new("redis-server")
+    Command::new("sh")
+        .args(["-c", SHELL, "redis-server"])
         .arg(dir.join("redis.conf"))
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--dir"])
         .arg(dir)
         .args(options)
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

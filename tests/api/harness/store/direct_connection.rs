@@ -1,0 +1,102 @@
+//! A connection of a test to the Redis of a service: one server, or all masters of a cluster.
+
+use redis::{ConnectionLike, RedisResult, Value};
+
+use crate::harness::store::redis_server::connect;
+
+/// Runs commands at the master that has their key.
+pub struct DirectConnection {
+    masters: Vec<redis::Connection>,
+}
+
+impl DirectConnection {
+    /// Connects to these servers, of which all but one are masters of a cluster.
+    pub fn to<'a>(urls: impl IntoIterator<Item = &'a str>) -> Self {
+        let masters = urls.into_iter().map(connect).collect();
+        Self { masters }
+    }
+
+    /// Runs a command at each master. Lists are joined; of other replies the last counts.
+    fn run_at_all(&mut self, command: &[u8]) -> RedisResult<Value> {
+        let mut joined = Value::Nil;
+        for master in &mut self.masters {
+            let reply = master.req_packed_command(command)?.extract_error()?;
+            joined = match (joined, reply) {
+                (Value::Array(mut one), Value::Array(other)) => {
+                    one.extend(other);
+                    Value::Array(one)
+                }
+                (_, reply) => reply,
+            };
+        }
+        Ok(joined)
+    }
+}
+
+/// Whether a packed command has no key and concerns all masters.
+fn is_for_all(command: &[u8]) -> bool {
+    // *2\r\n$4\r\nKEYS\r\n...
+    let name = command
+        .split(|byte| *byte == b'\n')
+        .nth(2)
+        .unwrap_or_default();
+    let name = name.trim_ascii().to_ascii_uppercase();
+    let names: [&[u8]; 8] = [
+        b"FLUSHALL",
+        b"CONFIG",
+        b"SCRIPT",
+        b"FUNCTION",
+        b"CLIENT",
+        b"KEYS",
+        b"DEBUG",
+        b"ACL",
+    ];
+    names.contains(&&name[..])
+}
+
+impl ConnectionLike for DirectConnection {
+    fn req_packed_command(&mut self, command: &[u8]) -> RedisResult<Value> {
+        if is_for_all(command) {
+            return self.run_at_all(command);
+        }
+        let mut reply = Ok(Value::Nil);
+        for master in &mut self.masters {
+            reply = master
+                .req_packed_command(command)
+                .and_then(Value::extract_error);
+            if !reply
+                .as_ref()
+                .is_err_and(|error| error.code() == Some("MOVED"))
+            {
+                break;
+            }
+        }
+        reply
+    }
+
+    fn req_packed_commands(
+        &mut self,
+        commands: &[u8],
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        let [only] = &mut self.masters[..] else {
+            panic!("a cluster runs commands one by one");
+        };
+        only.req_packed_commands(commands, offset, count)
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+
+    fn check_connection(&mut self) -> bool {
+        self.masters
+            .iter_mut()
+            .all(ConnectionLike::check_connection)
+    }
+
+    fn is_open(&self) -> bool {
+        self.masters.iter().all(ConnectionLike::is_open)
+    }
+}

@@ -1,0 +1,196 @@
+//! A Redis Cluster of three masters.
+
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use redis::Value;
+
+use crate::harness::store::direct_connection::DirectConnection;
+use crate::harness::store::redis_sentinel::wait;
+use crate::harness::store::tcp_server::TcpServer;
+
+/// The first and the last slot of each master.
+const RANGES: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
+
+/// Three masters, each with a third of the slots.
+pub struct RedisCluster {
+    pub masters: Vec<TcpServer>,
+}
+
+impl RedisCluster {
+    pub fn start() -> Self {
+        let masters: Vec<_> = RANGES.iter().map(|_| node()).collect();
+        for (master, (first, last)) in masters.iter().zip(RANGES) {
+            master.run(&format!("CLUSTER SET-CONFIG-EPOCH {}", first + 1));
+            master.run(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
+            let bus = cluster_port(&masters[0]);
+            master.run(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", masters[0].port));
+        }
+        let this = Self { masters };
+        wait("the cluster is complete", || this.is_complete());
+        this
+    }
+
+    /// The URL of its first two nodes.
+    pub fn url(&self) -> String {
+        let nodes: Vec<_> = self.masters[..2].iter().map(TcpServer::address).collect();
+        format!("redis+cluster://{}", nodes.join(","))
+    }
+
+    /// The master of a slot.
+    pub fn master_of(&self, slot: u16) -> &TcpServer {
+        let at = RANGES
+            .iter()
+            .position(|(first, last)| (*first..=*last).contains(&slot));
+        &self.masters[at.unwrap()]
+    }
+
+    /// The slot of a key.
+    pub fn slot_of(&self, key: &str) -> u16 {
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("KEYSLOT").arg(key);
+        command.query(&mut self.masters[0].connect()).unwrap()
+    }
+
+    /// A connection to the master of a key.
+    pub fn connect_to(&self, key: &str) -> redis::Connection {
+        self.master_of(self.slot_of(key)).connect()
+    }
+
+    /// Begins to move a slot, with its keys still at the first master.
+    pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
+        let (from_id, to_id) = (self.id(from), self.id(to));
+        self.masters[to].run(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}"));
+        self.masters[from].run(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}"));
+    }
+
+    /// Moves the keys of a slot and ends the move.
+    pub fn end_move(&self, slot: u16, from: usize, to: usize) {
+        let mut source = self.masters[from].connect();
+        loop {
+            let mut keys = redis::cmd("CLUSTER");
+            keys.arg("GETKEYSINSLOT").arg(slot).arg(100);
+            let keys: Vec<String> = keys.query(&mut source).unwrap();
+            if keys.is_empty() {
+                break;
+            }
+            let port = self.masters[to].port;
+            let mut migrate = redis::cmd("MIGRATE");
+            migrate
+                .arg("127.0.0.1")
+                .arg(port)
+                .arg("")
+                .arg(0)
+                .arg(5000)
+                .arg("KEYS")
+                .arg(keys);
+            migrate.exec(&mut source).unwrap();
+        }
+        let owner = self.id(to);
+        for master in [to, from] {
+            self.masters[master].run(&format!("CLUSTER SETSLOT {slot} NODE {owner}"));
+        }
+    }
+
+    fn id(&self, master: usize) -> String {
+        let mut id = redis::cmd("CLUSTER");
+        id.arg("MYID")
+            .query(&mut self.masters[master].connect())
+            .unwrap()
+    }
+
+    /// Whether all nodes agree that each range has its first master, and take writes.
+    fn is_complete(&self) -> bool {
+        self.masters.iter().all(|master| {
+            let mut connection = master.connect();
+            let mut state = redis::cmd("CLUSTER");
+            let state: String = state.arg("INFO").query(&mut connection).unwrap();
+            let mut slots = redis::cmd("CLUSTER");
+            let slots: Vec<Vec<Value>> = slots.arg("SLOTS").query(&mut connection).unwrap();
+            let known: Vec<_> = slots.iter().map(|range| port_of(&range[2])).collect();
+            let mut expected: Vec<_> = self.masters.iter().map(|m| Some(m.port)).collect();
+            expected.dedup();
+            state.contains("cluster_state:ok") && known == expected
+        })
+    }
+
+    /// Whether it is as it was when it started, after its data has been deleted.
+    fn reset(&self) -> bool {
+        let flushed = self.masters.iter().all(|master| {
+            let connection = redis::Client::open(master.url()).unwrap().get_connection();
+            connection.is_ok_and(|mut open| redis::cmd("FLUSHALL").exec(&mut open).is_ok())
+        });
+        flushed && self.is_complete()
+    }
+}
+
+/// The reply of `CLUSTER NODES`.
+pub fn nodes_known_to(node: &TcpServer) -> String {
+    let mut nodes = redis::cmd("CLUSTER");
+    nodes.arg("NODES").query(&mut node.connect()).unwrap()
+}
+
+/// The port in the description of a node.
+fn port_of(node: &Value) -> Option<u16> {
+    let Value::Array(node) = node else {
+        return None;
+    };
+    match node[..] {
+        [_, Value::Int(port), ..] => u16::try_from(port).ok(),
+        _ => None,
+    }
+}
+
+/// A node without slots.
+fn node() -> TcpServer {
+    TcpServer::start(&[
+        "--cluster-enabled",
+        "yes",
+        "--cluster-port",
+        "PORT",
+        "--cluster-node-timeout",
+        "1000",
+        "--cluster-require-full-coverage",
+        "no",
+    ])
+}
+
+fn cluster_port(node: &TcpServer) -> String {
+    let mut config = redis::cmd("CONFIG");
+    config.arg("GET").arg("cluster-port");
+    let (_, port): (String, String) = config.query(&mut node.connect()).unwrap();
+    port
+}
+
+/// The clusters that no test uses.
+static POOL: LazyLock<Mutex<Vec<RedisCluster>>> = LazyLock::new(Mutex::default);
+
+/// A cluster of the pool, which returns there when dropped.
+pub struct PooledCluster(Option<RedisCluster>);
+
+impl PooledCluster {
+    /// An empty cluster.
+    pub fn take() -> Self {
+        let free = POOL.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Self(Some(free.unwrap_or_else(RedisCluster::start)))
+    }
+
+    pub fn url(&self) -> String {
+        self.0.as_ref().map(RedisCluster::url).unwrap()
+    }
+
+    /// A connection to all masters.
+    pub fn connect(&self) -> DirectConnection {
+        let masters = self.0.iter().flat_map(|cluster| &cluster.masters);
+        let urls: Vec<_> = masters.map(TcpServer::url).collect();
+        DirectConnection::to(urls.iter().map(String::as_str))
+    }
+}
+
+impl Drop for PooledCluster {
+    fn drop(&mut self) {
+        if let Some(cluster) = self.0.take().filter(RedisCluster::reset) {
+            let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+            pool.push(cluster);
+        }
+    }
+}

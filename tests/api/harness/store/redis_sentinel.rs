@@ -1,0 +1,89 @@
+//! A master, its replica and a sentinel that watches them.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::store::tcp_server::{TcpServer, free_port};
+
+/// The servers of the service `mymaster`.
+pub struct RedisSentinel {
+    pub master: TcpServer,
+    pub replica: TcpServer,
+    sentinel: TcpServer,
+}
+
+/// A master with a replica that has all its data.
+pub fn replicated() -> (TcpServer, TcpServer) {
+    let at_once = ["--repl-diskless-sync-delay", "0"];
+    let master = TcpServer::start(&at_once);
+    let port = master.port.to_string();
+    let replica = TcpServer::start(&[&at_once[..], &["--replicaof", "127.0.0.1", &port]].concat());
+    wait("the replica is connected", || {
+        info(&replica, "master_link_status") == "up" && info(&master, "connected_slaves") == "1"
+    });
+    (master, replica)
+}
+
+impl RedisSentinel {
+    /// Starts the servers. The sentinel declares a master dead that does not answer for a second.
+    pub fn start() -> Self {
+        let (master, replica) = replicated();
+        let sentinel = TcpServer::start(&["--sentinel"]);
+        sentinel.run(&format!(
+            "SENTINEL MONITOR mymaster 127.0.0.1 {} 1",
+            master.port
+        ));
+        sentinel.run("SENTINEL SET mymaster down-after-milliseconds 1000");
+        sentinel.run("SENTINEL SET mymaster failover-timeout 3000");
+        let this = Self {
+            master,
+            replica,
+            sentinel,
+        };
+        wait("the sentinel knows the replica", || this.knows_replica());
+        this
+    }
+
+    /// The URL, whose first sentinel does not exist.
+    pub fn url(&self) -> String {
+        self.url_of("mymaster")
+    }
+
+    pub fn url_of(&self, service: &str) -> String {
+        let sentinel = self.sentinel.address();
+        format!(
+            "redis+sentinel://127.0.0.1:{},{sentinel}/{service}",
+            free_port()
+        )
+    }
+
+    /// Makes the replica the master while both work.
+    pub fn fail_over(&self) {
+        self.sentinel.run("SENTINEL FAILOVER mymaster");
+    }
+
+    fn knows_replica(&self) -> bool {
+        let mut command = redis::cmd("SENTINEL");
+        let replicas = command.arg("REPLICAS").arg("mymaster");
+        let replicas: Vec<redis::Value> = replicas.query(&mut self.sentinel.connect()).unwrap();
+        !replicas.is_empty()
+    }
+}
+
+/// A field of `INFO`; empty while the server closes its connections because its role changes.
+pub fn info(server: &TcpServer, field: &str) -> String {
+    let connection = redis::Client::open(server.url()).unwrap().get_connection();
+    let info =
+        connection.and_then(|mut open| redis::cmd("INFO").query::<redis::InfoDict>(&mut open));
+    info.ok()
+        .and_then(|info| info.get(field))
+        .unwrap_or_default()
+}
+
+/// Waits until a condition of servers holds.
+pub fn wait(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
