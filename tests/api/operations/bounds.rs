@@ -25,7 +25,8 @@ const ALIKE: usize = 3;
 
 /// Sends messages with one text through the script.
 fn fill(redis: &mut impl ConnectionLike, from: &str, to: &str, bytes: usize, count: usize) {
-    let json = draft(from, to, &"x".repeat(bytes));
+    // A text has at most 10,000 characters. Control characters are the largest: six bytes in JSON.
+    let json = draft(from, to, &"\\u0001".repeat(bytes.div_ceil(6)));
     let send = Conversation::of(from, to).eval("send_message", &[from, to, &json]);
     for _ in 0..count.div_ceil(50) {
         let mut pipeline = redis::pipe();

@@ -78,8 +78,11 @@ pub fn open_stream(redis: &mut impl redis::ConnectionLike, user: &str) {
 
 /// The JSON of a message for `send_message`, from its second member on.
 pub fn draft(from: &str, to: &str, body: &str) -> String {
-    let sent_at = "2026-01-31T12:00:00.000Z";
-    format!(r#""from":"{from}","to":"{to}","id":"x","sent_at":"{sent_at}","body":"{body}"}}"#)
+    let (id, sent_at) = (
+        "0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47",
+        "2026-01-31T12:00:00.000Z",
+    );
+    format!(r#""from":"{from}","to":"{to}","id":"{id}","sent_at":"{sent_at}","body":"{body}"}}"#)
 }
 
 /// Sends messages by the script, many in a round trip.
