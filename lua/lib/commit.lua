@@ -15,12 +15,13 @@ end
 --
 -- active  as in commit
 -- marks   whose marks changed: nil, 'user' or 'both'
+-- now     as now_us returns it, if it is known already
 --
 -- Returns  the version, and the version of the newest message
-local function write_conversation(conversation, active, marks)
+local function write_conversation(conversation, active, marks, now)
   local meta, user, peer = conversation.meta, conversation.user, conversation.peer
   -- A hybrid clock: versions increase even if the clock of Redis goes back, for example after a failover.
-  local version = now_us()
+  local version = now or now_us()
   if version <= conversation.version then version = string.format('%d', conversation.version + 1) end
   local age = '0'
   if active == 'now' then
@@ -91,7 +92,7 @@ local function commit(conversation, change, charge, reply)
     end
     if peer.erased and change.active then peer.erased, peer.base, marks = nil, '0', 'both' end
 
-    local version, active = write_conversation(conversation, change.active, marks)
+    local version, active = write_conversation(conversation, change.active, marks, charge and charge.now)
     local user_event = write_row(conversation, user, peer, version, active, change, true)
     local tells_peer = not change.private or conversation.uncounted
     local peer_event = write_row(conversation, peer, user, version, active, change, tells_peer)

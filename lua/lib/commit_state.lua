@@ -9,7 +9,7 @@
 -- Returns  [entry, newest, metadata]: how the user sees the conversation, see lib/row; the newest message that
 --          the user sees and the user's metadata as JSON, or empty. If somebody was charged, as in commit
 local function commit_state(conversation, change, charge)
-  commit(conversation, change, nil, '')
+  commit(conversation, change, charge)
   local user = conversation.user
   local cleared = tonumber(user.cleared_up_to) >= tonumber(conversation.seq)
   local newest = not cleared and redis.call('LINDEX', conversation.messages, 0)

@@ -8,11 +8,13 @@
 -- interval_us  microseconds in which one token comes back
 -- burst        tokens of a full bucket
 --
--- Returns charge, refusal: {tokens left, milliseconds until the bucket is full}, nil if nobody is
--- charged; the error with which to refuse the request, if the bucket is empty and nothing was charged
+-- Returns charge, refusal: {tokens left, milliseconds until the bucket is full, now = as now_us returns it}, nil
+-- if nobody is charged; the error with which to refuse the request, if the bucket is empty and nothing was charged
 local function charge_rate(bucket, interval_us, burst)
   if not bucket or bucket == '' then return end
-  local now = tonumber(now_us())
+  local clock = now_us()
+  local now = tonumber(clock)
+  interval_us = tonumber(interval_us)
   local full_at = math.max(tonumber(redis.call('GET', bucket) or 0), now) + interval_us
   local excess_us = full_at - now - interval_us * burst
   if excess_us > 0 then
@@ -21,5 +23,5 @@ local function charge_rate(bucket, interval_us, burst)
   end
   local full_ms = math.ceil((full_at - now) / 1000)
   redis.call('SET', bucket, string.format('%d', full_at), 'PX', full_ms)
-  return {math.floor(-excess_us / interval_us), full_ms}
+  return {math.floor(-excess_us / interval_us), full_ms, now = clock}
 end
