@@ -202,12 +202,15 @@ async fn rate_limiting_adds_no_round_trip_to_redis() {
         let texts = count("cmdstat_evalsha:") + count("cmdstat_eval:");
         (count("cmdstat_fcall:"), texts)
     };
-    // A background sweep runs scripts too and must not be counted.
+    // Background workers run scripts too, which must not be counted.
     let searches = async || {
         let metrics = app.get_as(SERVICE_KEY, "/metrics").await.text;
-        let name = "duologue_script_duration_seconds_count{script=\"find_expired_presences\"} ";
-        let count = metrics.split(name).nth(1).unwrap_or("0");
-        count.lines().next().unwrap().parse::<u64>().unwrap()
+        let count = |script: &str| {
+            let name = format!("duologue_script_duration_seconds_count{{script=\"{script}\"}} ");
+            let count = metrics.split(&name).nth(1).unwrap_or("0");
+            count.lines().next().unwrap().parse::<u64>().unwrap()
+        };
+        count("find_expired_presences") + count("claim_due")
     };
     let counted = async || loop {
         let (before, calls, after) = (searches().await, calls(), searches().await);
