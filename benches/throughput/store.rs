@@ -83,19 +83,21 @@ impl Redis {
         Ok(())
     }
 
-    /// The number of FCALL calls and the microseconds that Redis spent in them.
+    /// The number of script calls and the microseconds that Redis spent in them. The service calls functions
+    /// (FCALL), the bare script runs by EVALSHA.
     pub fn script_calls(&mut self) -> Outcome<(f64, f64)> {
         let mut info = redis::cmd("INFO");
         let stats: redis::InfoDict = info.arg("commandstats").query(&mut self.connection)?;
-        let line: String = stats.get("cmdstat_fcall").unwrap_or_default();
-        let figure = |name: &str| {
+        let figure = |command: &str, name: &str| -> Option<f64> {
+            let line: String = stats.get(command)?;
             let mut figures = line.split(',').filter_map(|figure| figure.split_once('='));
             figures.find(|figure| figure.0 == name)?.1.parse().ok()
         };
-        Ok((
-            figure("calls").unwrap_or(0.0),
-            figure("usec").unwrap_or(0.0),
-        ))
+        let sum = |name: &str| {
+            let both = ["cmdstat_fcall", "cmdstat_evalsha"].map(|command| figure(command, name));
+            both.into_iter().flatten().sum()
+        };
+        Ok((sum("calls"), sum("usec")))
     }
 
     /// The bytes of the append-only file.
