@@ -296,7 +296,11 @@ async fn connect(
     let certificates = config.network.redis_certificates()?;
     let store = Store::new(&url, certificates, config.retention(), metrics);
     let store = store.map_err(AppError::RedisUrl)?;
-    Ok((store.with_replicas(config.replicas), redis))
+    let mut store = store.with_replicas(config.replicas);
+    if config.two_steps {
+        store = store.in_two_steps();
+    }
+    Ok((store, redis))
 }
 
 /// Waits until Redis answers, which it does when it has loaded its data, checks its version and its

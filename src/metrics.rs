@@ -20,6 +20,8 @@ pub struct Metrics {
     errors: IntCounterVec,
     worker_failures: IntCounterVec,
     redirects: IntCounterVec,
+    inbox_updates: IntCounterVec,
+    repairs: IntCounterVec,
     pub messages_sent: IntCounter,
     pub connections: IntGauge,
     pub live_connections: IntGauge,
@@ -27,6 +29,8 @@ pub struct Metrics {
     pub events_delivered: IntCounter,
     /// Live connections closed because the client read too slowly.
     pub slow_consumers: IntCounter,
+    /// Conversations whose inbox updates are not confirmed.
+    pub outbox_entries: IntGauge,
 }
 
 impl Metrics {
@@ -73,6 +77,20 @@ impl Metrics {
                 "Calls that a node of a Redis Cluster redirected to another one.",
                 &["kind"],
             ),
+            inbox_updates: counters(
+                "duologue_inbox_updates_total",
+                "Updates of inboxes on a cluster: exact, gap, silent, stale or failed.",
+                &["outcome"],
+            ),
+            repairs: counters(
+                "duologue_repairs_total",
+                "Conversations whose inboxes were updated again, on a cluster: repeated or touched.",
+                &["kind"],
+            ),
+            outbox_entries: gauge(
+                "duologue_outbox_entries",
+                "Conversations on a cluster whose inbox updates are not confirmed.",
+            ),
             messages_sent: counter("duologue_messages_sent_total", "Messages accepted."),
             connections: gauge("duologue_http_connections", "Open HTTP connections."),
             live_connections: gauge(
@@ -115,6 +133,16 @@ impl Metrics {
     /// Counts a redirection by a node of a cluster: `moved` or `ask`.
     pub fn redirect(&self, kind: &str) {
         self.redirects.with_label_values(&[kind]).inc();
+    }
+
+    /// The counter of updates of inboxes with one outcome.
+    pub fn inbox_updates(&self, outcome: &str) -> IntCounter {
+        self.inbox_updates.with_label_values(&[outcome])
+    }
+
+    /// The counter of repairs of one kind.
+    pub fn repairs(&self, kind: &str) -> IntCounter {
+        self.repairs.with_label_values(&[kind])
     }
 
     /// The latency histogram of one script.

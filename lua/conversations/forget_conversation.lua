@@ -1,13 +1,19 @@
 #!lua
 --- @include "lib/commit"
 --- @include "lib/count"
+--- @include "lib/erasure"
 --- @include "lib/metadata"
 --- @include "lib/schedule"
 -- Removes a conversation of a user who is being erased: the row and all marks. A later user of the same
 -- id sees only messages after the last one that was erased. If the peer was erased before, the whole
 -- conversation is deleted.
 --
--- Returns  deleted  1 if the whole conversation was deleted
+-- On a cluster, the inboxes follow in steps of their own: lua/inbox/forget_row.lua and
+-- lua/inbox/drop_events.lua. A row that is removed must not come back by a late update, so this waits until all
+-- updates of the inboxes are confirmed.
+--
+-- Returns  outcome  0 if the user's part was deleted, 1 if the whole conversation was, 2 if the id is in use again
+--                   and the row stays, 3 if updates are not confirmed and nothing was done
 -- Changes  conversation.changed
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
@@ -25,38 +31,32 @@ local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
 local last               = ARGV[4]  -- integer seq of the newest message that was erased
 
--- Drops the kept events of a user. Devices that resume receive `conversation.changed` instead.
-local function drop_events(events)
-  local cursor = string.match(redis.call('LINDEX', events, 0) or '', '"cursor":"(%d+%-%d+)"')
-  if not cursor then return end
-  redis.call('LTRIM', events, 0, 0)
-  redis.call('LSET', events, 0, '{"cursor":"' .. cursor .. '"}')
-end
-
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, retention)
-local newest = tonumber(conversation.seq)
+if conversation.outbox and redis.call('ZSCORE', conversation.outbox, pair_of(conversation)) then
+  return unchanged(conversation, 3)
+end
+local newest, outcome = tonumber(conversation.seq), 0
 conversation.user = participant(user, '0', 'erased|' .. last, user_inbox, user_conversations, user_events)
 local leaver, reader = conversation.user, conversation.peer
 redis.call('ZREM', schedule, mute_entry(user, peer))
 if tonumber(last) >= newest then
-  -- Unread messages leave the totals before the row is deleted.
-  if redis.call('HEXISTS', user_conversations, peer) == 1 then
-    local version = string.format('%d', conversation.version + 1)
-    update_inbox(leaver, peer, version, '', '0', entry_of(conversation, leaver, reader), 'conversation.changed', '')
-    redis.call('HDEL', user_conversations, peer)
+  if not conversation.outbox then forget_row(leaver, peer) end
+  if reader.erased then
+    redis.call('UNLINK', messages, meta, imported)
+    return conversation.outbox and {1, conversation.version} or 1
   end
-  if reader.erased then return redis.call('UNLINK', messages, meta, imported) and 1 end
 else
   -- The id is already in use again.
   local oldest = math.max(oldest_visible(conversation, leaver), tonumber(last) + 1)
+  outcome = 2
   leaver.erased, leaver.unread = nil, string.format('%d', (count_messages(messages, peer, newest, newest, oldest, 1)))
 end
 redis.call('HSET', meta, ERASED_FIELD .. user, last)
 redis.call('HDEL', meta, METADATA_FIELD .. user)
 -- The kept events of the peer contain the erased texts.
-drop_events(peer_events)
+if not conversation.outbox then drop_events(peer_events) end
 -- A peer without a row learns of nothing.
 local private = reader.base ~= nil
 local change = {kind = 'conversation.changed', message = '', marks = 'user', private = private, erases = true}
-return commit(conversation, change, nil, 0)
+return commit(conversation, change, nil, outcome)

@@ -3,6 +3,7 @@
 --- @include "lib/conversation"
 --- @include "lib/inbox"
 --- @include "lib/message"
+--- @include "lib/outbox"
 
 -- Returns the marks of a user as they are stored, see lib/state.
 local function marks_of(user)
@@ -39,11 +40,12 @@ local function write_conversation(conversation, active, marks, now)
   return version, active
 end
 
--- Writes the row of one of the two users, who is told unless `tells` is false. Returns the event to publish, if any.
+-- Writes the row of one of the two users, who is told unless `tells` is false. Returns the event to publish, if any;
+-- on a cluster, the arguments of lua/inbox/update_inbox.lua, if there is something to write.
 local function write_row(conversation, user, peer, version, active, change, tells)
   if user.erased then return end
   local kind, message, cleared_up_to = tells and change.kind or '', change.message, user.cleared_up_to
-  local base = user.base or conversation.version
+  local base = change.repeats and '' or user.base or conversation.version
   if cleared_up_to ~= '0' then
     cleared_up_to = tonumber(cleared_up_to)
     if cleared_up_to >= tonumber(conversation.seq) then active = '0' end
@@ -52,13 +54,22 @@ local function write_row(conversation, user, peer, version, active, change, tell
       kind, message = conversation.uncounted and 'conversation.changed' or '', ''
     end
   end
-  -- Who is not told of anything gets no row.
-  if kind == '' and user.base then return end
+  -- Who was never told of anything has no row.
+  if user.base and (kind == '' or change.repeats) then return end
   -- Pinned conversations come first, see lib/order.
   if user.flags ~= NO_FLAGS and active ~= '0' and has_flag(user.flags, PINNED) then
     active = string.format('%d', active + 4000000000000000)
   end
-  return update_inbox(user, peer.id, version, base, active, entry_of(conversation, user, peer), kind, message)
+  local entry = entry_of(conversation, user, peer)
+  if conversation.outbox then
+    return {peer.id, version, base, active, entry, kind, message, user.writes and '1' or '0'}
+  end
+  return update_inbox(user, peer.id, version, base, active, entry, kind, message)
+end
+
+-- Returns the reply of a script that neither changes nor drops anything, in the form of commit.
+local function unchanged(conversation, reply)
+  return conversation.outbox and {reply} or reply
 end
 
 -- Writes a changed conversation with its next version, updates the inboxes of its users and publishes the
@@ -72,10 +83,13 @@ end
 --   marks    whose marks changed: nil, 'user' or 'both'
 --   private  true if the peer is not told
 --   erases   true if the user is being erased
+--   repeats  true if nothing changed, and the inboxes are updated again
 -- charge  as charge_rate returns it; nil if nobody is charged
 -- reply   the reply of the script
 --
--- Returns  the reply; if somebody was charged, [tokens left, milliseconds until the bucket is full, reply]
+-- Returns  the reply; if somebody was charged, [tokens left, milliseconds until the bucket is full, reply]. On a
+--          cluster, [reply], or if inboxes are to be updated, [reply, version, update, update]: the arguments of
+--          lua/inbox/update_inbox.lua for the user and for the peer, each nil if that inbox has no row
 local function commit(conversation, change, charge, reply)
   local user, peer = conversation.user, conversation.peer
   -- An appended message can exceed the limit of messages.
@@ -83,7 +97,13 @@ local function commit(conversation, change, charge, reply)
     drop_old_messages(conversation, conversation.retention)
   end
   if conversation.dropped > 0 then redis.call('LTRIM', conversation.messages, 0, -1 - conversation.dropped) end
-  if not change and conversation.uncounted then change = {kind = 'conversation.changed', message = ''} end
+  if not change then
+    if conversation.uncounted then
+      change = {kind = 'conversation.changed', message = ''}
+    elseif conversation.outbox and is_overdue(conversation) then
+      change = {kind = 'conversation.changed', message = '', repeats = true}
+    end
+  end
   if change then
     local marks = change.marks
     -- Somebody uses the id of an erased user again: acts, or receives a message.
@@ -92,14 +112,22 @@ local function commit(conversation, change, charge, reply)
     end
     if peer.erased and change.active then peer.erased, peer.base, marks = nil, '0', 'both' end
 
-    local version, active = write_conversation(conversation, change.active, marks, charge and charge.now)
+    local version, active
+    if change.repeats then
+      version, active = conversation.version, string.format('%d', conversation.version - conversation.age)
+    else
+      version, active = write_conversation(conversation, change.active, marks, charge and charge.now)
+      if conversation.outbox then redis.call('ZADD', conversation.outbox, version, pair_of(conversation)) end
+    end
     local user_event = write_row(conversation, user, peer, version, active, change, true)
     local tells_peer = not change.private or conversation.uncounted
     local peer_event = write_row(conversation, peer, user, version, active, change, tells_peer)
+    if conversation.outbox then return {reply, version, user_event or false, peer_event or false} end
     -- Redis may refuse to publish (ACL). What was written stays, and devices find it in the journal.
     if user_event then redis.pcall('SPUBLISH', user.events, user_event) end
     if peer_event then redis.pcall('SPUBLISH', peer.events, peer_event) end
   end
+  if conversation.outbox then return {reply} end
   if charge then return {charge[1], charge[2], reply} end
   return reply
 end

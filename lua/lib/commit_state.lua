@@ -9,10 +9,16 @@
 -- Returns  [entry, newest, metadata]: how the user sees the conversation, see lib/row; the newest message that
 --          the user sees and the user's metadata as JSON, or empty. If somebody was charged, as in commit
 local function commit_state(conversation, change, charge)
-  commit(conversation, change, charge)
-  local user = conversation.user
-  local cleared = tonumber(user.cleared_up_to) >= tonumber(conversation.seq)
-  local newest = not cleared and redis.call('LINDEX', conversation.messages, 0)
+  local user, newest = conversation.user, nil
+  -- Read first, because the key is gone if all messages are dropped, and a node from which the partition moves
+  -- away refuses keys that it does not have.
+  if math.max(tonumber(user.cleared_up_to), conversation.dropped_up_to) < tonumber(conversation.seq) then
+    newest = redis.call('LINDEX', conversation.messages, 0)
+  end
+  local committed = commit(conversation, change, charge, '')
   local entry = entry_of(conversation, user, conversation.peer)
-  return with_charge(charge, {entry, newest or '', metadata_of(conversation, user)})
+  local state = {entry, newest or '', metadata_of(conversation, user)}
+  if not conversation.outbox then return with_charge(charge, state) end
+  committed[1] = state
+  return committed
 end

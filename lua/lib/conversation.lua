@@ -29,7 +29,8 @@ local function participant(id, unread, marks, inbox, conversations, events)
 end
 
 -- Returns the conversation of two users: its keys, its state, and its users, `user` who acts and `peer`.
--- Messages older than `retention` allows count as dropped; an empty `retention` keeps everything.
+-- Messages older than `retention` allows count as dropped; an empty `retention` keeps everything. On a cluster,
+-- all six keys of users are the key of the outbox.
 local function load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, retention)
   local stored = redis.call('HMGET', meta, 'state', 'user:' .. user, 'user:' .. peer)
@@ -44,6 +45,7 @@ local function load_conversation(messages, meta, user, user_inbox, user_conversa
     peer = participant(peer, peer_unread, stored[3], peer_inbox, peer_conversations, peer_events),
     is_first = is_first, retention = retention, dropped = 0, dropped_up_to = 0,
   }
+  if user_inbox == peer_inbox then conversation.outbox = user_inbox end
   if seq == '0' then
     -- Without a message, only a user who has set something has a row.
     if not stored[2] then conversation.user.base = '0' end

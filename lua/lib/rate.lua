@@ -4,14 +4,14 @@
 -- Takes one token from a bucket that refills steadily. The bucket is stored as the time at which it
 -- is full again (GCRA), so a full bucket needs no key.
 --
--- bucket       key of the bucket; nil or empty if nobody is charged
--- interval_us  microseconds in which one token comes back
+-- bucket       key of the bucket
+-- interval_us  microseconds in which one token comes back; nil or empty if nobody is charged
 -- burst        tokens of a full bucket
 --
 -- Returns charge, refusal: {tokens left, milliseconds until the bucket is full, now = as now_us returns it}, nil
 -- if nobody is charged; the error with which to refuse the request, if the bucket is empty and nothing was charged
 local function charge_rate(bucket, interval_us, burst)
-  if not bucket or bucket == '' then return end
+  if not interval_us or interval_us == '' then return end
   local clock = now_us()
   local now = tonumber(clock)
   interval_us = tonumber(interval_us)

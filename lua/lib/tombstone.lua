@@ -19,21 +19,22 @@ local function as_shown(message, now)
   return expires_at and expires_at <= now and make_tombstone(message, expires_at) or message
 end
 
--- Puts a tombstone in the place of a message that the user wrote, and takes the message from the schedule. If the
--- peer had not read it yet, it no longer counts.
+-- Puts a tombstone in the place of a message that the user wrote. If the peer had not read it yet, it no longer
+-- counts.
 --
--- Returns  the tombstone
-local function delete_stored(conversation, schedule, seq, message, deleted_at)
+-- Returns  the tombstone, and the entry to take from the schedule, if any
+local function delete_stored(conversation, seq, message, deleted_at)
   local user, peer = conversation.user, conversation.peer
   local tombstone = make_tombstone(message, deleted_at)
   redis.call('LSET', conversation.messages, conversation.seq - seq, tombstone)
   local _, _, next_member = string.match(message, MESSAGE_HEAD)
+  local entry
   if next_member == EXPIRING then
-    redis.call('ZREM', schedule, message_entry(user.id, peer.id, seq, (string.match(message, MESSAGE_ENVELOPE))))
+    entry = message_entry(user.id, peer.id, seq, (string.match(message, MESSAGE_ENVELOPE)))
   end
   -- Those that are dropped in this step no longer count already.
   if tonumber(seq) > math.max(tonumber(peer.read), conversation.dropped_up_to) and peer.unread ~= '0' then
     peer.unread = string.format('%d', peer.unread - 1)
   end
-  return tombstone
+  return tombstone, entry
 end

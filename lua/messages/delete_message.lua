@@ -54,5 +54,6 @@ if not has_version(as_shown(message, deleted_at), if_match) then
 end
 if next_member == TOMBSTONE then return commit(conversation, nil, charge, message) end
 
-local tombstone = delete_stored(conversation, schedule, seq, message, deleted_at)
+local tombstone, entry = delete_stored(conversation, seq, message, deleted_at)
+if entry then redis.call('ZREM', schedule, entry) end
 return commit(conversation, {kind = 'message.deleted', message = tombstone}, charge, tombstone)

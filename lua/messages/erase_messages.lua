@@ -41,13 +41,16 @@ for i = 1, #replaced, 3 do
   end
 end
 
-local erased = 0
+local erased, entries = 0, {}
 for _, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - low)) do
   local seq, from, next_member = string.match(message, MESSAGE_HEAD)
   if from == user and next_member ~= TOMBSTONE then
-    delete_stored(conversation, schedule, seq, message, deleted_at)
+    local _, entry = delete_stored(conversation, seq, message, deleted_at)
+    entries[#entries + 1] = entry
     erased = erased + 1
   end
 end
+-- At once, because the key is gone with the last entry.
+if #entries > 0 then redis.call('ZREM', schedule, unpack(entries)) end
 local changed = erased > 0 or #replaced > 3 * missed
 return commit(conversation, changed and {kind = 'conversation.changed', message = ''}, nil, {erased, missed})

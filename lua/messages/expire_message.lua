@@ -32,5 +32,6 @@ if not expires then
   redis.call('ZREM', schedule, message_entry(user, peer, seq, id))
   return commit(conversation, nil, nil, 0)
 end
-local tombstone = delete_stored(conversation, schedule, seq, message, string.match(message, MESSAGE_EXPIRY))
+local tombstone, entry = delete_stored(conversation, seq, message, string.match(message, MESSAGE_EXPIRY))
+redis.call('ZREM', schedule, entry)
 return commit(conversation, {kind = 'message.deleted', message = tombstone}, nil, 1)

@@ -57,7 +57,7 @@ for number = 1, #ids do
     reason, culprit = 'IMPORT_CONFLICT Another message has this seq.', number
   end
 end
-if #new == 0 then return {0, '', 0, {}} end
+if #new == 0 then return unchanged(conversation, {0, '', 0, {}}) end
 
 if conversation.seq ~= conversation.imported then
   reason = reason or 'IMPORT_CONFLICT Messages were sent in this conversation, so none can be imported before them.'
@@ -89,7 +89,7 @@ for _, number in ipairs(new) do
     expiring[#expiring + 1] = message_entry(from, to, seq, (string.match(message, MESSAGE_ENVELOPE)))
   end
 end
-if reason then return {0, reason, culprit, new} end
+if reason then return unchanged(conversation, {0, reason, culprit, new}) end
 
 redis.call('LPUSH', messages, unpack(appended))
 redis.call('HSET', imported, unpack(digests))

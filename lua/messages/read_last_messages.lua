@@ -1,5 +1,5 @@
 #!lua flags=no-writes
---- @include "lib/message"
+--- @include "lib/last_message"
 -- Reads one message of each of several conversations, usually the newest, until they have 448 KiB together.
 --
 -- Returns  messages  JSON, in the order of the conversations; empty where there is none. At least one
@@ -9,11 +9,7 @@ local seqs          = ARGV -- integers  seq of the message of each
 
 local found, bytes = {}, 0
 for i, messages in ipairs(conversations) do
-  local message = redis.call('LINDEX', messages, 0)
-  -- Messages that were sent since are before it in the list.
-  local newer = message and string.match(message, MESSAGE_HEAD) - seqs[i]
-  if newer and newer ~= 0 then message = newer > 0 and redis.call('LINDEX', messages, newer) end
-  message = message or ''
+  local message = last_message(messages, seqs[i])
   bytes = bytes + #message
   if bytes > 458752 and i > 1 then break end
   found[i] = message

@@ -22,7 +22,7 @@ local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
 local idempotency        = KEYS[9]  -- string  what the idempotency key produced: fingerprint|seq|id; none if nothing follows
-local bucket             = KEYS[10] -- string  rate limit bucket; none or empty if nobody is charged
+local bucket             = KEYS[10] -- string  rate limit bucket; none, or any key, if nobody is charged
 local schedule           = KEYS[11] -- zset    schedule of the partition, see lib/schedule; none if the message does not expire
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the peer
@@ -30,7 +30,7 @@ local retention          = ARGV[3]  -- string  keep|since, see lib/retention; em
 local json               = ARGV[4]  -- string  JSON of the message from its second member on
 local reply_to           = ARGV[5]  -- integer seq of the message it answers; empty or none if it answers none
 local fingerprint        = ARGV[6]  -- string  digest of what was sent; empty or none without an idempotency key
-local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back
+local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back; empty or none if nobody is charged
 local burst              = ARGV[8]  -- integer tokens of a full bucket
 local expires_ms         = ARGV[9]  -- integer when the message expires, in milliseconds since 1970; none if it does not
 

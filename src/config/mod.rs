@@ -89,6 +89,10 @@ pub struct Config {
     #[arg(long, env = "DUOLOGUE_HISTORY_DAYS", value_name = "DAYS", default_value = "0", value_parser = clap::value_parser!(u32).range(..=36500))]
     pub history_days: u32,
 
+    /// Changes conversations and inboxes in two steps, as on a cluster. For tests on one Redis
+    #[arg(long, hide = true)]
+    pub two_steps: bool,
+
     #[command(flatten)]
     pub access: Access,
 

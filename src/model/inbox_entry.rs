@@ -27,6 +27,8 @@ pub struct InboxEntry {
 /// A row of an inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxRow {
+    /// The version of the conversation that the row has, in microseconds since 1970.
+    pub version: u64,
     pub entry: InboxEntry,
     /// Whether the user has written to the peer.
     pub has_written: bool,
@@ -35,9 +37,12 @@ pub struct InboxRow {
 impl InboxRow {
     /// Reads `version|ahead|age|entry`, see `lua/lib/row.lua`.
     pub fn parse(row: &str) -> Result<Self, Error> {
-        let mut parts = row.splitn(4, '|').skip(2);
+        let mut parts = row.splitn(4, '|');
+        let version = parts.next().and_then(|version| version.parse().ok());
+        let mut parts = parts.skip(1);
         let (age, entry) = parts.next().zip(parts.next()).ok_or_else(malformed_row)?;
         Ok(Self {
+            version: version.ok_or_else(malformed_row)?,
             entry: InboxEntry::parse(entry)?,
             has_written: age.ends_with('w'),
         })

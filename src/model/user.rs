@@ -104,7 +104,7 @@ impl Participants {
 
 /// The two users of a conversation, sorted bytewise and joined by a comma, which no id contains. The
 /// pair is the same in either order of the users.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pair(String);
 
 impl Pair {

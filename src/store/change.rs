@@ -1,9 +1,11 @@
-//! Changes of a conversation. Each is one script, which also updates the inboxes of both users and
-//! publishes events.
+//! Changes of a conversation. On one Redis, each is one script, which also updates the inboxes of both users and
+//! publishes events. On a cluster, where inboxes are on other nodes, it takes two steps: the script changes the
+//! conversation, notes that in the outbox of its partition, and returns the updates of both inboxes, which the
+//! store makes next; see `lua/lib/outbox.lua`.
 
-use redis::FromRedisValue;
+use redis::{FromRedisValue, ParsingError, Value};
 
-use super::script::Script;
+use super::script::{RetrySafety, Script};
 use super::{RateLimited, Store};
 use crate::error::Error;
 use crate::model::{ConversationState, InboxEntry, Pair, UserId};
@@ -23,6 +25,36 @@ pub struct ConversationRequest<'a> {
 impl ConversationRequest<'_> {
     pub(super) fn pair(&self) -> Pair {
         Pair::of(self.user, self.peer)
+    }
+}
+
+/// What a script that changes a conversation replies on a cluster.
+pub(super) struct Committed<T> {
+    pub reply: T,
+    /// The version of the conversation; `None` if no inbox needs an update.
+    pub version: Option<String>,
+    pub updates: InboxUpdates,
+}
+
+/// The arguments of `lua/inbox/update_inbox.lua` for the user and for the peer; `None` if there is no update.
+#[derive(Default)]
+pub(super) struct InboxUpdates {
+    pub user: Option<Vec<Vec<u8>>>,
+    pub peer: Option<Vec<Vec<u8>>>,
+}
+
+impl<T: FromRedisValue> FromRedisValue for Committed<T> {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let mut parts = Vec::<Value>::from_redis_value(value)?.into_iter();
+        let mut next = || parts.next().unwrap_or(Value::Nil);
+        Ok(Self {
+            reply: T::from_redis_value(next())?,
+            version: Option::from_redis_value(next())?,
+            updates: InboxUpdates {
+                user: Option::from_redis_value(next())?,
+                peer: Option::from_redis_value(next())?,
+            },
+        })
     }
 }
 
@@ -54,8 +86,65 @@ impl Store {
             .chain(args)
             .map(|arg| arg.as_bytes())
             .collect();
-        self.run_rate_limited(script, script.retry, request.charge, keys, args, None)
+        self.run_change(script, script.retry, request, keys, args, None)
             .await
+    }
+
+    /// Runs a script that changes a conversation with all its keys and arguments, except those of the rate limit.
+    /// `last` is a key and an argument after them.
+    pub(super) async fn run_change<T: FromRedisValue>(
+        &self,
+        script: &'static Script,
+        retry: RetrySafety,
+        request: ConversationRequest<'_>,
+        keys: Vec<String>,
+        args: Vec<&[u8]>,
+        last: Option<(String, &[u8])>,
+    ) -> Result<RateLimited<T>, Error> {
+        let charge = request.charge;
+        if !self.two_steps {
+            return self
+                .run_rate_limited(script, retry, charge, keys, args, last)
+                .await;
+        }
+        let first = self.run_rate_limited::<Committed<T>>(script, retry, charge, keys, args, last);
+        let RateLimited { value, quota } = Box::pin(first).await?;
+        let value = Box::pin(self.complete_change(request, value)).await;
+        Ok(RateLimited { value, quota })
+    }
+
+    /// Runs the first step of a change that is not charged for. On one Redis it is the only step.
+    pub(super) async fn first_step<T: FromRedisValue>(
+        &self,
+        script: &'static Script,
+        keys: &[String],
+        args: &[&[u8]],
+    ) -> Result<Committed<T>, Error> {
+        if self.two_steps {
+            return self.run(script, keys, args).await;
+        }
+        Ok(Committed {
+            reply: self.run(script, keys, args).await?,
+            version: None,
+            updates: InboxUpdates::default(),
+        })
+    }
+
+    /// The second step of a change: updates the inboxes, if they need it. Returns the reply of the first step in any
+    /// case; updates that fail are repeated later.
+    pub(super) async fn complete_change<T>(
+        &self,
+        request: ConversationRequest<'_>,
+        committed: Committed<T>,
+    ) -> T {
+        if let Some(version) = committed.version {
+            let pair = request.pair();
+            let updated = self.update_inboxes(request, committed.updates).await;
+            if updated {
+                self.outbox.confirm(&pair, version);
+            }
+        }
+        committed.reply
     }
 
     /// Like [`Store::change`], for a script that returns the state of the conversation.
@@ -86,10 +175,15 @@ impl Store {
     }
 
     /// The keys of a conversation and of both users, in the order of the scripts that change a
-    /// conversation.
+    /// conversation. On a cluster, the outbox is in the place of each key of a user.
     pub(super) fn change_keys(&self, pair: &Pair, request: ConversationRequest<'_>) -> Vec<String> {
         let mut keys = Vec::with_capacity(10);
         keys.extend(self.keys.conversation(pair));
+        if self.two_steps {
+            let outbox = self.keys.outbox(pair.as_str());
+            keys.extend(std::iter::repeat_n(outbox, 6));
+            return keys;
+        }
         keys.extend(self.keys.user(request.user.as_str()));
         keys.extend(self.keys.user(request.peer.as_str()));
         keys

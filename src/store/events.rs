@@ -86,11 +86,17 @@ impl Store {
         let channel = keys.events(request.peer.as_str());
         let event = Event::typing(request.user.clone()).to_json();
         let keys = [keys.meta(&pair), keys.typing(&pair, request.user)];
-        let args = [request.peer.as_str(), &channel, &event].map(str::as_bytes);
+        let near = if self.two_steps { "" } else { &channel };
+        let args = [request.peer.as_str(), near, &event].map(str::as_bytes);
         let published = self
             .run_charged::<u8>(&ANNOUNCE_TYPING, request.charge, &keys, &args)
             .await?;
-        published.try_map(|published| Ok(published == 1))
+        let published = published.map(|published| published == 1);
+        if published.value && self.two_steps {
+            // Nothing depends on it: the next event of the user follows in a second.
+            let _ = self.publish(std::iter::once(channel), &event).await;
+        }
+        Ok(published)
     }
 
     /// Stores a ticket by its digest. [`Store::redeem_ticket`] returns `bearer` for it.

@@ -135,8 +135,10 @@ impl Store {
             self.keys.imported(&last.pair),
             self.keys.schedule(&last.pair),
         ]);
-        let args: Vec<_> = args.iter().map(String::as_bytes).collect();
-        self.run(&IMPORT_MESSAGES, &keys, &args).await
+        let args = args.iter().map(String::as_bytes).collect();
+        let safety = IMPORT_MESSAGES.retry;
+        let imported = self.run_change(&IMPORT_MESSAGES, safety, request, keys, args, None);
+        Ok(imported.await?.value)
     }
 }
 

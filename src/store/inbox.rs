@@ -2,10 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use futures_util::future::{try_join, try_join_all};
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::change::ConversationRequest;
-use super::script::{COUNT_UNREAD, FIND_UNREAD, LIST_CONVERSATIONS, READ_LAST_MESSAGES};
+use super::outbox::Divergence;
+use super::script::{
+    COUNT_UNREAD, FIND_UNREAD, LIST_CONVERSATIONS, READ_LAST_MESSAGE, READ_LAST_MESSAGES,
+};
 use super::{RateLimited, Store, reply};
 use crate::error::Error;
 use crate::model::{
@@ -20,6 +25,12 @@ const SCAN_LIMIT: &str = "1000";
 /// Approximate number of conversations in one step of the search for unread ones, which takes Redis
 /// less than a millisecond.
 const UNREAD_STEP: &str = "500";
+/// Number of conversations whose newest message is read at the same time on a cluster.
+const READ_AT_ONCE: usize = 32;
+/// Maximum number of bytes of the newest messages of a page; `lua/messages/read_last_messages.lua` has the same.
+const LAST_MESSAGES_BYTES: usize = 458_752;
+/// How long the update of a row may take before it counts as lost, in microseconds.
+const BEHIND_US: i64 = 3_000_000;
 /// Number of conversations that are marked as read at the same time.
 const MARKED_AT_ONCE: usize = 32;
 /// How long one call marks conversations as read before it returns with `done: false`.
@@ -102,27 +113,25 @@ impl Store {
     ) -> Result<Vec<ConversationState>, Error> {
         let peers = peers.into_iter().map(reply::user);
         let peers = peers.collect::<Result<Vec<_>, _>>()?;
-        let rows = rows
-            .iter()
-            .map(|row| InboxRow::parse(row).map(|row| row.entry));
+        let rows = rows.iter().map(|row| InboxRow::parse(row));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        let seqs: Vec<_> = rows.iter().map(|row| row.last_seq).collect();
         let with_metadata = peers.iter().zip(&rows);
         let with_metadata: Vec<_> = with_metadata
-            .filter(|(_, row)| row.flags.has_metadata())
+            .filter(|(_, row)| row.entry.flags.has_metadata())
             .map(|(peer, _)| peer)
             .collect();
         let (last, metadata) = try_join(
-            self.read_last_messages(user, &peers, &seqs),
+            self.read_last_messages(user, &peers, &rows),
             self.read_metadata(user, &with_metadata),
         )
         .await?;
         let mut metadata = metadata.into_iter();
         let rows = rows.into_iter().zip(peers).zip(last);
         rows.map(|((row, peer), last)| {
-            let has_metadata = row.flags.has_metadata();
+            let has_metadata = row.entry.flags.has_metadata();
             let metadata = has_metadata.then(|| metadata.next()).flatten();
-            row.into_state(peer, last, &metadata.unwrap_or_default())
+            row.entry
+                .into_state(peer, last, &metadata.unwrap_or_default())
         })
         .collect()
     }
@@ -133,16 +142,60 @@ impl Store {
         &self,
         user: &UserId,
         peers: &[UserId],
-        seqs: &[Seq],
+        rows: &[InboxRow],
     ) -> Result<Vec<String>, Error> {
         if peers.is_empty() {
             return Ok(Vec::new());
         }
         let pairs = peers.iter().map(|peer| Pair::of(user, peer));
+        if self.two_steps {
+            return Box::pin(self.read_last_messages_singly(pairs, rows)).await;
+        }
         let keys: Vec<_> = pairs.map(|pair| self.keys.messages(&pair)).collect();
-        let seqs: Vec<_> = seqs.iter().map(|seq| seq.get().to_string()).collect();
+        let seqs = rows.iter().map(|row| row.entry.last_seq.get().to_string());
+        let seqs: Vec<_> = seqs.collect();
         let args: Vec<_> = seqs.iter().map(String::as_bytes).collect();
         self.run(&READ_LAST_MESSAGES, &keys, &args).await
+    }
+
+    /// Like [`Store::read_last_messages`], with a call for each conversation, because they can be on different nodes
+    /// of a cluster.
+    async fn read_last_messages_singly(
+        &self,
+        pairs: impl Iterator<Item = Pair>,
+        rows: &[InboxRow],
+    ) -> Result<Vec<String>, Error> {
+        let calls = pairs
+            .zip(rows)
+            .map(|(pair, row)| self.read_last_message(pair, row));
+        let mut calls = stream::iter(calls).buffered(READ_AT_ONCE);
+        let (mut found, mut bytes) = (Vec::with_capacity(rows.len()), 0);
+        while let Some(message) = calls.try_next().await? {
+            bytes += message.len();
+            if bytes > LAST_MESSAGES_BYTES && !found.is_empty() {
+                break;
+            }
+            found.push(message);
+        }
+        Ok(found)
+    }
+
+    /// The current newest message of a conversation. If the row differs from the conversation, because a failover
+    /// lost the last changes of one of the two, it is repaired in the background.
+    pub async fn read_last_message(&self, pair: Pair, row: &InboxRow) -> Result<String, Error> {
+        let keys = self.keys.conversation(&pair);
+        let seq = row.entry.last_seq.get().to_string();
+        let args = [seq.as_bytes()];
+        let (message, version): (String, u64) = self.run(&READ_LAST_MESSAGE, &keys, &args).await?;
+        let age_us = Utc::now()
+            .timestamp_micros()
+            .saturating_sub_unsigned(version);
+        if row.version > version {
+            self.outbox.report(pair, Divergence::Ahead);
+        } else if row.version < version && age_us > BEHIND_US {
+            self.outbox.report(pair, Divergence::Behind);
+        }
+        Ok(message)
     }
 
     /// The unread totals of a user: one lookup for every size of the inbox.

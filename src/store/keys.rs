@@ -6,12 +6,13 @@
 //! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation with the unread counts, marks `user:<id>` of each user, `erased:<id>`, `metadata:<id>`; see `lua/lib/state.lua` | conversation | never | `every change` |
 //! | `dm:{c}:idempotency:<pair>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | conversation | 24 h | `send_message` |
 //! | `dm:{c}:imported:<pair>` | hash: digest of the id of an imported message -> digest of the message | conversation | 30 days after the last import | `import_messages`, `forget_conversation` |
-//! | `dm:{u}:inbox:<user>` | zset: peer -> its place in the inbox; see `lua/lib/order.lua` | user | never | `every change`, `update_inbox`, `forget_user` |
-//! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals`, `,epoch`, `,pinned`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_user` |
-//! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel; followed by `,<n>` in database n | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `forget_user`, `announce_typing` |
+//! | `dm:{u}:inbox:<user>` | zset: peer -> its place in the inbox; see `lua/lib/order.lua` | user | never | `every change`, `update_inbox`, `forget_row`, `forget_user` |
+//! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals`, `,epoch`, `,pinned`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_row`, `forget_user` |
+//! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel; followed by `,<n>` in database n | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `drop_events`, `forget_row`, `forget_user`, `announce_typing` |
 //! | `dm:{u}:presence:<user>` | zset: process -> time of the last renewal; `` -> when the user went offline; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{u}:leases` | zset: user of this partition -> time of the last renewal, in ms | user | never | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{c}:schedule` | zset: scheduled entry of this partition -> time in ms; see `lua/lib/schedule.lua` | conversation | never | `send_message`, `import_messages`, `delete_message`, `erase_messages`, `expire_message`, `flag_conversation`, `end_mute`, `forget_conversation`, `claim_due` |
+//! | `dm:{c}:outbox` | zset, only on a cluster: pair of this partition -> version whose inbox updates are not confirmed; see `lua/lib/outbox.lua` | conversation | never | `every change`, `confirm_updates`, `forget_conversation` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
 //! | `dm:{u}:ticket:<user>` | string: the bearer; `<user>` is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; `<user>` is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |
@@ -110,6 +111,16 @@ impl Keys {
     /// The schedule of a partition.
     pub fn schedule_of(&self, partition: usize) -> String {
         schedule(&self.tags[partition])
+    }
+
+    /// The outbox of the partition of a pair.
+    pub fn outbox(&self, pair: &str) -> String {
+        outbox(self.tag(pair))
+    }
+
+    /// The outbox of a partition.
+    pub fn outbox_of(&self, partition: usize) -> String {
+        outbox(&self.tags[partition])
     }
 
     /// The keys that every conversation has: messages, meta.
@@ -217,6 +228,12 @@ pub(super) fn slot_of(key: &str) -> u16 {
     SLOT_HASH.checksum(hashed.unwrap_or(key).as_bytes()) % SLOTS
 }
 
+/// Whether all keys are in one slot of a cluster.
+pub(super) fn have_one_slot(keys: &[String]) -> bool {
+    keys.windows(2)
+        .all(|two| slot_of(&two[0]) == slot_of(&two[1]))
+}
+
 // `concat` allocates once, unlike `format!`; every request names several keys.
 fn key(tag: &str, kind: &str, name: &str) -> String {
     ["dm:{", tag, "}:", kind, ":", name].concat()
@@ -224,6 +241,10 @@ fn key(tag: &str, kind: &str, name: &str) -> String {
 
 fn schedule(tag: &str) -> String {
     ["dm:{", tag, "}:schedule"].concat()
+}
+
+fn outbox(tag: &str) -> String {
+    ["dm:{", tag, "}:outbox"].concat()
 }
 
 fn leases(tag: &str) -> String {

@@ -4,12 +4,15 @@ use chrono::Utc;
 use redis::Value;
 
 use super::change::ConversationRequest;
-use super::script::{DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, RetrySafety, SEND_MESSAGE};
+use super::script::{
+    DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, RetrySafety, SEND_MESSAGE, Script,
+};
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     Edit, Emoji, IdempotencyKey, Message, PendingMessage, Precondition, Seq, StoredMessage, rfc3339,
 };
+use crate::rate::RateLimitStatus;
 
 /// How often a replacement is tried while the message changes concurrently.
 const ATTEMPTS: usize = 5;
@@ -65,9 +68,17 @@ impl Store {
             Some(_) => RetrySafety::Harmless,
             None => RetrySafety::Never,
         };
-        let sent = self
-            .run_rate_limited::<Value>(&SEND_MESSAGE, safety, request.charge, keys, args, expiry)
+        let script = &SEND_MESSAGE;
+        let may_be_known = self.two_steps && retry.is_some() && request.charge.is_some();
+        let again = may_be_known.then(|| (keys.clone(), args.clone()));
+        let mut sent = self
+            .run_change(script, safety, request, keys, args, expiry)
             .await;
+        if let (Err(refusal), Some((keys, args))) = (&sent, again)
+            && refusal.code == Code::RateLimited
+        {
+            sent = Box::pin(self.find_sent(script, request, keys, args, refusal.quota)).await;
+        }
         let sent = sent.map_err(|error| match error.code {
             Code::ReplyToNotFound => Error::field(error.code, "/reply_to", error.detail),
             Code::IdempotencyKeyReused => {
@@ -80,6 +91,26 @@ impl Store {
             self.metrics.messages_sent.inc();
         }
         Ok(sent)
+    }
+
+    /// What a request that was refused by its rate limit sent before with the same idempotency key, on a cluster,
+    /// where the charge is a call of its own.
+    async fn find_sent(
+        &self,
+        script: &'static Script,
+        request: ConversationRequest<'_>,
+        mut keys: Vec<String>,
+        mut args: Vec<&[u8]>,
+        quota: Option<RateLimitStatus>,
+    ) -> Result<RateLimited<Value>, Error> {
+        // A bucket without tokens, whose key is never written: refuses all but what was sent before.
+        keys.push(self.keys.idempotency(&request.pair(), None));
+        args.extend([b"1".as_slice(), b"0"]);
+        let found = self.call(script, RetrySafety::Harmless, &keys, &args);
+        let refused = |error: Error| Error { quota, ..error };
+        let found = found.await.map_err(refused)?;
+        let value = self.complete_change(request, found).await;
+        Ok(RateLimited { value, quota })
     }
 
     /// One message of a conversation, if the user may see it.

@@ -17,6 +17,7 @@ mod inbox;
 mod keys;
 mod messages;
 mod node_connections;
+mod outbox;
 mod presence;
 mod pubsub;
 mod rates;
@@ -31,6 +32,7 @@ mod topology;
 mod users;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::{FromRedisValue, Value};
 use tokio::time::timeout;
@@ -54,6 +56,7 @@ use crate::model::Retention;
 use crate::rate::RateLimited;
 use connection::ScriptCall;
 use node_connections::NodeConnections;
+use outbox::Outbox;
 use redis_url::RedisUrl;
 use topology::Topology;
 
@@ -71,6 +74,9 @@ pub struct Store {
     retention: Retention,
     /// The replicas that must have a change before it is acknowledged.
     replicas: u8,
+    /// Whether a change takes two steps, because the keys of users are on other nodes than their conversations.
+    two_steps: bool,
+    outbox: Arc<Outbox>,
 }
 
 impl Store {
@@ -86,6 +92,7 @@ impl Store {
         let url = RedisUrl::parse(url, certificates)?;
         let keys = Arc::new(Keys::new().in_database(url.database()));
         let topology = Arc::new(Topology::of(url));
+        let two_steps = topology.is_cluster();
         Ok(Self {
             keys,
             connections: Arc::new(NodeConnections::new(topology.clone(), metrics.clone())),
@@ -93,6 +100,8 @@ impl Store {
             topology,
             retention,
             replicas: 0,
+            two_steps,
+            outbox: Arc::default(),
         })
     }
 
@@ -100,6 +109,15 @@ impl Store {
     #[must_use]
     pub fn with_replicas(self, replicas: u8) -> Self {
         Self { replicas, ..self }
+    }
+
+    /// The same store, with changes in two steps even if it is one Redis.
+    #[must_use]
+    pub fn in_two_steps(self) -> Self {
+        Self {
+            two_steps: true,
+            ..self
+        }
     }
 
     /// A handle with connections of its own, driven by the runtime that uses them first. Each worker
@@ -147,6 +165,7 @@ impl Store {
         keys: &[String],
         args: &[&[u8]],
     ) -> Result<T, Error> {
+        debug_assert!(!self.two_steps || keys::have_one_slot(keys), "{keys:?}");
         let timer = self.metrics.script_seconds(script.name).start_timer();
         let call = self.script_call(script, retry, keys, args);
         let reply = self.connections.call(call).await;
@@ -186,6 +205,21 @@ impl Store {
             args,
             replicas: if waits { self.replicas } else { 0 },
         }
+    }
+
+    /// Runs a script once, for at most so long. What it does must not matter twice.
+    async fn call_once<T: FromRedisValue>(
+        &self,
+        script: &'static Script,
+        keys: &[String],
+        args: &[&[u8]],
+        limit: Duration,
+    ) -> Result<T, Error> {
+        let timer = self.metrics.script_seconds(script.name).start_timer();
+        let call = self.script_call(script, RetrySafety::Harmless, keys, args);
+        let reply = self.connections.call_once(call, limit).await;
+        timer.observe_duration();
+        typed(script, reply?)
     }
 }
 

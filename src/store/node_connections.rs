@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::cluster::Node;
 use super::connection::{Attempt, RedisConnection, ScriptCall, TIMEOUT, unavailable};
@@ -126,6 +126,41 @@ impl NodeConnections {
                 None => sleep(RETRY_DELAY).await,
             }
         }
+    }
+
+    /// Runs a script once, with its redirections. A connection that takes longer stays open, because other
+    /// calls wait on it.
+    pub(super) async fn call_once(
+        &self,
+        call: ScriptCall<'_>,
+        limit: Duration,
+    ) -> Result<Value, Error> {
+        let deadline = Instant::now() + TIMEOUT;
+        let attempts = async {
+            let mut asked = None;
+            loop {
+                let asking = asked.is_some();
+                let connection = self.connection(asked.take(), call);
+                let error = match connection.attempt(call, asking, deadline).await {
+                    Attempt::Replied(reply) => return Ok(reply),
+                    Attempt::Failed(error) => return Err(error),
+                    Attempt::Lost(_) => return Err(Code::OutcomeUnknown.into()),
+                    Attempt::NotRun(error) | Attempt::Unreachable(error) => error,
+                };
+                match self.redirection(&error, connection.node()) {
+                    Some(redirection) => asked = redirection.asked(),
+                    None => return Err(unavailable(&error)),
+                }
+            }
+        };
+        let outcome = match timeout(limit, attempts).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Code::OutcomeUnknown.into()),
+        };
+        if outcome.is_err() {
+            self.topology.refresh();
+        }
+        outcome
     }
 
     /// Runs a script at a node. Its keys do not matter.

@@ -54,13 +54,23 @@ impl Store {
     ) -> Result<RateLimited<T>, Error> {
         let Some(charge) = charge else {
             if let Some((key, arg)) = last {
-                // Without a charge: no bucket, no interval, no burst.
-                keys.extend([String::new(), key]);
+                // Without a charge: no interval, no burst, and any key of this slot as the bucket.
+                let bucket = keys[0].clone();
+                keys.extend([bucket, key]);
                 args.extend([&[], &[], arg]);
             }
             let value = self.call(script, retry, &keys, &args).await?;
             return Ok(RateLimited { value, quota: None });
         };
+        if self.two_steps {
+            // The bucket is on another node. Nothing was done yet, so a lost reply means that nothing was.
+            let charged = Box::pin(self.charge_rate(charge)).await;
+            let quota = charged.map_err(Error::as_read_error)?;
+            let free = self.run_rate_limited(script, retry, None, keys, args, last);
+            let RateLimited { value, .. } = Box::pin(free).await?;
+            let quota = Some(quota);
+            return Ok(RateLimited { value, quota });
+        }
         let (interval_us, burst) = charge.script_args();
         keys.push(self.keys.rate(charge));
         args.extend([interval_us.as_bytes(), burst.as_bytes()]);

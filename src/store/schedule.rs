@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use futures_util::future::join_all;
+
 use super::change::ConversationRequest;
-use super::script::{CLAIM_DUE, END_MUTE, EXPIRE_MESSAGE};
+use super::script::{CLAIM_DUE, END_MUTE, EXPIRE_MESSAGE, Script};
 use super::{PARTITIONS, Store};
 use crate::error::Error;
 use crate::model::UserId;
@@ -66,13 +68,22 @@ impl Store {
     pub async fn claim_due(&self, group: Range<u16>) -> Result<Vec<DueEntry>, Error> {
         let schedules = group.map(|partition| self.keys.schedule_of(partition.into()));
         let schedules: Vec<_> = schedules.collect();
-        let args = [LEASE_MS, LIMIT].map(str::as_bytes);
-        let due = self.run::<Vec<String>>(&CLAIM_DUE, &schedules, &args);
-        let due = due.await?;
-        Ok(due
-            .iter()
-            .filter_map(|entry| DueEntry::parse(entry))
-            .collect())
+        // On a cluster, partitions can be on different nodes, of which some may fail.
+        let at_once = if self.two_steps { 1 } else { schedules.len() };
+        let calls = schedules.chunks(at_once).map(async |schedules| {
+            let args = [LEASE_MS, LIMIT].map(str::as_bytes);
+            self.run::<Vec<String>>(&CLAIM_DUE, schedules, &args).await
+        });
+        let (found, failed): (Vec<_>, Vec<_>) =
+            join_all(calls).await.into_iter().partition(Result::is_ok);
+        let found: Vec<_> = found.into_iter().flatten().flatten().collect();
+        match failed.into_iter().find_map(Result::err) {
+            Some(error) if found.is_empty() => Err(error),
+            _ => Ok(found
+                .iter()
+                .filter_map(|entry| DueEntry::parse(entry))
+                .collect()),
+        }
     }
 
     /// Performs an entry and removes it from the schedule.
@@ -93,29 +104,31 @@ impl Store {
         seq: &str,
         id: &str,
     ) -> Result<bool, Error> {
-        let keys = self.scheduled_keys(from, to);
-        let args = [from.as_str(), to.as_str(), seq, id].map(str::as_bytes);
-        let expired = self.run::<u8>(&EXPIRE_MESSAGE, &keys, &args);
-        Ok(expired.await? == 1)
+        let args = [from.as_str(), to.as_str(), seq, id];
+        self.perform_entry(&EXPIRE_MESSAGE, from, to, &args).await
     }
 
     /// Ends a mute if its time is over. Returns whether it did.
     pub async fn end_mute(&self, user: &UserId, peer: &UserId) -> Result<bool, Error> {
-        let keys = self.scheduled_keys(user, peer);
-        let args = [user.as_str(), peer.as_str()].map(str::as_bytes);
-        let ended = self.run::<u8>(&END_MUTE, &keys, &args);
-        Ok(ended.await? == 1)
+        let args = [user.as_str(), peer.as_str()];
+        self.perform_entry(&END_MUTE, user, peer, &args).await
     }
 
-    fn scheduled_keys(&self, user: &UserId, peer: &UserId) -> Vec<String> {
-        let request = ConversationRequest {
-            user,
-            peer,
-            charge: None,
-        };
+    /// Runs the script of an entry. Returns whether it changed the conversation.
+    async fn perform_entry(
+        &self,
+        script: &'static Script,
+        user: &UserId,
+        peer: &UserId,
+        args: &[&str],
+    ) -> Result<bool, Error> {
+        let charge = None;
+        let request = ConversationRequest { user, peer, charge };
         let pair = request.pair();
         let mut keys = self.change_keys(&pair, request);
         keys.push(self.keys.schedule(&pair));
-        keys
+        let args = args.iter().map(|arg| arg.as_bytes()).collect();
+        let changed = self.run_change::<u8>(script, script.retry, request, keys, args, None);
+        Ok(changed.await?.value == 1)
     }
 }

@@ -38,7 +38,7 @@ pub(super) const FUNCTION_PREFIX: &str = "duologue_";
 pub enum RetrySafety {
     /// Yes: the script writes nothing but the rate limit.
     ReadsOnly,
-    /// Yes: the script recognizes the request by its idempotency key.
+    /// Yes: the script recognizes the second run, for example by an idempotency key.
     Harmless,
     /// No: a second run would change data again.
     Never,
@@ -89,22 +89,30 @@ scripts! {
     OPEN_STREAM         "events"        "open_stream"         Never;
     READ_EVENTS         "events"        "read_events"         ReadsOnly;
     REDEEM_TICKET       "events"        "redeem_ticket"       Never;
+    COUNT_PINNED        "inbox"         "count_pinned"        ReadsOnly;
     COUNT_UNREAD        "inbox"         "count_unread"        ReadsOnly;
+    DROP_EVENTS         "inbox"         "drop_events"         Harmless;
     FIND_UNREAD         "inbox"         "find_unread"         ReadsOnly;
+    FORGET_ROW          "inbox"         "forget_row"          Harmless;
     FORGET_USER         "inbox"         "forget_user"         Never;
     LIST_BLOCKS         "inbox"         "list_blocks"         ReadsOnly;
     LIST_CONVERSATIONS  "inbox"         "list_conversations"  ReadsOnly;
     SCAN_CONVERSATIONS  "inbox"         "scan_conversations"  ReadsOnly;
-    UPDATE_INBOX        "inbox"         "update_inbox"        Never;
+    UPDATE_INBOX        "inbox"         "update_inbox"        Harmless;
     DELETE_MESSAGE      "messages"      "delete_message"      Never;
     ERASE_MESSAGES      "messages"      "erase_messages"      Never;
     EXPIRE_MESSAGE      "messages"      "expire_message"      Never;
     EXPORT_MESSAGES     "messages"      "export_messages"     ReadsOnly;
     IMPORT_MESSAGES     "messages"      "import_messages"     Never;
+    READ_LAST_MESSAGE   "messages"      "read_last_message"   ReadsOnly;
     READ_LAST_MESSAGES  "messages"      "read_last_messages"  ReadsOnly;
     READ_MESSAGE        "messages"      "read_message"        ReadsOnly;
     REPLACE_MESSAGE     "messages"      "replace_message"     Never;
     SEND_MESSAGE        "messages"      "send_message"        Never;
+    CONFIRM_UPDATES     "outbox"        "confirm_updates"     Harmless;
+    FIND_UNCONFIRMED    "outbox"        "find_unconfirmed"    ReadsOnly;
+    REPEAT_UPDATES      "outbox"        "repeat_updates"      Harmless;
+    TOUCH_CONVERSATION  "outbox"        "touch_conversation"  Harmless;
     FIND_EXPIRED_PRESENCES "presence" "find_expired_presences" ReadsOnly;
     LEAVE_PRESENCE      "presence"      "leave_presence"      Never;
     READ_PRESENCE       "presence"      "read_presence"       ReadsOnly;
@@ -126,12 +134,15 @@ library! {
     "lib/commit_state"
     "lib/conversation"
     "lib/count"
+    "lib/erasure"
     "lib/event"
     "lib/flags"
     "lib/inbox"
+    "lib/last_message"
     "lib/message"
     "lib/metadata"
     "lib/order"
+    "lib/outbox"
     "lib/page"
     "lib/precondition"
     "lib/rate"

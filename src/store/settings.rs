@@ -1,9 +1,12 @@
 //! The settings of users in conversations, stored in Redis.
 
 use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
 
 use super::change::ConversationRequest;
-use super::script::{FLAG_CONVERSATION, LIST_BLOCKS, READ_METADATA, UPDATE_CONVERSATION};
+use super::script::{
+    COUNT_PINNED, FLAG_CONVERSATION, LIST_BLOCKS, READ_METADATA, UPDATE_CONVERSATION,
+};
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
@@ -12,7 +15,7 @@ use crate::model::{
 use crate::rate::RateLimitRequest;
 
 /// Maximum number of pinned conversations of a user. The text of `TOO_MANY_PINNED` names it too.
-const PIN_LIMIT: &str = "100";
+const PIN_LIMIT: u32 = 100;
 /// Approximate number of rows that one page of blocks examines, which takes Redis half a millisecond.
 const BLOCKS_STEP: &str = "1000";
 /// Maximum number of merges while the metadata changes concurrently.
@@ -30,6 +33,13 @@ impl Store {
     ) -> Result<RateLimited<ConversationState>, Error> {
         let digit = |on: Option<bool>| on.map_or("", |on| if on { "1" } else { "0" });
         let (archived, pinned) = (digit(patch.archived), digit(patch.pinned));
+        let mut pin_limit = PIN_LIMIT;
+        if self.two_steps && pinned == "1" {
+            // The script cannot read the count, which is on another node. Requests at the same time may exceed the
+            // limit by their number.
+            pin_limit = pin_limit.saturating_sub(self.count_pinned(request.user).await?);
+        }
+        let pin_limit = pin_limit.to_string();
         for _ in 0..MERGE_ATTEMPTS {
             let mut old = ANY_METADATA.to_owned();
             if patch.merges_metadata() {
@@ -37,7 +47,7 @@ impl Store {
                 old = stored.concat();
             }
             let metadata = patch.metadata_after(&old)?;
-            let args = [archived, pinned, &metadata, &old, PIN_LIMIT];
+            let args = [archived, pinned, &metadata, &old, &pin_limit];
             match self
                 .change_state(&UPDATE_CONVERSATION, request, &args)
                 .await
@@ -53,6 +63,12 @@ impl Store {
         Err(Code::ConversationChanged.into())
     }
 
+    /// The number of conversations that a user has pinned.
+    pub async fn count_pinned(&self, user: &UserId) -> Result<u32, Error> {
+        let keys = [self.keys.conversations(user.as_str())];
+        self.run(&COUNT_PINNED, &keys, &[]).await
+    }
+
     /// The metadata of a user in each of several conversations, as JSON; empty if there is none.
     pub async fn read_metadata(
         &self,
@@ -64,8 +80,13 @@ impl Store {
         }
         let pairs = peers.iter().map(|peer| Pair::of(user, peer));
         let keys: Vec<_> = pairs.map(|pair| self.keys.meta(&pair)).collect();
-        self.run(&READ_METADATA, &keys, &[user.as_str().as_bytes()])
-            .await
+        // On a cluster, conversations can be on different nodes.
+        let at_once = if self.two_steps { 1 } else { keys.len() };
+        let calls = keys.chunks(at_once).map(async |keys| {
+            let args = [user.as_str().as_bytes()];
+            self.run::<Vec<String>>(&READ_METADATA, keys, &args).await
+        });
+        Ok(try_join_all(calls).await?.concat())
     }
 
     /// Sets or clears a flag. `until` is when a mute ends.

@@ -6,7 +6,8 @@ use chrono::Utc;
 
 use super::change::ConversationRequest;
 use super::script::{
-    ERASE_MESSAGES, EXPORT_MESSAGES, FORGET_CONVERSATION, FORGET_USER, SCAN_CONVERSATIONS,
+    DROP_EVENTS, ERASE_MESSAGES, EXPORT_MESSAGES, FORGET_CONVERSATION, FORGET_ROW, FORGET_USER,
+    SCAN_CONVERSATIONS,
 };
 use super::{PAGE_BYTES, Store, reply};
 use crate::error::{Code, Error};
@@ -31,6 +32,30 @@ pub struct ExportPage {
     pub next: Option<Seq>,
     /// The seq of the newest message of the conversation.
     pub last_seq: Seq,
+}
+
+/// What [`Store::forget_conversation`] deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// What belonged to the user.
+    OfUser,
+    /// The whole conversation.
+    Completely,
+    /// What belonged to the erased user. The id is in use again, so its row stays.
+    OfEarlierUser,
+    /// Nothing, because updates of the inboxes are outstanding.
+    Unconfirmed,
+}
+
+impl From<u8> for Forgotten {
+    fn from(outcome: u8) -> Self {
+        match outcome {
+            0 => Self::OfUser,
+            1 => Self::Completely,
+            2 => Self::OfEarlierUser,
+            _ => Self::Unconfirmed,
+        }
+    }
 }
 
 /// The position of a scan; `None` at the end.
@@ -109,8 +134,23 @@ impl Store {
             page = self.export_messages(user, peer, next).await?;
             erased += self.erase_page(user, peer, &page).await?;
         }
-        self.forget_conversation(user, peer, last).await?;
-        Ok(erased)
+        for _ in 0..ATTEMPTS {
+            if self.two_steps {
+                self.complete_updates(user, peer).await?;
+            }
+            if self.forget_conversation(user, peer, last).await? != Forgotten::Unconfirmed {
+                return Ok(erased);
+            }
+        }
+        Err(Code::Unavailable.into())
+    }
+
+    /// Makes the updates of both inboxes that may be outstanding, and removes the pair from the outbox.
+    async fn complete_updates(&self, user: &UserId, peer: &UserId) -> Result<(), Error> {
+        if !self.repeat_updates(user, peer).await? {
+            return Err(Code::Unavailable.into());
+        }
+        self.confirm_updates().await
     }
 
     /// Erases the data of a user in a page. Repeated if a message changes concurrently.
@@ -171,14 +211,13 @@ impl Store {
         Ok(erased.await?.value)
     }
 
-    /// Deletes a conversation for an erased user, up to a message. Returns whether it was deleted
-    /// completely.
+    /// Deletes a conversation for an erased user, up to a message.
     pub async fn forget_conversation(
         &self,
         user: &UserId,
         peer: &UserId,
         last: Seq,
-    ) -> Result<bool, Error> {
+    ) -> Result<Forgotten, Error> {
         let last = last.get().to_string();
         let request = erasing(user, peer);
         let pair = request.pair();
@@ -186,8 +225,40 @@ impl Store {
         keys.extend([self.keys.imported(&pair), self.keys.schedule(&pair)]);
         let retention = self.retention.script_arg();
         let args = [user.as_str(), peer.as_str(), &retention, &last].map(str::as_bytes);
-        let gone = self.run::<u8>(&FORGET_CONVERSATION, &keys, &args);
-        Ok(gone.await? == 1)
+        let committed = self.first_step::<u8>(&FORGET_CONVERSATION, &keys, &args);
+        let committed = committed.await?;
+        let version = committed.version.clone().unwrap_or_default();
+        let outcome = self.complete_change(request, committed).await.into();
+        if !self.two_steps {
+            return Ok(outcome);
+        }
+        if outcome != Forgotten::Unconfirmed {
+            self.complete_updates(user, peer).await?;
+            self.drop_events(peer).await?;
+        }
+        // Last, so that another call finds the conversation again if this one is interrupted.
+        if matches!(outcome, Forgotten::OfUser | Forgotten::Completely) {
+            self.forget_row(user, peer, &version).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Drops the kept events of a user, which contain texts of an erased peer.
+    pub async fn drop_events(&self, user: &UserId) -> Result<(), Error> {
+        let keys = [self.keys.events(user.as_str())];
+        self.run::<u8>(&DROP_EVENTS, &keys, &[]).await.map(|_| ())
+    }
+
+    /// Removes a row of an erased user, unless it is newer than a version of the conversation.
+    pub async fn forget_row(
+        &self,
+        user: &UserId,
+        peer: &UserId,
+        version: &str,
+    ) -> Result<(), Error> {
+        let keys = self.keys.user(user.as_str());
+        let args = [peer.as_str(), version].map(str::as_bytes);
+        self.run::<u8>(&FORGET_ROW, &keys, &args).await.map(|_| ())
     }
 
     /// Deletes the remaining data of a user whose conversations were deleted. Returns the number of

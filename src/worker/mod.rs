@@ -6,6 +6,7 @@
 mod certificate;
 mod heartbeat;
 mod key_set;
+pub mod outbox;
 pub mod presence;
 mod pubsub;
 pub mod retention;
@@ -42,7 +43,10 @@ pub struct Background {
 /// Starts every worker. They stop in this order: those that others depend on come last.
 pub fn start(background: Background, metrics: Arc<Metrics>) -> Workers {
     let Background { store, hub, .. } = background;
-    let mut workers = Workers::new(metrics);
+    let mut workers = Workers::new(metrics.clone());
+    if store.is_in_two_steps() {
+        workers.start(outbox::OutboxWorker::new(store.clone(), metrics));
+    }
     if background.retention {
         workers.start(retention::RetentionWorker::new(store.clone()));
     }

@@ -44,6 +44,7 @@ async fn every_client_converges_under_random_failures() {
     let mut crowd = Crowd::open(&apps, SIZE).await;
     let kills = async |shared: &Shared| kill_redis_repeatedly(&mut redis, shared).await;
     crowd.act_during(kills).await;
+    apps[0].outboxes_are_empty().await;
     let report = crowd.report().await;
     assert!(report.sends >= BETWEEN * (KILLS + 1), "{report}");
     report.assert_flawless();

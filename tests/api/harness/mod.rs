@@ -119,7 +119,10 @@ type Addresses = (SocketAddr, Option<SocketAddr>);
 
 fn start(settings: &[&str]) -> Result<(Addresses, Service), AppError> {
     let args = ["duologue", "--bind", "127.0.0.1:0", "--workers", "2"];
-    let config = Config::read(args.iter().chain(settings)).unwrap();
+    let given = settings.contains(&"--two-steps");
+    let wanted = std::env::var("DUOLOGUE_TEST_STORE").is_ok_and(|store| store == "two-step");
+    let two_steps = (wanted && !given).then_some(&"--two-steps");
+    let config = Config::read(args.iter().chain(two_steps).chain(settings)).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let (built, when_built) = mpsc::channel();
     let thread = std::thread::spawn(move || {

@@ -189,7 +189,7 @@ fn every_key_is_in_the_table_of_keys() {
             .map(|key| format!("dm:{key}")),
     );
     // The key of a partition ends without a name.
-    for (key, tag) in [("leases", 'u'), ("schedule", 'c')] {
+    for (key, tag) in [("leases", 'u'), ("outbox", 'c'), ("schedule", 'c')] {
         if source.contains(&format!("}}:{key}\"")) {
             used.insert(format!("dm:{{{tag}}}:{key}"));
         }

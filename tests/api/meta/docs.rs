@@ -164,6 +164,8 @@ fn every_metric_is_in_operations_md_with_its_type() {
     metrics.error("INTERNAL");
     metrics.script_seconds("send_message").observe(0.0);
     metrics.worker_failures("presence").inc();
+    metrics.inbox_updates("exact").inc();
+    metrics.repairs("repeated").inc();
     metrics.redirect("moved");
     let rendered = metrics.render();
     let types = rendered

@@ -4,6 +4,7 @@ use redis::{Commands, Connection, RedisResult, Value};
 use serde_json::Value as Json;
 
 use crate::harness::store::lua::{draft, keys_of_user, open_stream, source};
+use crate::harness::store::outbox::row_version;
 use crate::harness::store::redis_server::RedisServer;
 use crate::store::change_scripts::totals;
 use crate::store::scripts::{change, contents, meta, send};
@@ -60,13 +61,6 @@ fn events(redis: &mut Connection) -> Vec<(String, bool)> {
         ))
     };
     events.filter_map(of_type).collect()
-}
-
-/// The version of a user's row of the peer.
-fn row_version(redis: &mut Connection, user: &str, peer: &str) -> Option<u64> {
-    let [_, conversations, _] = keys_of_user(user);
-    let row: Option<String> = redis.hget(conversations, peer).unwrap();
-    row.map(|row| row.split('|').next().unwrap().parse().unwrap())
 }
 
 #[test]

@@ -18,3 +18,4 @@ pub mod retention;
 pub mod retention_sweep;
 pub mod scripts;
 pub mod sentinel;
+mod two_steps;

@@ -24,6 +24,7 @@ fn values() -> BTreeMap<&'static str, String> {
         ("idempotency", keys.idempotency(&pair, None)),
         ("imported", keys.imported(&pair)),
         ("schedule", keys.schedule(&pair)),
+        ("outbox", keys.outbox(pair.as_str())),
         ("typing", keys.typing(&pair, &user("a"))),
         ("presence", keys.presence("a")),
         ("leases", keys.leases("a")),
@@ -109,6 +110,9 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     }
     if script.name == "read_metadata" {
         return [vec![values["meta"].clone()], args];
+    }
+    if script.name == "confirm_updates" {
+        return [of("= KEYS["), ["a,b", "1"].map(str::to_owned).to_vec()];
     }
     if script.name == "claim_due" {
         return [vec![values["schedule"].clone()], args];

@@ -395,10 +395,19 @@ impl Scenario<'_> {
         self.model.message_to_delete(who, seq)
     }
 
+    /// Waits until all inboxes have the versions of their conversations.
+    pub async fn inboxes_follow(&self) {
+        let names = &self.model.names;
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            self.app.inboxes_follow(&names[one], &names[other]).await;
+        }
+    }
+
     /// Compares everything that each user can see with the model.
     async fn assert_agreement(&mut self) {
         // By a service without limits, so that looking changes nothing.
         (self.app, self.kept) = (&self.services[0].app, self.services[0].kept);
+        self.inboxes_follow().await;
         for user in 0..3 {
             let name = self.model.names[user].clone();
             let expected = self.model.inbox(user);

@@ -41,6 +41,7 @@ impl Scenario<'_> {
                 .all(|(schedule, entry)| !is_scheduled(self.app, schedule, entry))
         };
         eventually("the due tasks are done", Duration::from_secs(20), done).await;
+        self.inboxes_follow().await;
         self.model.expire();
     }
 

@@ -15,14 +15,25 @@ pub fn source(name: &str) -> &'static str {
 pub struct Conversation {
     pair: Pair,
     retention: String,
+    two_steps: bool,
 }
 
 impl Conversation {
     /// The conversation of two users, without retention.
     pub fn of(one: &str, other: &str) -> Self {
         let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
-        let (pair, retention) = (Pair::of(&user(one), &user(other)), String::new());
-        Self { pair, retention }
+        Self {
+            pair: Pair::of(&user(one), &user(other)),
+            retention: String::new(),
+            two_steps: false,
+        }
+    }
+
+    /// The same in two steps, as on a cluster: the outbox is in the place of the keys of users.
+    #[must_use]
+    pub fn in_two_steps(mut self) -> Self {
+        self.two_steps = true;
+        self
     }
 
     /// The same with a limit of messages and of time.
@@ -50,8 +61,12 @@ impl Conversation {
         };
         let names = Keys::new();
         let mut keys = names.conversation(&self.pair).to_vec();
-        keys.extend(names.user(user));
-        keys.extend(names.user(peer));
+        if self.two_steps {
+            keys.extend(std::iter::repeat_n(names.outbox(self.pair.as_str()), 6));
+        } else {
+            keys.extend(names.user(user));
+            keys.extend(names.user(peer));
+        }
         if name == "send_message" {
             keys.push(names.idempotency(&self.pair, None));
         }

@@ -1,0 +1,193 @@
+//! The second step of a change on a cluster: updates of inboxes, and the outbox that finds those that failed.
+//!
+//! A change of a conversation notes its pair in the outbox of the partition. When both inboxes have been updated, the
+//! pair is removed, together with others, by [`Store::confirm_updates`]. Pairs that stay are found and updated again,
+//! by any process. An update takes absolute state, so repeating it does no harm.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+
+use super::Store;
+use super::change::{Committed, ConversationRequest, InboxUpdates};
+use super::script::{
+    CONFIRM_UPDATES, FIND_UNCONFIRMED, REPEAT_UPDATES, Script, TOUCH_CONVERSATION, UPDATE_INBOX,
+};
+use crate::error::Error;
+use crate::model::{Pair, UserId};
+
+/// How long a request waits for the update of an inbox. A change that is stored is acknowledged, even if an inbox
+/// cannot be updated now.
+const UPDATE_TIMEOUT: Duration = Duration::from_millis(300);
+/// Maximum number of pairs that one call confirms.
+const CONFIRMED_AT_ONCE: usize = 1000;
+/// Maximum number of unconfirmed pairs of a partition that one call returns.
+const UNCONFIRMED_LIMIT: &str = "100";
+/// Maximum number of rows that wait for their repair. More are found when they are listed again.
+const REPAIR_LIMIT: usize = 1000;
+
+/// A pair of users whose conversation has changed.
+pub type Users = (UserId, UserId);
+
+/// How a row differs from its conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Divergence {
+    /// The row missed a change.
+    Behind,
+    /// The row has a change that a failover took from the conversation.
+    Ahead,
+}
+
+/// What a process knows about inboxes until it passes it on to Redis.
+#[derive(Default)]
+pub(super) struct Outbox {
+    /// The pairs whose inboxes were updated, each with the version that they have.
+    confirmed: Mutex<HashMap<Pair, String>>,
+    /// The conversations that differ from a row.
+    diverged: Mutex<HashMap<Pair, Divergence>>,
+}
+
+impl Outbox {
+    /// Notes that both inboxes have a version of the conversation.
+    pub(super) fn confirm(&self, pair: &Pair, version: String) {
+        let mut confirmed = lock(&self.confirmed);
+        let known = confirmed.entry(pair.clone()).or_default();
+        // Versions have the same number of digits.
+        if *known < version {
+            *known = version;
+        }
+    }
+
+    /// Notes that a row differs from its conversation.
+    pub(super) fn report(&self, pair: Pair, divergence: Divergence) {
+        let mut diverged = lock(&self.diverged);
+        if diverged.len() < REPAIR_LIMIT {
+            diverged.insert(pair, divergence);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// Whether a change takes two steps, because the store is a cluster.
+    pub fn is_in_two_steps(&self) -> bool {
+        self.two_steps
+    }
+
+    /// Updates the inboxes of both users. Returns whether both have the change now.
+    pub(super) async fn update_inboxes(
+        &self,
+        request: ConversationRequest<'_>,
+        updates: InboxUpdates,
+    ) -> bool {
+        let user = self.update_inbox(request.user, updates.user);
+        let peer = self.update_inbox(request.peer, updates.peer);
+        let (user, peer) = join(user, peer).await;
+        user && peer
+    }
+
+    /// Updates the row of a conversation in a user's inbox. Returns whether the inbox has the change now.
+    pub async fn update_inbox(&self, user: &UserId, update: Option<Vec<Vec<u8>>>) -> bool {
+        let Some(update) = update else {
+            return true;
+        };
+        let keys = self.keys.user(user.as_str());
+        let args: Vec<_> = update.iter().map(Vec::as_slice).collect();
+        let updated = self.call_once::<String>(&UPDATE_INBOX, &keys, &args, UPDATE_TIMEOUT);
+        let updated = updated.await;
+        let outcome = updated.as_deref().unwrap_or("failed");
+        self.metrics.inbox_updates(outcome).inc();
+        updated.is_ok()
+    }
+
+    /// Removes the pairs from their outboxes whose inboxes this process has updated.
+    pub async fn confirm_updates(&self) -> Result<(), Error> {
+        let confirmed = std::mem::take(&mut *lock(&self.outbox.confirmed));
+        let mut outboxes: HashMap<String, Vec<String>> = HashMap::new();
+        for (pair, version) in confirmed {
+            let outbox = outboxes.entry(self.keys.outbox(pair.as_str()));
+            let pair = pair.as_str().to_owned();
+            outbox.or_default().extend([pair, version]);
+        }
+        let calls = outboxes.iter().flat_map(|(outbox, confirmed)| {
+            let parts = confirmed.chunks(2 * CONFIRMED_AT_ONCE);
+            parts.map(async |part| {
+                let args: Vec<_> = part.iter().map(String::as_bytes).collect();
+                let keys = std::slice::from_ref(outbox);
+                self.run::<u64>(&CONFIRM_UPDATES, keys, &args).await
+            })
+        });
+        // Those that fail are found again, updated once more, and confirmed then.
+        let mut outcomes = join_all(calls).await.into_iter();
+        outcomes.try_for_each(|removed| removed.map(|_| ()))
+    }
+
+    /// The pairs of a partition whose inboxes have not been updated for some seconds, and the number of all pairs in
+    /// its outbox.
+    pub async fn find_unconfirmed(&self, partition: usize) -> Result<(Vec<Users>, i64), Error> {
+        let keys = [self.keys.outbox_of(partition)];
+        let args = [UNCONFIRMED_LIMIT.as_bytes()];
+        let (pairs, count): (Vec<String>, i64) = self.run(&FIND_UNCONFIRMED, &keys, &args).await?;
+        let pairs = pairs.iter().filter_map(|pair| Pair::parse(pair));
+        Ok((pairs.collect(), count))
+    }
+
+    /// Updates the inboxes of both users again with the present state of their conversation. Returns whether both
+    /// have it now.
+    pub async fn repeat_updates(&self, one: &UserId, other: &UserId) -> Result<bool, Error> {
+        let updated = self.repair(&REPEAT_UPDATES, one, other).await?;
+        self.metrics.repairs("repeated").inc();
+        Ok(updated)
+    }
+
+    /// Gives a conversation a new version, so that rows that are ahead of it follow it again. Returns whether both
+    /// inboxes have it now.
+    pub async fn touch_conversation(&self, one: &UserId, other: &UserId) -> Result<bool, Error> {
+        let updated = self.repair(&TOUCH_CONVERSATION, one, other).await?;
+        self.metrics.repairs("touched").inc();
+        Ok(updated)
+    }
+
+    async fn repair(
+        &self,
+        script: &'static Script,
+        user: &UserId,
+        peer: &UserId,
+    ) -> Result<bool, Error> {
+        let charge = None;
+        let request = ConversationRequest { user, peer, charge };
+        let pair = request.pair();
+        let keys = self.change_keys(&pair, request);
+        let args = [user.as_str(), peer.as_str()].map(str::as_bytes);
+        let Committed {
+            version, updates, ..
+        } = self.first_step::<u8>(script, &keys, &args).await?;
+        let updated = self.update_inboxes(request, updates).await;
+        if let (Some(version), true) = (version, updated) {
+            self.outbox.confirm(&pair, version);
+        }
+        Ok(updated)
+    }
+
+    /// Repairs the conversations that differed from a row when an inbox was listed.
+    pub async fn repair_diverged(&self) {
+        let diverged = std::mem::take(&mut *lock(&self.outbox.diverged));
+        for (pair, divergence) in diverged {
+            let Some((one, other)) = Pair::parse(pair.as_str()) else {
+                continue;
+            };
+            let repaired = match divergence {
+                Divergence::Behind => self.repeat_updates(&one, &other).await,
+                Divergence::Ahead => self.touch_conversation(&one, &other).await,
+            };
+            if let Err(error) = repaired {
+                tracing::debug!(%error, "a conversation could not be repaired");
+            }
+        }
+    }
+}
