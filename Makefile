@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench audit fuzz clients lint-openapi
+.PHONY: help run test test-cluster check bench audit fuzz clients lint-openapi
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where rustup installs cargo. A shell that was open before has not read the updated profile.
@@ -15,6 +15,10 @@ run: ## Build and run the service; installs a Redis server if none is found
 test: ## Run the tests
 	@.ci/install rust cc redis curl
 	cargo test --locked
+
+test-cluster: ## Run the tests on Redis Clusters, except those about one Redis; TESTS="a b" selects some
+	@.ci/install rust cc redis curl
+	DUOLOGUE_TEST_STORE=cluster cargo test --locked --test api -- $(TESTS)
 
 check: ## Check format and lints and run the tests, as CI does
 	@.ci/install rust cc

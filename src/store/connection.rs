@@ -18,9 +18,9 @@ use tokio::sync::Mutex;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use super::cluster::Node;
 use super::function::{NOT_REPLICATED, evaluate, load_functions, was_not_run};
 use super::script::{RetrySafety, Script};
+use super::slot_map::Node;
 use super::topology::Topology;
 use crate::error::{Code, Error};
 

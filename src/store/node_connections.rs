@@ -7,9 +7,9 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::cluster::Node;
 use super::connection::{Attempt, RedisConnection, ScriptCall, TIMEOUT, unavailable};
 use super::keys::slot_of;
+use super::slot_map::Node;
 use super::topology::Topology;
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;

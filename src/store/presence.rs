@@ -1,8 +1,12 @@
 //! The presence of users, stored in Redis.
 
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
 use super::events::EVENTS_S;
 use super::script::{FIND_EXPIRED_PRESENCES, LEAVE_PRESENCE, READ_PRESENCE, RENEW_PRESENCE};
-use super::{RateLimited, Store, administered, reply};
+use super::{Node, RateLimited, Store, administered, reply};
 use crate::error::Error;
 use crate::model::{Presence, UserId};
 use crate::protocol::Event;
@@ -104,31 +108,42 @@ impl Store {
         Ok(())
     }
 
-    /// Publishes a text to the channels that have listeners, over a connection of the pool. Counting the
-    /// listeners of a channel costs Redis a tenth of publishing.
+    /// Publishes a text to the channels that have listeners, node by node.
     pub(super) async fn publish(
         &self,
         channels: impl Iterator<Item = String>,
         text: &str,
     ) -> Result<(), Error> {
+        let mut of_nodes = BTreeMap::<Node, Vec<String>>::new();
+        for channel in channels {
+            let node = self.topology.node_of(&channel);
+            of_nodes.entry(node).or_default().push(channel);
+        }
+        let publishing = of_nodes
+            .iter()
+            .map(|(node, channels)| administered(self.publish_at(node, channels, text)));
+        let published = join_all(publishing).await;
+        published.into_iter().collect()
+    }
+
+    /// Publishes over a connection of the pool. Counting the listeners of a channel costs Redis a tenth of
+    /// publishing.
+    async fn publish_at(&self, node: &Node, channels: &[String], text: &str) -> Result<(), String> {
+        let mut connection = self.topology.pooled_connection(node).await?;
         let mut count = redis::cmd("PUBSUB");
-        count.arg("SHARDNUMSUB").arg(channels.collect::<Vec<_>>());
-        administered(async {
-            let mut connection = self.pooled_connection().await?;
-            let counts: Vec<(String, u64)> = count
-                .query_async(&mut connection)
-                .await
-                .map_err(|e| e.to_string())?;
-            let mut pipeline = redis::pipe();
-            for (channel, _) in counts.into_iter().filter(|(_, listeners)| *listeners > 0) {
-                pipeline.cmd("SPUBLISH").arg(channel).arg(text).ignore();
-            }
-            if pipeline.is_empty() {
-                return Ok(());
-            }
-            let published = pipeline.query_async::<()>(&mut connection).await;
-            published.map_err(|e| e.to_string())
-        })
-        .await
+        count.arg("SHARDNUMSUB").arg(channels);
+        let counts: Vec<(String, u64)> = count
+            .query_async(&mut connection)
+            .await
+            .map_err(|e| e.to_string())?;
+        let mut pipeline = redis::pipe();
+        for (channel, _) in counts.into_iter().filter(|(_, listeners)| *listeners > 0) {
+            pipeline.cmd("SPUBLISH").arg(channel).arg(text).ignore();
+        }
+        if pipeline.is_empty() {
+            return Ok(());
+        }
+        let published = pipeline.query_async::<()>(&mut connection).await;
+        published.map_err(|e| e.to_string())
     }
 }

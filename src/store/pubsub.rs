@@ -1,39 +1,27 @@
-//! Redis pub/sub: one connection per process, with a subscription for each user who is connected to
-//! the process.
-//!
-//! A published event only wakes sessions; they read the journal. So the connection may lose events
-//! but must not fail unnoticed: every two seconds it is pinged, and a message that this process
-//! publishes to its own channel must arrive. After a failure the connection is opened again, all
-//! subscriptions are restored, and the handler receives [`PubSubMessage::Gap`].
+//! Redis pub/sub: a subscription for each user who is connected to this process, over one connection to each node
+//! that has some of them.
 //!
 //! Channels are sharded (`SPUBLISH`, `SSUBSCRIBE`), also on one Redis: the channel of a user has the hash tag
-//! of the user's keys, so that on a cluster the script that updates an inbox may publish to it.
+//! of the user's keys, so that on a cluster the script that updates an inbox may publish to it. When a slot moves,
+//! its channels are subscribed to at its new node.
 
-use std::collections::HashSet;
-use std::convert::Infallible;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Pipeline, PushInfo, PushKind, RedisResult, Value};
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use uuid::Uuid;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{interval, timeout};
 
-use super::{Keys, Node, Store, connection};
+use super::node_listener::{BATCH, NodeListener};
+use super::{Node, Store, connection};
 use crate::error::{Code, Error};
 use crate::model::UserId;
 
-/// Interval between two checks of the connection.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
-/// How long the connection may take to reply, or to deliver a published message.
-const PUBSUB_TIMEOUT: Duration = Duration::from_millis(1500);
-/// Pause between two attempts to connect.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
-/// Maximum number of subscriptions in one round trip.
-const BATCH: usize = 1000;
+/// Interval between two looks at the map of a cluster.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(4);
 
-/// A message of the pub/sub connection.
+/// A message of the pub/sub connections.
 pub enum PubSubMessage {
     Event {
         /// The user whose stream the event belongs to.
@@ -41,21 +29,23 @@ pub enum PubSubMessage {
         /// The event as JSON.
         text: String,
     },
-    /// The connection was interrupted, so events of any user may be missing.
+    /// A connection was interrupted, so events of any user may be missing.
     Gap,
 }
 
 /// Handles messages. Runs on the task that reads the connection, so it must not block.
-type MessageHandler = Arc<dyn Fn(PubSubMessage) + Send + Sync>;
+pub(super) type MessageHandler = Arc<dyn Fn(PubSubMessage) + Send + Sync>;
 
 /// A change of the subscriptions, with the channel.
-enum SubscriptionRequest {
+pub(super) enum SubscriptionRequest {
     /// Reports to the sender when Redis has confirmed the subscription.
     Subscribe(String, oneshot::Sender<()>),
+    /// Subscribes to a channel whose slot has moved here, so that events may be missing.
+    Resume(String),
     Unsubscribe(String),
 }
 
-/// A handle on the connection. Requests are processed in order.
+/// A handle on the subscriptions. Requests are processed in order.
 #[derive(Clone)]
 pub struct PubSub {
     store: Store,
@@ -91,11 +81,8 @@ impl Store {
         let listener = PubSubListener {
             store: self.clone(),
             requests: receiver,
-            channels: HashSet::new(),
-            confirmations: Vec::new(),
-            was_connected: false,
-            check_channel: self.keys.events(&format!("process~{}", Uuid::now_v7())),
-            check_received: Arc::new(Notify::new()),
+            channels: HashMap::new(),
+            was_run: false,
         };
         let pubsub = PubSub {
             store: self.clone(),
@@ -105,176 +92,105 @@ impl Store {
     }
 }
 
-/// The pub/sub connection of this process.
+/// The subscriptions of this process.
 pub struct PubSubListener {
     store: Store,
     requests: mpsc::UnboundedReceiver<SubscriptionRequest>,
-    /// The channels to be subscribed to.
-    channels: HashSet<String>,
-    /// Requests whose subscription Redis has not confirmed.
-    confirmations: Vec<oneshot::Sender<()>>,
-    /// Whether there was a connection before, so that the next one begins with a gap.
-    was_connected: bool,
-    /// The channel that [`Self::check`] publishes to. A user who chose the same name as an id would
-    /// receive only empty messages.
-    check_channel: String,
-    check_received: Arc<Notify>,
+    /// The channels to be subscribed to, and the node of each.
+    channels: HashMap<String, Node>,
+    was_run: bool,
+}
+
+/// The listeners of the nodes that have channels. Dropping it stops them.
+struct NodeListeners {
+    store: Store,
+    handler: MessageHandler,
+    requests: HashMap<Node, mpsc::UnboundedSender<SubscriptionRequest>>,
+    tasks: JoinSet<()>,
 }
 
 impl PubSubListener {
-    /// Connects, subscribes and passes messages to the handler, forever. Dropping the future loses no
+    /// Subscribes and passes messages to the handler, forever. Dropping the future loses no
     /// subscription: the next run restores them.
     pub async fn run(&mut self, handler: impl Fn(PubSubMessage) + Send + Sync + 'static) {
-        let handler: MessageHandler = Arc::new(handler);
-        loop {
-            let broken = Arc::new(Notify::new());
-            let connecting = self.connect(handler.clone(), broken.clone());
-            if let Ok(mut connection) = connecting.await {
-                if self.was_connected {
-                    tracing::warn!("the pub/sub connection to Redis is open again");
-                    handler(PubSubMessage::Gap);
-                }
-                self.was_connected = true;
-                let error = self.serve(&mut connection, &broken).await.err();
-                tracing::warn!(?error, "the pub/sub connection to Redis broke");
-            }
-            sleep(RETRY_DELAY).await;
-        }
-    }
-
-    /// Connects and subscribes to all channels.
-    async fn connect(
-        &mut self,
-        handler: MessageHandler,
-        broken: Arc<Notify>,
-    ) -> RedisResult<MultiplexedConnection> {
-        let check_channel = self.check_channel.clone();
-        let check_received = self.check_received.clone();
-        let on_push = move |push: PushInfo| {
-            match push.kind {
-                PushKind::SMessage => match channel_and_text(push.data) {
-                    Some((channel, _)) if channel == check_channel => check_received.notify_one(),
-                    Some((channel, text)) => {
-                        if let Some(user) = Keys::user_of_channel(&channel) {
-                            let user = user.to_owned();
-                            handler(PubSubMessage::Event { user, text });
-                        }
-                    }
-                    None => (),
-                },
-                PushKind::Disconnection => broken.notify_one(),
-                _ => (),
-            }
-            Ok::<(), Infallible>(())
+        let mut listeners = NodeListeners {
+            store: self.store.clone(),
+            handler: Arc::new(handler),
+            requests: HashMap::new(),
+            tasks: JoinSet::new(),
         };
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(connection::TIMEOUT))
-            .set_response_timeout(Some(connection::TIMEOUT))
-            .set_push_sender(on_push);
-        let client = self.store.topology.client(&Node::only()).await?;
-        let connecting = client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection = connecting.await?;
-        let channels: Vec<_> = self.channels.iter().chain([&self.check_channel]).collect();
-        for channels in channels.chunks(BATCH) {
-            let channels = channels.iter().map(|channel| channel.as_str());
-            pipelined("SSUBSCRIBE", channels)
-                .exec_async(&mut connection)
-                .await?;
+        if self.was_run {
+            for (channel, node) in &mut self.channels {
+                *node = self.store.topology.node_of(channel);
+                listeners.send(node, SubscriptionRequest::Resume(channel.clone()));
+            }
         }
-        self.confirm();
-        Ok(connection)
-    }
-
-    /// Processes requests until the connection breaks.
-    async fn serve(
-        &mut self,
-        connection: &mut MultiplexedConnection,
-        broken: &Notify,
-    ) -> RedisResult<()> {
-        let mut heartbeat = interval(HEARTBEAT_INTERVAL);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.was_run = true;
+        let mut changes = self.store.topology.changes();
+        let mut refresh = interval(REFRESH_INTERVAL);
         let mut requests = Vec::new();
         loop {
             tokio::select! {
-                () = broken.notified() => return Ok(()),
                 _ = self.requests.recv_many(&mut requests, BATCH) => {
-                    self.process(connection, requests.drain(..)).await?;
+                    for request in requests.drain(..) {
+                        self.forward(request, &mut listeners);
+                    }
                 }
-                _ = heartbeat.tick() => self.check(connection).await?,
+                Ok(()) = changes.changed() => self.move_channels(&mut listeners),
+                _ = refresh.tick() => self.store.topology.refresh(),
+                Some(Err(error)) = listeners.tasks.join_next() => {
+                    if let Ok(panic) = error.try_into_panic() {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
             }
         }
     }
 
-    /// Subscribes and unsubscribes. The last of several requests for one channel wins.
-    async fn process(
-        &mut self,
-        connection: &mut MultiplexedConnection,
-        requests: impl Iterator<Item = SubscriptionRequest>,
-    ) -> RedisResult<()> {
-        let mut changed = HashSet::new();
-        for request in requests {
-            match request {
-                SubscriptionRequest::Subscribe(channel, confirmation) => {
-                    self.channels.insert(channel.clone());
-                    self.confirmations.push(confirmation);
-                    changed.insert(channel);
-                }
-                SubscriptionRequest::Unsubscribe(channel) => {
-                    self.channels.remove(&channel);
-                    changed.insert(channel);
+    /// Passes a request to the listener of its node.
+    fn forward(&mut self, request: SubscriptionRequest, listeners: &mut NodeListeners) {
+        match &request {
+            SubscriptionRequest::Subscribe(channel, _) | SubscriptionRequest::Resume(channel) => {
+                let node = self.store.topology.node_of(channel);
+                self.channels.insert(channel.clone(), node.clone());
+                listeners.send(&node, request);
+            }
+            SubscriptionRequest::Unsubscribe(channel) => {
+                if let Some(node) = self.channels.remove(channel) {
+                    listeners.send(&node, request);
                 }
             }
         }
-        let (added, removed): (Vec<_>, Vec<_>) = changed
-            .into_iter()
-            .partition(|channel| self.channels.contains(channel));
-        for (command, channels) in [("SUNSUBSCRIBE", removed), ("SSUBSCRIBE", added)] {
-            if !channels.is_empty() {
-                let channels = channels.iter().map(String::as_str);
-                pipelined(command, channels).exec_async(connection).await?;
+    }
+
+    /// Moves the channels whose node is another one now.
+    fn move_channels(&mut self, listeners: &mut NodeListeners) {
+        for (channel, node) in &mut self.channels {
+            let current = self.store.topology.node_of(channel);
+            if *node != current {
+                let left = std::mem::replace(node, current);
+                listeners.send(&left, SubscriptionRequest::Unsubscribe(channel.clone()));
+                listeners.send(node, SubscriptionRequest::Resume(channel.clone()));
             }
         }
-        self.confirm();
-        Ok(())
-    }
-
-    fn confirm(&mut self) {
-        for confirmation in self.confirmations.drain(..) {
-            // The request may have timed out.
-            let _ = confirmation.send(());
-        }
-    }
-
-    /// Checks that the connection replies, and that it receives what another connection publishes.
-    async fn check(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
-        let timed_out = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
-        let ping = redis::cmd("PING");
-        timeout(PUBSUB_TIMEOUT, ping.exec_async(connection))
-            .await
-            .map_err(timed_out)??;
-        // A failure to publish is a failure of another connection.
-        let channel = std::iter::once(self.check_channel.clone());
-        let published = timeout(PUBSUB_TIMEOUT, self.store.publish(channel, "")).await;
-        if published.is_ok_and(|result| result.is_ok()) {
-            timeout(PUBSUB_TIMEOUT, self.check_received.notified())
-                .await
-                .map_err(timed_out)?;
-        }
-        Ok(())
+        let masters = self.store.topology.masters();
+        listeners.requests.retain(|node, _| masters.contains(node));
     }
 }
 
-/// One command for each channel. Channels in one command must be of the same slot of a cluster, and each would
-/// have a reply of its own.
-fn pipelined<'a>(command: &str, channels: impl Iterator<Item = &'a str>) -> Pipeline {
-    let mut pipeline = redis::pipe();
-    for channel in channels {
-        pipeline.cmd(command).arg(channel).ignore();
+impl NodeListeners {
+    /// Sends a request to the listener of a node, which starts if it does not run.
+    fn send(&mut self, node: &Node, request: SubscriptionRequest) {
+        if !self.requests.contains_key(node) {
+            let (sender, requests) = mpsc::unbounded_channel();
+            let (store, handler) = (self.store.clone(), self.handler.clone());
+            let listener = NodeListener::new(store, node.clone(), handler, requests);
+            self.tasks.spawn(listener.run());
+            self.requests.insert(node.clone(), sender);
+        }
+        if let Some(requests) = self.requests.get(node) {
+            // A listener ends only when its sender is dropped.
+            let _ = requests.send(request);
+        }
     }
-    pipeline
-}
-
-/// The channel and the text of a message.
-fn channel_and_text(data: Vec<Value>) -> Option<(String, String)> {
-    redis::from_redis_value(Value::Array(data)).ok()
 }

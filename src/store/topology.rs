@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool_redis::{Manager, Pool};
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, RedisResult};
+use tokio::sync::watch;
 
-use super::cluster::{Cluster, Node};
+use super::cluster::Cluster;
 use super::connection::TIMEOUT;
 use super::keys::slot_of;
 use super::redis_url::{RedisUrl, Sentinels};
+use super::slot_map::Node;
 
 /// The nodes of the store. One per process.
 pub(super) struct Topology {
@@ -179,6 +181,14 @@ impl Topology {
     pub(super) fn refresh(&self) {
         if let Kind::Cluster(cluster) = &self.kind {
             cluster.refresh();
+        }
+    }
+
+    /// Changes when a slot of a cluster changes its master.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        match &self.kind {
+            Kind::Cluster(cluster) => cluster.changes(),
+            _ => watch::channel(0).1,
         }
     }
 }

@@ -6,7 +6,7 @@ use redis::{Connection, cmd};
 use serde_json::{Value, json};
 
 use crate::harness::store::lua::{keys_of_user, open_stream};
-use crate::harness::store::redis_server::connect;
+use crate::harness::store::redis_server::connect_to_key;
 
 /// Subscribes to the channel of one user.
 pub struct PubSubListener {
@@ -18,7 +18,7 @@ pub struct PubSubListener {
 impl PubSubListener {
     pub fn subscribe(redis_url: &str, user: &str) -> Self {
         let [.., channel] = keys_of_user(user);
-        let mut subscription = connect(redis_url);
+        let mut subscription = connect_to_key(redis_url, &channel);
         open_stream(&mut subscription, user);
         let within = Some(Duration::from_secs(10));
         subscription.set_read_timeout(within).unwrap();
@@ -26,9 +26,9 @@ impl PubSubListener {
         subscription.send_packed_command(&subscribe).unwrap();
         subscription.recv_response().unwrap();
         Self {
+            publisher: connect_to_key(redis_url, &channel),
             channel,
             subscription,
-            publisher: connect(redis_url),
         }
     }
 

@@ -1,11 +1,11 @@
-//! A Redis Cluster of three masters.
+//! A Redis Cluster of three masters, each with a replica if a test needs failovers.
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use redis::Value;
 
 use crate::harness::store::direct_connection::DirectConnection;
-use crate::harness::store::redis_sentinel::wait;
+use crate::harness::store::redis_sentinel::{info, wait};
 use crate::harness::store::tcp_server::TcpServer;
 
 /// The first and the last slot of each master.
@@ -14,6 +14,8 @@ const RANGES: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 /// Three masters, each with a third of the slots.
 pub struct RedisCluster {
     pub masters: Vec<TcpServer>,
+    /// The replica of each master, or none.
+    pub replicas: Vec<TcpServer>,
 }
 
 impl RedisCluster {
@@ -25,8 +27,38 @@ impl RedisCluster {
             let bus = cluster_port(&masters[0]);
             master.run(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", masters[0].port));
         }
-        let this = Self { masters };
+        let this = Self {
+            masters,
+            replicas: Vec::new(),
+        };
         wait("the cluster is complete", || this.is_complete());
+        this
+    }
+
+    /// The same with a replica of each master that has its data.
+    pub fn with_replicas() -> Self {
+        let mut this = Self::start();
+        let bus = cluster_port(&this.masters[0]);
+        for (at, master) in this.masters.iter().enumerate() {
+            let (replica, id) = (node(), this.id(at));
+            replica.run(&format!(
+                "CLUSTER MEET 127.0.0.1 {} {bus}",
+                this.masters[0].port
+            ));
+            let knows = || nodes_known_to(&replica).contains(&id);
+            wait("the replica knows its master", knows);
+            replica.run(&format!("CLUSTER REPLICATE {id}"));
+            wait("the replica has the data", || {
+                info(master, "connected_slaves") == "1"
+                    && info(&replica, "master_link_status") == "up"
+            });
+            this.replicas.push(replica);
+        }
+        wait("all nodes know each other", || {
+            let all = this.masters.iter().chain(&this.replicas);
+            all.into_iter()
+                .all(|node| nodes_known_to(node).matches("slave").count() >= 3)
+        });
         this
     }
 
@@ -36,12 +68,14 @@ impl RedisCluster {
         format!("redis+cluster://{}", nodes.join(","))
     }
 
-    /// The master of a slot.
+    /// The master of a slot, as it was at the start.
     pub fn master_of(&self, slot: u16) -> &TcpServer {
-        let at = RANGES
-            .iter()
-            .position(|(first, last)| (*first..=*last).contains(&slot));
-        &self.masters[at.unwrap()]
+        &self.masters[Self::index_of(slot)]
+    }
+
+    pub fn index_of(slot: u16) -> usize {
+        let has = |(first, last): &(u16, u16)| (*first..=*last).contains(&slot);
+        RANGES.iter().position(has).unwrap()
     }
 
     /// The slot of a key.
@@ -63,7 +97,16 @@ impl RedisCluster {
         self.masters[from].run(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}"));
     }
 
-    /// Moves the keys of a slot and ends the move.
+    /// Moves some keys of a slot.
+    pub fn move_keys(&self, from: usize, to: usize, keys: &[String]) {
+        let port = self.masters[to].port;
+        let mut migrate = redis::cmd("MIGRATE");
+        migrate.arg("127.0.0.1").arg(port).arg("").arg(0).arg(5000);
+        let migrate = migrate.arg("KEYS").arg(keys);
+        migrate.exec(&mut self.masters[from].connect()).unwrap();
+    }
+
+    /// Moves the remaining keys of a slot and ends the move.
     pub fn end_move(&self, slot: u16, from: usize, to: usize) {
         let mut source = self.masters[from].connect();
         loop {
@@ -73,17 +116,7 @@ impl RedisCluster {
             if keys.is_empty() {
                 break;
             }
-            let port = self.masters[to].port;
-            let mut migrate = redis::cmd("MIGRATE");
-            migrate
-                .arg("127.0.0.1")
-                .arg(port)
-                .arg("")
-                .arg(0)
-                .arg(5000)
-                .arg("KEYS")
-                .arg(keys);
-            migrate.exec(&mut source).unwrap();
+            self.move_keys(from, to, &keys);
         }
         let owner = self.id(to);
         for master in [to, from] {

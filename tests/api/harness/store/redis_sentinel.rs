@@ -17,8 +17,14 @@ pub fn replicated() -> (TcpServer, TcpServer) {
     let master = TcpServer::start(&at_once);
     let port = master.port.to_string();
     let replica = TcpServer::start(&[&at_once[..], &["--replicaof", "127.0.0.1", &port]].concat());
-    wait("the replica is connected", || {
-        info(&replica, "master_link_status") == "up" && info(&master, "connected_slaves") == "1"
+    wait("the replica confirms what it gets", || {
+        // It is `online` up to a second before the master sends it any change.
+        let mut change = redis::pipe();
+        change.cmd("SET").arg("change").arg(1).ignore();
+        change.cmd("DEL").arg("change").ignore();
+        change.cmd("WAIT").arg(1).arg(100);
+        let (confirmed,): (u8,) = change.query(&mut master.connect()).unwrap();
+        confirmed == 1
     });
     (master, replica)
 }
@@ -54,6 +60,14 @@ impl RedisSentinel {
             "redis+sentinel://127.0.0.1:{},{sentinel}/{service}",
             free_port()
         )
+    }
+
+    /// Whether the sentinel names the replica as the master.
+    pub fn has_failed_over(&self) -> bool {
+        let mut command = redis::cmd("SENTINEL");
+        command.arg("GET-MASTER-ADDR-BY-NAME").arg("mymaster");
+        let address: (String, u16) = command.query(&mut self.sentinel.connect()).unwrap();
+        address.1 == self.replica.port
     }
 
     /// Makes the replica the master while both work.

@@ -112,6 +112,19 @@ pub fn connect(url: &str) -> redis::Connection {
     redis::Client::open(url).unwrap().get_connection().unwrap()
 }
 
+/// Connects to the node that has a key, if the URL is one of a cluster.
+pub fn connect_to_key(url: &str, key: &str) -> redis::Connection {
+    let Some(nodes) = url.strip_prefix("redis+cluster://") else {
+        return connect(url);
+    };
+    let mut any = connect(&format!("redis://{}", nodes.split(',').next().unwrap()));
+    let found = redis::cmd("TYPE").arg(key).exec(&mut any);
+    match found.as_ref().map_err(redis::RedisError::redirect_node) {
+        Err(Some((address, _))) => connect(&format!("redis://{address}")),
+        _ => any,
+    }
+}
+
 /// The process id from `INFO`.
 pub fn pid_of(url: &str) -> u32 {
     let info = redis::cmd("INFO")
