@@ -7,6 +7,7 @@ pub mod inbox_order;
 mod inbox_updates;
 pub mod keys;
 pub mod killed_redis;
+pub mod moving_slots;
 pub mod out_of_memory;
 pub mod permissions;
 pub mod redis_cli;
