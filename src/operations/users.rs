@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Operations;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::model::{ConversationMetadata, Erasure, InboxEntry, Seq, UserId, rfc3339};
+use crate::model::{ConversationMetadata, Erasure, ExportLine, InboxEntry, Seq, UserId};
 use crate::store::Store;
 
 impl Operations {
@@ -89,17 +89,12 @@ impl Export {
 
     /// The first line of a conversation: the peer and the settings of the user.
     async fn conversation_line(&self, peer: &UserId, entry: &InboxEntry) -> Result<String, Error> {
-        let flags = entry.flags;
         let mut metadata = None;
-        if flags.has_metadata() {
+        if entry.flags.has_metadata() {
             let stored = self.store.read_metadata(&self.user, &[peer]).await?;
             metadata = ConversationMetadata::parse(&stored.concat())?;
         }
-        let conversation = json!({
-            "peer": peer, "blocked": flags.blocked(), "muted": flags.muted(),
-            "muted_until": entry.muted_until.map(rfc3339),
-            "archived": flags.archived(), "pinned": flags.pinned(), "metadata": metadata,
-        });
-        Ok(format!("{}\n", json!({"conversation": conversation})))
+        let line = ExportLine::conversation(peer.clone(), entry, metadata);
+        Ok(format!("{}\n", json!(line)))
     }
 }

@@ -48,8 +48,8 @@ use crate::protocol;
         (name = "operations", description = "Probes, metrics, this document and `asyncapi.yaml`")
     ),
     components(schemas(
-        model::Emoji, model::ImportLine, model::Mute, protocol::ClientMessage, protocol::Problem,
-        protocol::ServerMessage
+        model::Emoji, model::ExportLine, model::ImportLine, model::Mute, protocol::ClientMessage,
+        protocol::Problem, protocol::ServerMessage
     )),
     modifiers(&Schemes)
 )]

@@ -6,8 +6,8 @@ use serde_json::Value;
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 
-/// What no operation refers to and clients need: the messages of a WebSocket, and the lines of an import.
-const ROOTS: [&str; 3] = ["ClientMessage", "ImportLine", "ServerMessage"];
+/// What no operation refers to and clients need: the messages of a WebSocket, and lines of NDJSON.
+const ROOTS: [&str; 4] = ["ClientMessage", "ExportLine", "ImportLine", "ServerMessage"];
 
 /// Removes the schemas that nothing refers to, such as the parts of flattened structs.
 pub struct WithoutUnused;

@@ -19,7 +19,7 @@ problem::refusals!(ExportUserErrors: CALL READ);
 
 /// Export a user
 ///
-/// Streams all data of `user` as NDJSON: for each conversation a line
+/// Streams all data of `user` as NDJSON, each line an `ExportLine`: for each conversation a line
 /// `{"conversation":{...}}` with the settings of the user, then a line `{"message":{...}}` for each of its
 /// messages, oldest first, including cleared ones. If the store fails midway, the connection is aborted,
 /// so a body that ends properly is complete. Users export themselves, backends any user.

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::inbox::peers;
+use crate::harness::contract::assert_fits;
 use crate::harness::live::device::Device;
 use crate::harness::live::resume::{place, polled};
 use crate::harness::store::lua;
@@ -259,6 +260,9 @@ async fn an_export_has_the_settings_and_an_erasure_takes_them() {
     let patch = json!({"archived": true, "pinned": true, "metadata": {"a": 1}});
     app.patch("bob", "alice", &patch).await.json(200);
     let export = app.get("/users/bob/export").await.text;
+    for line in export.lines() {
+        assert_fits("ExportLine", &serde_json::from_str(line).unwrap());
+    }
     let first: Value = serde_json::from_str(export.lines().next().unwrap()).unwrap();
     let expected = json!({
         "peer": "alice", "blocked": false, "muted": false, "muted_until": null, "archived": true, "pinned": true,
