@@ -153,7 +153,7 @@ fn optional_milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u3
 #[serde(try_from = "String")]
 #[schema(
     max_length = 255,
-    pattern = "^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}([ \\t]*;.*)?$",
+    pattern = "^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}([ \\t]*;[ \\t]*[A-Za-z0-9*][A-Za-z0-9!#$&^_.+%*'-]{0,126}=(\"([\\t !#-\\[\\]-~]|\\\\[\\t -~])*\"|[A-Za-z0-9!#$&^_.+%*'-]*))*[ \\t]*(;[ \\t]*)?$",
     example = "image/jpeg"
 )]
 pub struct MimeType(String);
@@ -162,10 +162,16 @@ impl TryFrom<String> for MimeType {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // With `*` it is a media range (RFC 9110 section 12.5.1), not the type of a file.
-        let of_a_file = |kind: &MediaType| !kind.essence().to_string().contains('*');
-        let kind = MediaType::parse(&text);
-        if text.len() <= limits::MEDIA_TYPE && kind.is_ok_and(|kind| of_a_file(&kind)) {
+        // With `*` it is a media range (RFC 9110 section 12.5.1), not the type of a file. Registered names
+        // (RFC 6838 section 4.2) have other limits than those that the parser accepts.
+        let is_registrable = |name: &str| name.len() <= 127 && !name.contains(['*', '%', '\'']);
+        let of_a_file =
+            |kind: &MediaType| kind.essence().to_string().split('/').all(is_registrable);
+        let is_text = |c: char| matches!(c, '\t' | ' '..='~');
+        let is_valid = text.len() <= limits::MEDIA_TYPE
+            && text.chars().all(is_text)
+            && MediaType::parse(&text).is_ok_and(|kind| of_a_file(&kind));
+        if is_valid {
             Ok(Self(text))
         } else {
             Err(

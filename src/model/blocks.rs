@@ -11,7 +11,7 @@ use super::UserId;
 #[into_params(parameter_in = Query)]
 pub struct BlocksQuery {
     /// The `next_cursor` of the previous page.
-    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,20}$")]
+    #[param(value_type = Option<String>, nullable = false, pattern = "^1?[0-9]{1,19}$")]
     pub cursor: Option<BlocksCursor>,
 }
 

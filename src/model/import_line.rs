@@ -36,7 +36,7 @@ pub struct ImportLine {
     /// The position in the conversation, in lines of an export. Must be the next one unless the
     /// conversation is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(value_type = Option<u64>, nullable = false, minimum = 1, maximum = 1000000000000u64)]
     seq: Option<Seq>,
     /// The sender.
     from: UserId,

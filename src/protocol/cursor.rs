@@ -153,7 +153,7 @@ impl PartialSchema for Cursor {
                 "A position in the event stream of a user, directly after an event. Opaque.",
             ))
             .pattern(Some(
-                "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$",
+                "^[0-9]{1,16}-[0-9]{1,16}(~1?[0-9]{1,19}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$",
             ))
             .examples(["1768564800000000-1768564800123456"]);
         text.into()

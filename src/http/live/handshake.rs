@@ -40,7 +40,7 @@ pub struct StreamQuery {
     #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 255, pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$")]
     pub user: Option<UserId>,
     /// The last cursor that the client processed. By default the stream starts now.
-    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$")]
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}(~1?[0-9]{1,19}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$")]
     pub cursor: Option<Cursor>,
     /// A ticket of `POST /tickets`, in place of a credential.
     #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 128)]

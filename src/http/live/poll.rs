@@ -33,7 +33,7 @@ pub struct EventQuery {
     /// Only events after this cursor: the `next_cursor` of the previous response. By default the stream
     /// starts now. The former name `after` is accepted too.
     #[serde(alias = "after")]
-    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$")]
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}(~1?[0-9]{1,19}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$")]
     cursor: Option<Cursor>,
     /// The maximum number of events.
     #[serde(default)]

@@ -39,7 +39,7 @@ problem::refusals!(StreamEventsErrors: CALL READ; TooManyConnections, Busy);
     security(("bearer" = ["user"]), ("bearer" = ["backend"])),
     params(
         StreamQuery,
-        ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}(~[0-9]{1,20}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$",
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, example = "1768564800000000-1768564800123456", pattern = "^[0-9]{1,16}-[0-9]{1,16}(~1?[0-9]{1,19}-[0-9]{1,16}-[0-9]{1,16}-[0-9a-f]{8})?$",
             description = "The cursor after which the stream resumes. Takes precedence over `cursor`.")
     ),
     responses(

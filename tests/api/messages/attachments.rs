@@ -51,6 +51,27 @@ async fn fractions_of_a_millisecond_are_rounded() {
 }
 
 #[tokio::test]
+async fn media_types_with_other_characters_are_refused() {
+    let app = spawn_app();
+    let long = format!("a/{}+{}", "b".repeat(100), "c".repeat(27));
+    for kind in [
+        "a%b/c",
+        "a/b'c",
+        "text/plain; name=\"é\"",
+        "text/plain; name=\"\\\n\"",
+        "text/plain; name=\"\u{7}\"",
+        &long,
+    ] {
+        let attachment = json!({"url": "https://files.example.com/1", "mime_type": kind});
+        let message =
+            json!({"from": "alice", "to": "bob", "body": "", "attachments": [attachment]});
+        let refused = app.post(&message).await;
+        refused.problem(400, "INVALID_REQUEST");
+        refused.invalid_field("/attachments/0/mime_type");
+    }
+}
+
+#[tokio::test]
 async fn the_metadata_of_an_attachment_is_kept_as_given() {
     let app = spawn_app();
     let metadata = json!({"blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj", "waveform": [0, 12.5, 31], "z": {}, "a": null});
