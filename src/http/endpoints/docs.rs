@@ -23,7 +23,7 @@ problem::refusals!(ReadDocumentErrors: ; InvalidRequest);
 ///
 /// The same text as `openapi.yaml` in the repository. Requires no credential.
 #[utoipa::path(tag = "operations", security(()), responses(
-    (status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/yaml",
+    (status = 200, description = "OpenAPI 3.1.", body = serde_json::Value, content_type = "application/yaml",
         example = json!({"openapi": "3.1.0"})),
     ReadDocumentErrors,
 ))]
@@ -53,7 +53,7 @@ pub async fn read_openapi_json(_: NoInput, texts: Data<&'static ContractTexts>) 
 ///
 /// The same text as `asyncapi.yaml` in the repository. Requires no credential.
 #[utoipa::path(tag = "operations", security(()), responses(
-    (status = 200, description = "AsyncAPI 3.0.", body = Object, content_type = "application/yaml",
+    (status = 200, description = "AsyncAPI 3.0.", body = serde_json::Value, content_type = "application/yaml",
         example = json!({"asyncapi": "3.0.0"})),
     ReadDocumentErrors,
 ))]
