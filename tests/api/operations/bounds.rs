@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::live::resume::place;
-use crate::harness::store::lua::{Conversation, draft};
+use crate::harness::store::lua::{draft, fill_with};
 use crate::harness::{TestApp, spawn_app};
 
 /// Maximum number of bytes in an answer.
@@ -27,14 +27,7 @@ const ALIKE: usize = 3;
 fn fill(redis: &mut impl ConnectionLike, from: &str, to: &str, bytes: usize, count: usize) {
     // A text has at most 10,000 characters. Control characters are the largest: six bytes in JSON.
     let json = draft(from, to, &"\\u0001".repeat(bytes.div_ceil(6)));
-    let send = Conversation::of(from, to).eval("send_message", &[from, to, &json]);
-    for _ in 0..count.div_ceil(50) {
-        let mut pipeline = redis::pipe();
-        for _ in 0..count.min(50) {
-            pipeline.add_command(send.clone()).ignore();
-        }
-        pipeline.exec(redis).unwrap();
-    }
+    fill_with(redis, [from, to], &json, count, 50);
 }
 
 /// The longest call of a script since the last reset, in microseconds.
@@ -104,6 +97,10 @@ async fn cost(app: &TestApp, method: &Method, path: &str, body: Option<&Value>) 
 #[tokio::test]
 async fn every_operation_is_bounded_with_the_worst_data() {
     let app = spawn_app();
+    if app.redis_url.starts_with("redis+cluster") {
+        // The durations are those of one Redis that does all the work.
+        return;
+    }
     let mut redis = app.redis();
     let begin = place(&app, "bob").await;
     // Conversations with the largest messages, one in which bob wrote thousands, and a large inbox.

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use redis::{Commands, ConnectionLike, Value as RedisValue};
+use redis::{Commands, Value as RedisValue};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::live::device::Device;
 use crate::harness::metrics::metric;
-use crate::harness::store::lua::{Conversation, draft, keys_of_user, source};
+use crate::harness::store::lua::{Conversation, draft, keys_of_user, source, update_inbox};
 use crate::harness::store::outbox::outbox_entries;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app_with};
@@ -26,17 +26,6 @@ fn first_step(app: &TestApp, script: &str, args: &[&str]) -> Vec<RedisValue> {
     let conversation = Conversation::of(args[0], args[1]).in_two_steps();
     let changed = conversation.eval(script, args).query(&mut app.redis());
     changed.unwrap()
-}
-
-/// The update of one inbox, as the first step returned it.
-fn update(redis: &mut impl ConnectionLike, user: &str, update: &RedisValue) -> String {
-    let args: Vec<String> = redis::from_redis_value(update.clone()).unwrap();
-    let mut eval = redis::cmd("EVAL");
-    eval.arg(source("update_inbox"))
-        .arg(3)
-        .arg(&keys_of_user(user))
-        .arg(args);
-    eval.query(redis).unwrap()
 }
 
 #[tokio::test]
@@ -75,7 +64,7 @@ async fn a_change_that_reached_one_inbox_is_completed() {
     let app = spawn();
     let send = ["alice", "bob", &draft("alice", "bob", "one")];
     let done = first_step(&app, "send_message", &send);
-    assert_eq!(update(&mut app.redis(), "alice", &done[2]), "exact");
+    assert_eq!(update_inbox(&mut app.redis(), "alice", &done[2]), "exact");
     eventually("the recipient has it", REPAIRED, async || {
         app.badge("bob").await == [1, 1]
     })
@@ -111,7 +100,7 @@ async fn a_deletion_whose_update_is_overtaken_reaches_the_device() {
     assert_eq!(event["type"], "conversation.changed");
     let history = &app.peek("bob", "alice").await["history"];
     assert!(history[1]["deleted_at"].is_string(), "{history}");
-    assert_eq!(update(&mut app.redis(), "bob", &deleted[3]), "stale");
+    assert_eq!(update_inbox(&mut app.redis(), "bob", &deleted[3]), "stale");
     let later = device.events_within(Duration::from_secs(1)).await;
     assert_eq!(later, Vec::<Value>::new());
     assert_eq!(app.badge("bob").await, [1, 1]);

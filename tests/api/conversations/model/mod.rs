@@ -399,7 +399,8 @@ impl Scenario<'_> {
     pub async fn inboxes_follow(&self) {
         let names = &self.model.names;
         for (one, other) in [(0, 1), (0, 2), (1, 2)] {
-            self.app.inboxes_follow(&names[one], &names[other]).await;
+            let app = &self.services[0].app;
+            app.inboxes_follow(&names[one], &names[other]).await;
         }
     }
 

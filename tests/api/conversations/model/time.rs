@@ -16,7 +16,7 @@ impl Scenario<'_> {
     /// Lets days pass, in Redis as in the model: messages get older and expire, and mutes end.
     pub async fn age(&mut self, days: u32) {
         self.model.age(days);
-        let mut redis = self.app.redis();
+        let mut redis = self.services[0].app.redis();
         let mut due = Vec::new();
         for (one, other) in [(0, 1), (0, 2), (1, 2)] {
             let [one, other] = self.names(Perspective {
@@ -38,7 +38,7 @@ impl Scenario<'_> {
         }
         let done = async || {
             due.iter()
-                .all(|(schedule, entry)| !is_scheduled(self.app, schedule, entry))
+                .all(|(schedule, entry)| !is_scheduled(&self.services[0].app, schedule, entry))
         };
         eventually("the due tasks are done", Duration::from_secs(20), done).await;
         self.inboxes_follow().await;
@@ -47,7 +47,7 @@ impl Scenario<'_> {
 
     /// Moves the end of a mute to an earlier time in both places that store it.
     fn shorten_mute(&self, user: &str, peer: &str, days: u32) {
-        let mut redis = self.app.redis();
+        let mut redis = self.services[0].app.redis();
         let [_, meta] = keys(user, peer);
         let [_, conversations, _] = keys_of_user(user);
         // Without an end, the marks have 0 in this place, and the row has nothing.
@@ -72,7 +72,7 @@ impl Scenario<'_> {
     /// Moves the schedule of a conversation to an earlier time. Returns the entries that are due now, each with
     /// the key of its schedule.
     fn hasten(&self, one: &str, other: &str, days: u32) -> Vec<(String, String)> {
-        let mut redis = self.app.redis();
+        let mut redis = self.services[0].app.redis();
         let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
         let schedule = Keys::new().schedule(&Pair::of(&user(one), &user(other)));
         let entries: Vec<(String, i64)> = redis.zrange_withscores(&schedule, 0, -1).unwrap();

@@ -54,6 +54,30 @@ fn is_for_all(command: &[u8]) -> bool {
     names.contains(&&name[..])
 }
 
+/// The commands of a pipeline.
+fn split(mut pipeline: &[u8]) -> Vec<&[u8]> {
+    let mut commands = Vec::new();
+    while !pipeline.is_empty() {
+        // *2, then for each argument its length, such as $4, and its bytes.
+        let (count, mut end) = header(pipeline, 0);
+        for _ in 0..count {
+            let (length, start) = header(pipeline, end);
+            end = start + length + 2;
+        }
+        let (command, rest) = pipeline.split_at(end);
+        commands.push(command);
+        pipeline = rest;
+    }
+    commands
+}
+
+/// The number in the line at a place, and where the next line begins.
+fn header(text: &[u8], at: usize) -> (usize, usize) {
+    let length = text[at..].iter().position(|byte| *byte == b'\n').unwrap();
+    let number = std::str::from_utf8(&text[at + 1..at + length - 1]).unwrap();
+    (number.parse().unwrap(), at + length + 1)
+}
+
 impl ConnectionLike for DirectConnection {
     fn req_packed_command(&mut self, command: &[u8]) -> RedisResult<Value> {
         if is_for_all(command) {
@@ -80,10 +104,12 @@ impl ConnectionLike for DirectConnection {
         offset: usize,
         count: usize,
     ) -> RedisResult<Vec<Value>> {
-        let [only] = &mut self.masters[..] else {
-            panic!("a cluster runs commands one by one");
-        };
-        only.req_packed_commands(commands, offset, count)
+        if let [only] = &mut self.masters[..] {
+            return only.req_packed_commands(commands, offset, count);
+        }
+        let commands = split(commands).into_iter();
+        let replies = commands.map(|command| self.req_packed_command(command));
+        replies.skip(offset).take(count).collect()
     }
 
     fn get_db(&self) -> i64 {

@@ -2,7 +2,9 @@
 
 use duologue::model::{Pair, UserId};
 use duologue::store::{Keys, SCRIPTS};
-use redis::{Cmd, cmd};
+use redis::{Cmd, Value, cmd};
+
+use crate::harness::store::outbox::is_in_two_steps;
 
 /// The source of a script, with its includes.
 pub fn source(name: &str) -> &'static str {
@@ -102,15 +104,46 @@ pub fn draft(from: &str, to: &str, body: &str) -> String {
 
 /// Sends messages by the script, many in a round trip.
 pub fn fill(redis: &mut impl redis::ConnectionLike, from: &str, to: &str, count: usize) {
-    let conversation = Conversation::of(from, to);
+    fill_with(redis, [from, to], &draft(from, to, "hi"), count, count);
+}
+
+/// Sends messages with one JSON by the script, so many in a round trip.
+pub fn fill_with(
+    redis: &mut impl redis::ConnectionLike,
+    [from, to]: [&str; 2],
+    json: &str,
+    count: usize,
+    at_once: usize,
+) {
+    let mut conversation = Conversation::of(from, to);
+    if is_in_two_steps() {
+        conversation = conversation.in_two_steps();
+    }
     let mut load = cmd("SCRIPT");
     load.arg("LOAD").arg(source("send_message"));
     load.exec(redis).unwrap();
-    let json = draft(from, to, "hi");
-    let send = conversation.evalsha("send_message", &[from, to, &json]);
-    let mut pipeline = redis::pipe();
-    for _ in 0..count {
-        pipeline.add_command(send.clone()).ignore();
+    let send = conversation.evalsha("send_message", &[from, to, json]);
+    for sent in (0..count).step_by(at_once.max(1)) {
+        let mut pipeline = redis::pipe();
+        for _ in 0..at_once.min(count - sent) {
+            pipeline.add_command(send.clone()).ignore();
+        }
+        pipeline.exec(redis).unwrap();
     }
-    pipeline.exec(redis).unwrap();
+    if is_in_two_steps() && count > 0 {
+        let repeat = conversation.eval("repeat_updates", &[from, to]);
+        let updates: Vec<Value> = repeat.query(redis).unwrap();
+        for (user, update) in [(from, &updates[2]), (to, &updates[3])] {
+            update_inbox(redis, user, update);
+        }
+    }
+}
+
+/// Makes the update of one inbox that the first step of a change returned.
+pub fn update_inbox(redis: &mut impl redis::ConnectionLike, user: &str, update: &Value) -> String {
+    let args: Vec<String> = redis::from_redis_value(update.clone()).unwrap();
+    let mut eval = cmd("EVAL");
+    eval.arg(source("update_inbox")).arg(3);
+    eval.arg(&keys_of_user(user)).arg(args);
+    eval.query(redis).unwrap()
 }
