@@ -5,7 +5,7 @@
 //! `OUTCOME_UNKNOWN`. The retry rules of redis-rs are not used, because they include lost replies.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -37,6 +37,8 @@ pub(super) struct RedisConnection {
     /// Set by the driver of the connection as soon as it ends, so that no call is sent over a closed
     /// connection and reported as unknown.
     broken: Arc<AtomicBool>,
+    /// The failovers that had happened when the connection was opened.
+    failovers: AtomicU64,
     /// Set when Redis refuses functions over this connection; scripts then run as texts.
     by_text: AtomicBool,
 }
@@ -97,6 +99,7 @@ impl RedisConnection {
             config,
             connection: Mutex::new(None),
             broken,
+            failovers: AtomicU64::default(),
             by_text: AtomicBool::new(false),
         }
     }
@@ -155,8 +158,9 @@ impl RedisConnection {
     }
 
     fn working(&self, current: Option<&MultiplexedConnection>) -> Option<MultiplexedConnection> {
-        let broken = self.broken.load(Ordering::Acquire);
-        current.filter(|_| !broken).cloned()
+        let is_broken = self.broken.load(Ordering::Acquire);
+        let is_current = self.failovers.load(Ordering::Acquire) == self.topology.failovers();
+        current.filter(|_| !is_broken && is_current).cloned()
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
@@ -168,6 +172,8 @@ impl RedisConnection {
         *connection = None;
         self.broken.store(false, Ordering::Release);
         let client = self.topology.client(&self.node).await?;
+        self.failovers
+            .store(self.topology.failovers(), Ordering::Release);
         let mut open = client
             .get_multiplexed_async_connection_with_config(&self.config)
             .await?;

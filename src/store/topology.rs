@@ -1,6 +1,7 @@
 //! Where the data is: one Redis, the master that sentinels name, or the masters of a cluster.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool_redis::{Manager, Pool};
@@ -26,6 +27,8 @@ enum Kind {
         sentinels: Box<Sentinels>,
         /// The master that the sentinels named last.
         master: Box<Mutex<Option<ConnectionInfo>>>,
+        /// How often they named another one than before.
+        failovers: AtomicU64,
     },
     Cluster(Arc<Cluster>),
 }
@@ -37,6 +40,7 @@ impl Topology {
             RedisUrl::Sentinel(sentinels) => Kind::Sentinel {
                 sentinels,
                 master: Box::default(),
+                failovers: AtomicU64::default(),
             },
             RedisUrl::Cluster(seeds) => Kind::Cluster(Arc::new(Cluster::of(&seeds))),
         };
@@ -87,14 +91,34 @@ impl Topology {
     pub(super) async fn client(&self, node: &Node) -> RedisResult<Client> {
         match &self.kind {
             Kind::Single(info) => Client::open((**info).clone()),
-            Kind::Sentinel { sentinels, master } => {
+            Kind::Sentinel {
+                sentinels,
+                master,
+                failovers,
+            } => {
                 let client = Box::pin(sentinels.find_master()).await;
                 let client = client.map_err(|error| explained(&error, sentinels))?;
-                let found = Some(client.get_connection_info().clone());
-                *master.lock().unwrap_or_else(PoisonError::into_inner) = found;
+                let found = client.get_connection_info().clone();
+                let mut known = master.lock().unwrap_or_else(PoisonError::into_inner);
+                if known
+                    .as_ref()
+                    .is_none_or(|known| known.addr() != found.addr())
+                {
+                    failovers.fetch_add(1, Ordering::Release);
+                }
+                *known = Some(found);
                 Ok(client)
             }
             Kind::Cluster(cluster) => Client::open(cluster.connection_info(node)),
+        }
+    }
+
+    /// How often the master changed. A connection that was opened before a change leads to a former master,
+    /// whose data is old.
+    pub(super) fn failovers(&self) -> u64 {
+        match &self.kind {
+            Kind::Sentinel { failovers, .. } => failovers.load(Ordering::Acquire),
+            _ => 0,
         }
     }
 
