@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-cluster check bench audit fuzz clients lint-openapi
+.PHONY: help run test test-cluster check chaos bench audit fuzz clients lint-openapi
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where rustup installs cargo. A shell that was open before has not read the updated profile.
@@ -25,6 +25,10 @@ check: ## Check format and lints and run the tests, as CI does
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	$(MAKE) test
+
+chaos: ## Kill, stop, replace and cut off parts of a cluster and of a Sentinel set-up under load, ten minutes each
+	@.ci/install rust cc redis
+	cargo test --locked --test api -- chaos:: --ignored --nocapture --test-threads 1
 
 bench: ## Measure throughput, latency, CPU per request, and the worst case of each operation
 	@.ci/install rust cc redis redis-benchmark wrk

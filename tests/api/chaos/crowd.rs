@@ -9,6 +9,7 @@ use futures_util::future::{join, join_all};
 use futures_util::stream;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::report::Report;
 use crate::harness::TestApp;
@@ -19,6 +20,9 @@ use crate::harness::rng::Rng;
 
 /// Number of clients that connect, read or catch up concurrently.
 const CONCURRENCY: usize = 20;
+
+/// How long the service takes to repair what a failover took back.
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// How many clients act for how many users.
 #[derive(Clone, Copy)]
@@ -61,7 +65,7 @@ fn user(number: usize, size: Size) -> String {
 }
 
 /// The seed of a run: the environment's, to repeat a run, or a new one.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = std::env::var("CHAOS_SEED").map_or(clock.as_secs(), |seed| seed.parse().unwrap());
     println!("CHAOS_SEED={seed}");
@@ -104,6 +108,14 @@ impl Crowd {
                 .state
         });
         stream::iter(reading).buffered(CONCURRENCY).collect().await
+    }
+
+    /// The report after the service had time to repair what a failover took back, which it does when an inbox
+    /// is listed.
+    pub async fn report_when_settled(&mut self) -> Report {
+        self.truth().await;
+        sleep(SETTLING).await;
+        self.report().await
     }
 
     /// Compares everything, once all clients have caught up.

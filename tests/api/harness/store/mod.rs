@@ -8,4 +8,5 @@ pub mod redis_cluster;
 pub mod redis_proxy;
 pub mod redis_sentinel;
 pub mod redis_server;
+pub mod replicated_cluster;
 pub mod tcp_server;

@@ -24,8 +24,7 @@ impl RedisCluster {
         for (master, (first, last)) in masters.iter().zip(RANGES) {
             master.run(&format!("CLUSTER SET-CONFIG-EPOCH {}", first + 1));
             master.run(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
-            let bus = cluster_port(&masters[0]);
-            master.run(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", masters[0].port));
+            meet(master, &masters[0]);
         }
         let this = Self {
             masters,
@@ -38,13 +37,9 @@ impl RedisCluster {
     /// The same with a replica of each master that has its data.
     pub fn with_replicas() -> Self {
         let mut this = Self::start();
-        let bus = cluster_port(&this.masters[0]);
-        for (at, master) in this.masters.iter().enumerate() {
-            let (replica, id) = (node(), this.id(at));
-            replica.run(&format!(
-                "CLUSTER MEET 127.0.0.1 {} {bus}",
-                this.masters[0].port
-            ));
+        for master in &this.masters {
+            let (replica, id) = (node(), id_of(master));
+            meet(&replica, &this.masters[0]);
             let knows = || nodes_known_to(&replica).contains(&id);
             wait("the replica knows its master", knows);
             replica.run(&format!("CLUSTER REPLICATE {id}"));
@@ -80,9 +75,7 @@ impl RedisCluster {
 
     /// The slot of a key.
     pub fn slot_of(&self, key: &str) -> u16 {
-        let mut command = redis::cmd("CLUSTER");
-        command.arg("KEYSLOT").arg(key);
-        command.query(&mut self.masters[0].connect()).unwrap()
+        slot_of(key, &self.masters[0])
     }
 
     /// A connection to the master of a key.
@@ -92,43 +85,17 @@ impl RedisCluster {
 
     /// Begins to move a slot, with its keys still at the first master.
     pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
-        let (from_id, to_id) = (self.id(from), self.id(to));
-        self.masters[to].run(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}"));
-        self.masters[from].run(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}"));
+        begin_move(slot, &self.masters[from], &self.masters[to]);
     }
 
     /// Moves some keys of a slot.
     pub fn move_keys(&self, from: usize, to: usize, keys: &[String]) {
-        let port = self.masters[to].port;
-        let mut migrate = redis::cmd("MIGRATE");
-        migrate.arg("127.0.0.1").arg(port).arg("").arg(0).arg(5000);
-        let migrate = migrate.arg("KEYS").arg(keys);
-        migrate.exec(&mut self.masters[from].connect()).unwrap();
+        move_keys(&self.masters[from], &self.masters[to], keys);
     }
 
     /// Moves the remaining keys of a slot and ends the move.
     pub fn end_move(&self, slot: u16, from: usize, to: usize) {
-        let mut source = self.masters[from].connect();
-        loop {
-            let mut keys = redis::cmd("CLUSTER");
-            keys.arg("GETKEYSINSLOT").arg(slot).arg(100);
-            let keys: Vec<String> = keys.query(&mut source).unwrap();
-            if keys.is_empty() {
-                break;
-            }
-            self.move_keys(from, to, &keys);
-        }
-        let owner = self.id(to);
-        for master in [to, from] {
-            self.masters[master].run(&format!("CLUSTER SETSLOT {slot} NODE {owner}"));
-        }
-    }
-
-    fn id(&self, master: usize) -> String {
-        let mut id = redis::cmd("CLUSTER");
-        id.arg("MYID")
-            .query(&mut self.masters[master].connect())
-            .unwrap()
+        end_move(slot, &self.masters[from], &self.masters[to]);
     }
 
     /// Whether all nodes agree that each range has its first master, and take writes.
@@ -170,6 +137,57 @@ fn port_of(node: &Value) -> Option<u16> {
     match node[..] {
         [_, Value::Int(port), ..] => u16::try_from(port).ok(),
         _ => None,
+    }
+}
+
+/// The slot of a key.
+pub fn slot_of(key: &str, node: &TcpServer) -> u16 {
+    let mut command = redis::cmd("CLUSTER");
+    command.arg("KEYSLOT").arg(key);
+    command.query(&mut node.connect()).unwrap()
+}
+
+/// The id of a node.
+pub fn id_of(node: &TcpServer) -> String {
+    let mut id = redis::cmd("CLUSTER");
+    id.arg("MYID").query(&mut node.connect()).unwrap()
+}
+
+/// Introduces a node to another.
+fn meet(node: &TcpServer, other: &TcpServer) {
+    let bus = cluster_port(other);
+    node.run(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", other.port));
+}
+
+/// Begins to move a slot, with its keys still at the first node.
+pub fn begin_move(slot: u16, from: &TcpServer, to: &TcpServer) {
+    let (from_id, to_id) = (id_of(from), id_of(to));
+    to.run(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}"));
+    from.run(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}"));
+}
+
+fn move_keys(from: &TcpServer, to: &TcpServer, keys: &[String]) {
+    let mut migrate = redis::cmd("MIGRATE");
+    migrate.arg("127.0.0.1").arg(to.port).arg("").arg(0);
+    migrate.arg(5000).arg("KEYS").arg(keys);
+    migrate.exec(&mut from.connect()).unwrap();
+}
+
+/// Moves the remaining keys of a slot and ends the move.
+pub fn end_move(slot: u16, from: &TcpServer, to: &TcpServer) {
+    let mut source = from.connect();
+    loop {
+        let mut keys = redis::cmd("CLUSTER");
+        keys.arg("GETKEYSINSLOT").arg(slot).arg(100);
+        let keys: Vec<String> = keys.query(&mut source).unwrap();
+        if keys.is_empty() {
+            break;
+        }
+        move_keys(from, to, &keys);
+    }
+    let owner = id_of(to);
+    for node in [to, from] {
+        node.run(&format!("CLUSTER SETSLOT {slot} NODE {owner}"));
     }
 }
 

@@ -18,13 +18,7 @@ pub fn replicated() -> (TcpServer, TcpServer) {
     let port = master.port.to_string();
     let replica = TcpServer::start(&[&at_once[..], &["--replicaof", "127.0.0.1", &port]].concat());
     wait("the replica confirms what it gets", || {
-        // It is `online` up to a second before the master sends it any change.
-        let mut change = redis::pipe();
-        change.cmd("SET").arg("change").arg(1).ignore();
-        change.cmd("DEL").arg("change").ignore();
-        change.cmd("WAIT").arg(1).arg(100);
-        let (confirmed,): (u8,) = change.query(&mut master.connect()).unwrap();
-        confirmed == 1
+        confirms_changes(&master)
     });
     (master, replica)
 }
@@ -75,6 +69,14 @@ impl RedisSentinel {
         self.sentinel.run("SENTINEL FAILOVER mymaster");
     }
 
+    /// The port of the master that the sentinel names.
+    pub fn named_master(&self) -> u16 {
+        let mut command = redis::cmd("SENTINEL");
+        command.arg("GET-MASTER-ADDR-BY-NAME").arg("mymaster");
+        let (_, port): (String, String) = command.query(&mut self.sentinel.connect()).unwrap();
+        port.parse().unwrap()
+    }
+
     fn knows_replica(&self) -> bool {
         let mut command = redis::cmd("SENTINEL");
         let replicas = command.arg("REPLICAS").arg("mymaster");
@@ -91,6 +93,18 @@ pub fn info(server: &TcpServer, field: &str) -> String {
     info.ok()
         .and_then(|info| info.get(field))
         .unwrap_or_default()
+}
+
+/// Whether a replica confirms the changes of a master. It is `online` up to a second before the master sends
+/// it any change.
+pub fn confirms_changes(master: &TcpServer) -> bool {
+    let mut change = redis::pipe();
+    change.cmd("SET").arg("change").arg(1).ignore();
+    change.cmd("DEL").arg("change").ignore();
+    change.cmd("WAIT").arg(1).arg(100);
+    let connection = redis::Client::open(master.url()).unwrap().get_connection();
+    let confirmed = connection.and_then(|mut open| change.query::<(u8,)>(&mut open));
+    confirmed.is_ok_and(|(replicas,)| replicas == 1)
 }
 
 /// Waits until a condition of servers holds.

@@ -1,0 +1,96 @@
+//! A master that is killed, stopped, replaced and cut off from its replica, under a sentinel.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tokio::task::spawn_blocking;
+
+use super::crowd::{Crowd, Shared, Size, seed};
+use super::duration;
+use crate::harness::rng::Rng;
+use crate::harness::spawn_app_with;
+use crate::harness::store::redis_sentinel::{RedisSentinel, confirms_changes, info, wait};
+
+const SIZE: Size = Size {
+    clients: 60,
+    users: 40,
+};
+
+/// Makes `master` the server that is the master now.
+fn follow_roles(redis: &mut RedisSentinel) {
+    if info(&redis.master, "role") != "master" {
+        std::mem::swap(&mut redis.master, &mut redis.replica);
+    }
+}
+
+fn wait_until_whole(redis: &mut RedisSentinel) {
+    wait("one server follows the other", || {
+        confirms_changes(&redis.master) || confirms_changes(&redis.replica)
+    });
+    follow_roles(redis);
+    wait("the sentinel knows the master", || {
+        redis.named_master() == redis.master.port
+    });
+}
+
+/// Harms the servers in one way, and waits until they are whole again.
+fn harm(redis: &mut RedisSentinel, rng: &mut Rng) -> &'static str {
+    let harm = match rng.below(4) {
+        0 => {
+            redis.master.kill();
+            // A master without persistence that starts before the sentinel has another is the master again,
+            // and empty.
+            wait("the sentinel names the replica", || {
+                redis.named_master() == redis.replica.port
+            });
+            redis.master.restart();
+            "killed the master"
+        }
+        1 => {
+            redis.master.signal(Signal::STOP);
+            sleep(Duration::from_millis(500));
+            redis.master.signal(Signal::CONT);
+            "stopped the master"
+        }
+        2 => {
+            redis.fail_over();
+            wait("the replica takes over", || {
+                info(&redis.replica, "role") == "master"
+            });
+            "exchanged the master and its replica"
+        }
+        _ => {
+            redis.replica.run("CONFIG SET masterauth nothing");
+            redis.master.run("CLIENT KILL TYPE replica");
+            sleep(Duration::from_secs(2));
+            redis.replica.run("CONFIG SET masterauth ");
+            "cut off the replica"
+        }
+    };
+    wait_until_whole(redis);
+    harm
+}
+
+/// Harms the servers until the time is over, and returns them.
+fn harm_repeatedly(mut redis: RedisSentinel) -> RedisSentinel {
+    let (deadline, mut rng) = (Instant::now() + duration(), Rng::new(seed()));
+    while Instant::now() < deadline {
+        println!("{}", harm(&mut redis, &mut rng));
+        sleep(Duration::from_millis(500));
+    }
+    redis
+}
+
+#[tokio::test]
+#[ignore = "takes ten minutes: make chaos"]
+async fn nothing_is_lost_or_wrong_under_a_sentinel() {
+    let redis = RedisSentinel::start();
+    let url = redis.url();
+    let spawn = || spawn_app_with(&["--redis-url", &url, "--replicas", "1"]);
+    let apps = [spawn(), spawn()];
+    let mut crowd = Crowd::open(&apps, SIZE).await;
+    let harm = async |_: &Shared| spawn_blocking(|| harm_repeatedly(redis)).await.unwrap();
+    let _redis = crowd.act_during(harm).await;
+    crowd.report_when_settled().await.assert_flawless();
+}
