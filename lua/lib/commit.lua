@@ -89,7 +89,8 @@ end
 --
 -- Returns  the reply; if somebody was charged, [tokens left, milliseconds until the bucket is full, reply]. On a
 --          cluster, [reply], or if inboxes are to be updated, [reply, version, update, update]: the arguments of
---          lua/inbox/update_inbox.lua for the user and for the peer, each nil if that inbox has no row
+--          lua/inbox/update_inbox.lua for the user and for the peer, each nil if that inbox has no row; [reply,
+--          'overdue'] if nothing changed and earlier updates have been unconfirmed for too long
 local function commit(conversation, change, charge, reply)
   local user, peer = conversation.user, conversation.peer
   -- An appended message can exceed the limit of messages.
@@ -97,13 +98,7 @@ local function commit(conversation, change, charge, reply)
     drop_old_messages(conversation, conversation.retention)
   end
   if conversation.dropped > 0 then redis.call('LTRIM', conversation.messages, 0, -1 - conversation.dropped) end
-  if not change then
-    if conversation.uncounted then
-      change = {kind = 'conversation.changed', message = ''}
-    elseif conversation.outbox and is_overdue(conversation) then
-      change = {kind = 'conversation.changed', message = '', repeats = true}
-    end
-  end
+  if not change and conversation.uncounted then change = {kind = 'conversation.changed', message = ''} end
   if change then
     local marks = change.marks
     -- Somebody uses the id of an erased user again: acts, or receives a message.
@@ -127,7 +122,7 @@ local function commit(conversation, change, charge, reply)
     if user_event then redis.pcall('SPUBLISH', user.events, user_event) end
     if peer_event then redis.pcall('SPUBLISH', peer.events, peer_event) end
   end
-  if conversation.outbox then return {reply} end
+  if conversation.outbox then return {reply, is_overdue(conversation) and 'overdue'} end
   if charge then return {charge[1], charge[2], reply} end
   return reply
 end

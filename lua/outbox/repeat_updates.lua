@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
 --- @include "lib/commit"
+--- @include "lib/writers"
 -- Updates the inboxes of both users again with the state that the conversation has. Rows that have it already do
 -- not change.
 --
@@ -19,4 +20,5 @@ local peer               = ARGV[2] -- string  user id of the peer
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, '')
+find_writers(conversation)
 return commit(conversation, {kind = 'conversation.changed', message = '', repeats = true}, nil, 1)

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
 --- @include "lib/commit"
+--- @include "lib/writers"
 -- Gives a conversation a new version, so that rows that are ahead of it, because a failover lost its last changes,
 -- follow it again.
 --
@@ -19,4 +20,5 @@ local peer               = ARGV[2] -- string  user id of the peer
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, '')
+find_writers(conversation)
 return commit(conversation, {kind = 'conversation.changed', message = ''}, nil, 1)

@@ -28,6 +28,9 @@ impl ConversationRequest<'_> {
     }
 }
 
+/// Stands in the place of the version if nothing changed, and updates of the inboxes are overdue.
+const OVERDUE: &str = "overdue";
+
 /// What a script that changes a conversation replies on a cluster.
 pub(super) struct Committed<T> {
     pub reply: T,
@@ -137,11 +140,17 @@ impl Store {
         request: ConversationRequest<'_>,
         committed: Committed<T>,
     ) -> T {
-        if let Some(version) = committed.version {
-            let pair = request.pair();
-            let updated = self.update_inboxes(request, committed.updates).await;
-            if updated {
-                self.outbox.confirm(&pair, version);
+        match committed.version {
+            None => {}
+            Some(version) if version == OVERDUE => {
+                // The next search repeats them if this fails.
+                let _ = self.repeat_updates(request.user, request.peer).await;
+            }
+            Some(version) => {
+                let updated = self.update_inboxes(request, committed.updates).await;
+                if updated {
+                    self.outbox.confirm(&request.pair(), version);
+                }
             }
         }
         committed.reply

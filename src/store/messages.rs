@@ -64,28 +64,8 @@ impl Store {
         if sends_plainly {
             while args.pop_if(|arg| arg.is_empty()).is_some() {}
         }
-        let safety = match retry {
-            Some(_) => RetrySafety::Harmless,
-            None => RetrySafety::Never,
-        };
-        let script = &SEND_MESSAGE;
-        let may_be_known = self.two_steps && retry.is_some() && request.charge.is_some();
-        let again = may_be_known.then(|| (keys.clone(), args.clone()));
-        let mut sent = self
-            .run_change(script, safety, request, keys, args, expiry)
-            .await;
-        if let (Err(refusal), Some((keys, args))) = (&sent, again)
-            && refusal.code == Code::RateLimited
-        {
-            sent = Box::pin(self.find_sent(script, request, keys, args, refusal.quota)).await;
-        }
-        let sent = sent.map_err(|error| match error.code {
-            Code::ReplyToNotFound => Error::field(error.code, "/reply_to", error.detail),
-            Code::IdempotencyKeyReused => {
-                Error::field(error.code, "/header/idempotency-key", error.detail)
-            }
-            _ => error,
-        })?;
+        let sent = self.send_or_find(retry.is_some(), request, keys, args, expiry);
+        let sent = sent.await.map_err(with_pointer)?;
         let sent = sent.try_map(|reply| sent_message(reply, &json))?;
         if !sent.value.replayed {
             self.metrics.messages_sent.inc();
@@ -93,8 +73,36 @@ impl Store {
         Ok(sent)
     }
 
-    /// What a request that was refused by its rate limit sent before with the same idempotency key, on a cluster,
-    /// where the charge is a call of its own.
+    /// Runs the script of a send. On a cluster, where the charge is a call of its own, a request that the rate limit
+    /// refuses can still be one that was sent before with the same idempotency key.
+    async fn send_or_find(
+        &self,
+        retryable: bool,
+        request: ConversationRequest<'_>,
+        keys: Vec<String>,
+        args: Vec<&[u8]>,
+        expiry: Option<(String, &[u8])>,
+    ) -> Result<RateLimited<Value>, Error> {
+        let script = &SEND_MESSAGE;
+        let safety = if retryable {
+            RetrySafety::Harmless
+        } else {
+            RetrySafety::Never
+        };
+        let may_be_known = self.two_steps && retryable && request.charge.is_some();
+        let again = may_be_known.then(|| (keys.clone(), args.clone()));
+        let sent = self
+            .run_change(script, safety, request, keys, args, expiry)
+            .await;
+        match (sent, again) {
+            (Err(refusal), Some((keys, args))) if refusal.code == Code::RateLimited => {
+                Box::pin(self.find_sent(script, request, keys, args, refusal.quota)).await
+            }
+            (sent, _) => sent,
+        }
+    }
+
+    /// What a request that its rate limit refused, with this quota, sent before.
     async fn find_sent(
         &self,
         script: &'static Script,
@@ -246,6 +254,17 @@ impl Store {
             value = self.read_stored(free, seq).await?.value;
         }
         Err(Code::MessageChanged.into())
+    }
+}
+
+/// Names the member or header that the script refused.
+fn with_pointer(error: Error) -> Error {
+    match error.code {
+        Code::ReplyToNotFound => Error::field(error.code, "/reply_to", error.detail),
+        Code::IdempotencyKeyReused => {
+            Error::field(error.code, "/header/idempotency-key", error.detail)
+        }
+        _ => error,
     }
 }
 

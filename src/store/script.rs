@@ -155,6 +155,7 @@ library! {
     "lib/state"
     "lib/stream"
     "lib/tombstone"
+    "lib/writers"
 }
 
 /// The library file that a line of Lua includes, with its name.

@@ -75,6 +75,21 @@ async fn a_change_that_reached_one_inbox_is_completed() {
 }
 
 #[tokio::test]
+async fn a_repeated_update_says_who_has_written() {
+    let app = spawn();
+    let send = ["alice", "bob", &draft("alice", "bob", "one")];
+    first_step(&app, "send_message", &send);
+    app.outboxes_are_empty().await;
+    let mut redis = app.redis();
+    for (user, peer, writes) in [("alice", "bob", true), ("bob", "alice", false)] {
+        let [_, conversations, _] = keys_of_user(user);
+        let row: String = redis.hget(conversations, peer).unwrap();
+        let age = row.split('|').nth(2).unwrap();
+        assert_eq!(age.ends_with('w'), writes, "{row}");
+    }
+}
+
+#[tokio::test]
 async fn a_reader_completes_an_update_that_is_overdue() {
     let app = spawn();
     let send = ["alice", "bob", &draft("alice", "bob", "one")];
