@@ -4,6 +4,7 @@
 mod cluster;
 mod crowd;
 mod one_redis;
+mod partitions;
 mod report;
 mod sentinel;
 

@@ -3,6 +3,7 @@
 pub mod contents;
 pub mod direct_connection;
 pub mod lua;
+pub mod network;
 pub mod outbox;
 pub mod redis_cluster;
 pub mod redis_proxy;

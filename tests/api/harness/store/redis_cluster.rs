@@ -5,6 +5,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use redis::Value;
 
 use crate::harness::store::direct_connection::DirectConnection;
+use crate::harness::store::network::Host;
 use crate::harness::store::redis_sentinel::{info, wait};
 use crate::harness::store::tcp_server::TcpServer;
 
@@ -20,7 +21,12 @@ pub struct RedisCluster {
 
 impl RedisCluster {
     pub fn start() -> Self {
-        let masters: Vec<_> = RANGES.iter().map(|_| node()).collect();
+        Self::on(&[Host::local(), Host::local(), Host::local()])
+    }
+
+    /// The same, on three hosts.
+    pub fn on(hosts: &[Host]) -> Self {
+        let masters: Vec<_> = hosts.iter().map(node).collect();
         for (master, (first, last)) in masters.iter().zip(RANGES) {
             master.run(&format!("CLUSTER SET-CONFIG-EPOCH {}", first + 1));
             master.run(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
@@ -36,9 +42,14 @@ impl RedisCluster {
 
     /// The same with a replica of each master that has its data.
     pub fn with_replicas() -> Self {
-        let mut this = Self::start();
-        for master in &this.masters {
-            let (replica, id) = (node(), id_of(master));
+        Self::start().replicated_to(&[Host::local(), Host::local(), Host::local()])
+    }
+
+    /// Adds a replica of each master on these hosts.
+    pub fn replicated_to(self, hosts: &[Host]) -> Self {
+        let mut this = self;
+        for (master, host) in this.masters.iter().zip(hosts) {
+            let (replica, id) = (node(host), id_of(master));
             meet(&replica, &this.masters[0]);
             let knows = || nodes_known_to(&replica).contains(&id);
             wait("the replica knows its master", knows);
@@ -156,7 +167,10 @@ pub fn id_of(node: &TcpServer) -> String {
 /// Introduces a node to another.
 fn meet(node: &TcpServer, other: &TcpServer) {
     let bus = cluster_port(other);
-    node.run(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", other.port));
+    node.run(&format!(
+        "CLUSTER MEET {} {} {bus}",
+        other.host.ip, other.port
+    ));
 }
 
 /// Begins to move a slot, with its keys still at the first node.
@@ -168,7 +182,7 @@ pub fn begin_move(slot: u16, from: &TcpServer, to: &TcpServer) {
 
 fn move_keys(from: &TcpServer, to: &TcpServer, keys: &[String]) {
     let mut migrate = redis::cmd("MIGRATE");
-    migrate.arg("127.0.0.1").arg(to.port).arg("").arg(0);
+    migrate.arg(&to.host.ip).arg(to.port).arg("").arg(0);
     migrate.arg(5000).arg("KEYS").arg(keys);
     migrate.exec(&mut from.connect()).unwrap();
 }
@@ -192,8 +206,8 @@ pub fn end_move(slot: u16, from: &TcpServer, to: &TcpServer) {
 }
 
 /// A node without slots.
-fn node() -> TcpServer {
-    TcpServer::start(&[
+fn node(host: &Host) -> TcpServer {
+    let options = [
         "--cluster-enabled",
         "yes",
         "--cluster-port",
@@ -202,7 +216,8 @@ fn node() -> TcpServer {
         "1000",
         "--cluster-require-full-coverage",
         "no",
-    ])
+    ];
+    TcpServer::start_on(host, &options)
 }
 
 fn cluster_port(node: &TcpServer) -> String {

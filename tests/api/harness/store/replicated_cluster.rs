@@ -2,6 +2,7 @@
 
 use rustix::process::Signal;
 
+use crate::harness::store::network::Host;
 use crate::harness::store::redis_cluster::{
     RedisCluster, begin_move, end_move, id_of, nodes_known_to, slot_of,
 };
@@ -26,7 +27,13 @@ struct NodeState {
 impl ReplicatedCluster {
     /// Starts the nodes and waits until each replica has the data of its master.
     pub fn start() -> Self {
-        let RedisCluster { masters, replicas } = RedisCluster::with_replicas();
+        Self::on(&std::array::from_fn::<_, 6, _>(|_| Host::local()))
+    }
+
+    /// The same on six hosts, of which the first three begin as masters.
+    pub fn on(hosts: &[Host]) -> Self {
+        let cluster = RedisCluster::on(&hosts[..3]).replicated_to(&hosts[3..]);
+        let RedisCluster { masters, replicas } = cluster;
         let nodes = masters.into_iter().chain(replicas).collect();
         let this = Self { nodes };
         this.wait_until_whole();

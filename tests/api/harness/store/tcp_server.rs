@@ -5,12 +5,13 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::harness::store::network::Host;
 use crate::harness::store::redis_server::{connect, pid_of, signal_pid};
 
 /// Runs the server of the arguments until it ends, or until the standard input does.
@@ -23,6 +24,7 @@ wait $server"#;
 /// A server without persistence on a port of its own. Killed when dropped.
 pub struct TcpServer {
     pub port: u16,
+    pub host: Host,
     pid: u32,
     child: Child,
     options: Vec<String>,
@@ -33,6 +35,11 @@ impl TcpServer {
     /// Starts a server with these options and waits until it answers. `PORT` in an option is another free
     /// port.
     pub fn start(options: &[&str]) -> Self {
+        Self::start_on(&Host::local(), options)
+    }
+
+    /// The same on a host.
+    pub fn start_on(host: &Host, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // A sentinel keeps what it learns in its configuration.
         std::fs::write(dir.path().join("redis.conf"), "").unwrap();
@@ -42,11 +49,12 @@ impl TcpServer {
             let other = free_port().to_string();
             let options = options.iter().map(|option| option.replace("PORT", &other));
             let options: Vec<_> = options.collect();
-            let mut child = spawn(dir.path(), port, &options);
-            if answers(&mut child, port) {
+            let mut child = spawn(host, dir.path(), port, &options);
+            if answers(&mut child, host, port) {
                 return Self {
                     port,
-                    pid: pid_of(&format!("redis://127.0.0.1:{port}")),
+                    host: host.clone(),
+                    pid: pid_of(&format!("redis://{}:{port}", host.ip)),
                     child,
                     options,
                     dir,
@@ -57,7 +65,7 @@ impl TcpServer {
     }
 
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.host.ip, self.port)
     }
 
     pub fn url(&self) -> String {
@@ -88,8 +96,9 @@ impl TcpServer {
 
     /// Starts a killed server on its port again and waits until it answers.
     pub fn restart(&mut self) {
-        self.child = spawn(self.dir.path(), self.port, &self.options);
-        assert!(answers(&mut self.child, self.port), "it does not restart");
+        self.child = spawn(&self.host, self.dir.path(), self.port, &self.options);
+        let answers = answers(&mut self.child, &self.host, self.port);
+        assert!(answers, "it does not restart");
         self.pid = pid_of(&self.url());
     }
 }
@@ -106,11 +115,12 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-fn spawn(dir: &Path, port: u16, options: &[String]) -> Child {
-    Command::new("sh")
+fn spawn(host: &Host, dir: &Path, port: u16, options: &[String]) -> Child {
+    host.command("sh")
         .args(["-c", SHELL, "redis-server"])
         .arg(dir.join("redis.conf"))
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--port", &port.to_string(), "--bind", &host.ip])
+        .args(["--protected-mode", "no"])
         .args(["--save", "", "--dir"])
         .arg(dir)
         .args(options)
@@ -122,8 +132,8 @@ fn spawn(dir: &Path, port: u16, options: &[String]) -> Child {
 }
 
 /// Whether a server answers on the port before it exits.
-fn answers(child: &mut Child, port: u16) -> bool {
-    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+fn answers(child: &mut Child, host: &Host, port: u16) -> bool {
+    let client = redis::Client::open(format!("redis://{}:{port}", host.ip)).unwrap();
     let pong = || redis::cmd("PING").exec(&mut client.get_connection()?);
     let deadline = Instant::now() + Duration::from_secs(20);
     while child.try_wait().unwrap().is_none() {
