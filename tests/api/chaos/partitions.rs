@@ -33,9 +33,13 @@ fn harm(cluster: &ReplicatedCluster, network: &TestNetwork, rng: &mut Rng) -> &'
         "cut off a master"
     } else {
         let third = [master, replica];
-        third.iter().for_each(|node| network.hide(*node));
+        for node in third {
+            network.hide(node);
+        }
         sleep(Duration::from_secs(4));
-        third.iter().for_each(|node| network.show(*node));
+        for node in third {
+            network.show(node);
+        }
         "cut the service off from a third of the nodes"
     };
     cluster.wait_until_whole();
