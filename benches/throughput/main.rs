@@ -4,17 +4,20 @@
 //! short alternating rounds, and the median is reported. Compare CPU per request; requests per second depend
 //! on the other load of the machine.
 //!
-//! `cargo bench --bench throughput`. `-- live` measures only the live rows; `-- --check` fails if a
-//! target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
+//! `cargo bench --bench throughput`. `-- live` measures only the live rows, `-- cluster` only those of a
+//! cluster; `-- --check` fails if a target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
 
 mod baseline;
 mod bench;
+mod cluster;
+mod deployment;
 mod imports;
 mod live;
 mod load;
 mod messages;
 mod plan;
 mod process;
+mod redis_server;
 mod report;
 mod requests;
 mod sockets;
@@ -41,8 +44,10 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 const SERVE_BASELINE: &str = "serve-baseline";
 /// The argument that selects the live rows.
 const LIVE: &str = "live";
+/// The argument that selects the rows of a cluster.
+const CLUSTER: &str = "cluster";
 /// Maximum duration of a run.
-const TIME_LIMIT: Duration = Duration::from_secs(360);
+const TIME_LIMIT: Duration = Duration::from_secs(420);
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -52,10 +57,11 @@ fn main() -> ExitCode {
         return exit_code(baseline::serve(workers(), socket).map(|()| true));
     }
     if !has("--bench") {
-        println!("To measure, for about four minutes, run: cargo bench --bench throughput");
+        println!("To measure, for about five minutes, run: cargo bench --bench throughput");
         return ExitCode::SUCCESS;
     }
-    let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers(), has(LIVE)));
+    let only = [LIVE, CLUSTER].into_iter().find(|part| has(part));
+    let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers(), only));
     exit_code(run.map(|missed| !has("--check") || missed.is_empty()))
 }
 

@@ -3,18 +3,24 @@
 use crate::bench::Bench;
 use crate::report::Report;
 use crate::requests::{self, SECONDS};
-use crate::{Interrupt, Outcome, imports, live};
+use crate::{CLUSTER, Interrupt, LIVE, Outcome, cluster, imports, live};
 
 /// Seconds of a round of the rows with targets, which all have `everysec`.
 const LONG_ROUND: u32 = 2;
 
-/// Measures everything and prints the report; returns the missed targets.
-pub fn run(interrupt: &Interrupt, workers: usize, only_live: bool) -> Outcome<Vec<String>> {
+/// Measures everything, or only the live rows or those of a cluster, and prints the report; returns
+/// the missed targets.
+pub fn run(interrupt: &Interrupt, workers: usize, only: Option<&str>) -> Outcome<Vec<String>> {
     let mut report = Report::new(workers);
-    if !only_live {
+    if only.is_none() {
         measure_requests(interrupt, workers, &mut report)?;
     }
-    live::measure(interrupt, workers, &mut report)?;
+    if only != Some(LIVE) {
+        cluster::measure(interrupt, workers, &mut report)?;
+    }
+    if only != Some(CLUSTER) {
+        live::measure(interrupt, workers, &mut report)?;
+    }
     report.print();
     Ok(report.missed())
 }

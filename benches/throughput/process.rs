@@ -37,16 +37,16 @@ impl Server {
         workers: usize,
         settings: &[(&str, &str)],
     ) -> Outcome<(Self, Redis)> {
-        let mut command = duologue();
-        command
-            .args(["--bind", "127.0.0.1:0", "--log", "error", "--fsync", fsync])
-            .args(["--workers", &workers.to_string()])
-            .envs(settings.iter().copied())
-            .arg("--data-dir")
-            .arg(dir);
+        let mut command = service(workers, settings);
+        command.args(["--fsync", fsync]).arg("--data-dir").arg(dir);
         let server = Self::start(&mut command)?;
         let redis = Redis::connect(&dir.join("redis.sock"))?;
         Ok((server, redis))
+    }
+
+    /// The same on the Redis of a URL.
+    pub fn duologue_on(url: &str, workers: usize, settings: &[(&str, &str)]) -> Outcome<Self> {
+        Self::start(service(workers, settings).args(["--redis-url", url]))
     }
 
     /// Starts a child and reads its address from the first line that it prints.
@@ -140,6 +140,16 @@ pub fn cpu(pid: u32) -> Outcome<f64> {
         .map(|ticks| ticks.parse().unwrap_or(0.0))
         .sum();
     Ok(ticks / TICKS * 1e6)
+}
+
+/// A command that starts the service on a free port.
+fn service(workers: usize, settings: &[(&str, &str)]) -> Command {
+    let mut command = duologue();
+    command
+        .args(["--bind", "127.0.0.1:0", "--log", "error"])
+        .args(["--workers", &workers.to_string()])
+        .envs(settings.iter().copied());
+    command
 }
 
 /// A command for the service's binary, without the `DUOLOGUE_` variables of this process.

@@ -94,10 +94,11 @@ pub enum Target {
     AtLeast(f64),
 }
 
-/// The tables as text: rows, ratios between rows, and other figures.
+/// The tables as text: rows, ratios between rows, rows of a cluster, and other figures.
 pub struct Report {
     table: String,
     ratios: String,
+    deployments: String,
     figures: String,
     missed: Vec<String>,
 }
@@ -126,6 +127,7 @@ impl Report {
         Self {
             table,
             ratios: String::new(),
+            deployments: String::new(),
             figures: String::new(),
             missed: Vec::new(),
         }
@@ -236,7 +238,12 @@ impl Report {
         }
     }
 
-    /// Adds a figure to the third table.
+    /// Adds the table of the deployments.
+    pub fn add_deployments(&mut self, table: String) {
+        self.deployments = table;
+    }
+
+    /// Adds a figure to the last table.
     pub fn figure(&mut self, name: &str, figure: f64, digits: usize, target: Option<Target>) {
         let verdict = self.verdict(name, figure, target);
         let line = format!("| {name:<45} | {figure:>6.digits$} | {verdict:<24} |\n");
@@ -277,6 +284,9 @@ impl Report {
             println!("| {:<45} | {:>5} | {:<21} |", "", "ratio", "target");
             println!("|{:-<47}|{:-<6}:|{:-<23}|", "", "", "");
             println!("{}", self.ratios);
+        }
+        if !self.deployments.is_empty() {
+            println!("{}", self.deployments);
         }
         println!("| {:<45} | {:>6} | {:<24} |", "", "figure", "target");
         println!("|{:-<47}|{:-<7}:|{:-<26}|", "", "", "");

@@ -30,6 +30,13 @@ const MANY: u32 = 10_000;
 const IN_FLIGHT: u32 = 4;
 /// Rounds of that, of which the minimum counts.
 const QUIET_ROUNDS: usize = 5;
+/// The secret of the tokens.
+pub const SECRET: (&str, &str) = (
+    "DUOLOGUE_JWT_SECRET",
+    "a secret of the benchmark, 32 bytes and more",
+);
+/// The default rate, with a bucket that never empties.
+pub const LIMITED: (&str, &str) = ("DUOLOGUE_SEND_RATE", "20:1000000");
 
 /// Measures the lower bounds, a send and a page of history with one durability.
 pub fn lower_bounds(mut bench: Bench<'_>, seconds: u32) -> Outcome<[Row; 5]> {
@@ -195,19 +202,14 @@ pub fn inbox_lengths(bench: &Bench<'_>) -> Outcome<[Row; 4]> {
 /// Measures the same sends to a service without authentication, to one that verifies tokens, and to
 /// one that also charges each send, at the default rate, from a bucket that never empties.
 pub fn tokens_and_limits(interrupt: &Interrupt, workers: usize) -> Outcome<[Row; 3]> {
-    const SECRET: (&str, &str) = (
-        "DUOLOGUE_JWT_SECRET",
-        "a secret of the benchmark, 32 bytes and more",
-    );
     const UNLIMITED: (&str, &str) = ("DUOLOGUE_SEND_RATE", "0");
-    const LIMITED: (&str, &str) = ("DUOLOGUE_SEND_RATE", "20:1000000");
     let start = |settings| Bench::start(interrupt, "everysec", workers, settings);
     let (open, tokens, limits) = (
         start(&[])?,
         start(&[SECRET, UNLIMITED])?,
         start(&[SECRET, LIMITED])?,
     );
-    let (dir, minted) = (open.dir.path(), mint_tokens(SECRET.1)?);
+    let (dir, minted) = (open.dir.path(), mint_tokens()?);
     let unsigned = Requests::sends_with(dir, "unsigned.lua", &[])?;
     let signed = Requests::sends_with(dir, "signed.lua", &minted)?;
     let plan = [(&open, &unsigned), (&tokens, &signed), (&limits, &signed)];
@@ -227,9 +229,9 @@ pub fn tokens_and_limits(interrupt: &Interrupt, workers: usize) -> Outcome<[Row;
     Ok(rows)
 }
 
-/// A token for each of [`Requests::senders`].
-fn mint_tokens(secret: &str) -> Outcome<Vec<String>> {
-    let (secret, rules) = (secret.parse::<Secret>()?, Rules::default());
+/// A token with the [`SECRET`] for each of [`Requests::senders`].
+pub fn mint_tokens() -> Outcome<Vec<String>> {
+    let (secret, rules) = (SECRET.1.parse::<Secret>()?, Rules::default());
     Requests::senders()
         .map(|sender| {
             let request = TokenRequest {
