@@ -8,6 +8,7 @@ pub mod inbox_order;
 mod inbox_updates;
 pub mod keys;
 pub mod killed_redis;
+pub mod lost_replies;
 pub mod moving_slots;
 pub mod out_of_memory;
 pub mod permissions;

@@ -9,5 +9,6 @@ pub mod redis_cluster;
 pub mod redis_proxy;
 pub mod redis_sentinel;
 pub mod redis_server;
+pub mod relay;
 pub mod replicated_cluster;
 pub mod tcp_server;

@@ -126,11 +126,19 @@ impl RedisCluster {
 
     /// Whether it is as it was when it started, after its data has been deleted.
     fn reset(&self) -> bool {
+        let configured = self.masters.iter().all(|master| {
+            // A test may have limited the memory.
+            let mut config = redis::cmd("CONFIG");
+            let config = config.arg("GET").arg("maxmemory");
+            let connection = redis::Client::open(master.url()).unwrap().get_connection();
+            let limit = connection.and_then(|mut open| config.query::<(String, u64)>(&mut open));
+            limit.is_ok_and(|(_, bytes)| bytes == 0)
+        });
         let flushed = self.masters.iter().all(|master| {
             let connection = redis::Client::open(master.url()).unwrap().get_connection();
             connection.is_ok_and(|mut open| redis::cmd("FLUSHALL").exec(&mut open).is_ok())
         });
-        flushed && self.is_complete()
+        configured && flushed && self.is_complete()
     }
 }
 
