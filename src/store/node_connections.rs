@@ -119,7 +119,6 @@ impl NodeConnections {
                     redirections += 1;
                     asked = redirection.asked();
                     if redirections % REDIRECTIONS == 0 {
-                        self.topology.refresh();
                         sleep(RETRY_DELAY).await;
                     }
                 }
@@ -220,6 +219,8 @@ impl NodeConnections {
         }
         self.metrics.redirect("moved");
         cluster.moved(slot, &node);
+        // After a failover all slots of a node have moved.
+        cluster.refresh();
         Some(Redirection::Moved)
     }
 

@@ -9,12 +9,11 @@ use rustix::process::Signal;
 
 use crate::harness::metrics::metric;
 use crate::harness::store::redis_cluster::{PooledCluster, RedisCluster, nodes_known_to};
-use crate::harness::store::redis_sentinel::info;
 use crate::harness::store::tcp_server::{TcpServer, free_port};
 use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_on};
 
 /// A user whose data is at this master.
-fn user_at(cluster: &RedisCluster, master: usize) -> String {
+pub fn user_at(cluster: &RedisCluster, master: usize) -> String {
     let is_there = |user: &String| {
         cluster.master_of(slot_of(cluster, user)).port == cluster.masters[master].port
     };
@@ -26,7 +25,7 @@ fn slot_of(cluster: &RedisCluster, user: &str) -> u16 {
     cluster.slot_of(&Keys::new().inbox(user))
 }
 
-async fn inbox_status(app: &TestApp, user: &str) -> u16 {
+pub async fn inbox_status(app: &TestApp, user: &str) -> u16 {
     app.get(&format!("/conversations/{user}")).await.status
 }
 
@@ -91,7 +90,7 @@ async fn a_call_whose_keys_are_half_moved_is_refused_in_time() {
     refused.problem(503, "UNAVAILABLE");
     let elapsed = begun.elapsed();
     assert!(
-        elapsed > Duration::from_millis(900) && elapsed < Duration::from_millis(1500),
+        elapsed > Duration::from_millis(900) && elapsed < Duration::from_millis(2500),
         "{elapsed:?}"
     );
     assert!(
@@ -222,60 +221,4 @@ async fn one_redis_is_not_taken_for_a_cluster() {
         refused.contains("is not a node of a Redis Cluster: use redis://"),
         "{refused}"
     );
-}
-
-#[tokio::test]
-async fn a_planned_failover_in_a_cluster_refuses_no_request() {
-    let cluster = RedisCluster::with_replicas();
-    let app = spawn_app_on(&cluster.url());
-    let users: Vec<_> = (0..3).map(|master| user_at(&cluster, master)).collect();
-    let asking = async {
-        for n in 0..150 {
-            assert_eq!(inbox_status(&app, &users[n % 3]).await, 200);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let failing = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        cluster.replicas[0].run("CLUSTER FAILOVER");
-        let promoted = async || info(&cluster.replicas[0], "role") == "master";
-        eventually("the replica is promoted", Duration::from_secs(10), promoted).await;
-    };
-    join(asking, failing).await;
-    let address = cluster.replicas[0].address();
-    let is_listed = async || {
-        let ready = app.get("/readyz").await.json(200)["redis"].clone();
-        ready
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|master| master["address"] == address)
-    };
-    eventually(
-        "the new master is listed",
-        Duration::from_secs(5),
-        is_listed,
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn the_users_of_a_dead_master_are_served_by_its_replica() {
-    let mut cluster = RedisCluster::with_replicas();
-    let app = spawn_app_on(&cluster.url());
-    let user = user_at(&cluster, 1);
-    let other = user_at(&cluster, 2);
-    assert_eq!(inbox_status(&app, &user).await, 200);
-    cluster.masters[1].kill();
-    let back = async || {
-        assert_eq!(inbox_status(&app, &other).await, 200);
-        inbox_status(&app, &user).await == 200
-    };
-    eventually("the replica has taken over", Duration::from_secs(20), back).await;
-    assert_eq!(info(&cluster.replicas[1], "role"), "master");
-    // The old master returns as a replica; calls still reach the new one.
-    cluster.masters[1].restart();
-    let follows = async || info(&cluster.masters[1], "role") == "slave";
-    eventually("the old master follows", Duration::from_secs(20), follows).await;
-    assert_eq!(inbox_status(&app, &user).await, 200);
 }

@@ -18,7 +18,7 @@ use crate::harness::store::tcp_server::free_port;
 use crate::harness::{TestApp, eventually, spawn_app_with};
 
 /// Sends until it is told to stop. Returns the bodies that were acknowledged.
-async fn send_until(app: &TestApp, stopped: &Cell<bool>) -> BTreeSet<String> {
+pub async fn send_until(app: &TestApp, stopped: &Cell<bool>) -> BTreeSet<String> {
     let mut acknowledged = BTreeSet::new();
     while !stopped.get() {
         let body = Uuid::now_v7().to_string();
@@ -31,7 +31,7 @@ async fn send_until(app: &TestApp, stopped: &Cell<bool>) -> BTreeSet<String> {
 }
 
 /// The bodies of all messages.
-async fn stored(app: &TestApp) -> BTreeSet<String> {
+pub async fn stored(app: &TestApp) -> BTreeSet<String> {
     let mut bodies = BTreeSet::new();
     let mut query = "peek=true&limit=100".to_owned();
     loop {

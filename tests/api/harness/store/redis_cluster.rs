@@ -107,6 +107,11 @@ impl RedisCluster {
     /// Moves the remaining keys of a slot and ends the move.
     pub fn end_move(&self, slot: u16, from: usize, to: usize) {
         end_move(slot, &self.masters[from], &self.masters[to]);
+        // As redis-cli does: the others would learn it a moment later.
+        let owner = id_of(&self.masters[to]);
+        for master in &self.masters {
+            master.run(&format!("CLUSTER SETSLOT {slot} NODE {owner}"));
+        }
     }
 
     /// Whether all nodes agree that each range has its first master, and take writes.
