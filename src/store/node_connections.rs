@@ -111,10 +111,17 @@ impl NodeConnections {
                     error
                 }
             };
-            if started.elapsed() >= RETRY_WINDOW {
+            let redirection = self.redirection(&error, connection.node());
+            // A slow node may redirect late; that is no reason to refuse.
+            let limit = if redirection.is_some() {
+                TIMEOUT
+            } else {
+                RETRY_WINDOW
+            };
+            if started.elapsed() >= limit {
                 return Err(final_error(unavailable(&error), may_have_run));
             }
-            match self.redirection(&error, connection.node()) {
+            match redirection {
                 Some(redirection) => {
                     redirections += 1;
                     asked = redirection.asked();

@@ -142,7 +142,7 @@ async fn the_death_of_one_node_does_not_stop_the_others() {
         let begun = Instant::now();
         assert_eq!(inbox_status(&app, user).await, 200);
         assert!(
-            begun.elapsed() < Duration::from_millis(200),
+            begun.elapsed() < Duration::from_millis(800),
             "{:?}",
             begun.elapsed()
         );
@@ -181,7 +181,7 @@ async fn a_node_that_hangs_delays_only_its_own_users() {
             let begun = Instant::now();
             assert_eq!(inbox_status(&app, &users[n % 2]).await, 200);
             assert!(
-                begun.elapsed() < Duration::from_millis(300),
+                begun.elapsed() < Duration::from_millis(800),
                 "{:?}",
                 begun.elapsed()
             );

@@ -52,7 +52,7 @@ pub async fn stored(app: &TestApp) -> BTreeSet<String> {
     }
 }
 
-const FAILOVER: Duration = Duration::from_secs(30);
+const FAILOVER: Duration = Duration::from_secs(60);
 
 /// Kills the master, waits for the failover, and starts the old master again, which believes to be one until
 /// the sentinel tells it.
