@@ -7,7 +7,7 @@ use redis::cmd;
 
 use crate::harness::live::device::Device;
 use crate::harness::live::resume::{cursor, page, place, polled};
-use crate::harness::store::lua::{Conversation, draft};
+use crate::harness::store::lua::fill;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, spawn_app, spawn_app_on};
 
@@ -18,10 +18,7 @@ const PEERS: usize = 1_000;
 fn messages(app: &TestApp, peers: std::ops::Range<usize>) {
     let mut redis = app.redis();
     for peer in peers {
-        let peer = format!("peer-{peer}");
-        let json = draft(&peer, "bob", "hi");
-        let send = Conversation::of(&peer, "bob").eval("send_message", &[&peer, "bob", &json]);
-        send.exec(&mut redis).unwrap();
+        fill(&mut redis, &format!("peer-{peer}"), "bob", 1);
     }
 }
 

@@ -122,7 +122,7 @@ async fn a_planned_failover_refuses_no_request() {
         info(&redis.master, "role") == "slave"
     });
     let sent = async || app.get("/readyz").await.status == 200;
-    eventually("the service is ready", Duration::from_secs(5), sent).await;
+    eventually("the service is ready", FAILOVER, sent).await;
     let last = app.send("alice", "bob", "after").await;
     device.events_until(|event| event["message"] == last).await;
     assert_eq!(app.read("bob", "alice").await["last_seq"], last["seq"]);
