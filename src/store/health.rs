@@ -215,25 +215,38 @@ impl Store {
         if replicas == 0 {
             warnings.push("no replica is connected: nothing takes over if this Redis fails".into());
         }
-        let number = |name: &str| config.get(name).and_then(|value| value.parse::<u64>().ok());
-        if number("min-replicas-to-write") == Some(0) {
+        if number(config, "min-replicas-to-write") == Some(0) {
             warnings.push(
                 "min-replicas-to-write is 0: a master that is cut off accepts messages that a failover \
                  deletes"
                     .into(),
             );
         }
-        if let Some(timeout) = number("cluster-node-timeout").filter(|ms| *ms > NODE_TIMEOUT_MS) {
-            warnings.push(format!(
-                "cluster-node-timeout is {timeout} ms: a failover takes longer than that"
-            ));
-        }
-        let coverage = config.get("cluster-require-full-coverage");
-        if self.is_cluster() && coverage.is_some_and(|value| value == "yes") {
-            warnings.push(
-                "cluster-require-full-coverage is yes: all masters stop when one has failed".into(),
-            );
+        if self.is_cluster() {
+            warnings.extend(cluster_warnings(config));
         }
         warnings
     }
+}
+
+/// One sentence for each setting of a cluster that makes the failure of a node worse.
+fn cluster_warnings(config: &HashMap<String, String>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let timeout = number(config, "cluster-node-timeout");
+    if let Some(timeout) = timeout.filter(|ms| *ms > NODE_TIMEOUT_MS) {
+        warnings.push(format!(
+            "cluster-node-timeout is {timeout} ms: a failover takes longer than that"
+        ));
+    }
+    let coverage = config.get("cluster-require-full-coverage");
+    if coverage.is_some_and(|value| value == "yes") {
+        warnings.push(
+            "cluster-require-full-coverage is yes: all masters stop when one has failed".into(),
+        );
+    }
+    warnings
+}
+
+fn number(config: &HashMap<String, String>, name: &str) -> Option<u64> {
+    config.get(name).and_then(|value| value.parse().ok())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 
 use super::cluster::{inbox_status, user_at};
-use super::sentinel::{send_until, stored};
+use super::sentinel::{send_the_first, send_until, stored};
 use crate::harness::store::redis_cluster::RedisCluster;
 use crate::harness::store::redis_sentinel::info;
 use crate::harness::{eventually, keys, spawn_app_on, spawn_app_with};
@@ -73,7 +73,7 @@ async fn with_replicas_a_cluster_loses_no_acknowledged_message() {
     let app = spawn_app_with(&["--redis-url", &cluster.url(), "--replicas", "1"]);
     let [messages, _] = keys("alice", "bob");
     let home = RedisCluster::index_of(cluster.slot_of(&messages));
-    app.send("alice", "bob", "the first").await;
+    send_the_first(&app).await;
     let stopped = Cell::new(false);
     let senders = (0..4).map(|_| send_until(&app, &stopped));
     let (acknowledged, ()) = join(join_all(senders), async {
