@@ -5,7 +5,8 @@
 //! on the other load of the machine.
 //!
 //! `cargo bench --bench throughput`. `-- live` measures only the live rows, `-- cluster` only those of a
-//! cluster; `-- --check` fails if a target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
+//! cluster, `-- scripts` only the time of Redis for scripts; `-- --check` fails if a target is missed. Needs
+//! Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
 
 mod baseline;
 mod bench;
@@ -46,6 +47,8 @@ const SERVE_BASELINE: &str = "serve-baseline";
 const LIVE: &str = "live";
 /// The argument that selects the rows of a cluster.
 const CLUSTER: &str = "cluster";
+/// The argument that selects the time of Redis for scripts.
+const SCRIPTS: &str = "scripts";
 /// Maximum duration of a run.
 const TIME_LIMIT: Duration = Duration::from_secs(420);
 
@@ -60,7 +63,7 @@ fn main() -> ExitCode {
         println!("To measure, for about five minutes, run: cargo bench --bench throughput");
         return ExitCode::SUCCESS;
     }
-    let only = [LIVE, CLUSTER].into_iter().find(|part| has(part));
+    let only = [LIVE, CLUSTER, SCRIPTS].into_iter().find(|part| has(part));
     let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers(), only));
     exit_code(run.map(|missed| !has("--check") || missed.is_empty()))
 }

@@ -3,22 +3,25 @@
 use crate::bench::Bench;
 use crate::report::Report;
 use crate::requests::{self, SECONDS};
-use crate::{CLUSTER, Interrupt, LIVE, Outcome, cluster, imports, live};
+use crate::{CLUSTER, Interrupt, LIVE, Outcome, SCRIPTS, cluster, imports, live};
 
 /// Seconds of a round of the rows with targets, which all have `everysec`.
 const LONG_ROUND: u32 = 2;
 
-/// Measures everything, or only the live rows or those of a cluster, and prints the report; returns
-/// the missed targets.
+/// Measures everything, or only one part of it, and prints the report; returns the missed targets.
 pub fn run(interrupt: &Interrupt, workers: usize, only: Option<&str>) -> Outcome<Vec<String>> {
     let mut report = Report::new(workers);
+    let measures = |part: &str| only.is_none_or(|only| only == part);
     if only.is_none() {
         measure_requests(interrupt, workers, &mut report)?;
     }
-    if only != Some(LIVE) {
+    if measures(SCRIPTS) {
+        measure_scripts(interrupt, workers, &mut report)?;
+    }
+    if measures(CLUSTER) {
         cluster::measure(interrupt, workers, &mut report)?;
     }
-    if only != Some(CLUSTER) {
+    if measures(LIVE) {
         live::measure(interrupt, workers, &mut report)?;
     }
     report.print();
@@ -39,9 +42,6 @@ fn measure_requests(interrupt: &Interrupt, workers: usize, report: &mut Report) 
     eprintln!("measuring tokens and rate limits ...");
     let rows = requests::tokens_and_limits(interrupt, workers)?;
     report.add_tokens_and_limits(&rows);
-    eprintln!("measuring the time of Redis ...");
-    let (times, appended) = requests::redis_times(start("everysec")?)?;
-    report.add_redis_times(times, appended);
     eprintln!("measuring short and long inboxes ...");
     let rows = requests::inbox_lengths(&start("everysec")?)?;
     report.add_inbox_lengths(&rows);
@@ -49,4 +49,13 @@ fn measure_requests(interrupt: &Interrupt, workers: usize, report: &mut Report) 
     let rows = imports::imports(&start("everysec")?)?;
     report.add_imports(&rows);
     imports::memory(start("everysec")?, report)
+}
+
+/// Measures the time that Redis takes for scripts.
+fn measure_scripts(interrupt: &Interrupt, workers: usize, report: &mut Report) -> Outcome<()> {
+    eprintln!("measuring the time of Redis ...");
+    let bench = Bench::start(interrupt, "everysec", workers, &[])?;
+    let (times, appended) = requests::redis_times(bench)?;
+    report.add_redis_times(times, appended);
+    Ok(())
 }

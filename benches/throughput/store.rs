@@ -100,6 +100,14 @@ impl Redis {
         Ok((sum("calls"), sum("usec")))
     }
 
+    /// Lets the append-only file grow: Redis rewrites it in a copy of its process, and each page that is
+    /// written meanwhile is copied too.
+    pub fn keep_append_only_file(&mut self) -> Outcome<()> {
+        let mut config = redis::cmd("CONFIG");
+        config.arg("SET").arg("auto-aof-rewrite-percentage").arg(0);
+        Ok(config.exec(&mut self.connection)?)
+    }
+
     /// The bytes of the append-only file.
     pub fn append_only_bytes(&mut self) -> Outcome<f64> {
         let mut info = redis::cmd("INFO");
