@@ -4,6 +4,7 @@ pub mod change_scripts;
 pub mod cluster;
 mod cluster_data;
 pub mod cluster_failover;
+pub mod cluster_listening;
 pub mod functions;
 pub mod inbox_order;
 mod inbox_updates;

@@ -24,7 +24,8 @@ pub fn replicated() -> (TcpServer, TcpServer) {
 }
 
 impl RedisSentinel {
-    /// Starts the servers. The sentinel declares a master dead that does not answer for a second.
+    /// Starts the servers. The sentinel declares a master dead that does not answer for three seconds: a
+    /// busy machine delays answers for one.
     pub fn start() -> Self {
         let (master, replica) = replicated();
         let sentinel = TcpServer::start(&["--sentinel"]);
@@ -32,7 +33,7 @@ impl RedisSentinel {
             "SENTINEL MONITOR mymaster 127.0.0.1 {} 1",
             master.port
         ));
-        sentinel.run("SENTINEL SET mymaster down-after-milliseconds 1000");
+        sentinel.run("SENTINEL SET mymaster down-after-milliseconds 3000");
         sentinel.run("SENTINEL SET mymaster failover-timeout 3000");
         let this = Self {
             master,
