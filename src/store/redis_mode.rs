@@ -5,7 +5,7 @@ use redis::{InfoDict, RedisResult};
 use super::{Store, administered};
 use crate::error::{Code, Error};
 
-/// The value of `redis_mode` in `INFO`.
+/// The value of `redis_mode` in `INFO`, `server_mode` in that of Valkey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedisMode {
     /// One Redis, with or without replicas.
@@ -38,7 +38,12 @@ impl Store {
             let mut info = redis::cmd("INFO");
             let info: RedisResult<InfoDict> = info.arg("server").query_async(&mut connection).await;
             match info {
-                Ok(info) => Ok(mode_of(info.get::<String>("redis_mode").as_deref())),
+                Ok(info) => {
+                    // Valkey 8 has a name of its own for it.
+                    let names = ["redis_mode", "server_mode"];
+                    let mode = names.into_iter().find_map(|name| info.get::<String>(name));
+                    Ok(mode_of(mode.as_deref()))
+                }
                 Err(error) if error.code() == Some("NOPERM") => {
                     // Only a cluster answers this.
                     let mut state = redis::cmd("CLUSTER");
