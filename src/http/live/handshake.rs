@@ -21,6 +21,7 @@ use super::commands::CommandContext;
 use super::driver::ConnectionDriver;
 use crate::auth::{Authenticator, Caller, Identity};
 use crate::error::{Code, Error};
+use crate::http::extract::QueryParams;
 use crate::http::middleware::{authenticate, site};
 use crate::model::UserId;
 use crate::operations::Operations;
@@ -94,10 +95,10 @@ impl Handshake {
     pub async fn admit(
         &self,
         req: &HttpRequest,
-        ticket: Option<&str>,
         user: impl FnOnce() -> Result<Option<UserId>, Error>,
     ) -> Result<Listener, Error> {
-        let mut identity = self.identify(req, ticket).await?;
+        let ticket = ticket(req);
+        let mut identity = self.identify(req, ticket.as_deref()).await?;
         let user = self
             .operations
             .authorize_listener(&identity.caller, user()?)?;
@@ -109,9 +110,25 @@ impl Handshake {
         Ok(Listener {
             user,
             identity,
-            ticket: ticket.map(str::to_owned),
+            ticket,
             address: authenticate::client_address(req),
         })
+    }
+
+    /// Like [`Handshake::admit`], for a stream. Also returns the cursor from which it resumes.
+    pub async fn admit_to_stream(
+        &self,
+        req: &HttpRequest,
+        query: Result<QueryParams<StreamQuery>, Error>,
+    ) -> Result<(Listener, Option<Cursor>), Error> {
+        let mut cursor = None;
+        let user = || {
+            let QueryParams(query) = query?;
+            cursor = query.cursor;
+            Ok(query.user)
+        };
+        let listener = self.admit(req, user).await?;
+        Ok((listener, cursor))
     }
 
     /// Opens the stream of a listener. If `notified`, registers its connection first, so that no event is
@@ -192,7 +209,7 @@ impl Handshake {
 
 /// The ticket in the query of a request, even if the rest of the query is invalid, because the credential is
 /// checked first.
-pub fn ticket(req: &HttpRequest) -> Option<String> {
+fn ticket(req: &HttpRequest) -> Option<String> {
     let mut query = form_urlencoded::parse(req.query_string().as_bytes());
     let ticket = query.find(|(name, _)| name == "ticket")?;
     Some(ticket.1.into_owned())

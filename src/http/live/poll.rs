@@ -10,7 +10,6 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use utoipa::IntoParams;
 
-use super::handshake;
 use super::handshake::Handshake;
 use super::sse;
 use crate::error::Error;
@@ -89,13 +88,12 @@ pub async fn read_events(
     IsHead(is_head): IsHead,
     handshake: Handshake,
 ) -> Result<HttpResponse, Error> {
-    let ticket = handshake::ticket(&req);
     let mut wanted = EventQuery::default();
     let user = || {
         wanted = query?.0;
         Ok(wanted.user.take())
     };
-    let listener = handshake.admit(&req, ticket.as_deref(), user).await?;
+    let listener = handshake.admit(&req, user).await?;
     if wants_stream(&req) {
         return sse::answer(&req, handshake, listener, wanted.cursor, is_head).await;
     }

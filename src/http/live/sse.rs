@@ -12,7 +12,6 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::Utc;
 
 use super::driver::ConnectionDriver;
-use super::handshake;
 use super::handshake::{Handshake, Listener, StreamQuery};
 use crate::error::{Code, Error};
 use crate::http::connection::ClientConnection;
@@ -56,14 +55,7 @@ pub async fn stream_events(
     IsHead(is_head): IsHead,
     handshake: Handshake,
 ) -> Result<HttpResponse, Error> {
-    let ticket = handshake::ticket(&req);
-    let mut cursor = None;
-    let user = || {
-        let QueryParams(query) = query?;
-        cursor = query.cursor;
-        Ok(query.user)
-    };
-    let listener = handshake.admit(&req, ticket.as_deref(), user).await?;
+    let (listener, cursor) = handshake.admit_to_stream(&req, query).await?;
     answer(&req, handshake, listener, cursor, is_head).await
 }
 

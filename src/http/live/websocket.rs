@@ -15,8 +15,7 @@ use chrono::Utc;
 use tokio_util::codec::Encoder;
 
 use super::driver::ConnectionDriver;
-use super::handshake;
-use super::handshake::{Handshake, StreamQuery};
+use super::handshake::{self, Handshake, StreamQuery};
 use super::ws_messages::{WsMessage, WsReader};
 use crate::error::{Code, Error};
 use crate::http::connection::ClientConnection;
@@ -60,14 +59,7 @@ pub async fn open_socket(
     handshake: Handshake,
     metrics: Data<Metrics>,
 ) -> Result<HttpResponse, Error> {
-    let ticket = handshake::ticket(&req);
-    let mut cursor = None;
-    let user = || {
-        let QueryParams(query) = query?;
-        cursor = query.cursor;
-        Ok(query.user)
-    };
-    let listener = handshake.admit(&req, ticket.as_deref(), user).await?;
+    let (listener, cursor) = handshake.admit_to_stream(&req, query).await?;
     if is_head {
         // Only a GET upgrades (RFC 6455 section 4.1).
         return Err(Code::UpgradeRequired.into());
