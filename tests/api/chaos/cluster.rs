@@ -1,21 +1,12 @@
 //! A cluster whose masters are killed, stopped, replaced and cut off from their replicas, while slots move.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use duologue::store::Keys;
-use tokio::task::spawn_blocking;
 
-use super::crowd::{Crowd, Shared, Size, seed};
-use super::duration;
+use super::{SIZE, assert_flawless_under};
 use crate::harness::rng::Rng;
-use crate::harness::spawn_app_with;
 use crate::harness::store::replicated_cluster::ReplicatedCluster;
-
-const SIZE: Size = Size {
-    clients: 60,
-    users: 40,
-};
 
 /// Harms the cluster in one way, and waits until it is whole again.
 fn harm(cluster: &mut ReplicatedCluster, rng: &mut Rng) -> &'static str {
@@ -27,7 +18,7 @@ fn harm(cluster: &mut ReplicatedCluster, rng: &mut Rng) -> &'static str {
             "killed a master"
         }
         1 => {
-            cluster.pause(master, || sleep(Duration::from_millis(800)));
+            cluster.pause(master, Duration::from_millis(800));
             "stopped a master"
         }
         2 => {
@@ -35,7 +26,7 @@ fn harm(cluster: &mut ReplicatedCluster, rng: &mut Rng) -> &'static str {
             "exchanged a master and its replica"
         }
         3 => {
-            cluster.cut_replication(master, || sleep(Duration::from_secs(2)));
+            cluster.cut_replication(master, Duration::from_secs(2));
             "cut off a replica"
         }
         _ => {
@@ -50,25 +41,9 @@ fn harm(cluster: &mut ReplicatedCluster, rng: &mut Rng) -> &'static str {
     harm
 }
 
-/// Harms the cluster until the time is over, and returns it.
-fn harm_repeatedly(mut cluster: ReplicatedCluster) -> ReplicatedCluster {
-    let (deadline, mut rng) = (Instant::now() + duration(), Rng::new(seed()));
-    while Instant::now() < deadline {
-        println!("{}", harm(&mut cluster, &mut rng));
-        sleep(Duration::from_millis(500));
-    }
-    cluster
-}
-
 #[tokio::test]
 #[ignore = "takes ten minutes: make chaos"]
 async fn nothing_is_lost_or_wrong_on_a_cluster_that_fails() {
-    let cluster = ReplicatedCluster::start();
-    let url = cluster.url();
-    let spawn = || spawn_app_with(&["--redis-url", &url, "--replicas", "1"]);
-    let apps = [spawn(), spawn()];
-    let mut crowd = Crowd::open(&apps, SIZE).await;
-    let harm = async |_: &Shared| spawn_blocking(|| harm_repeatedly(cluster)).await.unwrap();
-    let _cluster = crowd.act_during(harm).await;
-    crowd.report_when_settled().await.assert_flawless();
+    let mut cluster = ReplicatedCluster::start();
+    assert_flawless_under(&cluster.url(), move |rng| harm(&mut cluster, rng)).await;
 }

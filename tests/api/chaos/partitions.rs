@@ -2,22 +2,13 @@
 //! the nodes.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::task::spawn_blocking;
-
-use super::crowd::{Crowd, Shared, Size, seed};
-use super::duration;
+use super::assert_flawless_under;
 use crate::harness::rng::Rng;
-use crate::harness::spawn_app_with;
 use crate::harness::store::network::TestNetwork;
 use crate::harness::store::redis_sentinel::{info, wait};
 use crate::harness::store::replicated_cluster::ReplicatedCluster;
-
-const SIZE: Size = Size {
-    clients: 60,
-    users: 40,
-};
 
 /// Cuts the network in one way, heals it, and waits until the cluster is whole again.
 fn harm(cluster: &ReplicatedCluster, network: &TestNetwork, rng: &mut Rng) -> &'static str {
@@ -46,15 +37,6 @@ fn harm(cluster: &ReplicatedCluster, network: &TestNetwork, rng: &mut Rng) -> &'
     harm
 }
 
-/// Cuts the network again and again until the time is over.
-fn harm_repeatedly(cluster: &ReplicatedCluster, network: &TestNetwork) {
-    let (deadline, mut rng) = (Instant::now() + duration(), Rng::new(seed()));
-    while Instant::now() < deadline {
-        println!("{}", harm(cluster, network, &mut rng));
-        sleep(Duration::from_millis(500));
-    }
-}
-
 #[tokio::test]
 #[ignore = "takes ten minutes: make chaos"]
 async fn nothing_is_lost_or_wrong_when_the_network_is_cut() {
@@ -63,18 +45,5 @@ async fn nothing_is_lost_or_wrong_when_the_network_is_cut() {
         return;
     };
     let cluster = ReplicatedCluster::on(&network.hosts);
-    let url = cluster.url();
-    let spawn = || spawn_app_with(&["--redis-url", &url, "--replicas", "1"]);
-    let apps = [spawn(), spawn()];
-    let mut crowd = Crowd::open(&apps, SIZE).await;
-    let harm = async |_: &Shared| {
-        spawn_blocking(move || {
-            harm_repeatedly(&cluster, &network);
-            (cluster, network)
-        })
-        .await
-        .unwrap()
-    };
-    let (_cluster, _network) = crowd.act_during(harm).await;
-    crowd.report_when_settled().await.assert_flawless();
+    assert_flawless_under(&cluster.url(), move |rng| harm(&cluster, &network, rng)).await;
 }

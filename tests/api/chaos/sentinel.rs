@@ -1,21 +1,13 @@
 //! A master that is killed, stopped, replaced and cut off from its replica, under a sentinel.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::task::spawn_blocking;
 
-use super::crowd::{Crowd, Shared, Size, seed};
-use super::duration;
+use super::assert_flawless_under;
 use crate::harness::rng::Rng;
-use crate::harness::spawn_app_with;
 use crate::harness::store::redis_sentinel::{RedisSentinel, confirms_changes, info, wait};
-
-const SIZE: Size = Size {
-    clients: 60,
-    users: 40,
-};
 
 /// Makes `master` the server that is the master now.
 fn follow_roles(redis: &mut RedisSentinel) {
@@ -41,9 +33,7 @@ fn harm(redis: &mut RedisSentinel, rng: &mut Rng) -> &'static str {
             redis.master.kill();
             // A master without persistence that starts before the sentinel has another is the master again,
             // and empty.
-            wait("the sentinel names the replica", || {
-                redis.named_master() == redis.replica.port
-            });
+            wait("the sentinel names the replica", || redis.has_failed_over());
             redis.master.restart();
             "killed the master"
         }
@@ -72,25 +62,9 @@ fn harm(redis: &mut RedisSentinel, rng: &mut Rng) -> &'static str {
     harm
 }
 
-/// Harms the servers until the time is over, and returns them.
-fn harm_repeatedly(mut redis: RedisSentinel) -> RedisSentinel {
-    let (deadline, mut rng) = (Instant::now() + duration(), Rng::new(seed()));
-    while Instant::now() < deadline {
-        println!("{}", harm(&mut redis, &mut rng));
-        sleep(Duration::from_millis(500));
-    }
-    redis
-}
-
 #[tokio::test]
 #[ignore = "takes ten minutes: make chaos"]
 async fn nothing_is_lost_or_wrong_under_a_sentinel() {
-    let redis = RedisSentinel::start();
-    let url = redis.url();
-    let spawn = || spawn_app_with(&["--redis-url", &url, "--replicas", "1"]);
-    let apps = [spawn(), spawn()];
-    let mut crowd = Crowd::open(&apps, SIZE).await;
-    let harm = async |_: &Shared| spawn_blocking(|| harm_repeatedly(redis)).await.unwrap();
-    let _redis = crowd.act_during(harm).await;
-    crowd.report_when_settled().await.assert_flawless();
+    let mut redis = RedisSentinel::start();
+    assert_flawless_under(&redis.url(), move |rng| harm(&mut redis, rng)).await;
 }

@@ -59,10 +59,7 @@ impl RedisSentinel {
 
     /// Whether the sentinel names the replica as the master.
     pub fn has_failed_over(&self) -> bool {
-        let mut command = redis::cmd("SENTINEL");
-        command.arg("GET-MASTER-ADDR-BY-NAME").arg("mymaster");
-        let address: (String, u16) = command.query(&mut self.sentinel.connect()).unwrap();
-        address.1 == self.replica.port
+        self.named_master() == self.replica.port
     }
 
     /// Makes the replica the master while both work.
@@ -74,8 +71,8 @@ impl RedisSentinel {
     pub fn named_master(&self) -> u16 {
         let mut command = redis::cmd("SENTINEL");
         command.arg("GET-MASTER-ADDR-BY-NAME").arg("mymaster");
-        let (_, port): (String, String) = command.query(&mut self.sentinel.connect()).unwrap();
-        port.parse().unwrap()
+        let address: (String, u16) = command.query(&mut self.sentinel.connect()).unwrap();
+        address.1
     }
 
     fn knows_replica(&self) -> bool {

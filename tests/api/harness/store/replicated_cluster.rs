@@ -1,5 +1,8 @@
 //! A Redis Cluster in which nodes fail: three masters with a replica each.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use crate::harness::store::network::Host;
@@ -87,14 +90,14 @@ impl ReplicatedCluster {
     }
 
     /// Cuts a replica off its master, by a user that does not exist, and connects it again.
-    pub fn cut_replication(&self, master: usize, meanwhile: impl FnOnce()) {
+    pub fn cut_replication(&self, master: usize, time: Duration) {
         let Some(replica) = self.replica_of(master) else {
             return;
         };
         self.nodes[replica].run("CONFIG SET masteruser nobody");
         self.nodes[replica].run("CONFIG SET masterauth nothing");
         self.nodes[master].run("CLIENT KILL TYPE replica");
-        meanwhile();
+        sleep(time);
         self.nodes[replica].run("CONFIG SET masteruser ");
         self.nodes[replica].run("CONFIG SET masterauth ");
     }
@@ -122,9 +125,9 @@ impl ReplicatedCluster {
     }
 
     /// Stops a master for a moment shorter than a failover takes.
-    pub fn pause(&self, master: usize, meanwhile: impl FnOnce()) {
+    pub fn pause(&self, master: usize, time: Duration) {
         self.nodes[master].signal(Signal::STOP);
-        meanwhile();
+        sleep(time);
         self.nodes[master].signal(Signal::CONT);
     }
 
