@@ -18,6 +18,10 @@ pub const ATTACHMENT_METADATA: usize = 1024;
 pub const METADATA: usize = 4096;
 /// Bytes of the metadata of a conversation, as compact JSON.
 pub const CONVERSATION_METADATA: usize = 1024;
+/// Characters of the title of a room.
+pub const ROOM_TITLE: usize = 128;
+/// Users that one request adds to a room.
+pub const ROOM_USERS: usize = 100;
 /// Characters of a client id.
 pub const CLIENT_ID: usize = 64;
 /// Characters of an idempotency key, and of the `ref` of a WebSocket command.

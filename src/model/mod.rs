@@ -28,6 +28,7 @@ mod pending_message;
 mod precondition;
 mod presence;
 mod retention;
+mod room;
 mod seq;
 mod settings;
 mod ticket;
@@ -59,6 +60,10 @@ pub use pending_message::{MessageInput, PendingMessage, fresh_id};
 pub use precondition::Precondition;
 pub use presence::{Presence, Presences, UsersQuery};
 pub use retention::Retention;
+pub use room::{
+    JoinRule, MemberInput, MemberPage, MemberRecord, MembersQuery, RoomHistory, RoomId, RoomInput,
+    RoomMember, RoomMembership, RoomProfile, RoomQuery, RoomRole, RoomState, RoomTitle,
+};
 pub use seq::Seq;
 pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags, Mute};
 pub use ticket::{IssuedTicket, TicketRequest};

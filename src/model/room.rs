@@ -1,0 +1,381 @@
+//! Rooms, their settings and their members.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::message::rfc3339_millis;
+use super::{Limit, Metadata, RoomName, Seq, UserId, limits};
+use crate::error::{Code, Error};
+
+/// The id of a room, of the same form as a user id. As the peer of a conversation the room is called `room:`
+/// and this id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(
+    value_type = String,
+    min_length = 1,
+    max_length = 255,
+    pattern = "^(?!room:)(?!\\.{1,2}$)[A-Za-z0-9._~!$&'()*+;=:@|-]{1,255}$",
+    example = "general"
+)]
+pub struct RoomId(RoomName);
+
+impl RoomId {
+    /// The name of the room as the peer of a conversation.
+    pub fn name(&self) -> &RoomName {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RoomId {
+    type Error = &'static str;
+
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        // The rules of user ids apply, and so does the text that states them.
+        let id = UserId::try_from(id)?;
+        let name = RoomName::of_id(id.as_str());
+        name.map(Self).ok_or("must be the id of a room")
+    }
+}
+
+impl From<RoomName> for RoomId {
+    fn from(name: RoomName) -> Self {
+        Self(name)
+    }
+}
+
+impl From<RoomId> for String {
+    fn from(id: RoomId) -> Self {
+        id.0.id().to_owned()
+    }
+}
+
+/// Who may become a member of a room by themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinRule {
+    /// Everybody, except those who are banned. Who is not a member may read and watch the room.
+    Open,
+    /// Nobody: admins and backends add members. For everybody else the room does not exist.
+    #[default]
+    Invited,
+}
+
+/// Which messages a member sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomHistory {
+    /// All messages.
+    #[default]
+    All,
+    /// The messages that were sent after the member joined.
+    Joined,
+}
+
+/// What a user may do in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomRole {
+    /// Reads and writes.
+    Member,
+    /// Also changes the room and its members, and deletes messages of others.
+    Admin,
+    /// Nothing. A banned user is not a member and cannot join.
+    Banned,
+}
+
+macro_rules! stored_words {
+    ($($name:ident { $($variant:ident $word:literal),* })*) => {
+        $(impl $name {
+            /// The word in the store.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// Reads a word of the store.
+            pub fn parse(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)* _ => None }
+            }
+        })*
+    };
+}
+
+stored_words! {
+    JoinRule { Open "open", Invited "invited" }
+    RoomHistory { All "all", Joined "joined" }
+    RoomRole { Member "member", Admin "admin", Banned "banned" }
+}
+
+/// The title of a room: 1 to 128 characters (Unicode scalar values), none of which is a control character.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(
+    min_length = 1,
+    max_length = 128,
+    pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$",
+    example = "General"
+)]
+pub struct RoomTitle(String);
+
+impl RoomTitle {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RoomTitle {
+    type Error = &'static str;
+
+    fn try_from(title: String) -> Result<Self, Self::Error> {
+        let length = title.chars().count();
+        if (1..=limits::ROOM_TITLE).contains(&length) && !title.chars().any(char::is_control) {
+            Ok(Self(title))
+        } else {
+            Err("must have 1 to 128 characters, none of which is a control character")
+        }
+    }
+}
+
+/// The settings of a room, and users to add to it: the body of `PUT /rooms/{room}`.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoomInput {
+    /// The title. Without it the room has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    title: Option<RoomTitle>,
+    /// Who may join. `invited` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    join: Option<JoinRule>,
+    /// Which messages members see. `all` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    history: Option<RoomHistory>,
+    /// Any data that the application keeps with the room. Without it the room has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    metadata: Option<Metadata>,
+    /// Users to add as members; at most 100 together with `admins`. Members keep their role, and banned users
+    /// stay banned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_items = 100)]
+    members: Option<Vec<UserId>>,
+    /// Users to add as admins, or to make admins. For backends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_items = 100)]
+    admins: Option<Vec<UserId>>,
+}
+
+impl RoomInput {
+    /// Refuses more users than one request may add.
+    pub fn checked(self) -> Result<Self, Error> {
+        let (members, admins) = (self.members(), self.admins());
+        if members.len() + admins.len() <= limits::ROOM_USERS {
+            return Ok(self);
+        }
+        let pointer = if members.len() > limits::ROOM_USERS || admins.is_empty() {
+            "/members"
+        } else {
+            "/admins"
+        };
+        let why = "`members` and `admins` must have at most 100 users together";
+        Err(Error::field(Code::InvalidRequest, pointer, why))
+    }
+
+    pub fn join(&self) -> JoinRule {
+        self.join.unwrap_or_default()
+    }
+
+    pub fn history(&self) -> RoomHistory {
+        self.history.unwrap_or_default()
+    }
+
+    pub fn members(&self) -> &[UserId] {
+        self.members.as_deref().unwrap_or_default()
+    }
+
+    pub fn admins(&self) -> &[UserId] {
+        self.admins.as_deref().unwrap_or_default()
+    }
+
+    /// Title and metadata as they are stored.
+    pub fn profile(&self) -> RoomProfile {
+        RoomProfile {
+            title: self.title.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
+}
+
+/// What a room says about itself: a JSON object in the store, which scripts do not interpret.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RoomProfile {
+    #[serde(default)]
+    pub title: Option<RoomTitle>,
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
+}
+
+impl RoomProfile {
+    /// Reads a stored profile.
+    pub fn parse(json: &str) -> Result<Self, Error> {
+        serde_json::from_str(json).map_err(|e| {
+            let why = format!("The profile of a room is malformed: {e}.");
+            Error::new(Code::Internal, why)
+        })
+    }
+
+    pub fn to_json(&self) -> String {
+        // An object with string keys is always valid JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// A room.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RoomState {
+    /// The id of the room.
+    #[serde(rename = "room")]
+    #[schema(value_type = RoomId)]
+    pub id: RoomId,
+    /// The title; null if there is none.
+    #[schema(required = true)]
+    pub title: Option<RoomTitle>,
+    /// Who may join.
+    pub join: JoinRule,
+    /// Which messages members see.
+    pub history: RoomHistory,
+    /// Any data that the application keeps with the room; null if there is none.
+    #[schema(required = true)]
+    pub metadata: Option<Metadata>,
+    /// Number of members, admins included.
+    pub member_count: u32,
+    /// The `seq` of the newest message; 0 if there is none.
+    pub last_seq: Seq,
+    /// When the room was created (RFC 3339).
+    #[serde(serialize_with = "rfc3339_millis")]
+    pub created_at: DateTime<Utc>,
+    /// The membership of the caller; null if the caller is not a member.
+    #[schema(required = true)]
+    pub membership: Option<RoomMembership>,
+}
+
+/// The membership of the caller in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RoomMembership {
+    /// What the caller may do.
+    pub role: RoomRole,
+    /// The `seq` up to which the caller has read.
+    pub read_seq: Seq,
+    /// When the caller joined (RFC 3339).
+    #[serde(serialize_with = "rfc3339_millis")]
+    pub joined_at: DateTime<Utc>,
+}
+
+/// A member of a room, or a banned user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RoomMember {
+    /// The user.
+    pub user: UserId,
+    /// What the user may do.
+    pub role: RoomRole,
+    /// The `seq` up to which the user has read.
+    pub read_seq: Seq,
+    /// When the user joined or was banned (RFC 3339).
+    #[serde(serialize_with = "rfc3339_millis")]
+    pub joined_at: DateTime<Utc>,
+}
+
+/// What the store keeps of a member, see `lua/lib/room.lua`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberRecord {
+    pub role: RoomRole,
+    pub read_seq: Seq,
+    pub joined_at: DateTime<Utc>,
+}
+
+impl MemberRecord {
+    /// Reads role, read seq and time of joining in milliseconds since 1970.
+    pub fn parse(role: &str, read: &str, joined_ms: &str) -> Option<Self> {
+        let read = read.parse::<u64>().ok()?;
+        Some(Self {
+            role: RoomRole::parse(role)?,
+            read_seq: Seq::try_from(read).ok()?,
+            joined_at: DateTime::from_timestamp_millis(joined_ms.parse().ok()?)?,
+        })
+    }
+
+    pub fn of(self, user: UserId) -> RoomMember {
+        RoomMember {
+            user,
+            role: self.role,
+            read_seq: self.read_seq,
+            joined_at: self.joined_at,
+        }
+    }
+}
+
+impl From<MemberRecord> for RoomMembership {
+    fn from(record: MemberRecord) -> Self {
+        Self {
+            role: record.role,
+            read_seq: record.read_seq,
+            joined_at: record.joined_at,
+        }
+    }
+}
+
+/// The query of `GET /rooms/{room}`.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RoomQuery {
+    /// The user as whom to read. Optional for users, who read as themselves; without it a backend sees every room
+    /// and no membership.
+    #[param(nullable = false, example = "alice")]
+    pub user: Option<UserId>,
+}
+
+/// The query of `GET /rooms/{room}/members`.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MembersQuery {
+    /// The `next_after` of the previous page: only users whose ids follow this one.
+    #[param(nullable = false, example = "alice")]
+    pub after: Option<UserId>,
+    /// The maximum number of members.
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+}
+
+impl MembersQuery {
+    /// The maximum number of members.
+    pub fn limit(&self) -> u16 {
+        self.limit.get()
+    }
+}
+
+/// A page of the members of a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MemberPage {
+    /// The members in the order of their ids. Admins and backends also see banned users.
+    pub members: Vec<RoomMember>,
+    /// The `after` of the next page; null on the last page.
+    #[schema(required = true)]
+    pub next_after: Option<UserId>,
+}
+
+/// What to make a user in a room: the body of `PUT /rooms/{room}/members/{user}`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberInput {
+    /// The role. Without it a user becomes a member, and a member keeps its role. Roles other than `member` are
+    /// given by admins and backends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub role: Option<RoomRole>,
+}
