@@ -44,11 +44,15 @@ codes! {
     MalformedJson        400 "MALFORMED_JSON"         "The body is not valid JSON (RFC 8259).";
     Unauthenticated      401 "UNAUTHENTICATED"        "The request has no credential, or an invalid one.";
     Forbidden            403 "FORBIDDEN"              "The credential is valid but does not permit this operation.";
+    NotAMember           403 "NOT_A_MEMBER"           "The user is not a member of the room.";
     Blocked              403 "BLOCKED"                "The peer has blocked the user and receives nothing new from the user.";
     NotFound             404 "NOT_FOUND"              "Nothing exists at this path.";
     MessageNotFound      404 "MESSAGE_NOT_FOUND"      "The message does not exist, or is not visible to this user.";
+    RoomNotFound         404 "ROOM_NOT_FOUND"         "The room does not exist, or is not visible to this user.";
     MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "The path does not support this method; `Allow` lists those it supports.";
     RequestTimeout       408 "REQUEST_TIMEOUT"        "The body was not received within 10 seconds, plus one second per 8 KiB received.";
+    RoomFull             409 "ROOM_FULL"              "The room has the maximum number of members.";
+    TooManyRooms         409 "TOO_MANY_ROOMS"         "The user is in the maximum number of 1,000 rooms.";
     MessageChanged       409 "MESSAGE_CHANGED"        "The message keeps changing concurrently; nothing was updated. Try again.";
     ConversationChanged  409 "CONVERSATION_CHANGED"   "The metadata of the conversation keeps changing concurrently; nothing was updated. Try again.";
     ImportConflict       409 "IMPORT_CONFLICT"        "Some messages cannot be imported into their conversations; `errors` names them, and the rest was imported.";

@@ -7,7 +7,7 @@ use actix_web::{FromRequest, HttpRequest};
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
-use crate::model::{Emoji, Participants, Seq, UserId};
+use crate::model::{Emoji, Participants, Peer, Seq, UserId};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -55,17 +55,21 @@ extractor!(PathEmoji, |req| emoji(req).map(|emoji| PathEmoji { emoji }));
 extractor!(Participants, participants);
 
 fn user(req: &HttpRequest, name: &str) -> Result<UserId, Error> {
-    // actix decodes everything except `%`, `/` and `+`. Of these only `+` can be part of an id.
-    let user = match req.match_info().query(name) {
+    UserId::try_from(segment(req, name)).map_err(|why| invalid(name, why))
+}
+
+/// A segment that contains an id. actix decodes everything except `%`, `/` and `+`, of which only `+` can be
+/// part of an id.
+fn segment(req: &HttpRequest, name: &str) -> String {
+    match req.match_info().query(name) {
         encoded if encoded.contains('%') => encoded.replace("%2B", "+").replace("%2b", "+"),
         plain => plain.to_owned(),
-    };
-    let user = UserId::try_from(user);
-    user.map_err(|why| invalid(name, why))
+    }
 }
 
 fn participants(req: &HttpRequest) -> Result<Participants, Error> {
-    let (user, peer) = (user(req, "user")?, user(req, "peer")?);
+    let peer = Peer::try_from(segment(req, "peer")).map_err(|why| invalid("peer", why));
+    let (user, peer) = (user(req, "user")?, peer?);
     Participants::new(user, peer).map_err(|why| invalid("peer", why))
 }
 

@@ -123,6 +123,9 @@ pub const CHANGE: &[Code] = &[
     Code::StorageFull,
 ];
 
+/// Errors of every operation on a conversation, which can be a room.
+pub const PEER: &[Code] = &[Code::NotAMember, Code::RoomNotFound];
+
 /// Declares a type that lists the errors of an operation in openapi.yaml: groups, then its own.
 macro_rules! refusals {
     ($visibility:vis $name:ident: $($group:ident)* $(; $($code:ident),*)?) => {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 
-use super::{ConversationMetadata, Message, Seq, StoredMessage, UserId, rfc3339};
+use super::{ConversationMetadata, Message, Peer, Seq, StoredMessage, UserId, rfc3339};
 
 /// A page of a conversation, and the messages that were unread before it was read.
 #[expect(
@@ -17,7 +17,7 @@ pub struct Conversation {
     /// The reader.
     pub user: UserId,
     /// The peer.
-    pub peer: UserId,
+    pub peer: Peer,
     /// The messages of the page, newest first. Has less than `limit` messages if they would exceed 448 KiB;
     /// the cursors continue there.
     #[schema(value_type = Vec<Message>)]

@@ -245,7 +245,7 @@ impl ImportLine {
     fn into_json(self, id: Uuid) -> Result<String, Error> {
         let message = MessageInput {
             from: None,
-            to: self.to,
+            to: self.to.into(),
             client_id: self.client_id,
             body: self.body,
             reply_to: self.reply_to,

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::conversation::{metadata_json, push_array, time_json};
 use super::message::rfc3339_millis_of;
-use super::{ConversationMetadata, Limit, Message, Seq, StoredMessage, UnreadTotals, UserId};
+use super::{ConversationMetadata, Limit, Message, Peer, Seq, StoredMessage, UnreadTotals};
 
 /// The query of `GET /conversations/{user}`.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -60,7 +60,7 @@ impl InboxCursor {
     }
 
     /// The cursor of the page after a conversation, whose score is its place in the order.
-    pub fn at(score: &str, peer: &UserId) -> Self {
+    pub fn at(score: &str, peer: &Peer) -> Self {
         Self {
             version: score.to_owned(),
             peer: peer.as_str().to_owned(),
@@ -93,7 +93,9 @@ impl TryFrom<String> for InboxCursor {
         let parts = text.split_once('-').and_then(|(version, peer)| {
             let peer = String::from_utf8(URL_SAFE_NO_PAD.decode(peer).ok()?).ok()?;
             let version = Some(version).filter(digits)?.to_owned();
-            UserId::is_valid(&peer).then_some(Self { version, peer })
+            Peer::try_from(peer.clone())
+                .is_ok()
+                .then_some(Self { version, peer })
         });
         parts.ok_or("must be the `next_cursor` of another page")
     }
@@ -106,8 +108,8 @@ impl TryFrom<String> for InboxCursor {
 )]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConversationState {
-    /// The other user.
-    pub peer: UserId,
+    /// The other user, or a room.
+    pub peer: Peer,
     /// The newest message; null if there is none or the user cleared it.
     #[schema(value_type = Option<Message>, required = true)]
     pub last_message: Option<StoredMessage>,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{ConversationMetadata, ConversationState, Flags, Seq, StoredMessage, UserId};
+use super::{ConversationMetadata, ConversationState, Flags, Peer, Seq, StoredMessage};
 use crate::error::{Code, Error};
 
 /// A user's view of a conversation, as the store keeps it.
@@ -87,7 +87,7 @@ impl InboxEntry {
     /// if the user sees none.
     pub fn into_state(
         self,
-        peer: UserId,
+        peer: Peer,
         last_message: String,
         metadata: &str,
     ) -> Result<ConversationState, Error> {

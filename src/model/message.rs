@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Attachment, Body, ClientId, Edit, Emoji, Metadata, Seq, UserId};
+use super::{Attachment, Body, ClientId, Edit, Emoji, Metadata, Peer, Seq, UserId};
 use crate::error::{Code, Error};
 
 /// Formats a time as RFC 3339 in UTC with milliseconds, `2026-01-31T12:00:00.000Z`. All times are stored in
@@ -103,8 +103,8 @@ pub struct Message {
     )]
     #[schema(nullable = false)]
     pub expires_at: Option<DateTime<Utc>>,
-    /// The recipient.
-    pub to: UserId,
+    /// The recipient: a user or a room.
+    pub to: Peer,
     /// The globally unique id: a UUID of version 7 (RFC 9562).
     pub id: Uuid,
     /// When the service accepted the message (RFC 3339, UTC, milliseconds).

@@ -1,13 +1,15 @@
-//! What a user has a conversation with: another user, or a room.
+//! The other side of a conversation: a user or a room.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::UserId;
+use super::user::path_segment;
 
 /// What the name of a room begins with. No user id does.
 const ROOM: &str = "room:";
@@ -61,6 +63,11 @@ impl Peer {
             Self::User(user) => user.as_str(),
             Self::Room(room) => room.as_str(),
         }
+    }
+
+    /// The name as a path segment, in which only `|` must be encoded (RFC 3986 section 3.3).
+    pub fn path_segment(&self) -> Cow<'_, str> {
+        path_segment(self.as_str())
     }
 
     /// The user, unless it is a room.
@@ -143,3 +150,33 @@ impl PartialSchema for Peer {
 }
 
 impl ToSchema for Peer {}
+
+/// The participants of a conversation: the acting user, and a different user or a room.
+#[derive(Clone, Debug, PartialEq, Eq, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct Participants {
+    /// The acting user.
+    #[param(example = "bob")]
+    user: UserId,
+    /// The other user, or `room:` and the id of a room.
+    #[param(example = "alice")]
+    peer: Peer,
+}
+
+impl Participants {
+    /// Refuses a user as its own peer.
+    pub fn new(user: UserId, peer: Peer) -> Result<Self, &'static str> {
+        if peer == user {
+            return Err("`peer` must differ from `user`.");
+        }
+        Ok(Self { user, peer })
+    }
+
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+}

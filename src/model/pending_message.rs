@@ -9,7 +9,7 @@ use super::attachment::attachments;
 use super::json::canonical;
 use super::message::{digest, rfc3339_millis, rfc3339_millis_of};
 use super::{
-    Attachment, AttachmentInput, Body, ClientId, ExpiresIn, Metadata, Pair, Seq, UserId, limits,
+    Attachment, AttachmentInput, Body, ClientId, ExpiresIn, Metadata, Peer, Seq, UserId, limits,
 };
 use crate::error::{Code, Error};
 
@@ -21,8 +21,8 @@ pub struct MessageInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub from: Option<UserId>,
-    /// The recipient, who must differ from the sender.
-    pub to: UserId,
+    /// The recipient: another user, or `room:` and the id of a room.
+    pub to: Peer,
     /// An id that the client gives to the message: 1 to 64 printable characters. Responses and events
     /// contain it, so that a client recognizes its own messages. Without an `Idempotency-Key` it is
     /// also the key.
@@ -67,7 +67,7 @@ pub struct PendingMessage {
         serialize_with = "rfc3339_millis_of"
     )]
     expires_at: Option<DateTime<Utc>>,
-    to: UserId,
+    to: Peer,
     id: Uuid,
     #[serde(serialize_with = "rfc3339_millis")]
     sent_at: DateTime<Utc>,
@@ -89,7 +89,7 @@ impl PendingMessage {
     /// field.
     pub fn new(from: UserId, message: MessageInput) -> Result<Self, Error> {
         let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
-        if from == message.to {
+        if message.to == from {
             return refused("/to", "`to` must differ from `from`.");
         }
         if message.body.is_blank() && message.attachments.is_empty() {
@@ -160,18 +160,13 @@ impl PendingMessage {
         &self.from
     }
 
-    pub fn to(&self) -> &UserId {
+    pub fn to(&self) -> &Peer {
         &self.to
     }
 
     /// The sender and the recipient.
-    pub fn into_users(self) -> (UserId, UserId) {
+    pub fn into_participants(self) -> (UserId, Peer) {
         (self.from, self.to)
-    }
-
-    /// The conversation it belongs to.
-    pub fn pair(&self) -> Pair {
-        Pair::of(&self.from, &self.to)
     }
 
     /// The message that this one replies to.

@@ -1,10 +1,10 @@
-//! User ids, participants of a conversation, and pairs.
+//! User ids, and pairs of users.
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 /// The id of a user in the host application: 1 to 255 characters of
 /// `A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + ; = : @ |`, case-sensitive; not `.` or `..`, and not beginning
@@ -29,11 +29,7 @@ impl UserId {
 
     /// The id as a path segment, in which only `|` must be encoded (RFC 3986 section 3.3).
     pub fn path_segment(&self) -> Cow<'_, str> {
-        if self.0.contains('|') {
-            self.0.replace('|', "%7C").into()
-        } else {
-            self.0.as_str().into()
-        }
+        path_segment(&self.0)
     }
 
     /// Whether a text is a valid id.
@@ -59,6 +55,15 @@ impl TryFrom<String> for UserId {
     }
 }
 
+/// An id or the name of a room as a path segment.
+pub(super) fn path_segment(name: &str) -> Cow<'_, str> {
+    if name.contains('|') {
+        name.replace('|', "%7C").into()
+    } else {
+        name.into()
+    }
+}
+
 /// Allows looking up a text in a map by user.
 impl Borrow<str> for UserId {
     fn borrow(&self) -> &str {
@@ -69,36 +74,6 @@ impl Borrow<str> for UserId {
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// The participants of a conversation: the acting user and a different user, the peer.
-#[derive(Clone, Debug, PartialEq, Eq, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub struct Participants {
-    /// The acting user.
-    #[param(example = "bob")]
-    user: UserId,
-    /// The other participant.
-    #[param(example = "alice")]
-    peer: UserId,
-}
-
-impl Participants {
-    /// Refuses a user as its own peer.
-    pub fn new(user: UserId, peer: UserId) -> Result<Self, &'static str> {
-        if user == peer {
-            return Err("`peer` must differ from `user`.");
-        }
-        Ok(Self { user, peer })
-    }
-
-    pub fn user(&self) -> &UserId {
-        &self.user
-    }
-
-    pub fn peer(&self) -> &UserId {
-        &self.peer
     }
 }
 

@@ -2,9 +2,9 @@
 
 use futures_util::future::try_join_all;
 
-use super::{Operations, request};
+use super::{Operations, Target, target};
 use crate::auth::Caller;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::model::{
     Conversation, ConversationState, Inbox, InboxQuery, PageQuery, Participants, UnreadOfUsers,
     UnreadTotals, UserId, UserUnread,
@@ -72,8 +72,10 @@ impl Operations {
         query: &PageQuery,
     ) -> Result<RateLimited<Conversation>, Error> {
         let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store.read_conversation(request, query).await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => self.store.read_conversation(request, query).await,
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 
     /// Hides the messages that a conversation has now from `user`, and the conversation from the
@@ -84,7 +86,9 @@ impl Operations {
         users: &Participants,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store.clear_conversation(request).await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => self.store.clear_conversation(request).await,
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The event stream of a user, and typing events.
 
-use super::{Operations, request};
+use super::{Operations, Target, target};
 use crate::auth::Caller;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::model::{Participants, UserId};
 use crate::protocol::{Cursor, RawEventPage, StreamState};
 use crate::rate::RateLimited;
@@ -68,7 +68,9 @@ impl Operations {
         users: &Participants,
     ) -> Result<RateLimited<bool>, Error> {
         let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store.announce_typing(request).await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => self.store.announce_typing(request).await,
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 }

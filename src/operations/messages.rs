@@ -1,11 +1,11 @@
 //! Sending, reading and changing messages.
 
-use super::{Operations, request};
+use super::{Operations, Target, target};
 use crate::auth::Caller;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::model::{
-    Edit, Emoji, IdempotencyKey, MessageInput, Participants, PendingMessage, Precondition, Seq,
-    StoredMessage, UserId,
+    Edit, Emoji, IdempotencyKey, MessageInput, Participants, Peer, PendingMessage, Precondition,
+    Seq, StoredMessage, UserId,
 };
 use crate::rate::RateLimited;
 use crate::store::ConversationRequest;
@@ -13,7 +13,7 @@ use crate::store::ConversationRequest;
 /// A stored message and its position.
 pub struct SentMessage {
     pub from: UserId,
-    pub to: UserId,
+    pub to: Peer,
     /// Its position in the conversation.
     pub seq: Seq,
     /// The message as it is now.
@@ -39,18 +39,20 @@ impl Operations {
         let named = named.and_then(Option::as_ref).map(IdempotencyKey::from);
         let message = PendingMessage::new(from, message)?;
         let charge = self.charge_send(caller);
-        let request = ConversationRequest {
-            user: message.from(),
-            peer: message.to(),
-            charge: charge.as_ref(),
-        };
+        let (user, charge) = (message.from(), charge.as_ref());
         let key = key.or(named.as_ref());
-        let sent = self.store.send_message(&message, key, request).await;
+        let sent = match message.to() {
+            Peer::User(peer) => {
+                let request = ConversationRequest { user, peer, charge };
+                self.store.send_message(&message, key, request).await
+            }
+            Peer::Room(_) => Err(Code::RoomNotFound.into()),
+        };
         let sent = sent.map_err(|error| match named {
             Some(_) => error.with_pointer("/header/idempotency-key", "/client_id"),
             None => error,
         })?;
-        let (from, to) = message.into_users();
+        let (from, to) = message.into_participants();
         Ok(sent.map(|sent| SentMessage {
             from,
             to,
@@ -68,8 +70,10 @@ impl Operations {
         seq: Seq,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store.read_message(request, seq).await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => self.store.read_message(request, seq).await,
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 
     /// Replaces parts of a message. Refuses anyone but its author.
@@ -83,10 +87,14 @@ impl Operations {
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
         let edit = edit.checked()?;
-        let request = request(users, charge.as_ref());
-        self.store
-            .edit_message(request, seq, &edit, precondition)
-            .await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => {
+                self.store
+                    .edit_message(request, seq, &edit, precondition)
+                    .await
+            }
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 
     /// Replaces a message by a tombstone for both users. Refuses anyone but its author.
@@ -98,8 +106,10 @@ impl Operations {
         precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store.delete_message(request, seq, precondition).await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => self.store.delete_message(request, seq, precondition).await,
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 
     /// Adds a reaction of `user` to a message of either participant.
@@ -112,10 +122,14 @@ impl Operations {
         precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store
-            .add_reaction(request, seq, emoji, precondition)
-            .await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => {
+                self.store
+                    .add_reaction(request, seq, emoji, precondition)
+                    .await
+            }
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 
     /// Removes a reaction of `user` from a message.
@@ -128,9 +142,13 @@ impl Operations {
         precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store
-            .remove_reaction(request, seq, emoji, precondition)
-            .await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => {
+                self.store
+                    .remove_reaction(request, seq, emoji, precondition)
+                    .await
+            }
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 }

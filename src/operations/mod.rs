@@ -29,9 +29,9 @@ pub use crate::store::{Health, MasterHealth};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::model::{Participants, UserId};
+use crate::model::{Participants, Peer, UserId};
 use crate::rate::{CallerPolicies, Policies, Policy, RateLimitRequest};
-use crate::store::{ConversationRequest, Store};
+use crate::store::{ConversationRequest, RoomRequest, Store};
 
 /// The operations. Each worker thread has its own, with its own connection to the store.
 #[derive(Clone)]
@@ -121,14 +121,17 @@ fn charge(caller: &Caller, policy: Option<Policy>) -> Option<RateLimitRequest> {
     Some(RateLimitRequest { policy, caller })
 }
 
-/// The request of a participant to the store.
-fn request<'a>(
-    users: &'a Participants,
-    charge: Option<&'a RateLimitRequest>,
-) -> ConversationRequest<'a> {
-    ConversationRequest {
-        user: users.user(),
-        peer: users.peer(),
-        charge,
+/// The request of a participant to the store, by what the conversation is with.
+enum Target<'a> {
+    Pair(ConversationRequest<'a>),
+    #[expect(dead_code, reason = "rooms have no operations yet")]
+    Room(RoomRequest<'a>),
+}
+
+fn target<'a>(users: &'a Participants, charge: Option<&'a RateLimitRequest>) -> Target<'a> {
+    let user = users.user();
+    match users.peer() {
+        Peer::User(peer) => Target::Pair(ConversationRequest { user, peer, charge }),
+        Peer::Room(room) => Target::Room(RoomRequest { user, room, charge }),
     }
 }

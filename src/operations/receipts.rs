@@ -1,13 +1,14 @@
 //! Receipts: how far a conversation was read and received.
 
-use super::{Operations, request};
+use super::{Operations, Target, target};
 use crate::auth::Caller;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::model::{ConversationState, MarkedRead, Participants, Seq, UserId};
 use crate::rate::RateLimited;
 
 impl Operations {
-    /// Marks a conversation as read by `user` up to a message; `private` does not tell the peer.
+    /// Marks a conversation as read by `user` up to a message; `private` does not tell the peer, and is refused
+    /// for a room, whose members are not told anyway.
     pub async fn mark_read(
         &self,
         caller: &Caller,
@@ -16,8 +17,15 @@ impl Operations {
         private: bool,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store.mark_read(request, seq, private).await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => self.store.mark_read(request, seq, private).await,
+            Target::Room(_) if private => {
+                let why =
+                    "must be false or absent for a room, whose members are not told who reads";
+                Err(Error::field(Code::InvalidRequest, "/private", why))
+            }
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 
     /// Records that a device of `user` has received a conversation up to a message. If delivered receipts
@@ -34,8 +42,10 @@ impl Operations {
         } else {
             Seq::default()
         };
-        let request = request(users, charge.as_ref());
-        self.store.mark_delivered(request, seq).await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => self.store.mark_delivered(request, seq).await,
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 
     /// Marks a conversation as unread by `user` from a message on.
@@ -46,8 +56,10 @@ impl Operations {
         seq: Seq,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store.mark_unread(request, seq).await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => self.store.mark_unread(request, seq).await,
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 
     /// Marks all conversations of `user` as read. Stops after 2 seconds with `done: false`; calling

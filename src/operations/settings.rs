@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Operations, request};
+use super::{Operations, Target, target};
 use crate::auth::Caller;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::model::{
     BlockPage, BlocksQuery, ConversationPatch, ConversationState, Flag, Mute, Participants, UserId,
 };
@@ -19,8 +19,10 @@ impl Operations {
         patch: &ConversationPatch,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store.update_conversation(request, patch).await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => self.store.update_conversation(request, patch).await,
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 
     /// Refuses messages from the peer to `user`.
@@ -72,8 +74,14 @@ impl Operations {
         until: Option<DateTime<Utc>>,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let charge = self.authorize_request(caller, users.user())?;
-        let request = request(users, charge.as_ref());
-        self.store.flag_conversation(request, flag, on, until).await
+        match target(users, charge.as_ref()) {
+            Target::Pair(request) => self.store.flag_conversation(request, flag, on, until).await,
+            Target::Room(_) if matches!(flag, Flag::Blocked) => {
+                let why = "a room cannot be blocked; mute it, or leave it";
+                Err(Error::field(Code::InvalidRequest, "/path/peer", why))
+            }
+            Target::Room(_) => Err(Code::RoomNotFound.into()),
+        }
     }
 
     /// Returns a page of the peers that `user` has blocked.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::{Code, Error};
-use crate::model::{IdempotencyKey, MessageInput, Seq, UserId, parse_json, parse_value};
+use crate::model::{IdempotencyKey, MessageInput, Peer, Seq, parse_json, parse_value};
 
 /// A name that the client gives to a command. The answer repeats it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -58,8 +58,8 @@ pub enum Command {
     /// Tell the peer that the user is typing.
     #[schema(title = "TypingCommand", example = json!({"type": "typing", "peer": "bob"}))]
     Typing {
-        /// The peer.
-        peer: UserId,
+        /// The other user of the conversation, or a room.
+        peer: Peer,
     },
     /// Request an `ack`, to check the connection.
     #[schema(title = "PingCommand", example = json!({"type": "ping", "ref": "4"}))]
@@ -90,8 +90,8 @@ pub struct OutgoingMessage {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadReceipt {
-    /// The other user of the conversation.
-    pub peer: UserId,
+    /// The other user of the conversation, or a room.
+    pub peer: Peer,
     /// The last message that was read.
     pub seq: Seq,
     /// Whether to hide the receipt from the peer.
@@ -104,8 +104,8 @@ pub struct ReadReceipt {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// The other user of the conversation.
-    pub peer: UserId,
+    /// The other user of the conversation, or a room.
+    pub peer: Peer,
     /// The last message that was received.
     pub seq: Seq,
 }
@@ -169,7 +169,7 @@ fn parse_command(mut members: Map<String, Value>) -> Result<Command, Error> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TypingMembers {
-    peer: UserId,
+    peer: Peer,
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Cursor, examples};
-use crate::model::{Message, Presence, Seq, UnreadTotals, UserId};
+use crate::model::{Message, Peer, Presence, Seq, UnreadTotals, UserId};
 
 /// An event of a user's stream. Later versions may add types: a client ignores an event whose `type` it does
 /// not know, apart from its `cursor`.
@@ -96,8 +96,8 @@ pub struct ConversationEvent {
     pub cursor: Cursor,
     /// The `cursor` of the event before this one.
     pub prev: Cursor,
-    /// The other user of the conversation.
-    pub peer: UserId,
+    /// The other user of the conversation, or a room.
+    pub peer: Peer,
     /// Number of messages of the peer that the user has not read.
     pub unread_count: u64,
     /// The seq of the newest message.

@@ -177,7 +177,7 @@ impl Store {
         let state = self
             .change_with_keys::<(String, String, String)>(script, request, more_keys, args)
             .await?;
-        let peer = request.peer.clone();
+        let peer = request.peer.clone().into();
         state.try_map(|(entry, last, metadata)| {
             InboxEntry::parse(&entry)?.into_state(peer, last, &metadata)
         })

@@ -108,7 +108,7 @@ fn conversation(
     let entry = InboxEntry::parse(&entry)?;
     Ok(Conversation {
         user: user.clone(),
-        peer: peer.clone(),
+        peer: peer.clone().into(),
         history: reply::messages(history),
         unread_count: entry.unread_count,
         unread: reply::messages(unread),

@@ -131,7 +131,7 @@ impl Store {
             let has_metadata = row.entry.flags.has_metadata();
             let metadata = has_metadata.then(|| metadata.next()).flatten();
             row.entry
-                .into_state(peer, last, &metadata.unwrap_or_default())
+                .into_state(peer.into(), last, &metadata.unwrap_or_default())
         })
         .collect()
     }

@@ -74,7 +74,7 @@ impl QueuedMessage {
     fn to_client_message(&self, recipient: &UserId) -> ClientMessage {
         let message = MessageInput {
             from: None,
-            to: recipient.clone(),
+            to: recipient.clone().into(),
             client_id: None,
             body: self.body.clone(),
             reply_to: None,
@@ -167,11 +167,11 @@ impl ReceiptTracker {
         }
         self.sent = Some(seq);
         let delivered = Receipt {
-            peer: peer.clone(),
+            peer: peer.clone().into(),
             seq,
         };
         let read = ReadReceipt {
-            peer: peer.clone(),
+            peer: peer.clone().into(),
             seq,
             private: None,
         };

@@ -102,7 +102,7 @@ pub async fn list_unread(
     Ok(json::answer(json!(unread.value).to_string(), unread.quota))
 }
 
-problem::refusals!(ReadConversationErrors: CALL READ; OutcomeUnknown);
+problem::refusals!(ReadConversationErrors: CALL PEER READ; OutcomeUnknown);
 
 /// Read a conversation
 ///
@@ -144,7 +144,7 @@ pub async fn read_conversation(
     Ok(response)
 }
 
-problem::refusals!(pub ChangeConversationErrors: CALL CHANGE);
+problem::refusals!(pub ChangeConversationErrors: CALL PEER CHANGE);
 
 /// The response to a change of a conversation, for openapi.yaml.
 #[derive(IntoResponses)]

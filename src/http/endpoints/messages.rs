@@ -20,7 +20,7 @@ use crate::rate::RateLimited;
 /// Marks the response to a repetition of a request with an `Idempotency-Key`.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-problem::refusals!(SendMessageErrors: CALL BODY CHANGE; Blocked, MessageNotFound, ReplyToNotFound, IdempotencyKeyReused);
+problem::refusals!(SendMessageErrors: CALL BODY PEER CHANGE; Blocked, MessageNotFound, ReplyToNotFound, IdempotencyKeyReused);
 
 /// The responses to a sent message, for openapi.yaml.
 #[derive(IntoResponses)]
@@ -142,7 +142,7 @@ fn current(message: RateLimited<StoredMessage>) -> HttpResponse {
     response
 }
 
-problem::refusals!(ReadMessageErrors: CALL READ; MessageNotFound);
+problem::refusals!(ReadMessageErrors: CALL PEER READ; MessageNotFound);
 
 /// Read one message
 ///
@@ -167,7 +167,7 @@ pub async fn read_message(
     Ok(response)
 }
 
-problem::refusals!(EditMessageErrors: CALL BODY CHANGE; Blocked, MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed);
+problem::refusals!(EditMessageErrors: CALL BODY PEER CHANGE; Blocked, MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed);
 
 /// Edit a message
 ///
@@ -207,8 +207,8 @@ pub async fn edit_message(
     Ok(response)
 }
 
-problem::refusals!(AddReactionErrors: CALL CHANGE; Blocked, MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed, TooManyReactions);
-problem::refusals!(ChangeMessageErrors: CALL CHANGE; MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed, TooManyReactions);
+problem::refusals!(AddReactionErrors: CALL PEER CHANGE; Blocked, MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed, TooManyReactions);
+problem::refusals!(ChangeMessageErrors: CALL PEER CHANGE; MessageNotFound, MessageChanged, MessageDeleted, PreconditionFailed, TooManyReactions);
 
 /// Delete a message
 ///

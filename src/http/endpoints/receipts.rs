@@ -13,7 +13,7 @@ use crate::http::{json, problem};
 use crate::model::{MarkedRead, Participants, ReadRequest, ReceiptRequest};
 use crate::operations::Operations;
 
-problem::refusals!(MarkErrors: CALL BODY CHANGE);
+problem::refusals!(MarkErrors: CALL BODY PEER CHANGE);
 
 /// Mark as read
 ///
@@ -68,7 +68,7 @@ pub async fn mark_delivered(
         .map(current)
 }
 
-problem::refusals!(MarkUnreadErrors: CALL BODY CHANGE; TooFarBack);
+problem::refusals!(MarkUnreadErrors: CALL BODY PEER CHANGE; TooFarBack);
 
 /// Mark as unread
 ///

@@ -14,7 +14,7 @@ use crate::http::{json, problem};
 use crate::model::{BlockPage, BlocksQuery, ConversationPatch, Mute, Participants};
 use crate::operations::Operations;
 
-problem::refusals!(UpdateConversationErrors: CALL BODY CHANGE; ConversationChanged, TooManyPinned);
+problem::refusals!(UpdateConversationErrors: CALL BODY PEER CHANGE; ConversationChanged, TooManyPinned);
 
 /// Archive, pin or annotate a conversation
 ///
@@ -125,7 +125,7 @@ pub async fn list_blocks(
     ))
 }
 
-problem::refusals!(MuteConversationErrors: CALL BODY CHANGE);
+problem::refusals!(MuteConversationErrors: CALL BODY PEER CHANGE);
 
 /// Mute a conversation
 ///

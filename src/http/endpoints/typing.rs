@@ -11,7 +11,7 @@ use crate::http::problem;
 use crate::model::Participants;
 use crate::operations::Operations;
 
-problem::refusals!(AnnounceTypingErrors: CALL CHANGE; Blocked);
+problem::refusals!(AnnounceTypingErrors: CALL PEER CHANGE; Blocked);
 
 /// Announce typing
 ///

@@ -7,7 +7,7 @@ use actix_web::web::Data;
 
 use crate::auth::{Authenticator, Caller};
 use crate::error::{Code, Error};
-use crate::model::{IdempotencyKey, MessageInput, Participants, UserId};
+use crate::model::{IdempotencyKey, MessageInput, Participants, Peer, UserId};
 use crate::operations::Operations;
 use crate::protocol::{Command, Cursor, RawEventPage};
 use crate::realtime::CommandResult;
@@ -123,7 +123,7 @@ impl Commands {
         Ok(CommandResult::Renewed(identity.until))
     }
 
-    fn participants(&self, peer: UserId) -> Result<Participants, Error> {
+    fn participants(&self, peer: Peer) -> Result<Participants, Error> {
         Participants::new(self.0.user.clone(), peer)
             .map_err(|why| Error::field(Code::InvalidRequest, "/peer", why))
     }

@@ -84,7 +84,8 @@ async fn ids_that_paths_or_rooms_need_are_refused() {
         ".",
         "..",
         "room:",
-        "room:1",
+        "room:room:1",
+        "room:a b",
         "a,b",
         "a b",
         "a/b",
@@ -114,6 +115,15 @@ async fn ids_that_paths_or_rooms_need_are_refused() {
             .await;
         refused.invalid_field("/to");
     }
+    // The name of a room is no user; as a recipient it is valid, and there is no such room.
+    let refused = app
+        .post(&json!({"from": "room:1", "to": "bob", "body": "hi"}))
+        .await;
+    refused.invalid_field("/from");
+    let refused = app
+        .post(&json!({"from": "bob", "to": "room:1", "body": "hi"}))
+        .await;
+    refused.problem(404, "ROOM_NOT_FOUND");
     for id in ["...", "Room:1", "rooms:1", "room", "a.room:1"] {
         app.send(id, "bob", "hi").await;
     }

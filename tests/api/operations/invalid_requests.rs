@@ -157,10 +157,19 @@ async fn a_path_with_invalid_ids_is_a_problem() {
         ("a comma", "/conversations/al,ice/bob", "/path/user"),
         ("a dot", "/conversations/%2E/bob", "/path/user"),
         ("two dots", "/conversations/alice/%2e%2E", "/path/peer"),
-        ("a room", "/conversations/alice/room:1", "/path/peer"),
         (
-            "an encoded room",
-            "/conversations/alice/%72oom%3A1",
+            "a room as the user",
+            "/conversations/room:1/alice",
+            "/path/user",
+        ),
+        (
+            "a room without an id",
+            "/conversations/alice/room:",
+            "/path/peer",
+        ),
+        (
+            "a room of an invalid id",
+            "/conversations/alice/%72oom%3Aa%20b",
             "/path/peer",
         ),
         (
