@@ -3,11 +3,15 @@
 -- Updates the row of a conversation in a user's inbox, and publishes the event to the user's devices.
 -- Takes absolute state and keeps the newer one, so it can be repeated, late or out of order.
 --
--- Returns  outcome  exact, gap, silent or stale, see lib/inbox
+-- A row that was forgotten does not come back by an update from before. Only an update that finds no row asks for
+-- that: it answers `absent`, and is repeated with the fourth key.
+--
+-- Returns  outcome  exact, gap, silent, stale or absent, see lib/inbox
 
 local inbox         = KEYS[1] -- zset    peer -> its place, see lib/order
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
 local events        = KEYS[3] -- list    the user's last events; also the name of the channel
+local forgotten     = KEYS[4] -- string  version up to which the conversation was forgotten; none at first
 local peer          = ARGV[1] -- string  user id of the peer
 local version       = ARGV[2] -- integer version of the conversation
 local base          = ARGV[3] -- integer version before this change, 0 if there was no row; empty if unknown
@@ -20,6 +24,7 @@ local writes        = ARGV[8] -- flag    1 if the user now writes to the peer
 local unread, flags = string.match(entry, '^(%d+)|(%d+)')
 local owner = {
   inbox = inbox, conversations = conversations, events = events, unread = unread, flags = flags, writes = writes == '1',
+  forgotten = forgotten or '',
 }
 local event, outcome = update_inbox(owner, peer, version, base, active, entry, kind, message)
 if event then redis.pcall('SPUBLISH', events, event) end

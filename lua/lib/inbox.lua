@@ -8,7 +8,8 @@
 --
 -- owner    whose inbox it is: the keys `inbox`, `conversations` and `events`, and of the conversation the
 --          `unread` count and the `flags`, with which the entry begins; `writes` is true if the owner now
---          writes to the peer
+--          writes to the peer. If the update can be late: `forgotten`, the key that says up to which version the
+--          conversation was forgotten, '' if it is not given
 -- version  that of the conversation; base, the version before this change, '0' if the user had no row; empty
 --          if it is unknown
 -- active   its place in the inbox, see lib/order; 0 if the inbox does not list it
@@ -16,12 +17,19 @@
 -- message  JSON of the message that changed, or empty
 --
 -- Returns  the event to publish, if any, and what was done: exact; gap, if the row missed a change; silent, if
---          the user is not told; stale, if the row is newer and nothing was done
+--          the user is not told; stale, if the row is newer and nothing was done; absent, if there is no row, and
+--          only `forgotten` tells whether there may be one
 local function update_inbox(owner, peer, version, base, active, entry, kind, message)
   local conversations, unread, flags = owner.conversations, owner.unread, owner.flags
   local stored = redis.call('HMGET', conversations, TOTALS_FIELD, peer)
   local prev, total, unread_conversations, muted, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
   local old_version, old_offset, old_active, old_unread, old_flags, _, written = parse_row(stored[2])
+
+  if owner.forgotten and not stored[2] then
+    if owner.forgotten == '' then return nil, 'absent' end
+    -- The row was removed after this update was sent.
+    if version <= (redis.call('GET', owner.forgotten) or '0') then return nil, 'stale' end
+  end
 
   local outcome = kind == '' and 'silent' or 'exact'
   if old_version ~= base then
@@ -32,6 +40,8 @@ local function update_inbox(owner, peer, version, base, active, entry, kind, mes
   -- The offset is a hybrid clock like the version.
   local offset, ahead = version, '0'
   if outcome == 'silent' then
+    -- The row keeps the offset of the last change that the user was told, which becomes smaller than its version.
+    -- So `ahead` is negative; only the sum of the two is ever used, and it is exact.
     offset = prev
     ahead = string.format('%d', old_offset - version)
   elseif version <= prev then

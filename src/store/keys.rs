@@ -14,6 +14,7 @@
 //! | `dm:{c}:schedule` | zset: scheduled entry of this partition -> time in ms; see `lua/lib/schedule.lua` | conversation | never | `send_message`, `import_messages`, `delete_message`, `erase_messages`, `expire_message`, `flag_conversation`, `end_mute`, `forget_conversation`, `claim_due` |
 //! | `dm:{c}:outbox` | zset, only on a cluster: pair of this partition -> version whose inbox updates are not confirmed; see `lua/lib/outbox.lua` | conversation | never | `every change`, `confirm_updates`, `forget_conversation` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
+//! | `dm:{u}:forgotten:<user>` | string, only on a cluster: version up to which a conversation was forgotten; `<user>` is a digest of the user and the peer, because the user was erased | user | 1 h | `forget_row` |
 //! | `dm:{u}:ticket:<user>` | string: the bearer; `<user>` is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; `<user>` is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |
 //! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
@@ -27,7 +28,7 @@
 
 use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
 
-use crate::model::{IdempotencyKey, Pair, UserId};
+use crate::model::{IdempotencyKey, Pair, UserId, digest};
 use crate::rate::RateLimitRequest;
 
 /// The number of partitions of conversations and users. Stored in `dm:store`; another number would
@@ -166,6 +167,12 @@ impl Keys {
         let [inbox, conversations, events] =
             ["inbox", "conversations", "events"].map(|kind| key(tag, kind, user));
         [inbox, conversations, events + &self.database]
+    }
+
+    /// The version up to which the conversation of a user with a peer was forgotten.
+    pub fn forgotten(&self, user: &str, peer: &str) -> String {
+        let names = [user, ",", peer].concat();
+        key(self.tag(user), "forgotten", &digest(names.as_bytes()))
     }
 
     /// The processes that a user is connected to.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
 
@@ -21,6 +21,8 @@ use crate::model::{Pair, UserId};
 /// How long a request waits for the update of an inbox. A change that is stored is acknowledged, even if an inbox
 /// cannot be updated now.
 const UPDATE_TIMEOUT: Duration = Duration::from_millis(300);
+/// The outcome of an update that found no row.
+const ABSENT: &str = "absent";
 /// Maximum number of pairs that one call confirms.
 const CONFIRMED_AT_ONCE: usize = 1000;
 /// Maximum number of unconfirmed pairs of a partition that one call returns.
@@ -96,13 +98,31 @@ impl Store {
         let Some(update) = update else {
             return true;
         };
-        let keys = self.keys.user(user.as_str());
         let args: Vec<_> = update.iter().map(Vec::as_slice).collect();
-        let updated = self.call_once::<String>(&UPDATE_INBOX, &keys, &args, UPDATE_TIMEOUT);
-        let updated = updated.await;
+        let updated = self.write_row(user, &args).await;
         let outcome = updated.as_deref().unwrap_or("failed");
         self.metrics.inbox_updates(outcome).inc();
         updated.is_ok()
+    }
+
+    /// Runs an update of an inbox. If there is no row, it may have been forgotten meanwhile, so the script gets the key
+    /// that says so. Other updates go without this key: while a slot moves, Redis refuses calls with a key that does
+    /// not exist.
+    async fn write_row(&self, user: &UserId, args: &[&[u8]]) -> Result<String, Error> {
+        let mut keys = self.keys.user(user.as_str()).to_vec();
+        let started = Instant::now();
+        let update = async |keys: &[String]| {
+            let limit = UPDATE_TIMEOUT.saturating_sub(started.elapsed());
+            let updated = self.call_once::<String>(&UPDATE_INBOX, keys, args, limit);
+            updated.await
+        };
+        let outcome = update(&keys).await?;
+        if outcome != ABSENT {
+            return Ok(outcome);
+        }
+        let peer = String::from_utf8_lossy(args[0]);
+        keys.push(self.keys.forgotten(user.as_str(), &peer));
+        update(&keys).await
     }
 
     /// Removes the pairs from their outboxes whose inboxes this process has updated.

@@ -249,14 +249,16 @@ impl Store {
         self.run::<u8>(&DROP_EVENTS, &keys, &[]).await.map(|_| ())
     }
 
-    /// Removes a row of an erased user, unless it is newer than a version of the conversation.
+    /// Removes a row of an erased user, unless it is newer than a version of the conversation. Late updates up to
+    /// that version do not bring it back.
     pub async fn forget_row(
         &self,
         user: &UserId,
         peer: &UserId,
         version: &str,
     ) -> Result<(), Error> {
-        let keys = self.keys.user(user.as_str());
+        let mut keys = self.keys.user(user.as_str()).to_vec();
+        keys.push(self.keys.forgotten(user.as_str(), peer.as_str()));
         let args = [peer.as_str(), version].map(str::as_bytes);
         self.run::<u8>(&FORGET_ROW, &keys, &args).await.map(|_| ())
     }

@@ -172,7 +172,12 @@ fn every_key_is_in_the_table_of_keys() {
     let named =
         |kind: &str, of: &str| format!("dm:{{{}}}:{kind}:<{of}>", &of[..1].replace('p', "c"));
     let mut used = BTreeSet::new();
-    for (call, of) in [(".of_pair(\"", "pair"), (".of_user(\"", "user")] {
+    let calls = [
+        (".of_pair(\"", "pair"),
+        (".of_user(\"", "user"),
+        ("key(self.tag(user), \"", "user"),
+    ];
+    for (call, of) in calls {
         let kinds = source
             .split(call)
             .skip(1)

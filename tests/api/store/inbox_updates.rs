@@ -3,7 +3,7 @@
 use redis::{Commands, Connection, RedisResult, Value};
 use serde_json::Value as Json;
 
-use crate::harness::store::lua::{draft, keys_of_user, open_stream, source};
+use crate::harness::store::lua::{draft, keys_of_user, open_stream, update_inbox};
 use crate::harness::store::outbox::row_version;
 use crate::harness::store::redis_server::RedisServer;
 use crate::store::change_scripts::totals;
@@ -29,10 +29,8 @@ impl Update {
         let entry = format!("{}|00000|9|0|0|0", self.unread);
         let message = r#"{"seq":9}"#;
         let args = ["a", &version, &base, active, &entry, self.kind, message, ""];
-        let mut eval = redis::cmd("EVAL");
-        let eval = eval.arg(source("update_inbox")).arg(3);
-        let eval = eval.arg(&keys_of_user("b")).arg(&args);
-        eval.query(redis).unwrap()
+        let args = args.map(|arg| Value::BulkString(arg.into()));
+        update_inbox(redis, "b", &Value::Array(args.to_vec()))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod inbox_order;
 mod inbox_updates;
 pub mod keys;
 pub mod killed_redis;
+mod late_updates;
 pub mod lost_replies;
 pub mod moving_slots;
 pub mod out_of_memory;

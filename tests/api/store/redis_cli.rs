@@ -26,6 +26,7 @@ fn values() -> BTreeMap<&'static str, String> {
         ("schedule", keys.schedule(&pair)),
         ("outbox", keys.outbox(pair.as_str())),
         ("typing", keys.typing(&pair, &user("a"))),
+        ("forgotten", keys.forgotten("a", "b")),
         ("presence", keys.presence("a")),
         ("leases", keys.leases("a")),
         ("ticket", keys.ticket("digest")),

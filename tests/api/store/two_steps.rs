@@ -17,12 +17,12 @@ use crate::harness::{TestApp, eventually, spawn_app_with};
 /// How long the service may take to find and repeat an update.
 const REPAIRED: Duration = Duration::from_secs(15);
 
-fn spawn() -> TestApp {
+pub fn spawn() -> TestApp {
     spawn_app_with(&["--two-steps"])
 }
 
 /// Runs only the first step of a change, like a process that dies after it.
-fn first_step(app: &TestApp, script: &str, args: &[&str]) -> Vec<RedisValue> {
+pub fn first_step(app: &TestApp, script: &str, args: &[&str]) -> Vec<RedisValue> {
     let conversation = Conversation::of(args[0], args[1]).in_two_steps();
     let changed = conversation.eval(script, args).query(&mut app.redis());
     changed.unwrap()

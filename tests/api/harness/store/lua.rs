@@ -139,11 +139,19 @@ pub fn fill_with(
     }
 }
 
-/// Makes the update of one inbox that the first step of a change returned.
+/// Makes the update of one inbox that the first step of a change returned, as the service does.
 pub fn update_inbox(redis: &mut impl redis::ConnectionLike, user: &str, update: &Value) -> String {
     let args: Vec<String> = redis::from_redis_value(update.clone()).unwrap();
-    let mut eval = cmd("EVAL");
-    eval.arg(source("update_inbox")).arg(3);
-    eval.arg(&keys_of_user(user)).arg(args);
-    eval.query(redis).unwrap()
+    let mut keys = keys_of_user(user).to_vec();
+    let mut update = |keys: &[String]| -> String {
+        let mut eval = cmd("EVAL");
+        eval.arg(source("update_inbox")).arg(keys.len());
+        eval.arg(keys).arg(&args).query(redis).unwrap()
+    };
+    let outcome = update(&keys);
+    if outcome != "absent" {
+        return outcome;
+    }
+    keys.push(Keys::new().forgotten(user, &args[0]));
+    update(&keys)
 }
