@@ -29,7 +29,7 @@ local archived           = ARGV[4]  -- flag    1 or 0; empty to leave it as it i
 local pinned             = ARGV[5]  -- flag    1 or 0; empty to leave it as it is
 local metadata           = ARGV[6]  -- string  JSON object; null to remove it, empty to leave it as it is
 local old_metadata       = ARGV[7]  -- string  JSON that the new metadata was made from; empty for none, * for any
-local pin_limit          = ARGV[8]  -- integer maximum number of pinned conversations of a user; on a cluster, less those that there are
+local pin_limit          = ARGV[8]  -- integer maximum number of pinned conversations of a user, see lua/inbox/reserve_pin.lua for a cluster
 local interval_us        = ARGV[9]  -- integer microseconds in which the bucket gets a token back
 local burst              = ARGV[10] -- integer tokens of a full bucket
 
@@ -47,11 +47,8 @@ if archived ~= '' then flags = with_flag(flags, ARCHIVED, archived) end
 if pinned ~= '' then flags = with_flag(flags, PINNED, pinned) end
 if metadata ~= '' then flags = with_flag(flags, HAS_METADATA, metadata == 'null' and '0' or '1') end
 local pins = has_flag(flags, PINNED) ~= has_flag(owner.flags, PINNED)
-local pins_left = tonumber(pin_limit)
-if pins and pinned == '1' and not conversation.outbox then
-  pins_left = pins_left - (redis.call('HGET', user_conversations, PINNED_FIELD) or 0)
-end
-if pins and pinned == '1' and pins_left <= 0 then
+if pins and pinned == '1' and not conversation.outbox
+  and tonumber(redis.call('HGET', user_conversations, PINNED_FIELD) or 0) >= tonumber(pin_limit) then
   return redis.error_reply('TOO_MANY_PINNED The user has the maximum number of pinned conversations.')
 end
 local sets = metadata ~= '' and metadata ~= 'null' and metadata ~= stored

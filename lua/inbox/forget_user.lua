@@ -10,6 +10,7 @@ local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/ro
 local events        = KEYS[3] -- list    the user's last events; also the name of the channel
 local presence      = KEYS[4] -- zset    process -> when the user was last connected to it, in ms
 local leases        = KEYS[5] -- zset    user -> last renewal of the presence, in ms; of a partition
+local pinning       = KEYS[6] -- zset    peer,request of pins that are being made -> time in s
 local user          = ARGV[1] -- string  user id
 
 local left = redis.call('HLEN', conversations)
@@ -17,7 +18,7 @@ for _, field in ipairs({TOTALS_FIELD, EPOCH_FIELD, PINNED_FIELD}) do
   left = left - redis.call('HEXISTS', conversations, field)
 end
 redis.call('ZREM', leases, user)
-local deleted = redis.call('DEL', events, presence)
+local deleted = redis.call('DEL', events, presence, pinning)
 if left == 0 then
   deleted = deleted + redis.call('DEL', inbox, conversations)
 else

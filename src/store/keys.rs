@@ -15,6 +15,7 @@
 //! | `dm:{c}:outbox` | zset, only on a cluster: pair of this partition -> version whose inbox updates are not confirmed; see `lua/lib/outbox.lua` | conversation | never | `every change`, `confirm_updates`, `forget_conversation` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
 //! | `dm:{u}:forgotten:<user>` | string, only on a cluster: version up to which a conversation was forgotten; `<user>` is a digest of the user and the peer, because the user was erased | user | 1 h | `forget_row` |
+//! | `dm:{u}:pinning:<user>` | zset, only on a cluster: peer and request, `<peer>,<request>`, of a pin that its row may not have yet -> time in s | user | 10 min after the last pin | `reserve_pin`, `release_pin`, `forget_user` |
 //! | `dm:{u}:ticket:<user>` | string: the bearer; `<user>` is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; `<user>` is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |
 //! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
@@ -173,6 +174,11 @@ impl Keys {
     pub fn forgotten(&self, user: &str, peer: &str) -> String {
         let names = [user, ",", peer].concat();
         key(self.tag(user), "forgotten", &digest(names.as_bytes()))
+    }
+
+    /// The pins of a user that are being made.
+    pub fn pinning(&self, user: &str) -> String {
+        self.of_user("pinning", user)
     }
 
     /// The processes that a user is connected to.

@@ -89,7 +89,6 @@ scripts! {
     OPEN_STREAM         "events"        "open_stream"         Never;
     READ_EVENTS         "events"        "read_events"         ReadsOnly;
     REDEEM_TICKET       "events"        "redeem_ticket"       Never;
-    COUNT_PINNED        "inbox"         "count_pinned"        ReadsOnly;
     COUNT_UNREAD        "inbox"         "count_unread"        ReadsOnly;
     DROP_EVENTS         "inbox"         "drop_events"         Harmless;
     FIND_UNREAD         "inbox"         "find_unread"         ReadsOnly;
@@ -97,6 +96,8 @@ scripts! {
     FORGET_USER         "inbox"         "forget_user"         Never;
     LIST_BLOCKS         "inbox"         "list_blocks"         ReadsOnly;
     LIST_CONVERSATIONS  "inbox"         "list_conversations"  ReadsOnly;
+    RELEASE_PIN         "inbox"         "release_pin"         Harmless;
+    RESERVE_PIN         "inbox"         "reserve_pin"         Harmless;
     SCAN_CONVERSATIONS  "inbox"         "scan_conversations"  ReadsOnly;
     UPDATE_INBOX        "inbox"         "update_inbox"        Harmless;
     DELETE_MESSAGE      "messages"      "delete_message"      Never;

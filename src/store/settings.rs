@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
+use uuid::Uuid;
 
 use super::change::ConversationRequest;
 use super::script::{
-    COUNT_PINNED, FLAG_CONVERSATION, LIST_BLOCKS, READ_METADATA, UPDATE_CONVERSATION,
+    FLAG_CONVERSATION, LIST_BLOCKS, READ_METADATA, RELEASE_PIN, RESERVE_PIN, UPDATE_CONVERSATION,
 };
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
@@ -15,7 +16,7 @@ use crate::model::{
 use crate::rate::RateLimitRequest;
 
 /// Maximum number of pinned conversations of a user. The text of `TOO_MANY_PINNED` names it too.
-const PIN_LIMIT: u32 = 100;
+const PIN_LIMIT: &str = "100";
 /// Approximate number of rows that one page of blocks examines, which takes Redis half a millisecond.
 const BLOCKS_STEP: &str = "1000";
 /// Maximum number of merges while the metadata changes concurrently.
@@ -28,18 +29,33 @@ impl Store {
     /// not in Lua, which cannot represent all JSON; the script compares and swaps.
     pub async fn update_conversation(
         &self,
+        request: ConversationRequest<'_>,
+        patch: &ConversationPatch,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        // On one Redis the script that pins also reads how many are pinned.
+        if !self.two_steps || patch.pinned != Some(true) {
+            return self.merge_settings(request, patch).await;
+        }
+        let id = Uuid::now_v7().to_string();
+        if !self.reserve_pin(request, &id).await? {
+            return Err(too_many_pinned(Code::TooManyPinned.into()));
+        }
+        let updated = self.merge_settings(request, patch).await;
+        // A pin whose outcome is unknown keeps its place.
+        if !matches!(&updated, Err(error) if error.code == Code::OutcomeUnknown) {
+            // If this fails, the place is free again after some minutes.
+            let _ = self.release_pin(request, &id, updated.is_ok()).await;
+        }
+        updated
+    }
+
+    async fn merge_settings(
+        &self,
         mut request: ConversationRequest<'_>,
         patch: &ConversationPatch,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let digit = |on: Option<bool>| on.map_or("", |on| if on { "1" } else { "0" });
         let (archived, pinned) = (digit(patch.archived), digit(patch.pinned));
-        let mut pin_limit = PIN_LIMIT;
-        if self.two_steps && pinned == "1" {
-            // The script cannot read the count, which is on another node. Requests at the same time may exceed the
-            // limit by their number.
-            pin_limit = pin_limit.saturating_sub(self.count_pinned(request.user).await?);
-        }
-        let pin_limit = pin_limit.to_string();
         for _ in 0..MERGE_ATTEMPTS {
             let mut old = ANY_METADATA.to_owned();
             if patch.merges_metadata() {
@@ -47,7 +63,7 @@ impl Store {
                 old = stored.concat();
             }
             let metadata = patch.metadata_after(&old)?;
-            let args = [archived, pinned, &metadata, &old, &pin_limit];
+            let args = [archived, pinned, &metadata, &old, PIN_LIMIT];
             match self
                 .change_state(&UPDATE_CONVERSATION, request, &args)
                 .await
@@ -55,7 +71,7 @@ impl Store {
                 // The refused attempt was charged.
                 Err(error) if error.code == Code::ConversationChanged => request.charge = None,
                 Err(error) if error.code == Code::TooManyPinned => {
-                    return Err(Error::field(error.code, "/pinned", error.detail));
+                    return Err(too_many_pinned(error));
                 }
                 result => return result,
             }
@@ -63,10 +79,34 @@ impl Store {
         Err(Code::ConversationChanged.into())
     }
 
-    /// The number of conversations that a user has pinned.
-    pub async fn count_pinned(&self, user: &UserId) -> Result<u32, Error> {
-        let keys = [self.keys.conversations(user.as_str())];
-        self.run(&COUNT_PINNED, &keys, &[]).await
+    /// Reserves a place among the pinned conversations of a user, for a pin on another node of a cluster. Returns
+    /// whether there was one.
+    pub async fn reserve_pin(
+        &self,
+        request: ConversationRequest<'_>,
+        id: &str,
+    ) -> Result<bool, Error> {
+        let args = [request.peer.as_str(), id, PIN_LIMIT].map(str::as_bytes);
+        let keys = self.pin_keys(request.user);
+        self.run(&RESERVE_PIN, &keys, &args).await
+    }
+
+    /// Ends the reservation of a pin that was `made` or refused.
+    pub async fn release_pin(
+        &self,
+        request: ConversationRequest<'_>,
+        id: &str,
+        made: bool,
+    ) -> Result<(), Error> {
+        let made = if made { "1" } else { "0" };
+        let args = [request.peer.as_str(), id, made].map(str::as_bytes);
+        let keys = self.pin_keys(request.user);
+        self.run::<u8>(&RELEASE_PIN, &keys, &args).await.map(|_| ())
+    }
+
+    fn pin_keys(&self, user: &UserId) -> [String; 2] {
+        let user = user.as_str();
+        [self.keys.conversations(user), self.keys.pinning(user)]
     }
 
     /// The metadata of a user in each of several conversations, as JSON; empty if there is none.
@@ -129,4 +169,8 @@ impl Store {
             })
         })
     }
+}
+
+fn too_many_pinned(refusal: Error) -> Error {
+    Error::field(refusal.code, "/pinned", refusal.detail)
 }

@@ -273,6 +273,7 @@ impl Store {
             self.keys.events(name),
             self.keys.presence(name),
             self.keys.leases(name),
+            self.keys.pinning(name),
         ];
         self.run::<u64>(&FORGET_USER, &keys, &[name.as_bytes()])
             .await

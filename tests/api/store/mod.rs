@@ -15,6 +15,7 @@ pub mod lost_replies;
 pub mod moving_slots;
 pub mod out_of_memory;
 pub mod permissions;
+mod pin_reservations;
 pub mod redis_cli;
 pub mod redis_failures;
 pub mod redis_mode;

@@ -27,6 +27,7 @@ fn values() -> BTreeMap<&'static str, String> {
         ("outbox", keys.outbox(pair.as_str())),
         ("typing", keys.typing(&pair, &user("a"))),
         ("forgotten", keys.forgotten("a", "b")),
+        ("pinning", keys.pinning("a")),
         ("presence", keys.presence("a")),
         ("leases", keys.leases("a")),
         ("ticket", keys.ticket("digest")),
