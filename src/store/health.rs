@@ -34,14 +34,17 @@ const COMMANDS: [&str; 9] = [
 const CLUSTER_COMMANDS: [&str; 2] = ["CLUSTER SLOTS", "ASKING"];
 
 /// The settings that decide what a failure loses.
-const SETTINGS: [&str; 4] = [
+const SETTINGS: [&str; 5] = [
     "appendfsync",
     "min-replicas-to-write",
+    "min-replicas-max-lag",
     "cluster-node-timeout",
     "cluster-require-full-coverage",
 ];
 /// The highest `cluster-node-timeout` without a warning.
 const NODE_TIMEOUT_MS: u64 = 5000;
+/// The highest `min-replicas-max-lag` without a warning.
+const MAX_LAG_S: u64 = 10;
 
 /// Every call that the service makes, each with a key or a channel if it needs one.
 static CALLS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
@@ -215,18 +218,52 @@ impl Store {
         if replicas == 0 {
             warnings.push("no replica is connected: nothing takes over if this Redis fails".into());
         }
-        if number(config, "min-replicas-to-write") == Some(0) {
-            warnings.push(
-                "min-replicas-to-write is 0: a master that is cut off accepts messages that a failover \
-                 deletes"
-                    .into(),
-            );
-        }
+        warnings.extend(min_replicas_warning(replicas, self.is_cluster(), config));
         if self.is_cluster() {
             warnings.extend(cluster_warnings(config));
         }
         warnings
     }
+}
+
+/// A sentence if the two `min-replicas` settings let a failover delete more than necessary, or stop the master too
+/// easily. A master of a cluster that is cut off stops by itself, and with `min-replicas-to-write 1` and a single
+/// replica it would stop whenever that one is away. Behind sentinels nothing else stops it.
+fn min_replicas_warning(
+    replicas: u64,
+    is_cluster: bool,
+    config: &HashMap<String, String>,
+) -> Option<String> {
+    let required = number(config, "min-replicas-to-write")?;
+    let max_lag = number(config, "min-replicas-max-lag")?;
+    // Each of the two switches both off.
+    let off = [
+        ("min-replicas-to-write", required),
+        ("min-replicas-max-lag", max_lag),
+    ];
+    if let Some((name, _)) = off.into_iter().find(|(_, value)| *value == 0) {
+        let consequence =
+            "a master that is cut off from its replicas accepts messages that a failover deletes";
+        let advised = !is_cluster || replicas >= 2;
+        return advised.then(|| format!("{name} is 0: {consequence}"));
+    }
+    if replicas < required {
+        return Some(format!(
+            "min-replicas-to-write is {required} and {replicas} replicas are connected: no message is accepted"
+        ));
+    }
+    if is_cluster && replicas == required {
+        return Some(format!(
+            "min-replicas-to-write is {required} and {replicas} replicas are connected: no message is accepted \
+             while one of them is away"
+        ));
+    }
+    (max_lag > MAX_LAG_S).then(|| {
+        format!(
+            "min-replicas-max-lag is {max_lag}: a master that is cut off from its replicas accepts messages for \
+             {max_lag} s that a failover deletes"
+        )
+    })
 }
 
 /// One sentence for each setting of a cluster that makes the failure of a node worse.

@@ -8,7 +8,7 @@ use futures_util::future::{join, join_all};
 use super::cluster::{inbox_status, user_at};
 use super::sentinel::{send_the_first, send_until, stored};
 use crate::harness::store::redis_cluster::RedisCluster;
-use crate::harness::store::redis_sentinel::info;
+use crate::harness::store::redis_sentinel::{info, wait};
 use crate::harness::{eventually, keys, spawn_app_on, spawn_app_with};
 
 #[tokio::test]
@@ -44,6 +44,32 @@ async fn a_planned_failover_in_a_cluster_refuses_no_request() {
         is_listed,
     )
     .await;
+}
+
+#[tokio::test]
+async fn warnings_of_a_cluster_fit_the_number_of_replicas() {
+    let cluster = RedisCluster::with_replicas();
+    let app = spawn_app_on(&cluster.url());
+    let (master, second) = (&cluster.masters[0], cluster.add_replica(0));
+    let has_replicas = |count: u64| info(master, "connected_slaves") == count.to_string();
+    let warnings = async || {
+        let ready = app.get("/readyz").await.json(200)["redis"].clone();
+        let mut all = ready.as_array().unwrap().iter();
+        let here = all.find(|found| found["address"] == master.address());
+        let warnings = here.unwrap()["warnings"].as_array().unwrap().clone();
+        let warnings = warnings.iter().map(|warning| warning.as_str().unwrap());
+        let about = warnings.filter(|warning| warning.contains("min-replicas"));
+        about.collect::<Vec<_>>().concat()
+    };
+    assert!(has_replicas(2));
+    assert!(warnings().await.starts_with("min-replicas-to-write is 0: "));
+    master.run("CONFIG SET min-replicas-to-write 1");
+    assert_eq!(warnings().await, "");
+    drop(second);
+    wait("it has one replica", || has_replicas(1));
+    assert!(warnings().await.contains("while one of them is away"));
+    master.run("CONFIG SET min-replicas-to-write 0");
+    assert_eq!(warnings().await, "", "a cut-off master stops by itself");
 }
 
 #[tokio::test]

@@ -230,9 +230,48 @@ async fn sentinel_warnings_name_what_a_failover_can_lose() {
         "{ready}"
     );
     redis.master.run("CONFIG SET min-replicas-to-write 1");
-    let ready = app.get("/readyz").await.json(200)["redis"][0].clone();
-    assert!(
-        !ready["warnings"].to_string().contains("min-replicas"),
-        "{ready}"
-    );
+    assert_eq!(min_replicas_warnings(&app).await, [""; 0]);
+}
+
+/// The warnings about the two `min-replicas` settings.
+async fn min_replicas_warnings(app: &TestApp) -> Vec<String> {
+    let ready = app.get("/readyz").await.json(200);
+    let all = ready["redis"][0]["warnings"].as_array().unwrap().clone();
+    let all = all
+        .iter()
+        .map(|warning| warning.as_str().unwrap().to_owned());
+    all.filter(|warning| warning.contains("min-replicas"))
+        .collect()
+}
+
+#[tokio::test]
+async fn warnings_say_what_the_min_replicas_settings_do() {
+    let mut redis = RedisSentinel::start();
+    let app = spawn_app_with(&["--redis-url", &redis.url()]);
+    redis.master.run("CONFIG SET min-replicas-to-write 1");
+    for (seconds, expected) in [
+        ("60", Some("min-replicas-max-lag is 60: ")),
+        ("0", Some("min-replicas-max-lag is 0: ")),
+        ("10", None),
+    ] {
+        let set = format!("CONFIG SET min-replicas-max-lag {seconds}");
+        redis.master.run(&set);
+        let warnings = min_replicas_warnings(&app).await;
+        assert_eq!(
+            warnings.len(),
+            usize::from(expected.is_some()),
+            "{warnings:?}"
+        );
+        assert!(warnings.concat().starts_with(expected.unwrap_or_default()));
+    }
+    redis.replica.kill();
+    let refuses = async || {
+        min_replicas_warnings(&app)
+            .await
+            .concat()
+            .contains("no message is accepted")
+    };
+    eventually("the warning", FAILOVER, refuses).await;
+    let message = json!({"from": "alice", "to": "bob", "body": "hi"});
+    app.post(&message).await.problem(503, "UNAVAILABLE");
 }

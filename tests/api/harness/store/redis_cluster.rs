@@ -1,8 +1,9 @@
 //! A Redis Cluster of three masters, each with a replica if a test needs failovers.
 
+use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use redis::Value;
+use redis::{RedisResult, Value};
 
 use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::network::Host;
@@ -11,6 +12,18 @@ use crate::harness::store::tcp_server::TcpServer;
 
 /// The first and the last slot of each master.
 const RANGES: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
+
+/// The options of each node.
+const OPTIONS: [&str; 8] = [
+    "--cluster-enabled",
+    "yes",
+    "--cluster-port",
+    "PORT",
+    "--cluster-node-timeout",
+    "1000",
+    "--cluster-require-full-coverage",
+    "no",
+];
 
 /// Three masters, each with a third of the slots.
 pub struct RedisCluster {
@@ -26,7 +39,16 @@ impl RedisCluster {
 
     /// The same, on three hosts.
     pub fn on(hosts: &[Host]) -> Self {
-        let masters: Vec<_> = hosts.iter().map(node).collect();
+        Self::of(hosts.iter().map(node).collect())
+    }
+
+    /// The same with these further options, for example those of TLS.
+    pub fn with_options(options: &[&str]) -> Self {
+        let node = || TcpServer::start(&[&OPTIONS, options].concat());
+        Self::of(vec![node(), node(), node()])
+    }
+
+    fn of(masters: Vec<TcpServer>) -> Self {
         for (master, (first, last)) in masters.iter().zip(RANGES) {
             master.run(&format!("CLUSTER SET-CONFIG-EPOCH {}", first + 1));
             master.run(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
@@ -48,16 +70,8 @@ impl RedisCluster {
     /// Adds a replica of each master on these hosts.
     pub fn replicated_to(self, hosts: &[Host]) -> Self {
         let mut this = self;
-        for (master, host) in this.masters.iter().zip(hosts) {
-            let (replica, id) = (node(host), id_of(master));
-            meet(&replica, &this.masters[0]);
-            let knows = || nodes_known_to(&replica).contains(&id);
-            wait("the replica knows its master", knows);
-            replica.run(&format!("CLUSTER REPLICATE {id}"));
-            wait("the replica has the data", || {
-                info(master, "connected_slaves") == "1"
-                    && info(&replica, "master_link_status") == "up"
-            });
+        for (master, host) in hosts.iter().enumerate() {
+            let replica = this.add_replica_on(master, host);
             this.replicas.push(replica);
         }
         wait("all nodes know each other", || {
@@ -66,6 +80,24 @@ impl RedisCluster {
                 .all(|node| nodes_known_to(node).matches("slave").count() >= 3)
         });
         this
+    }
+
+    /// A further replica of a master, which has its data.
+    pub fn add_replica(&self, master: usize) -> TcpServer {
+        self.add_replica_on(master, &Host::local())
+    }
+
+    fn add_replica_on(&self, master: usize, host: &Host) -> TcpServer {
+        let (replica, master) = (node(host), &self.masters[master]);
+        let id = id_of(master);
+        meet(&replica, &self.masters[0]);
+        let knows = || nodes_known_to(&replica).contains(&id);
+        wait("the replica knows its master", knows);
+        replica.run(&format!("CLUSTER REPLICATE {id}"));
+        wait("the replica has the data", || {
+            info(&replica, "master_link_status") == "up"
+        });
+        replica
     }
 
     /// The URL of its first two nodes.
@@ -129,21 +161,23 @@ impl RedisCluster {
         })
     }
 
-    /// Whether it is as it was when it started, after its data has been deleted.
-    fn reset(&self) -> bool {
-        let configured = self.masters.iter().all(|master| {
-            // A test may have limited the memory.
+    /// The configuration of each master.
+    fn configuration(&self) -> RedisResult<Vec<BTreeMap<String, String>>> {
+        let configurations = self.masters.iter().map(|master| {
             let mut config = redis::cmd("CONFIG");
-            let config = config.arg("GET").arg("maxmemory");
-            let connection = redis::Client::open(master.url()).unwrap().get_connection();
-            let limit = connection.and_then(|mut open| config.query::<(String, u64)>(&mut open));
-            limit.is_ok_and(|(_, bytes)| bytes == 0)
+            let config = config.arg("GET").arg("*");
+            config.query(&mut redis::Client::open(master.url())?.get_connection()?)
         });
+        configurations.collect()
+    }
+
+    /// Whether it works and all its data could be deleted.
+    fn reset(&self) -> bool {
         let flushed = self.masters.iter().all(|master| {
             let connection = redis::Client::open(master.url()).unwrap().get_connection();
             connection.is_ok_and(|mut open| redis::cmd("FLUSHALL").exec(&mut open).is_ok())
         });
-        configured && flushed && self.is_complete()
+        flushed && self.is_complete()
     }
 }
 
@@ -179,7 +213,7 @@ pub fn id_of(node: &TcpServer) -> String {
 
 /// Introduces a node to another.
 fn meet(node: &TcpServer, other: &TcpServer) {
-    let bus = cluster_port(other);
+    let bus = other.option("--cluster-port").unwrap();
     node.run(&format!(
         "CLUSTER MEET {} {} {bus}",
         other.host.ip, other.port
@@ -220,46 +254,36 @@ pub fn end_move(slot: u16, from: &TcpServer, to: &TcpServer) {
 
 /// A node without slots.
 fn node(host: &Host) -> TcpServer {
-    let options = [
-        "--cluster-enabled",
-        "yes",
-        "--cluster-port",
-        "PORT",
-        "--cluster-node-timeout",
-        "1000",
-        "--cluster-require-full-coverage",
-        "no",
-    ];
-    TcpServer::start_on(host, &options)
-}
-
-fn cluster_port(node: &TcpServer) -> String {
-    let mut config = redis::cmd("CONFIG");
-    config.arg("GET").arg("cluster-port");
-    let (_, port): (String, String) = config.query(&mut node.connect()).unwrap();
-    port
+    TcpServer::start_on(host, &OPTIONS)
 }
 
 /// The clusters that no test uses.
 static POOL: LazyLock<Mutex<Vec<RedisCluster>>> = LazyLock::new(Mutex::default);
 
-/// A cluster of the pool, which returns there when dropped.
-pub struct PooledCluster(Option<RedisCluster>);
+/// A cluster of the pool, which returns there when dropped, unless the test has configured it.
+pub struct PooledCluster {
+    cluster: Option<RedisCluster>,
+    configuration: Vec<BTreeMap<String, String>>,
+}
 
 impl PooledCluster {
     /// An empty cluster.
     pub fn take() -> Self {
         let free = POOL.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Self(Some(free.unwrap_or_else(RedisCluster::start)))
+        let cluster = free.unwrap_or_else(RedisCluster::start);
+        Self {
+            configuration: cluster.configuration().unwrap(),
+            cluster: Some(cluster),
+        }
     }
 
     pub fn url(&self) -> String {
-        self.0.as_ref().map(RedisCluster::url).unwrap()
+        self.cluster.as_ref().map(RedisCluster::url).unwrap()
     }
 
     /// A connection to all masters.
     pub fn connect(&self) -> DirectConnection {
-        let masters = self.0.iter().flat_map(|cluster| &cluster.masters);
+        let masters = self.cluster.iter().flat_map(|cluster| &cluster.masters);
         let urls: Vec<_> = masters.map(TcpServer::url).collect();
         DirectConnection::to(urls.iter().map(String::as_str))
     }
@@ -267,7 +291,10 @@ impl PooledCluster {
 
 impl Drop for PooledCluster {
     fn drop(&mut self) {
-        if let Some(cluster) = self.0.take().filter(RedisCluster::reset) {
+        let is_unchanged = |cluster: &RedisCluster| {
+            cluster.configuration().as_ref() == Ok(&self.configuration) && cluster.reset()
+        };
+        if let Some(cluster) = self.cluster.take().filter(is_unchanged) {
             let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
             pool.push(cluster);
         }

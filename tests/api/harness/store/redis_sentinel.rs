@@ -8,15 +8,20 @@ use crate::harness::store::tcp_server::{TcpServer, free_port};
 pub struct RedisSentinel {
     pub master: TcpServer,
     pub replica: TcpServer,
-    sentinel: TcpServer,
+    pub sentinel: TcpServer,
 }
 
 /// A master with a replica that has all its data.
 pub fn replicated() -> (TcpServer, TcpServer) {
-    let at_once = ["--repl-diskless-sync-delay", "0"];
-    let master = TcpServer::start(&at_once);
-    let port = master.port.to_string();
-    let replica = TcpServer::start(&[&at_once[..], &["--replicaof", "127.0.0.1", &port]].concat());
+    replicated_with(&[])
+}
+
+/// The same with these further options, for example those of TLS.
+fn replicated_with(options: &[&str]) -> (TcpServer, TcpServer) {
+    let options = [&["--repl-diskless-sync-delay", "0"], options].concat();
+    let master = TcpServer::start(&options);
+    let port = port_for_others(&master);
+    let replica = TcpServer::start(&[&options[..], &["--replicaof", "127.0.0.1", &port]].concat());
     wait("the replica confirms what it gets", || {
         confirms_changes(&master)
     });
@@ -27,12 +32,15 @@ impl RedisSentinel {
     /// Starts the servers. The sentinel declares a master dead that does not answer for three seconds: a
     /// busy machine delays answers for one.
     pub fn start() -> Self {
-        let (master, replica) = replicated();
-        let sentinel = TcpServer::start(&["--sentinel"]);
-        sentinel.run(&format!(
-            "SENTINEL MONITOR mymaster 127.0.0.1 {} 1",
-            master.port
-        ));
+        Self::with_options(&[])
+    }
+
+    /// The same with these further options of all servers, for example those of TLS.
+    pub fn with_options(options: &[&str]) -> Self {
+        let (master, replica) = replicated_with(options);
+        let sentinel = TcpServer::start(&[options, &["--sentinel"]].concat());
+        let port = port_for_others(&master);
+        sentinel.run(&format!("SENTINEL MONITOR mymaster 127.0.0.1 {port} 1"));
         sentinel.run("SENTINEL SET mymaster down-after-milliseconds 3000");
         sentinel.run("SENTINEL SET mymaster failover-timeout 3000");
         let this = Self {
@@ -59,7 +67,7 @@ impl RedisSentinel {
 
     /// Whether the sentinel names the replica as the master.
     pub fn has_failed_over(&self) -> bool {
-        self.named_master() == self.replica.port
+        self.named_master().to_string() == port_for_others(&self.replica)
     }
 
     /// Makes the replica the master while both work.
@@ -81,6 +89,12 @@ impl RedisSentinel {
         let replicas: Vec<redis::Value> = replicas.query(&mut self.sentinel.connect()).unwrap();
         !replicas.is_empty()
     }
+}
+
+/// The port that replicas, sentinels and clients of a server use: the one with TLS, if it has one.
+pub fn port_for_others(server: &TcpServer) -> String {
+    let tls = server.option("--tls-port");
+    tls.map_or_else(|| server.port.to_string(), str::to_owned)
 }
 
 /// A field of `INFO`; empty while the server closes its connections because its role changes.

@@ -32,8 +32,7 @@ pub struct TcpServer {
 }
 
 impl TcpServer {
-    /// Starts a server with these options and waits until it answers. `PORT` in an option is another free
-    /// port.
+    /// Starts a server with these options and waits until it answers. Each option `PORT` is another free port.
     pub fn start(options: &[&str]) -> Self {
         Self::start_on(&Host::local(), options)
     }
@@ -46,8 +45,10 @@ impl TcpServer {
         // A port that was free a moment ago may be taken by another test, which ends the server.
         for _ in 0..10 {
             let port = free_port();
-            let other = free_port().to_string();
-            let options = options.iter().map(|option| option.replace("PORT", &other));
+            let options = options.iter().map(|option| match *option {
+                "PORT" => free_port().to_string(),
+                option => option.to_owned(),
+            });
             let options: Vec<_> = options.collect();
             let mut child = spawn(host, dir.path(), port, &options);
             if answers(&mut child, host, port) {
@@ -66,6 +67,12 @@ impl TcpServer {
 
     pub fn address(&self) -> String {
         format!("{}:{}", self.host.ip, self.port)
+    }
+
+    /// The value of an option, if it was given.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        let mut options = self.options.iter().skip_while(|option| *option != name);
+        options.nth(1).map(String::as_str)
     }
 
     pub fn url(&self) -> String {
