@@ -50,7 +50,7 @@ pub enum AppError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Embedded(#[from] StartError),
-    #[error("the Redis at DUOLOGUE_REDIS_URL does not answer: {0}")]
+    #[error("no connection to the Redis at DUOLOGUE_REDIS_URL: {0}")]
     NoRedis(Error),
     #[error(
         "the Redis at DUOLOGUE_REDIS_URL is a node of a Redis Cluster: use \

@@ -68,12 +68,13 @@ pub(super) enum Attempt {
 }
 
 /// Adds to the settings of a URL: `TCP_NODELAY` (off by default in redis-rs 1.8) and RESP3, which
-/// reports disconnections.
+/// reports disconnections. Without `CLIENT SETINFO`, which not every Redis knows and a restricted user may not call.
 pub(super) fn connection_info(url: ConnectionInfo) -> ConnectionInfo {
     let settings = url
         .redis_settings()
         .clone()
-        .set_protocol(ProtocolVersion::RESP3);
+        .set_protocol(ProtocolVersion::RESP3)
+        .set_skip_set_lib_name();
     url.set_redis_settings(settings)
         .set_tcp_settings(TcpSettings::default().set_nodelay(true))
 }

@@ -179,7 +179,8 @@ fn cluster(parts: &Parts<'_>, certificates: Option<&TlsCertificates>) -> Result<
 impl Sentinels {
     /// Asks the sentinels for the master, which must confirm that it is one.
     pub(super) async fn find_master(&self) -> RedisResult<Client> {
-        self.client()?.async_get_client().await
+        let master = self.client()?.async_get_client().await?;
+        Client::open(connection_info(master.get_connection_info().clone()))
     }
 
     /// A new client for each question, because a connection belongs to the runtime of the thread that opened

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use deadpool_redis::{Manager, Pool};
+use deadpool_redis::{Manager, Pool, PoolError};
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, RedisResult};
 use tokio::sync::watch;
 
@@ -139,7 +139,11 @@ impl Topology {
             Ok(connection) => Ok(connection),
             Err(error) => {
                 self.forget_master();
-                Err(self.unreachable(node, &error.to_string()))
+                let why = match error {
+                    PoolError::Backend(error) => error.to_string(),
+                    error => error.to_string(),
+                };
+                Err(self.unreachable(node, &why))
             }
         }
     }

@@ -17,9 +17,13 @@ use crate::harness::source_tree::{files, root};
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, refusal_to_start, spawn_app_on};
 
+pub fn operations_page() -> String {
+    std::fs::read_to_string(root().join("docs/operations.md")).unwrap()
+}
+
 /// The words of the `ACL SETUSER` command in `docs/operations.md`.
-fn acl_setuser() -> Vec<String> {
-    let page = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+pub fn acl_setuser() -> Vec<String> {
+    let page = operations_page();
     let command = page.split("\nACL ").nth(1).expect("an ACL command");
     let command = command.split("```").next().unwrap();
     command.split_whitespace().map(str::to_owned).collect()
@@ -32,8 +36,14 @@ fn spawn_with_documented_user(redis: &RedisServer, rules: &[&str]) -> TestApp {
     let done = acl.query::<String>(&mut redis.connect());
     assert_eq!(done.unwrap(), "OK", "{rules:?}");
     let url = format!("{}?user=duologue&pass=password", redis.url());
+    spawn_as_backend(&url, &[])
+}
+
+/// A service whose requests have a service key.
+pub fn spawn_as_backend(url: &str, settings: &[&str]) -> TestApp {
     // Requests with a credential are charged to a rate limit; a history limit drops messages.
-    let mut app = spawn_secured_app_with(&["--redis-url", &url, "--history-limit", "3"]);
+    let all = [&["--redis-url", url, "--history-limit", "3"], settings].concat();
+    let mut app = spawn_secured_app_with(&all);
     let credential = HeaderValue::from_str(&format!("Bearer {SERVICE_KEY}")).unwrap();
     let headers = HeaderMap::from_iter([(AUTHORIZATION, credential)]);
     let client = reqwest::Client::builder().default_headers(headers);
@@ -42,7 +52,7 @@ fn spawn_with_documented_user(redis: &RedisServer, rules: &[&str]) -> TestApp {
 }
 
 /// Uses every part of the service that calls Redis.
-async fn use_everything(app: &TestApp) {
+pub async fn use_everything(app: &TestApp) {
     let options = ConnectOptions::new(&app.address);
     let options = options.user("bob").bearer(SERVICE_KEY);
     let mut events = EventStream::try_open(&options).await.unwrap();

@@ -41,6 +41,34 @@ impl CertificateAuthority {
         self.file(name).to_str().unwrap().to_owned()
     }
 
+    /// The options of a Redis that accepts TLS on a further port with a certificate for a host, and requires one of
+    /// its clients.
+    pub fn redis_options(&self, host: &str) -> Vec<String> {
+        self.sign("redis", host);
+        let options = [
+            ("--tls-port", "PORT".to_owned()),
+            ("--tls-cluster", "yes".to_owned()),
+            ("--tls-replication", "yes".to_owned()),
+            ("--tls-cert-file", self.path("redis.pem")),
+            ("--tls-key-file", self.path("redis.key")),
+            ("--tls-ca-cert-file", self.path("ca.pem")),
+        ];
+        let options = options.map(|(name, value)| [name.to_owned(), value]);
+        options.into_iter().flatten().collect()
+    }
+
+    /// The settings of a service that trusts this authority and shows a certificate of it to Redis.
+    pub fn service_settings(&self) -> Vec<String> {
+        self.sign("client", "duologue");
+        let settings = [
+            ("--redis-ca", "ca.pem"),
+            ("--redis-cert", "client.pem"),
+            ("--redis-key", "client.key"),
+        ];
+        let settings = settings.map(|(name, file)| [name.to_owned(), self.path(file)]);
+        settings.into_iter().flatten().collect()
+    }
+
     /// Writes a certificate for a host and its key to `<name>.pem` and `<name>.key`.
     pub fn sign(&self, name: &str, host: &str) {
         let key = KeyPair::generate().unwrap();
