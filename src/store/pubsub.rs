@@ -11,15 +11,16 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::node_listener::{BATCH, NodeListener};
 use super::{Node, Store, connection};
 use crate::error::{Code, Error};
 use crate::model::UserId;
 
-/// Interval between two looks at the map of a cluster.
+/// Interval between two looks at the map of a cluster, or at the master that sentinels name.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(4);
+const SENTINEL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A message of the pub/sub connections.
 pub enum PubSubMessage {
@@ -127,7 +128,12 @@ impl PubSubListener {
         }
         self.was_run = true;
         let mut changes = self.store.topology.changes();
-        let mut refresh = interval(REFRESH_INTERVAL);
+        let mut refresh = interval(if self.store.topology.has_sentinels() {
+            SENTINEL_INTERVAL
+        } else {
+            REFRESH_INTERVAL
+        });
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut requests = Vec::new();
         loop {
             tokio::select! {
@@ -137,7 +143,7 @@ impl PubSubListener {
                     }
                 }
                 Ok(()) = changes.changed() => self.move_channels(&mut listeners),
-                _ = refresh.tick() => self.store.topology.refresh(),
+                _ = refresh.tick() => self.store.topology.look_again(),
                 Some(Err(error)) = listeners.tasks.join_next() => {
                     if let Ok(panic) = error.try_into_panic() {
                         std::panic::resume_unwind(panic);

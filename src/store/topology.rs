@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use deadpool_redis::{Manager, Pool, PoolError};
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, RedisResult};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::cluster::Cluster;
 use super::connection::TIMEOUT;
@@ -209,6 +210,19 @@ impl Topology {
     pub(super) fn refresh(&self) {
         if let Kind::Cluster(cluster) = &self.kind {
             cluster.refresh();
+        }
+    }
+
+    /// Reads the map of a cluster, or asks the sentinels for the master, in the background. After a planned failover
+    /// the former master accepts messages for some ten seconds more, which are lost: connections must leave it before
+    /// it closes them.
+    pub(super) fn look_again(self: &Arc<Self>) {
+        self.refresh();
+        if self.has_sentinels() {
+            let topology = self.clone();
+            let look = async move { topology.client(&Node::only()).await };
+            // A request that fails reports why.
+            tokio::spawn(timeout(TIMEOUT, look));
         }
     }
 

@@ -9,13 +9,14 @@ use duologue::metrics::Metrics;
 use duologue::model::Retention;
 use duologue::store::Store;
 use futures_util::future::{join, join_all};
+use redis::Commands;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::harness::live::device::Device;
 use crate::harness::store::redis_sentinel::{RedisSentinel, info, replicated, wait};
 use crate::harness::store::tcp_server::free_port;
-use crate::harness::{TestApp, eventually, spawn_app_with};
+use crate::harness::{TestApp, eventually, keys, spawn_app_with};
 
 /// Sends until it is told to stop. Returns the bodies that were acknowledged.
 pub async fn send_until(app: &TestApp, stopped: &Cell<bool>) -> BTreeSet<String> {
@@ -136,6 +137,24 @@ async fn a_planned_failover_refuses_no_request() {
     assert_eq!(app.read("bob", "alice").await["last_seq"], last["seq"]);
     let readiness = app.get("/readyz").await.json(200);
     assert_eq!(readiness["redis"][0]["address"], redis.replica.address());
+}
+
+#[tokio::test]
+async fn a_planned_failover_is_followed_within_seconds() {
+    let redis = RedisSentinel::start();
+    let app = spawn_app_with(&["--redis-url", &redis.url()]);
+    app.send("alice", "bob", "before").await;
+    redis.fail_over();
+    wait("the sentinel names the replica", || redis.has_failed_over());
+    // The former master does not know it yet, and accepts messages that are lost.
+    let [messages, ..] = keys("alice", "bob");
+    let arrives = async || {
+        app.send("alice", "bob", "after").await;
+        let newest: String = redis.replica.connect().lindex(&messages, 0).unwrap();
+        newest.contains("after")
+    };
+    eventually("the new master has it", Duration::from_secs(5), arrives).await;
+    assert_eq!(info(&redis.master, "role"), "master");
 }
 
 #[tokio::test]
