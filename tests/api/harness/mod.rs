@@ -65,7 +65,7 @@ pub fn spawn_app() -> TestApp {
     spawn_embedded("everysec")
 }
 
-/// A service with an embedded Redis that flushes before it acknowledges.
+/// A service with an embedded Redis that flushes before it acknowledges, also if the tests run on clusters.
 pub fn spawn_durable_app() -> TestApp {
     spawn_embedded("always")
 }

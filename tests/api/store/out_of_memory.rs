@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::store::direct_connection::DirectConnection;
-use crate::harness::{TestApp, spawn_app, spawn_app_with};
+use crate::harness::{TestApp, spawn_app, spawn_app_with, spawn_durable_app};
 
 async fn ask(app: &TestApp, method: Method, path: &str, body: &Value) -> ApiResponse {
     let request = app.client.request(method, format!("{}{path}", app.address));
@@ -172,7 +172,7 @@ fn maxmemory(app: &TestApp) -> u64 {
 
 #[tokio::test]
 async fn the_private_redis_has_a_limit_by_default() {
-    let limited = maxmemory(&spawn_app());
+    let limited = maxmemory(&spawn_durable_app());
     assert!(limited > 64 << 20, "{limited}");
     let unlimited = spawn_app_with(&["--fsync", "everysec", "--maxmemory", "0"]);
     assert_eq!(maxmemory(&unlimited), 0);

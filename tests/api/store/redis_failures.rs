@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::store::redis_server::RedisServer;
-use crate::harness::{TestApp, eventually, seqs, spawn_app, spawn_app_on};
+use crate::harness::{TestApp, eventually, seqs, spawn_app, spawn_app_on, spawn_durable_app};
 
 /// The longest time a client waits for a response, whatever happens to Redis.
 pub const MAX_WAIT: Duration = Duration::from_millis(2500);
@@ -115,7 +115,8 @@ async fn an_emptied_redis_is_not_ready() {
 
 #[tokio::test]
 async fn a_redis_replica_is_not_ready_and_refuses_messages() {
-    let app = spawn_app();
+    // A private Redis: in a cluster no node becomes a replica in this way.
+    let app = spawn_durable_app();
     app.send("alice", "bob", "hi").await;
     let mut replicaof = cmd("REPLICAOF");
     replicaof

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::live::pubsub_listener::PubSubListener;
-use crate::harness::store::lua::Conversation;
+use crate::harness::store::lua::fill_with;
 use crate::harness::{TestApp, keys, seqs, spawn_app_with};
 
 fn spawn(settings: &[&str]) -> TestApp {
@@ -16,15 +16,10 @@ fn spawn(settings: &[&str]) -> TestApp {
 
 /// Stores messages with this time directly in Redis.
 pub fn send_at(app: &TestApp, from: &str, to: &str, sent_at: &str, count: usize) {
-    let mut redis = app.redis();
-    for _ in 0..count {
-        let json = format!(
-            r#""from":"{from}","to":"{to}","id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","sent_at":"{sent_at}","body":"hi"}}"#
-        );
-        let args = [from, to, &json];
-        let send = Conversation::of(from, to).eval("send_message", &args);
-        send.exec(&mut redis).unwrap();
-    }
+    let json = format!(
+        r#""from":"{from}","to":"{to}","id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","sent_at":"{sent_at}","body":"hi"}}"#
+    );
+    fill_with(&mut app.redis(), [from, to], &json, count, count);
 }
 
 pub const LONG_AGO: &str = "2020-01-31T12:00:00.000Z";

@@ -166,7 +166,8 @@ async fn an_entry_that_fails_is_tried_again_and_delays_no_other() {
     let [_, meta] = keys("alice", "bob");
     let mut redis = app.redis();
     // Every script of the conversation fails on a key of another type.
-    redis.rename::<_, _, ()>(&meta, "aside").unwrap();
+    let aside = format!("{meta},aside");
+    redis.rename::<_, _, ()>(&meta, &aside).unwrap();
     redis.set::<_, _, ()>(&meta, "no hash").unwrap();
     let to_carol = json!({"from": "alice", "to": "carol", "body": "secret", "expires_in": 1});
     app.post(&to_carol).await.json(201);
@@ -177,7 +178,7 @@ async fn an_entry_that_fails_is_tried_again_and_delays_no_other() {
     outlive(&sent).await;
     eventually("the other one expires", PATIENCE, deleted).await;
     assert_eq!(scheduled(&app).len(), 1);
-    redis.rename::<_, _, ()>("aside", &meta).unwrap();
+    redis.rename::<_, _, ()>(&aside, &meta).unwrap();
     wait_until_deleted(&app, 1).await;
     assert_eq!(app.badge("bob").await, [0, 0]);
 }
