@@ -9,13 +9,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Store;
 use super::change::{Committed, ConversationRequest, InboxUpdates};
+use super::keys::PARTITIONS;
 use super::script::{
-    CONFIRM_UPDATES, FIND_UNCONFIRMED, REPEAT_UPDATES, Script, TOUCH_CONVERSATION, UPDATE_INBOX,
+    CONFIRM_UPDATES, FIND_UNCONFIRMED, FIND_UNCONFIRMED_OF_USER, REPEAT_UPDATES, Script,
+    TOUCH_CONVERSATION, UPDATE_INBOX,
 };
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::model::{Pair, UserId};
 
 /// How long a request waits for the update of an inbox. A change that is stored is acknowledged, even if an inbox
@@ -27,6 +30,10 @@ const ABSENT: &str = "absent";
 const CONFIRMED_AT_ONCE: usize = 1000;
 /// Maximum number of unconfirmed pairs of a partition that one call returns.
 const UNCONFIRMED_LIMIT: &str = "100";
+/// Approximate number of pairs in one step of the search for those of a user.
+const SEARCH_STEP: &str = "1000";
+/// Number of partitions that are searched for a user at the same time.
+const SEARCHED_AT_ONCE: usize = 32;
 /// Maximum number of rows that wait for their repair. More are found when they are listed again.
 const REPAIR_LIMIT: usize = 1000;
 
@@ -155,6 +162,40 @@ impl Store {
         let (pairs, count): (Vec<String>, i64) = self.run(&FIND_UNCONFIRMED, &keys, &args).await?;
         let pairs = pairs.iter().filter_map(|pair| Pair::parse(pair));
         Ok((pairs.collect(), count))
+    }
+
+    /// Makes all updates that may be outstanding for a user, also of conversations that the inbox does not have yet.
+    pub(super) async fn complete_updates_of_user(&self, user: &UserId) -> Result<(), Error> {
+        let partitions = 0..usize::from(PARTITIONS);
+        let searches = partitions.map(|partition| self.find_unconfirmed_of_user(partition, user));
+        let found = stream::iter(searches).buffer_unordered(SEARCHED_AT_ONCE);
+        let found: Vec<_> = found.try_collect().await?;
+        for (one, other) in found.into_iter().flatten() {
+            if !self.repeat_updates(&one, &other).await? {
+                return Err(Code::Unavailable.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The pairs with a user in the outbox of a partition.
+    pub async fn find_unconfirmed_of_user(
+        &self,
+        partition: usize,
+        user: &UserId,
+    ) -> Result<Vec<Users>, Error> {
+        let keys = [self.keys.outbox_of(partition)];
+        let (mut found, mut cursor) = (Vec::new(), "0".to_owned());
+        loop {
+            let args = [user.as_str(), &cursor, SEARCH_STEP].map(str::as_bytes);
+            let step = self.run::<(String, Vec<String>)>(&FIND_UNCONFIRMED_OF_USER, &keys, &args);
+            let (next, pairs) = step.await?;
+            found.extend(pairs.iter().filter_map(|pair| Pair::parse(pair)));
+            if next == "0" {
+                return Ok(found);
+            }
+            cursor = next;
+        }
     }
 
     /// Updates the inboxes of both users again with the present state of their conversation. Returns whether both

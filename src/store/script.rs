@@ -112,6 +112,7 @@ scripts! {
     SEND_MESSAGE        "messages"      "send_message"        Never;
     CONFIRM_UPDATES     "outbox"        "confirm_updates"     Harmless;
     FIND_UNCONFIRMED    "outbox"        "find_unconfirmed"    ReadsOnly;
+    FIND_UNCONFIRMED_OF_USER "outbox" "find_unconfirmed_of_user" ReadsOnly;
     REPEAT_UPDATES      "outbox"        "repeat_updates"      Harmless;
     TOUCH_CONVERSATION  "outbox"        "touch_conversation"  Harmless;
     FIND_EXPIRED_PRESENCES "presence" "find_expired_presences" ReadsOnly;

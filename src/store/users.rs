@@ -106,6 +106,10 @@ impl Store {
     pub async fn erase_user(&self, user: &UserId) -> Result<Erasure, Error> {
         let started = Instant::now();
         let mut erasure = Erasure::of(user.clone());
+        if self.two_steps {
+            // Otherwise a conversation whose row is not written yet is not found.
+            self.complete_updates_of_user(user).await?;
+        }
         let mut cursor = Some("0".to_owned());
         while let Some(from) = cursor {
             let (peers, next) = self.scan_conversations(user, &from).await?;

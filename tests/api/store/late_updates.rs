@@ -3,6 +3,7 @@
 use duologue::store::Keys;
 use redis::Commands;
 use reqwest::Method;
+use serde_json::json;
 
 use super::two_steps::{first_step, spawn};
 use crate::harness::store::lua::{draft, keys_of_user, update_inbox};
@@ -32,6 +33,23 @@ async fn a_late_update_does_not_bring_back_an_erased_row() {
     assert_eq!(conversations.len(), 1, "{inbox}");
     assert_eq!(conversations[0]["last_message"]["body"], "new");
     app.outboxes_are_empty().await;
+}
+
+#[tokio::test]
+async fn an_erasure_finds_a_conversation_that_has_no_row_yet() {
+    let app = spawn();
+    let send = ["alice", "bob", &draft("alice", "bob", "secret")];
+    let first = first_step(&app, "send_message", &send);
+    let erasure = app.request(Method::DELETE, "/users/alice").await.json(200);
+    assert_eq!(
+        (&erasure["done"], &erasure["messages_erased"]),
+        (&json!(true), &json!(1))
+    );
+    let mut redis = app.redis();
+    assert_eq!(update_inbox(&mut redis, "alice", &first[2]), "stale");
+    let [_, conversations, _] = keys_of_user("alice");
+    assert_eq!(redis.exists(&conversations), Ok(false));
+    assert!(!app.texts().contains("secret"));
 }
 
 #[tokio::test]
