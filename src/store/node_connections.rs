@@ -239,8 +239,8 @@ impl NodeConnections {
     }
 
     fn unreachable(&self, node: &Node, error: &RedisError) -> Error {
-        if self.topology.is_cluster() {
-            let detail = self.topology.unreachable(node, &error.to_string());
+        if self.topology.is_cluster() || self.topology.has_sentinels() {
+            let detail = self.topology.unreachable(node, error);
             return Error::new(Code::Unavailable, detail);
         }
         unavailable(error)

@@ -131,7 +131,8 @@ impl Topology {
         let pool = match self.known_pool(node) {
             Some(pool) => pool,
             None => {
-                let client = self.client(node).await.map_err(|e| e.to_string())?;
+                let client = self.client(node).await;
+                let client = client.map_err(|e| self.unreachable(node, &e))?;
                 let pool = self.pool_of(node, client.get_connection_info());
                 pool.map_err(|e| e.to_string())?
             }
@@ -140,22 +141,23 @@ impl Topology {
             Ok(connection) => Ok(connection),
             Err(error) => {
                 self.forget_master();
-                let why = match error {
-                    PoolError::Backend(error) => error.to_string(),
+                Err(match error {
+                    PoolError::Backend(error) => self.unreachable(node, &error),
                     error => error.to_string(),
-                };
-                Err(self.unreachable(node, &why))
+                })
             }
         }
     }
 
-    /// Says which node of a cluster cannot be reached, and why.
-    pub(super) fn unreachable(&self, node: &Node, why: &str) -> String {
+    /// Says why there is no connection to a node, and which node of a cluster that is.
+    pub(super) fn unreachable(&self, node: &Node, why: &RedisError) -> String {
         match self.kind {
             Kind::Cluster(_) => {
                 format!("The cluster names {node}, which cannot be reached: {why}.")
             }
-            _ => why.to_owned(),
+            // The detail is the sentence of `explained`.
+            Kind::Sentinel { .. } => why.detail().map_or_else(|| why.to_string(), str::to_owned),
+            Kind::Single(_) => why.to_string(),
         }
     }
 
@@ -239,9 +241,9 @@ impl Topology {
 fn explained(error: &RedisError, sentinels: &Sentinels) -> RedisError {
     let service = &sentinels.service;
     if error.kind() == ErrorKind::MasterNameNotFoundBySentinel {
-        let detail = format!("the sentinels name no working master of the service `{service}`");
+        let detail = format!("The sentinels name no working master of the service `{service}`.");
         return (ErrorKind::MasterNameNotFoundBySentinel, "Sentinel", detail).into();
     }
-    let detail = format!("no sentinel leads to the master of `{service}`: {error}");
+    let detail = format!("No sentinel leads to the master of `{service}`: {error}.");
     (ErrorKind::Io, "Sentinel", detail).into()
 }

@@ -51,6 +51,14 @@ fn a_mistake_in_the_url_is_named_without_its_password() {
             "`/3` is not possible: a Redis Cluster has database 0 only",
         ),
         (
+            "rediss+cluster://u:secret@one:6379,two:6379/12",
+            "`/12` is not possible: a Redis Cluster has database 0 only",
+        ),
+        (
+            "rediss+sentinel://u:secret@one:26379",
+            "the name of the master is missing",
+        ),
+        (
             "redis+cluster://one:6379?protocol=resp3",
             "redis+cluster:// has no parameters",
         ),

@@ -214,9 +214,9 @@ async fn why_unreachable(url: &str) -> String {
 async fn an_unknown_service_of_the_sentinels_is_named() {
     let redis = RedisSentinel::start();
     let why = why_unreachable(&redis.url_of("other")).await;
-    assert!(
-        why.contains("the sentinels name no working master of the service `other`"),
-        "{why}"
+    assert_eq!(
+        why,
+        "UNAVAILABLE: The sentinels name no working master of the service `other`."
     );
 }
 
@@ -225,7 +225,7 @@ async fn sentinels_that_cannot_be_reached_are_reported() {
     let url = format!("redis+sentinel://127.0.0.1:{}/mymaster", free_port());
     let why = why_unreachable(&url).await;
     assert!(
-        why.contains("no sentinel leads to the master of `mymaster`"),
+        why.contains("UNAVAILABLE: No sentinel leads to the master of `mymaster`: "),
         "{why}"
     );
 }

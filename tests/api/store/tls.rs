@@ -167,7 +167,7 @@ async fn tls_sentinels_that_cannot_be_used_are_reported() {
     let redis = sentinels(&authority);
     let why = why_unusable(&sentinel_url(&redis, "mymaster"), &stranger).await;
     assert!(why.contains("invalid peer certificate"), "{why}");
-    let named = "the sentinels name no working master of the service `other`";
+    let named = "The sentinels name no working master of the service `other`.";
     let url = sentinel_url(&redis, "other");
     // On a busy machine an answer with TLS can take longer than the service waits.
     let is_named = async || why_unusable(&url, &authority).await.contains(named);
