@@ -89,7 +89,7 @@ impl Metrics {
             ),
             outbox_entries: gauge(
                 "duologue_outbox_entries",
-                "Conversations on a cluster whose inbox updates are not confirmed.",
+                "Rooms whose events are not in all inboxes yet, and on a cluster conversations whose inbox updates are not confirmed.",
             ),
             messages_sent: counter("duologue_messages_sent_total", "Messages accepted."),
             connections: gauge("duologue_http_connections", "Open HTTP connections."),

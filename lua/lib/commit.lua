@@ -58,7 +58,7 @@ local function write_row(conversation, user, peer, version, active, change, tell
   if user.base and (kind == '' or change.repeats) then return end
   -- Pinned conversations come first, see lib/order.
   if user.flags ~= NO_FLAGS and active ~= '0' and has_flag(user.flags, PINNED) then
-    active = string.format('%d', active + 4000000000000000)
+    active = string.format('%d', active + PINNED_FIRST)
   end
   local entry = entry_of(conversation, user, peer)
   if conversation.outbox then

@@ -2,6 +2,22 @@
 --- @include "lib/event"
 --- @include "lib/order"
 
+-- Returns the totals of a user after a row has changed: unread messages, conversations with some, and those in muted
+-- conversations. Counts the pinned rows.
+local function move_totals(conversations, old_unread, old_flags, unread, flags, total, unread_conversations, muted)
+  local now, now_muted = counted(unread, flags)
+  local before, before_muted = counted(old_unread, old_flags)
+  total = string.format('%d', total + now - before)
+  if now_muted ~= before_muted then muted = string.format('%d', muted + now_muted - before_muted) end
+  if (now == 0) ~= (before == 0) then
+    unread_conversations = string.format('%d', unread_conversations + (now == 0 and -1 or 1))
+  end
+  if flags ~= old_flags and has_flag(flags, PINNED) ~= has_flag(old_flags, PINNED) then
+    redis.call('HINCRBY', conversations, PINNED_FIELD, has_flag(flags, PINNED) and 1 or -1)
+  end
+  return total, unread_conversations, muted
+end
+
 -- Writes the row of a conversation, the totals and the order of a user's inbox, and keeps an event for
 -- the user's devices. Takes absolute state and keeps the newer one, so it may be repeated, late or out
 -- of order. If the row missed a change before this one, the event is a `conversation.changed`.
@@ -50,16 +66,8 @@ local function update_inbox(owner, peer, version, base, active, entry, kind, mes
   end
 
   if unread ~= old_unread or flags ~= old_flags then
-    local now, now_muted = counted(unread, flags)
-    local before, before_muted = counted(old_unread, old_flags)
-    total = string.format('%d', total + now - before)
-    if now_muted ~= before_muted then muted = string.format('%d', muted + now_muted - before_muted) end
-    if (now == 0) ~= (before == 0) then
-      unread_conversations = string.format('%d', unread_conversations + (now == 0 and -1 or 1))
-    end
-    if flags ~= old_flags and has_flag(flags, PINNED) ~= has_flag(old_flags, PINNED) then
-      redis.call('HINCRBY', conversations, PINNED_FIELD, has_flag(flags, PINNED) and 1 or -1)
-    end
+    total, unread_conversations, muted =
+      move_totals(conversations, old_unread, old_flags, unread, flags, total, unread_conversations, muted)
   end
 
   -- The top conversation of those that are not pinned stays there with another message: its score need

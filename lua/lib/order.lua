@@ -3,6 +3,9 @@
 -- and the sums are exact, because they are less than 2^53.
 --- @include "lib/row"
 
+-- How much higher the score of a pinned conversation is.
+local PINNED_FIRST = 4000000000000000
+
 -- Places a conversation that does not simply move to the top, because it was cleared, imported, pinned or
 -- unpinned, or updated late. New messages of the top conversation do not update its score, so the score of
 -- the next lower one can be outdated. Its row has the right one.

@@ -1,7 +1,9 @@
--- The outbox of a partition: pairs whose conversation has changed, each with its version, until both inboxes are
--- known to have that version. Only on a cluster, where inboxes are on other nodes than conversations: a script
--- that changes a conversation returns the updates of both inboxes, and the service runs
--- lua/inbox/update_inbox.lua for each.
+-- The outbox of a partition: what has changed, each with its version, until the inboxes are known to have that version.
+--   <pair>         a conversation of two users. Only on a cluster, where inboxes are on other nodes than
+--                  conversations: a script that changes a conversation returns the updates of both inboxes, and the
+--                  service runs lua/inbox/update_inbox.lua for each
+--   room:<id>      a room with events that are not filed yet, see lua/rooms/take_room_events.lua
+--   room:<id>,<user>  a member of a room, whose inbox is on another node of a cluster
 --- @include "lib/clock"
 
 -- How long an update may stay unconfirmed before it is repeated, in microseconds.

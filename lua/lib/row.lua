@@ -14,7 +14,9 @@
 -- ahead         offset of the row's last change minus its version; negative if the version is of a change that
 --               this user was not told
 -- age           version minus the row's place in the inbox, see lib/order; empty if the inbox does not list the
---               row; then w if the user has written to the peer
+--               row; then w if the user has written to the peer. If the peer is a room, then r, or n if the user sees
+--               no message of it, or x if the user has left it; and the version minus that of the last event that
+--               was filed, see lib/room_inbox
 --
 -- No id begins with a comma. A row is short, so that Redis keeps small hashes compact (64 bytes).
 --- @include "lib/state"
@@ -29,11 +31,11 @@ end
 -- Captures the totals, for string.match; and the totals of a user without any.
 local TOTALS, NO_TOTALS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d)|(%d)$', '0|0|0|0|0|0'
 
--- Returns version, offset, active, unread, flags, the position of the entry, and w if the user has written to
--- the peer, otherwise empty; active is the row's place in the inbox, 0 if the inbox does not list it.
+-- Returns version, offset, active, unread, flags, the position of the entry, and what stands behind the age: w if the
+-- user has written to the peer; active is the row's place in the inbox, 0 if the inbox does not list it.
 local function parse_row(text)
   local version, ahead, age, written, entry_at, unread, flags =
-    string.match(text or '0|0||0|00000|', '^(%d+)|(-?%d+)|(-?%d*)(w?)|()(%d+)|(%d+)')
+    string.match(text or '0|0||0|00000|', '^(%d+)|(-?%d+)|(-?%d*)([nrwx]?%d*)|()(%d+)|(%d+)')
   local offset, active = version, version
   if ahead ~= '0' then offset = string.format('%d', version + ahead) end
   if age == '' then

@@ -1,5 +1,6 @@
 #!lua
 --- @include "lib/commit"
+--- @include "lib/idempotency"
 --- @include "lib/rate"
 --- @include "lib/schedule"
 -- Appends a message to its conversation and counts it as unread for the peer. Both users' conversations are
@@ -34,37 +35,21 @@ local interval_us        = ARGV[7]  -- integer microseconds in which the bucket 
 local burst              = ARGV[8]  -- integer tokens of a full bucket
 local expires_ms         = ARGV[9]  -- integer when the message expires, in milliseconds since 1970; none if it does not
 
--- How long an idempotency key is remembered.
-local REMEMBER_S = 86400
-
 -- The rate limit does not apply to a message that is already stored.
 local retryable = fingerprint and fingerprint ~= ''
 local known, known_seq, known_id
-if retryable then
-  known, known_seq, known_id = string.match(redis.call('GET', idempotency) or '', '^(.*)|(%d+)|(.*)$')
-end
+if retryable then known, known_seq, known_id = known_send(idempotency) end
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal and (not known or known ~= fingerprint) then return refusal end
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, retention)
 local newest = tonumber(conversation.seq)
-local stored = known and tonumber(known_seq) <= newest and redis.call('LINDEX', messages, newest - known_seq)
--- Keys of an erased user of this id, or from before the conversation was erased, no longer count.
-if known and (tonumber(known_seq) <= tonumber(redis.call('HGET', meta, ERASED_FIELD .. user) or 0)
-  or tonumber(known_seq) > newest or stored and string.match(stored, MESSAGE_ENVELOPE) ~= known_id) then
-  known = nil
-end
-if known and known == fingerprint then
-  if stored then
-    -- A write, so that replicas which must confirm it confirm the message too.
-    redis.call('SET', idempotency, known .. '|' .. known_seq .. '|' .. known_id, 'KEEPTTL')
-    return commit(conversation, nil, charge, stored)
-  end
-  return redis.error_reply('MESSAGE_NOT_FOUND The message was stored, and has been removed since.')
-elseif refusal then
-  return refusal
-elseif known then
-  return redis.error_reply('IDEMPOTENCY_KEY_REUSED Another message was sent with this key.')
+if known then
+  local erased_up_to = redis.call('HGET', meta, ERASED_FIELD .. user) or 0
+  local stored, refused =
+    find_sent(conversation, idempotency, known, known_seq, known_id, fingerprint, erased_up_to)
+  if stored then return commit(conversation, nil, charge, stored) end
+  if refused or refusal then return refused or refusal end
 end
 if has_flag(conversation.peer.flags, BLOCKED) then
   return redis.error_reply('BLOCKED The recipient has blocked the sender.')
@@ -78,9 +63,7 @@ end
 local seq = string.format('%d', newest + 1)
 local message = '{"seq":' .. seq .. ',' .. json
 redis.call('LPUSH', messages, message)
-if retryable then
-  redis.call('SET', idempotency, fingerprint .. '|' .. seq .. '|' .. string.match(json, MESSAGE_ENVELOPE), 'EX', REMEMBER_S)
-end
+if retryable then remember_send(idempotency, fingerprint, seq, json) end
 if expires_ms then
   redis.call('ZADD', schedule, expires_ms, message_entry(user, peer, seq, (string.match(json, MESSAGE_ENVELOPE))))
 end

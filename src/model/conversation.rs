@@ -5,7 +5,9 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 
-use super::{ConversationMetadata, Message, Peer, Seq, StoredMessage, UserId, rfc3339};
+use super::{
+    ConversationMetadata, Message, Peer, RoomSummary, Seq, StoredMessage, UserId, rfc3339,
+};
 
 /// A page of a conversation, and the messages that were unread before it was read.
 #[expect(
@@ -18,6 +20,9 @@ pub struct Conversation {
     pub user: UserId,
     /// The peer.
     pub peer: Peer,
+    /// The title and the size of the room; absent if the peer is a user.
+    #[schema(nullable = false)]
+    pub room: Option<RoomSummary>,
     /// The messages of the page, newest first. Has less than `limit` messages if they would exceed 448 KiB;
     /// the cursors continue there.
     #[schema(value_type = Vec<Message>)]
@@ -76,10 +81,14 @@ impl Conversation {
         } = self;
         let metadata = metadata_json(self.metadata.as_ref());
         let muted_until = time_json(self.muted_until);
+        let room = room_member(self.room.as_ref());
         let messages = self.history.iter().chain(&self.unread);
         let mut json = String::with_capacity(256 + messages.map(|m| m.0.len() + 1).sum::<usize>());
         // User ids need no escaping, and writing to a String cannot fail.
-        let _ = write!(json, r#"{{"user":"{user}","peer":"{peer}","history":"#);
+        let _ = write!(
+            json,
+            r#"{{"user":"{user}","peer":"{peer}",{room}"history":"#
+        );
         push_array(&mut json, self.history.iter().map(text));
         let _ = write!(json, r#","unread_count":{unread_count},"unread":"#);
         push_array(&mut json, self.unread.iter().map(text));
@@ -104,6 +113,11 @@ impl Conversation {
 
 fn text(message: &StoredMessage) -> &str {
     &message.0
+}
+
+/// The member `room` of a conversation as JSON, with a comma behind it; nothing if the peer is a user.
+pub(super) fn room_member(room: Option<&RoomSummary>) -> String {
+    room.map_or_else(String::new, |room| format!("\"room\":{},", room.to_json()))
 }
 
 /// Metadata as JSON, or null.

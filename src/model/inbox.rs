@@ -8,9 +8,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::conversation::{metadata_json, push_array, time_json};
+use super::conversation::{metadata_json, push_array, room_member, time_json};
 use super::message::rfc3339_millis_of;
-use super::{ConversationMetadata, Limit, Message, Peer, Seq, StoredMessage, UnreadTotals};
+use super::{
+    ConversationMetadata, Limit, Message, Peer, RoomSummary, Seq, StoredMessage, UnreadTotals,
+};
 
 /// The query of `GET /conversations/{user}`.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -110,6 +112,10 @@ impl TryFrom<String> for InboxCursor {
 pub struct ConversationState {
     /// The other user, or a room.
     pub peer: Peer,
+    /// The title and the size of the room; absent if the peer is a user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub room: Option<RoomSummary>,
     /// The newest message; null if there is none or the user cleared it.
     #[schema(value_type = Option<Message>, required = true)]
     pub last_message: Option<StoredMessage>,
@@ -170,6 +176,7 @@ impl ConversationState {
         } = self;
         let metadata = metadata_json(self.metadata.as_ref());
         let muted_until = time_json(self.muted_until);
+        let room = room_member(self.room.as_ref());
         let [last_seq, read, peer_read, delivered] = [
             self.last_seq,
             self.read_seq,
@@ -178,7 +185,7 @@ impl ConversationState {
         ]
         .map(Seq::get);
         format!(
-            "{{\"peer\":\"{peer}\",\"last_message\":{last},\"unread_count\":{unread_count},\
+            "{{\"peer\":\"{peer}\",{room}\"last_message\":{last},\"unread_count\":{unread_count},\
              \"last_seq\":{last_seq},\"read_seq\":{read},\"peer_read_seq\":{peer_read},\
              \"peer_delivered_seq\":{delivered},\"muted\":{muted},\"muted_until\":{muted_until},\"blocked\":{blocked},\
              \"archived\":{archived},\"pinned\":{pinned},\"metadata\":{metadata},\

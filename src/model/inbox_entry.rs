@@ -32,6 +32,10 @@ pub struct InboxRow {
     pub entry: InboxEntry,
     /// Whether the user has written to the peer.
     pub has_written: bool,
+    /// If the peer is a room, the version of its last event that was filed.
+    pub filed: Option<u64>,
+    /// Whether the peer is a room of which the user sees no message.
+    pub shows_nothing: bool,
 }
 
 impl InboxRow {
@@ -41,10 +45,15 @@ impl InboxRow {
         let version = parts.next().and_then(|version| version.parse().ok());
         let mut parts = parts.skip(1);
         let (age, entry) = parts.next().zip(parts.next()).ok_or_else(malformed_row)?;
+        let version: u64 = version.ok_or_else(malformed_row)?;
+        let behind = age.split_once(['n', 'r', 'x']).map(|(_, behind)| behind);
+        let filed = behind.and_then(|behind| version.checked_sub(behind.parse().ok()?));
         Ok(Self {
-            version: version.ok_or_else(malformed_row)?,
+            version,
             entry: InboxEntry::parse(entry)?,
             has_written: age.ends_with('w'),
+            filed,
+            shows_nothing: age.contains('n'),
         })
     }
 }
@@ -96,6 +105,7 @@ impl InboxEntry {
         let sent_at = last_message.as_ref().and_then(StoredMessage::sent_at);
         Ok(ConversationState {
             peer,
+            room: None,
             updated_at: sent_at.map(str::to_owned),
             last_message,
             unread_count: self.unread_count,

@@ -62,7 +62,8 @@ pub use presence::{Presence, Presences, UsersQuery};
 pub use retention::Retention;
 pub use room::{
     JoinRule, MemberInput, MemberPage, MemberRecord, MembersQuery, RoomHistory, RoomId, RoomInput,
-    RoomMember, RoomMembership, RoomProfile, RoomQuery, RoomRole, RoomState, RoomTitle,
+    RoomMember, RoomMembership, RoomProfile, RoomQuery, RoomRole, RoomState, RoomSummary,
+    RoomTitle,
 };
 pub use seq::Seq;
 pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags, Mute};

@@ -262,6 +262,37 @@ pub struct RoomState {
     pub membership: Option<RoomMembership>,
 }
 
+/// What a conversation with a room says of the room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RoomSummary {
+    /// The title; null if there is none.
+    #[schema(required = true)]
+    pub title: Option<RoomTitle>,
+    /// Number of members, admins included.
+    pub member_count: u32,
+}
+
+impl RoomSummary {
+    /// Reads a stored profile, which is empty if the room is being deleted.
+    pub fn parse(profile: &str, member_count: u32) -> Result<Self, Error> {
+        let title = if profile.is_empty() {
+            None
+        } else {
+            RoomProfile::parse(profile)?.title
+        };
+        Ok(Self {
+            title,
+            member_count,
+        })
+    }
+
+    /// The summary as JSON.
+    pub(super) fn to_json(&self) -> String {
+        // An object with string keys is always valid JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
 /// The membership of the caller in a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RoomMembership {

@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 
 use super::{Operations, Target, target};
 use crate::auth::Caller;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::model::{
     Conversation, ConversationState, Inbox, InboxQuery, PageQuery, Participants, UnreadOfUsers,
     UnreadTotals, UserId, UserUnread,
@@ -74,7 +74,7 @@ impl Operations {
         let charge = self.authorize_request(caller, users.user())?;
         match target(users, charge.as_ref()) {
             Target::Pair(request) => self.store.read_conversation(request, query).await,
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => self.store.read_room_conversation(request, query).await,
         }
     }
 
@@ -88,7 +88,7 @@ impl Operations {
         let charge = self.authorize_request(caller, users.user())?;
         match target(users, charge.as_ref()) {
             Target::Pair(request) => self.store.clear_conversation(request).await,
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => self.store.clear_room_conversation(request).await,
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use super::{Operations, Target, target};
 use crate::auth::Caller;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::model::{
-    Edit, Emoji, IdempotencyKey, MessageInput, Participants, Peer, PendingMessage, Precondition,
-    Seq, StoredMessage, UserId,
+    Edit, Emoji, IdempotencyKey, Message, MessageInput, Participants, Peer, PendingMessage,
+    Precondition, Seq, StoredMessage, UserId,
 };
 use crate::rate::RateLimited;
-use crate::store::ConversationRequest;
+use crate::store::{ConversationRequest, RoomRequest};
 
 /// A stored message and its position.
 pub struct SentMessage {
@@ -46,7 +46,10 @@ impl Operations {
                 let request = ConversationRequest { user, peer, charge };
                 self.store.send_message(&message, key, request).await
             }
-            Peer::Room(_) => Err(Code::RoomNotFound.into()),
+            Peer::Room(room) => {
+                let request = RoomRequest { user, room, charge };
+                self.store.send_room_message(&message, key, request).await
+            }
         };
         let sent = sent.map_err(|error| match named {
             Some(_) => error.with_pointer("/header/idempotency-key", "/client_id"),
@@ -72,7 +75,7 @@ impl Operations {
         let charge = self.authorize_request(caller, users.user())?;
         match target(users, charge.as_ref()) {
             Target::Pair(request) => self.store.read_message(request, seq).await,
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => self.store.read_room_message(request, seq).await,
         }
     }
 
@@ -93,11 +96,16 @@ impl Operations {
                     .edit_message(request, seq, &edit, precondition)
                     .await
             }
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => {
+                let change = |message: Message| message.edited(request.user, &edit);
+                self.store
+                    .replace_room_message(request, seq, precondition, change)
+                    .await
+            }
         }
     }
 
-    /// Replaces a message by a tombstone for both users. Refuses anyone but its author.
+    /// Replaces a message by a tombstone for everybody. Refuses anyone but its author, and in a room its admins.
     pub async fn delete_message(
         &self,
         caller: &Caller,
@@ -108,7 +116,11 @@ impl Operations {
         let charge = self.authorize_send(caller, users.user())?;
         match target(users, charge.as_ref()) {
             Target::Pair(request) => self.store.delete_message(request, seq, precondition).await,
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => {
+                self.store
+                    .delete_room_message(request, seq, precondition)
+                    .await
+            }
         }
     }
 
@@ -128,7 +140,12 @@ impl Operations {
                     .add_reaction(request, seq, emoji, precondition)
                     .await
             }
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => {
+                let change = |message: Message| message.reacted(request.user, emoji);
+                self.store
+                    .replace_room_message(request, seq, precondition, change)
+                    .await
+            }
         }
     }
 
@@ -148,7 +165,12 @@ impl Operations {
                     .remove_reaction(request, seq, emoji, precondition)
                     .await
             }
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => {
+                let change = |message: Message| Ok(message.unreacted(request.user, emoji));
+                self.store
+                    .replace_room_message(request, seq, precondition, change)
+                    .await
+            }
         }
     }
 }

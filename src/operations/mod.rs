@@ -124,7 +124,6 @@ fn charge(caller: &Caller, policy: Option<Policy>) -> Option<RateLimitRequest> {
 /// The request of a participant to the store, by what the conversation is with.
 enum Target<'a> {
     Pair(ConversationRequest<'a>),
-    #[expect(dead_code, reason = "rooms have no operations yet")]
     Room(RoomRequest<'a>),
 }
 

@@ -24,7 +24,7 @@ impl Operations {
                     "must be false or absent for a room, whose members are not told who reads";
                 Err(Error::field(Code::InvalidRequest, "/private", why))
             }
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => self.store.mark_room_read(request, seq).await,
         }
     }
 
@@ -44,7 +44,8 @@ impl Operations {
         };
         match target(users, charge.as_ref()) {
             Target::Pair(request) => self.store.mark_delivered(request, seq).await,
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            // Members of a room are not told what devices have received. Nothing is read up to the seq 0.
+            Target::Room(request) => self.store.mark_room_read(request, Seq::default()).await,
         }
     }
 
@@ -58,7 +59,7 @@ impl Operations {
         let charge = self.authorize_request(caller, users.user())?;
         match target(users, charge.as_ref()) {
             Target::Pair(request) => self.store.mark_unread(request, seq).await,
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => self.store.mark_room_unread(request, seq).await,
         }
     }
 

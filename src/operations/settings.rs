@@ -21,7 +21,7 @@ impl Operations {
         let charge = self.authorize_request(caller, users.user())?;
         match target(users, charge.as_ref()) {
             Target::Pair(request) => self.store.update_conversation(request, patch).await,
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => self.store.update_room_conversation(request, patch).await,
         }
     }
 
@@ -80,7 +80,7 @@ impl Operations {
                 let why = "a room cannot be blocked; mute it, or leave it";
                 Err(Error::field(Code::InvalidRequest, "/path/peer", why))
             }
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => self.store.flag_room_conversation(request, on, until).await,
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Operations;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::model::{ConversationMetadata, Erasure, ExportLine, InboxEntry, Seq, UserId};
+use crate::model::{ConversationMetadata, Erasure, ExportLine, InboxEntry, Peer, Seq, UserId};
 use crate::store::Store;
 
 impl Operations {
@@ -91,7 +91,8 @@ impl Export {
     async fn conversation_line(&self, peer: &UserId, entry: &InboxEntry) -> Result<String, Error> {
         let mut metadata = None;
         if entry.flags.has_metadata() {
-            let stored = self.store.read_metadata(&self.user, &[peer]).await?;
+            let peer = Peer::User(peer.clone());
+            let stored = self.store.read_metadata(&self.user, &[&peer]).await?;
             metadata = ConversationMetadata::parse(&stored.concat())?;
         }
         let line = ExportLine::conversation(peer.clone(), entry, metadata);

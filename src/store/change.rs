@@ -149,7 +149,7 @@ impl Store {
             Some(version) => {
                 let updated = self.update_inboxes(request, committed.updates).await;
                 if updated {
-                    self.outbox.confirm(&request.pair(), version);
+                    self.outbox.confirm(request.pair().as_str(), version);
                 }
             }
         }

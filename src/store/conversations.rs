@@ -6,9 +6,7 @@ use super::script::{
 };
 use super::{PAGE_BYTES, RateLimited, Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{
-    Conversation, ConversationMetadata, ConversationState, InboxEntry, PageQuery, Seq, UserId,
-};
+use crate::model::{Conversation, ConversationState, InboxEntry, PageQuery, Seq};
 
 /// The reply of `lua/conversations/read_conversation.lua`.
 type ConversationReply = (
@@ -51,7 +49,13 @@ impl Store {
         } else {
             reply.map_err(Error::as_read_error)?
         };
-        reply.try_map(|reply| conversation(user, peer, reply))
+        reply.try_map(
+            |(entry, history, unread, next_before, next_after, metadata)| {
+                let page = (history, unread, next_before, next_after);
+                let entry = InboxEntry::parse(&entry)?;
+                reply::conversation(user, peer.clone().into(), &entry, page, &metadata)
+            },
+        )
     }
 
     /// Marks a conversation as read up to a message; `private` does not tell the peer.
@@ -98,31 +102,4 @@ impl Store {
     ) -> Result<RateLimited<ConversationState>, Error> {
         self.change_state(&CLEAR_CONVERSATION, request, &[]).await
     }
-}
-
-fn conversation(
-    user: &UserId,
-    peer: &UserId,
-    (entry, history, unread, next_before, next_after, metadata): ConversationReply,
-) -> Result<Conversation, Error> {
-    let entry = InboxEntry::parse(&entry)?;
-    Ok(Conversation {
-        user: user.clone(),
-        peer: peer.clone().into(),
-        history: reply::messages(history),
-        unread_count: entry.unread_count,
-        unread: reply::messages(unread),
-        last_seq: entry.last_seq,
-        read_seq: entry.read_seq,
-        peer_read_seq: entry.peer_read_seq,
-        peer_delivered_seq: entry.peer_delivered_seq,
-        muted: entry.flags.muted(),
-        muted_until: entry.muted_until,
-        blocked: entry.flags.blocked(),
-        archived: entry.flags.archived(),
-        pinned: entry.flags.pinned(),
-        metadata: ConversationMetadata::parse(&metadata)?,
-        next_before: next_before.map(reply::seq).transpose()?,
-        next_after: next_after.map(reply::seq).transpose()?,
-    })
 }

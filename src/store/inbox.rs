@@ -3,19 +3,19 @@
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join_all, try_join3};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::change::ConversationRequest;
-use super::outbox::Divergence;
+use super::outbox::{Divergence, OutboxEntry};
 use super::script::{
     COUNT_UNREAD, FIND_UNREAD, LIST_CONVERSATIONS, READ_LAST_MESSAGE, READ_LAST_MESSAGES,
 };
-use super::{RateLimited, Store, reply};
-use crate::error::Error;
+use super::{RateLimited, RoomRequest, Store, reply};
+use crate::error::{Code, Error};
 use crate::model::{
-    ConversationState, Inbox, InboxCursor, InboxQuery, InboxRow, MarkedRead, Pair, Seq,
-    UnreadTotals, UserId,
+    ConversationState, Inbox, InboxCursor, InboxQuery, InboxRow, MarkedRead, Peer, RoomSummary,
+    Seq, UnreadTotals, UserId,
 };
 use crate::rate::RateLimitRequest;
 
@@ -42,7 +42,7 @@ type InboxReply = (u64, u64, u64, String, Vec<String>, Vec<String>, Vec<String>)
 /// One step of the search for conversations with unread messages.
 pub struct UnreadStep {
     /// The peers, each with the newest message of the conversation.
-    found: Vec<(UserId, Seq)>,
+    found: Vec<(Peer, Seq)>,
     /// The position of the next step; `None` at the end.
     next: Option<String>,
 }
@@ -61,6 +61,13 @@ fn next_cursor(
         }
         _ => InboxCursor::from_script(cursor),
     }
+}
+
+/// The age of a version, in microseconds.
+fn age_us(version: u64) -> i64 {
+    Utc::now()
+        .timestamp_micros()
+        .saturating_sub_unsigned(version)
 }
 
 impl Store {
@@ -111,7 +118,7 @@ impl Store {
         peers: Vec<String>,
         rows: &[String],
     ) -> Result<Vec<ConversationState>, Error> {
-        let peers = peers.into_iter().map(reply::user);
+        let peers = peers.into_iter().map(reply::peer);
         let peers = peers.collect::<Result<Vec<_>, _>>()?;
         let rows = rows.iter().map(|row| InboxRow::parse(row));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
@@ -120,20 +127,53 @@ impl Store {
             .filter(|(_, row)| row.entry.flags.has_metadata())
             .map(|(peer, _)| peer)
             .collect();
-        let (last, metadata) = try_join(
+        let (last, metadata, rooms) = try_join3(
             self.read_last_messages(user, &peers, &rows),
             self.read_metadata(user, &with_metadata),
+            self.list_rooms(user, &peers, &rows),
         )
         .await?;
-        let mut metadata = metadata.into_iter();
+        let (mut metadata, mut rooms) = (metadata.into_iter(), rooms.into_iter());
         let rows = rows.into_iter().zip(peers).zip(last);
         rows.map(|((row, peer), last)| {
             let has_metadata = row.entry.flags.has_metadata();
             let metadata = has_metadata.then(|| metadata.next()).flatten();
-            row.entry
-                .into_state(peer.into(), last, &metadata.unwrap_or_default())
+            let room = peer.room().and_then(|_| rooms.next());
+            let last = if row.shows_nothing {
+                String::new()
+            } else {
+                last
+            };
+            let state = row
+                .entry
+                .into_state(peer, last, &metadata.unwrap_or_default())?;
+            Ok(ConversationState { room, ..state })
         })
         .collect()
+    }
+
+    /// What an inbox shows of the rooms among the peers. On a cluster, a row that differs from its room, because a
+    /// failover lost the last changes of one of the two, or because it missed an event, is repaired in the background.
+    async fn list_rooms(
+        &self,
+        user: &UserId,
+        peers: &[Peer],
+        rows: &[InboxRow],
+    ) -> Result<Vec<RoomSummary>, Error> {
+        let of_rooms = peers.iter().zip(rows);
+        let of_rooms = of_rooms.filter_map(|(peer, row)| Some((peer.room()?, row)));
+        let of_rooms: Vec<_> = of_rooms.collect();
+        let names: Vec<_> = of_rooms.iter().map(|(room, _)| *room).collect();
+        let listed = self.read_room_summaries(&names).await?;
+        for ((room, row), listed) in of_rooms.iter().zip(&listed) {
+            let entry = || OutboxEntry::Member((*room).clone(), user.clone());
+            if row.version > listed.version {
+                self.outbox.report(entry(), Divergence::Ahead);
+            } else if row.filed < Some(listed.filed) && age_us(listed.filed) > BEHIND_US {
+                self.outbox.report(entry(), Divergence::Behind);
+            }
+        }
+        Ok(listed.into_iter().map(|room| room.summary).collect())
     }
 
     /// The current newest message of each conversation, or of the first ones if the messages are large. Rows do
@@ -141,17 +181,17 @@ impl Store {
     pub async fn read_last_messages(
         &self,
         user: &UserId,
-        peers: &[UserId],
+        peers: &[Peer],
         rows: &[InboxRow],
     ) -> Result<Vec<String>, Error> {
         if peers.is_empty() {
             return Ok(Vec::new());
         }
-        let pairs = peers.iter().map(|peer| Pair::of(user, peer));
         if self.two_steps {
-            return Box::pin(self.read_last_messages_singly(pairs, rows)).await;
+            return Box::pin(self.read_last_messages_singly(user, peers, rows)).await;
         }
-        let keys: Vec<_> = pairs.map(|pair| self.keys.messages(&pair)).collect();
+        let keys = peers.iter().map(|peer| self.keys.messages_with(user, peer));
+        let keys: Vec<_> = keys.collect();
         let seqs = rows.iter().map(|row| row.entry.last_seq.get().to_string());
         let seqs: Vec<_> = seqs.collect();
         let args: Vec<_> = seqs.iter().map(String::as_bytes).collect();
@@ -162,12 +202,14 @@ impl Store {
     /// of a cluster.
     async fn read_last_messages_singly(
         &self,
-        pairs: impl Iterator<Item = Pair>,
+        user: &UserId,
+        peers: &[Peer],
         rows: &[InboxRow],
     ) -> Result<Vec<String>, Error> {
-        let calls = pairs
+        let calls = peers
+            .iter()
             .zip(rows)
-            .map(|(pair, row)| self.read_last_message(pair, row));
+            .map(|(peer, row)| self.read_last_message(user, peer, row));
         let mut calls = stream::iter(calls).buffered(READ_AT_ONCE);
         let (mut found, mut bytes) = (Vec::with_capacity(rows.len()), 0);
         while let Some(message) = calls.try_next().await? {
@@ -180,20 +222,29 @@ impl Store {
         Ok(found)
     }
 
-    /// The current newest message of a conversation. If the row differs from the conversation, because a failover
-    /// lost the last changes of one of the two, it is repaired in the background.
-    pub async fn read_last_message(&self, pair: Pair, row: &InboxRow) -> Result<String, Error> {
-        let keys = self.keys.conversation(&pair);
+    /// The current newest message of a conversation. If the row of a pair differs from the conversation, because a
+    /// failover lost the last changes of one of the two, it is repaired in the background.
+    pub async fn read_last_message(
+        &self,
+        user: &UserId,
+        peer: &Peer,
+        row: &InboxRow,
+    ) -> Result<String, Error> {
+        let keys = [
+            self.keys.messages_with(user, peer),
+            self.keys.meta_with(user, peer),
+        ];
         let seq = row.entry.last_seq.get().to_string();
         let args = [seq.as_bytes()];
         let (message, version): (String, u64) = self.run(&READ_LAST_MESSAGE, &keys, &args).await?;
-        let age_us = Utc::now()
-            .timestamp_micros()
-            .saturating_sub_unsigned(version);
+        let Peer::User(peer) = peer else {
+            return Ok(message);
+        };
+        let entry = || OutboxEntry::Pair(user.clone(), peer.clone());
         if row.version > version {
-            self.outbox.report(pair, Divergence::Ahead);
-        } else if row.version < version && age_us > BEHIND_US {
-            self.outbox.report(pair, Divergence::Behind);
+            self.outbox.report(entry(), Divergence::Ahead);
+        } else if row.version < version && age_us(version) > BEHIND_US {
+            self.outbox.report(entry(), Divergence::Behind);
         }
         Ok(message)
     }
@@ -233,7 +284,7 @@ impl Store {
             .await?;
         step.try_map(|(next, peers, seqs)| {
             let found = peers.into_iter().zip(seqs);
-            let found = found.map(|(peer, seq)| Ok((reply::user(peer)?, reply::seq(seq)?)));
+            let found = found.map(|(peer, seq)| Ok((reply::peer(peer)?, reply::seq(seq)?)));
             Ok(UnreadStep {
                 found: found.collect::<Result<_, Error>>()?,
                 next: (next != "0").then_some(next),
@@ -265,10 +316,9 @@ impl Store {
                 }
                 // Up to the message that was the newest when the conversation was found: what
                 // arrives later stays unread.
-                let marks = some.iter().map(|(peer, seq)| {
-                    let charge = None;
-                    self.mark_read(ConversationRequest { user, peer, charge }, *seq, false)
-                });
+                let marks = some
+                    .iter()
+                    .map(|(peer, seq)| self.mark_found(user, peer, *seq));
                 marked.conversations += try_join_all(marks).await?.len() as u64;
             }
             let Some(cursor) = step.next else {
@@ -279,6 +329,26 @@ impl Store {
                 });
             };
             step = self.find_unread(user, &cursor, None).await?.value;
+        }
+    }
+    /// Marks a conversation as read that was found to have unread messages.
+    async fn mark_found(&self, user: &UserId, peer: &Peer, seq: Seq) -> Result<(), Error> {
+        let charge = None;
+        match peer {
+            Peer::User(peer) => {
+                let request = ConversationRequest { user, peer, charge };
+                self.mark_read(request, seq, false).await.map(|_| ())
+            }
+            Peer::Room(room) => {
+                let request = RoomRequest { user, room, charge };
+                match self.mark_room_read(request, seq).await {
+                    // The user has left meanwhile, and the row follows.
+                    Err(error) if matches!(error.code, Code::RoomNotFound | Code::NotAMember) => {
+                        Ok(())
+                    }
+                    marked => marked.map(|_| ()),
+                }
+            }
         }
     }
 }

@@ -12,7 +12,13 @@
 //! | `dm:{u}:presence:<user>` | zset: process -> time of the last renewal; `` -> when the user went offline; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{u}:leases` | zset: user of this partition -> time of the last renewal, in ms | user | never | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{c}:schedule` | zset: scheduled entry of this partition -> time in ms; see `lua/lib/schedule.lua` | conversation | never | `send_message`, `import_messages`, `delete_message`, `erase_messages`, `expire_message`, `flag_conversation`, `end_mute`, `forget_conversation`, `claim_due` |
-//! | `dm:{c}:outbox` | zset, only on a cluster: pair of this partition -> version whose inbox updates are not confirmed; see `lua/lib/outbox.lua` | conversation | never | `every change`, `confirm_updates`, `forget_conversation` |
+//! | `dm:{c}:outbox` | zset: room, and on a cluster pair or member of a room, of this partition -> version that inboxes do not have yet; see `lua/lib/outbox.lua` | conversation | never | `every change`, `every change of a room`, `take_room_events`, `confirm_updates`, `forget_conversation` |
+//! | `dm:{r}:messages:<room>` | list of JSON messages, newest first | room | never | `send_room_message`, `replace_room_message`, `delete_room_message`, `expire_room_message`, `every change of a room` |
+//! | `dm:{r}:meta:<room>` | hash: `state`, settings and `filed` of the room, `erased:<id>`, `metadata:<id>`; see `lua/lib/room.lua` | room | never | `every change of a room`, `take_room_events` |
+//! | `dm:{r}:members:<room>` | hash: member -> role, marks and settings; see `lua/lib/room.lua` | room | never | `every change of a room` |
+//! | `dm:{r}:room_events:<room>` | stream: the newest events of the room, all that are not filed; also the name of the pub/sub channel; followed by `,<n>` in database n | room | 24 h after the last filing | `every change of a room`, `take_room_events` |
+//! | `dm:{r}:lease:<room>` | string: which process files the events of the room | room | 3 s after the last step | `every change of a room`, `take_room_events` |
+//! | `dm:{r}:idempotency:<room>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | room | 24 h | `send_room_message` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
 //! | `dm:{u}:forgotten:<user>` | string, only on a cluster: version up to which a conversation was forgotten; `<user>` is a digest of the user and the peer, because the user was erased | user | 1 h | `forget_row` |
 //! | `dm:{u}:pinning:<user>` | zset, only on a cluster: peer and request, `<peer>,<request>`, of a pin that its row may not have yet -> time in s | user | 10 min after the last pin | `reserve_pin`, `release_pin`, `forget_user` |
@@ -20,16 +26,17 @@
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; `<user>` is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |
 //! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
 //!
-//! Commas separate names, because no id contains one. `every change` means the scripts that include
-//! `lib/commit`, `every charge` those that include `lib/rate`.
+//! Commas separate names, because no id contains one. `<room>` is `room:` and the id of a room. `every change` means
+//! the scripts that include `lib/commit`, `every change of a room` those that include `lib/commit_room` or
+//! `lib/commit_member`, `every charge` those that include `lib/rate`.
 //!
-//! `{c}` and `{u}` are hash tags, which determine the slot in a Redis Cluster. A tag names one of 256
+//! `{c}`, `{r}` and `{u}` are hash tags, which determine the slot in a Redis Cluster. A tag names one of 256
 //! *partitions*, so that all keys of a conversation are on one node, and a node can enumerate its
 //! partitions, which would be impossible with one tag per pair.
 
 use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
 
-use crate::model::{IdempotencyKey, Pair, UserId, digest};
+use crate::model::{IdempotencyKey, Pair, Peer, RoomName, UserId, digest};
 use crate::rate::RateLimitRequest;
 
 /// The number of partitions of conversations and users. Stored in `dm:store`; another number would
@@ -115,9 +122,9 @@ impl Keys {
         schedule(&self.tags[partition])
     }
 
-    /// The outbox of the partition of a pair.
-    pub fn outbox(&self, pair: &str) -> String {
-        outbox(self.tag(pair))
+    /// The outbox of the partition of a pair or a room.
+    pub fn outbox(&self, conversation: &str) -> String {
+        outbox(self.tag(conversation))
     }
 
     /// The outbox of a partition.
@@ -134,10 +141,53 @@ impl Keys {
     /// The message that a sender's idempotency key produced. Without a key, a name that is never
     /// written.
     pub fn idempotency(&self, pair: &Pair, key: Option<(&UserId, &IdempotencyKey)>) -> String {
-        let name = self.of_pair("idempotency", pair);
-        match key {
-            Some((sender, key)) => [&name, ",", sender.as_str(), ",", key.as_str()].concat(),
-            None => name,
+        idempotency(self.of_pair("idempotency", pair), key)
+    }
+
+    /// The keys that every change of a room writes: messages, meta, members, events, outbox, lease.
+    pub fn room(&self, room: &RoomName) -> [String; 6] {
+        [
+            self.of_room("messages", room),
+            self.of_room("meta", room),
+            self.of_room("members", room),
+            self.room_events(room),
+            self.outbox(room.as_str()),
+            self.of_room("lease", room),
+        ]
+    }
+
+    /// The events of a room and the channel of the same name.
+    pub fn room_events(&self, room: &RoomName) -> String {
+        self.of_room("room_events", room) + &self.database
+    }
+
+    /// The message that a sender's idempotency key produced in a room. Without a key, a name that is never written.
+    pub fn room_idempotency(
+        &self,
+        room: &RoomName,
+        key: Option<(&UserId, &IdempotencyKey)>,
+    ) -> String {
+        idempotency(self.of_room("idempotency", room), key)
+    }
+
+    /// The schedule of the partition of a room.
+    pub fn room_schedule(&self, room: &RoomName) -> String {
+        schedule(self.tag(room.as_str()))
+    }
+
+    /// The messages of a conversation of a user with a peer.
+    pub fn messages_with(&self, user: &UserId, peer: &Peer) -> String {
+        match peer {
+            Peer::User(peer) => self.messages(&Pair::of(user, peer)),
+            Peer::Room(room) => self.of_room("messages", room),
+        }
+    }
+
+    /// The state of a conversation of a user with a peer.
+    pub fn meta_with(&self, user: &UserId, peer: &Peer) -> String {
+        match peer {
+            Peer::User(peer) => self.meta(&Pair::of(user, peer)),
+            Peer::Room(room) => self.of_room("meta", room),
         }
     }
 
@@ -220,12 +270,16 @@ impl Keys {
         key(self.tag(pair.as_str()), kind, pair.as_str())
     }
 
+    fn of_room(&self, kind: &str, room: &RoomName) -> String {
+        key(self.tag(room.as_str()), kind, room.as_str())
+    }
+
     fn of_user(&self, kind: &str, user: &str) -> String {
         key(self.tag(user), kind, user)
     }
 
-    /// The tag of the partition of a pair or a user.
-    fn tag(&self, member: &str) -> &str {
+    /// The tag of the partition of a pair, a room or a user.
+    pub(super) fn tag(&self, member: &str) -> &str {
         let partition = PARTITION_HASH.checksum(member.as_bytes()) % u32::from(PARTITIONS);
         &self.tags[partition as usize]
     }
@@ -250,6 +304,14 @@ pub(super) fn have_one_slot(keys: &[String]) -> bool {
 // `concat` allocates once, unlike `format!`; every request names several keys.
 fn key(tag: &str, kind: &str, name: &str) -> String {
     ["dm:{", tag, "}:", kind, ":", name].concat()
+}
+
+/// The key of a send in a conversation, whose keys begin with `name`.
+fn idempotency(name: String, key: Option<(&UserId, &IdempotencyKey)>) -> String {
+    match key {
+        Some((sender, key)) => [&name, ",", sender.as_str(), ",", key.as_str()].concat(),
+        None => name,
+    }
 }
 
 fn schedule(tag: &str) -> String {

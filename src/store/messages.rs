@@ -15,7 +15,7 @@ use crate::model::{
 use crate::rate::RateLimitStatus;
 
 /// How often a replacement is tried while the message changes concurrently.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 
 /// A message that this request sent, or an earlier one with the same idempotency key.
 pub struct Sent {
@@ -223,22 +223,9 @@ impl Store {
         let RateLimited { mut value, quota } = self.read_stored(request, seq).await?;
         for _ in 0..ATTEMPTS {
             let old = value;
-            let shown = old.clone().at(Utc::now());
-            let new = rewrite(shown.parse()?)?;
-            // Checked last, because other errors take precedence (RFC 9110 section 13.2.1).
-            if !precondition.is_met_by(&shown) {
-                return Err(Code::PreconditionFailed.into());
-            }
-            let new = match new {
-                Some(message) => message.to_stored()?,
-                // The message has expired and is not deleted yet, so it does not change.
-                None if shown != old => {
-                    return Ok(RateLimited {
-                        value: shown,
-                        quota,
-                    });
-                }
-                None => shown,
+            let new = match rewritten(&old, precondition, &rewrite)? {
+                Rewritten::New(message) => message,
+                Rewritten::Expired(value) => return Ok(RateLimited { value, quota }),
             };
             let position = seq.get().to_string();
             let adds = if adds { "1" } else { "0" };
@@ -257,8 +244,35 @@ impl Store {
     }
 }
 
+/// What is to be stored in place of a message.
+pub(super) enum Rewritten {
+    /// This message, which can be the same.
+    New(StoredMessage),
+    /// Nothing: the message has expired and is not deleted yet, so it does not change. Its tombstone.
+    Expired(StoredMessage),
+}
+
+/// The result of `rewrite` for a stored message.
+pub(super) fn rewritten(
+    old: &StoredMessage,
+    precondition: &Precondition,
+    rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
+) -> Result<Rewritten, Error> {
+    let shown = old.clone().at(Utc::now());
+    let new = rewrite(shown.parse()?)?;
+    // Checked last, because other errors take precedence (RFC 9110 section 13.2.1).
+    if !precondition.is_met_by(&shown) {
+        return Err(Code::PreconditionFailed.into());
+    }
+    Ok(match new {
+        Some(message) => Rewritten::New(message.to_stored()?),
+        None if shown != *old => Rewritten::Expired(shown),
+        None => Rewritten::New(shown),
+    })
+}
+
 /// Names the member or header that the script refused.
-fn with_pointer(error: Error) -> Error {
+pub(super) fn with_pointer(error: Error) -> Error {
     match error.code {
         Code::ReplyToNotFound => Error::field(error.code, "/reply_to", error.detail),
         Code::IdempotencyKeyReused => {
@@ -268,9 +282,9 @@ fn with_pointer(error: Error) -> Error {
     }
 }
 
-/// The message in a reply of `lua/messages/send_message.lua`: the one that was sent, whose JSON from its second
+/// The message in a reply of a script that sends: the one that was sent, whose JSON from its second
 /// member on is `json`, or the one that an earlier request sent.
-fn sent_message(reply: Value, json: &str) -> Result<Sent, Error> {
+pub(super) fn sent_message(reply: Value, json: &str) -> Result<Sent, Error> {
     if let Value::Int(seq) = reply {
         return Ok(Sent {
             seq: reply::seq(seq.unsigned_abs())?,

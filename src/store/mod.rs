@@ -10,6 +10,7 @@ mod cluster;
 mod connection;
 mod conversations;
 mod events;
+mod filing;
 mod function;
 mod health;
 mod health_report;
@@ -28,6 +29,8 @@ mod redis_url;
 mod reply;
 mod retention;
 mod room_change;
+mod room_conversations;
+mod room_messages;
 mod schedule;
 mod script;
 mod settings;
@@ -42,14 +45,16 @@ use redis::{FromRedisValue, Value};
 use tokio::time::timeout;
 
 pub use change::ConversationRequest;
+pub use filing::{Filed, MemberInbox, RoomFiling, TakenEvents};
 pub use health_report::{Durability, Health, MasterHealth, MasterReport};
 pub use keys::{Keys, PARTITIONS};
 pub use messages::Sent;
+pub use outbox::OutboxEntry;
 pub use presence::PresenceRenewal;
 pub use pubsub::{PubSub, PubSubListener, PubSubMessage};
 pub use redis::{ClientTlsConfig, TlsCertificates};
 pub use redis_mode::RedisMode;
-pub use retention::Trimmed;
+pub use retention::{FoundConversation, Trimmed};
 pub use room_change::RoomRequest;
 pub use schedule::DueEntry;
 pub use script::{LIBRARY, RetrySafety, SCRIPTS, Script, included};
@@ -60,6 +65,7 @@ use crate::metrics::Metrics;
 use crate::model::Retention;
 use crate::rate::RateLimited;
 use connection::ScriptCall;
+use filing::Filings;
 use node_connections::NodeConnections;
 use outbox::Outbox;
 use redis_url::RedisUrl;
@@ -82,6 +88,7 @@ pub struct Store {
     /// Whether a change takes two steps, because the keys of users are on other nodes than their conversations.
     two_steps: bool,
     outbox: Arc<Outbox>,
+    filings: Arc<Filings>,
 }
 
 impl Store {
@@ -107,6 +114,7 @@ impl Store {
             replicas: 0,
             two_steps,
             outbox: Arc::default(),
+            filings: Arc::default(),
         })
     }
 

@@ -3,8 +3,11 @@
 //! A change of a conversation notes its pair in the outbox of the partition. When both inboxes have been updated, the
 //! pair is removed, together with others, by [`Store::confirm_updates`]. Pairs that stay are found and updated again,
 //! by any process. An update takes absolute state, so repeating it does no harm.
+//!
+//! Rooms stand in the outbox on one Redis too, until their events are filed, and on a cluster so do members of rooms.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,22 +16,26 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Store;
 use super::change::{Committed, ConversationRequest, InboxUpdates};
+use super::filing::MemberInbox;
 use super::keys::PARTITIONS;
+use super::room_change::member_entry;
 use super::script::{
-    CONFIRM_UPDATES, FIND_UNCONFIRMED, FIND_UNCONFIRMED_OF_USER, REPEAT_UPDATES, Script,
-    TOUCH_CONVERSATION, UPDATE_INBOX,
+    CONFIRM_UPDATES, FIND_UNCONFIRMED, FIND_UNCONFIRMED_OF_USER, REPEAT_ROOM_UPDATE,
+    REPEAT_UPDATES, Script, TOUCH_CONVERSATION, TOUCH_ROOM, UPDATE_INBOX,
 };
 use crate::error::{Code, Error};
-use crate::model::{Pair, UserId};
+use crate::model::{Pair, RoomName, UserId};
 
 /// How long a request waits for the update of an inbox. A change that is stored is acknowledged, even if an inbox
 /// cannot be updated now.
 const UPDATE_TIMEOUT: Duration = Duration::from_millis(300);
 /// The outcome of an update that found no row.
 const ABSENT: &str = "absent";
-/// Maximum number of pairs that one call confirms.
+/// A version above every other one.
+const NEWEST_VERSION: &str = "9007199254740991";
+/// Maximum number of entries that one call confirms.
 const CONFIRMED_AT_ONCE: usize = 1000;
-/// Maximum number of unconfirmed pairs of a partition that one call returns.
+/// Maximum number of unconfirmed entries of a partition that one call returns.
 const UNCONFIRMED_LIMIT: &str = "100";
 /// Approximate number of pairs in one step of the search for those of a user.
 const SEARCH_STEP: &str = "1000";
@@ -38,7 +45,40 @@ const SEARCHED_AT_ONCE: usize = 32;
 const REPAIR_LIMIT: usize = 1000;
 
 /// A pair of users whose conversation has changed.
-pub type Users = (UserId, UserId);
+type Users = (UserId, UserId);
+
+/// What an outbox contains, see `lua/lib/outbox.lua`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum OutboxEntry {
+    /// Two users whose conversation has changed.
+    Pair(UserId, UserId),
+    /// A room with events that are not filed.
+    Room(RoomName),
+    /// A member of a room whose inbox is not updated.
+    Member(RoomName, UserId),
+}
+
+impl OutboxEntry {
+    /// Reads an entry; `None` if another version of the service wrote it.
+    fn parse(entry: &str) -> Option<Self> {
+        match entry.split_once(',') {
+            None => RoomName::parse(entry).map(Self::Room),
+            Some((room, user)) if RoomName::parse(room).is_some() => {
+                let user = UserId::try_from(user.to_owned()).ok()?;
+                Some(Self::Member(RoomName::parse(room)?, user))
+            }
+            Some(_) => Pair::parse(entry).map(|(one, other)| Self::Pair(one, other)),
+        }
+    }
+
+    /// The conversation of an entry, whose partition has it.
+    fn conversation(entry: &str) -> &str {
+        match entry.split_once(',') {
+            Some((room, _)) if RoomName::parse(room).is_some() => room,
+            _ => entry,
+        }
+    }
+}
 
 /// How a row differs from its conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,17 +92,17 @@ pub enum Divergence {
 /// What a process knows about inboxes until it passes it on to Redis.
 #[derive(Default)]
 pub(super) struct Outbox {
-    /// The pairs whose inboxes were updated, each with the version that they have.
-    confirmed: Mutex<HashMap<Pair, String>>,
+    /// The entries whose inboxes were updated, each with the version that they have.
+    confirmed: Mutex<HashMap<String, String>>,
     /// The conversations that differ from a row.
-    diverged: Mutex<HashMap<Pair, Divergence>>,
+    diverged: Mutex<HashMap<OutboxEntry, Divergence>>,
 }
 
 impl Outbox {
-    /// Notes that both inboxes have a version of the conversation.
-    pub(super) fn confirm(&self, pair: &Pair, version: String) {
+    /// Notes that the inboxes of an entry have a version of the conversation.
+    pub(super) fn confirm(&self, entry: &str, version: String) {
         let mut confirmed = lock(&self.confirmed);
-        let known = confirmed.entry(pair.clone()).or_default();
+        let known = confirmed.entry(entry.to_owned()).or_default();
         // Versions have the same number of digits.
         if *known < version {
             *known = version;
@@ -70,10 +110,10 @@ impl Outbox {
     }
 
     /// Notes that a row differs from its conversation.
-    pub(super) fn report(&self, pair: Pair, divergence: Divergence) {
+    pub(super) fn report(&self, entry: OutboxEntry, divergence: Divergence) {
         let mut diverged = lock(&self.diverged);
         if diverged.len() < REPAIR_LIMIT {
-            diverged.insert(pair, divergence);
+            diverged.insert(entry, divergence);
         }
     }
 }
@@ -132,14 +172,13 @@ impl Store {
         update(&keys).await
     }
 
-    /// Removes the pairs from their outboxes whose inboxes this process has updated.
+    /// Removes the entries from their outboxes whose inboxes this process has updated.
     pub async fn confirm_updates(&self) -> Result<(), Error> {
         let confirmed = std::mem::take(&mut *lock(&self.outbox.confirmed));
         let mut outboxes: HashMap<String, Vec<String>> = HashMap::new();
-        for (pair, version) in confirmed {
-            let outbox = outboxes.entry(self.keys.outbox(pair.as_str()));
-            let pair = pair.as_str().to_owned();
-            outbox.or_default().extend([pair, version]);
+        for (entry, version) in confirmed {
+            let outbox = self.keys.outbox(OutboxEntry::conversation(&entry));
+            outboxes.entry(outbox).or_default().extend([entry, version]);
         }
         let calls = outboxes.iter().flat_map(|(outbox, confirmed)| {
             let parts = confirmed.chunks(2 * CONFIRMED_AT_ONCE);
@@ -154,14 +193,62 @@ impl Store {
         outcomes.try_for_each(|removed| removed.map(|_| ()))
     }
 
-    /// The pairs of a partition whose inboxes have not been updated for some seconds, and the number of all pairs in
-    /// its outbox.
-    pub async fn find_unconfirmed(&self, partition: usize) -> Result<(Vec<Users>, i64), Error> {
-        let keys = [self.keys.outbox_of(partition)];
+    /// The entries of some partitions, which on a cluster is one, whose inboxes have not been updated for some seconds;
+    /// and of each partition the number of all entries.
+    pub async fn find_unconfirmed(
+        &self,
+        partitions: Range<usize>,
+    ) -> Result<(Vec<OutboxEntry>, Vec<i64>), Error> {
+        let keys: Vec<_> = partitions
+            .map(|partition| self.keys.outbox_of(partition))
+            .collect();
         let args = [UNCONFIRMED_LIMIT.as_bytes()];
-        let (pairs, count): (Vec<String>, i64) = self.run(&FIND_UNCONFIRMED, &keys, &args).await?;
-        let pairs = pairs.iter().filter_map(|pair| Pair::parse(pair));
-        Ok((pairs.collect(), count))
+        let (entries, counts): (Vec<String>, _) = self.run(&FIND_UNCONFIRMED, &keys, &args).await?;
+        let entries = entries.iter().filter_map(|entry| OutboxEntry::parse(entry));
+        Ok((entries.collect(), counts))
+    }
+
+    /// Completes what an entry of an outbox stands for.
+    pub async fn complete(&self, entry: OutboxEntry) -> Result<(), Error> {
+        match entry {
+            OutboxEntry::Pair(one, other) => self.repeat_updates(&one, &other).await.map(|_| ()),
+            OutboxEntry::Room(room) => self.file_room(&room).await.map(|_| ()),
+            OutboxEntry::Member(room, user) => self.repeat_room_update(&room, &user).await,
+        }
+    }
+
+    /// Updates the row of a room in the inbox of a user again with the present state of the room.
+    pub async fn repeat_room_update(&self, room: &RoomName, user: &UserId) -> Result<(), Error> {
+        let [_, meta, members, ..] = self.keys.room(room);
+        let args = [user.as_str().as_bytes()];
+        let keys = [meta, members];
+        let found: Option<(String, Vec<u8>)> = self.run(&REPEAT_ROOM_UPDATE, &keys, &args).await?;
+        // Without a room there is nothing to update, and its entry goes.
+        let mut version = NEWEST_VERSION.to_owned();
+        if let Some((state, record)) = found {
+            state
+                .split('|')
+                .nth(1)
+                .unwrap_or_default()
+                .clone_into(&mut version);
+            let user = user.as_str().to_owned();
+            let inbox = MemberInbox { user, record };
+            self.update_member_inbox(room, &state, "conversation.changed", inbox)
+                .await?;
+            self.metrics.repairs("repeated").inc();
+        }
+        self.outbox.confirm(&member_entry(room, user), version);
+        Ok(())
+    }
+
+    /// Gives a room a new version, so that rows that are ahead of it follow it again.
+    pub async fn touch_room(&self, room: &RoomName) -> Result<(), Error> {
+        let keys = self.keys.room(room).to_vec();
+        let (script, nobody) = (&TOUCH_ROOM, (room, None));
+        self.run_as::<u8>(script, script.retry, nobody, None, keys, &[])
+            .await?;
+        self.metrics.repairs("touched").inc();
+        Ok(())
     }
 
     /// Makes all updates that may be outstanding for a user, also of conversations that the inbox does not have yet.
@@ -230,7 +317,7 @@ impl Store {
         } = self.first_step::<u8>(script, &keys, &args).await?;
         let updated = self.update_inboxes(request, updates).await;
         if let (Some(version), true) = (version, updated) {
-            self.outbox.confirm(&pair, version);
+            self.outbox.confirm(pair.as_str(), version);
         }
         Ok(updated)
     }
@@ -238,13 +325,15 @@ impl Store {
     /// Repairs the conversations that differed from a row when an inbox was listed.
     pub async fn repair_diverged(&self) {
         let diverged = std::mem::take(&mut *lock(&self.outbox.diverged));
-        for (pair, divergence) in diverged {
-            let Some((one, other)) = Pair::parse(pair.as_str()) else {
-                continue;
-            };
-            let repaired = match divergence {
-                Divergence::Behind => self.repeat_updates(&one, &other).await,
-                Divergence::Ahead => self.touch_conversation(&one, &other).await,
+        for (entry, divergence) in diverged {
+            let repaired = match (entry, divergence) {
+                (OutboxEntry::Pair(one, other), Divergence::Ahead) => {
+                    self.touch_conversation(&one, &other).await.map(|_| ())
+                }
+                (OutboxEntry::Room(room) | OutboxEntry::Member(room, _), Divergence::Ahead) => {
+                    self.touch_room(&room).await
+                }
+                (entry, Divergence::Behind) => self.complete(entry).await,
             };
             if let Err(error) = repaired {
                 tracing::debug!(%error, "a conversation could not be repaired");

@@ -4,7 +4,9 @@
 use chrono::Utc;
 
 use crate::error::{Code, Error};
-use crate::model::{Seq, StoredMessage, UserId};
+use crate::model::{
+    Conversation, ConversationMetadata, InboxEntry, Peer, Seq, StoredMessage, UserId,
+};
 
 /// A position in a conversation.
 pub(super) fn seq(number: u64) -> Result<Seq, Error> {
@@ -37,4 +39,43 @@ pub(super) fn cursor(number: u64) -> Result<Option<Seq>, Error> {
 pub(super) fn user(id: String) -> Result<UserId, Error> {
     UserId::try_from(id)
         .map_err(|why| Error::new(Code::Internal, format!("A user id in a reply {why}.")))
+}
+
+/// A user or a room in a reply.
+pub(super) fn peer(name: String) -> Result<Peer, Error> {
+    Peer::try_from(name)
+        .map_err(|why| Error::new(Code::Internal, format!("A peer in a reply: {why}.")))
+}
+
+/// The messages of a page, those that were unread, and the cursors.
+pub(super) type Page = (Vec<String>, Vec<String>, Option<u64>, Option<u64>);
+
+/// A page of a conversation.
+pub(super) fn conversation(
+    user: &UserId,
+    peer: Peer,
+    entry: &InboxEntry,
+    (history, unread, next_before, next_after): Page,
+    metadata: &str,
+) -> Result<Conversation, Error> {
+    Ok(Conversation {
+        user: user.clone(),
+        peer,
+        room: None,
+        history: messages(history),
+        unread_count: entry.unread_count,
+        unread: messages(unread),
+        last_seq: entry.last_seq,
+        read_seq: entry.read_seq,
+        peer_read_seq: entry.peer_read_seq,
+        peer_delivered_seq: entry.peer_delivered_seq,
+        muted: entry.flags.muted(),
+        muted_until: entry.muted_until,
+        blocked: entry.flags.blocked(),
+        archived: entry.flags.archived(),
+        pinned: entry.flags.pinned(),
+        metadata: ConversationMetadata::parse(metadata)?,
+        next_before: next_before.map(seq).transpose()?,
+        next_after: next_after.map(seq).transpose()?,
+    })
 }

@@ -8,7 +8,7 @@ use super::change::ConversationRequest;
 use super::script::{CLAIM_DUE, END_MUTE, EXPIRE_MESSAGE, Script};
 use super::{PARTITIONS, Store};
 use crate::error::Error;
-use crate::model::UserId;
+use crate::model::{Peer, UserId};
 
 /// Milliseconds for which an entry is not returned again. An entry that failed is returned after this time.
 const LEASE_MS: &str = "5000";
@@ -22,7 +22,7 @@ const GROUP: u16 = 64;
 pub enum DueEntry {
     Message {
         from: UserId,
-        to: UserId,
+        to: Peer,
         /// The position in the conversation.
         seq: String,
         /// The id of the message.
@@ -32,8 +32,8 @@ pub enum DueEntry {
     Mute {
         /// The user who muted the conversation.
         user: UserId,
-        /// The other user.
-        peer: UserId,
+        /// The other user, or a room.
+        peer: Peer,
     },
 }
 
@@ -41,16 +41,17 @@ impl DueEntry {
     /// Parses an entry; `None` if another version of the service wrote it.
     fn parse(entry: &str) -> Option<Self> {
         let user = |id: &str| UserId::try_from(id.to_owned()).ok();
+        let peer = |name: &str| Peer::try_from(name.to_owned()).ok();
         match entry.split(',').collect::<Vec<_>>()[..] {
             ["message", from, to, seq, id] => Some(Self::Message {
                 from: user(from)?,
-                to: user(to)?,
+                to: peer(to)?,
                 seq: seq.to_owned(),
                 id: id.to_owned(),
             }),
-            ["mute", of, peer] => Some(Self::Mute {
+            ["mute", of, name] => Some(Self::Mute {
                 user: user(of)?,
-                peer: user(peer)?,
+                peer: peer(name)?,
             }),
             _ => None,
         }
@@ -89,11 +90,16 @@ impl Store {
     /// Performs an entry and removes it from the schedule.
     pub async fn perform(&self, entry: DueEntry) -> Result<(), Error> {
         match entry {
-            DueEntry::Message { from, to, seq, id } => {
-                self.expire_message(&from, &to, &seq, &id).await.map(|_| ())
-            }
-            DueEntry::Mute { user, peer } => self.end_mute(&user, &peer).await.map(|_| ()),
+            DueEntry::Message { from, to, seq, id } => match to {
+                Peer::User(to) => self.expire_message(&from, &to, &seq, &id).await,
+                Peer::Room(room) => self.expire_room_message(&from, &room, &seq, &id).await,
+            },
+            DueEntry::Mute { user, peer } => match peer {
+                Peer::User(peer) => self.end_mute(&user, &peer).await,
+                Peer::Room(room) => self.end_room_mute(&user, &room).await,
+            },
         }
+        .map(|_| ())
     }
 
     /// Replaces an expired message by a tombstone for both users. Returns whether there was such a message.

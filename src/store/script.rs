@@ -119,6 +119,24 @@ scripts! {
     LEAVE_PRESENCE      "presence"      "leave_presence"      Never;
     READ_PRESENCE       "presence"      "read_presence"       ReadsOnly;
     RENEW_PRESENCE      "presence"      "renew_presence"      Never;
+    CLEAR_ROOM_CONVERSATION  "rooms" "clear_room_conversation"  Never;
+    DELETE_ROOM_MESSAGE      "rooms" "delete_room_message"      Never;
+    END_ROOM_MUTE            "rooms" "end_room_mute"            Never;
+    EXPIRE_ROOM_MESSAGE      "rooms" "expire_room_message"      Never;
+    FILE_ROOM_EVENTS         "rooms" "file_room_events"         Harmless;
+    FLAG_ROOM_CONVERSATION   "rooms" "flag_room_conversation"   Never;
+    MARK_ROOM_READ           "rooms" "mark_room_read"           Never;
+    MARK_ROOM_UNREAD         "rooms" "mark_room_unread"         Never;
+    READ_ROOM_CONVERSATION   "rooms" "read_room_conversation"   Never;
+    READ_ROOM_MESSAGE        "rooms" "read_room_message"        ReadsOnly;
+    READ_ROOM_SUMMARIES      "rooms" "read_room_summaries"      ReadsOnly;
+    REPEAT_ROOM_UPDATE       "rooms" "repeat_room_update"       ReadsOnly;
+    REPLACE_ROOM_MESSAGE     "rooms" "replace_room_message"     Never;
+    SEND_ROOM_MESSAGE        "rooms" "send_room_message"        Never;
+    TAKE_ROOM_EVENTS         "rooms" "take_room_events"         Harmless;
+    TOUCH_ROOM               "rooms" "touch_room"               Harmless;
+    TRIM_ROOM                "rooms" "trim_room"                Never;
+    UPDATE_ROOM_CONVERSATION "rooms" "update_room_conversation" Never;
     CLAIM_DUE           "schedule"      "claim_due"           Never;
 }
 
@@ -133,14 +151,18 @@ library! {
     "lib/charged"
     "lib/clock"
     "lib/commit"
+    "lib/commit_member"
+    "lib/commit_room"
     "lib/commit_state"
     "lib/conversation"
     "lib/count"
     "lib/erasure"
     "lib/event"
     "lib/flags"
+    "lib/idempotency"
     "lib/inbox"
     "lib/last_message"
+    "lib/lease"
     "lib/message"
     "lib/metadata"
     "lib/order"
@@ -151,6 +173,12 @@ library! {
     "lib/read_range"
     "lib/receipt"
     "lib/retention"
+    "lib/room"
+    "lib/room_access"
+    "lib/room_event"
+    "lib/room_inbox"
+    "lib/room_retention"
+    "lib/room_tombstone"
     "lib/row"
     "lib/schedule"
     "lib/sent_since"
@@ -235,11 +263,17 @@ impl Script {
     /// Whether a failover must not undo what it answers: changes of conversations, but not rate limits,
     /// tickets, presence and the read mark of a page.
     pub(super) fn waits_for_replicas(&self) -> bool {
-        let folders = ["messages/", "conversations/"];
+        let folders = ["messages/", "conversations/", "rooms/"];
         let changes_conversations = folders.iter().any(|folder| self.path.starts_with(folder));
+        let others = [
+            READ_CONVERSATION.name,
+            READ_ROOM_CONVERSATION.name,
+            TAKE_ROOM_EVENTS.name,
+            FILE_ROOM_EVENTS.name,
+        ];
         changes_conversations
             && self.retry != RetrySafety::ReadsOnly
-            && self.name != READ_CONVERSATION.name
+            && !others.contains(&self.name)
     }
 
     /// The call as a function, for a Redis that has it.

@@ -11,18 +11,18 @@ use super::script::{
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    Block, BlockPage, BlocksCursor, ConversationPatch, ConversationState, Flag, Pair, UserId,
+    Block, BlockPage, BlocksCursor, ConversationPatch, ConversationState, Flag, Peer, UserId,
 };
 use crate::rate::RateLimitRequest;
 
 /// Maximum number of pinned conversations of a user. The text of `TOO_MANY_PINNED` names it too.
-const PIN_LIMIT: &str = "100";
+pub(super) const PIN_LIMIT: &str = "100";
 /// Approximate number of rows that one page of blocks examines, which takes Redis half a millisecond.
 const BLOCKS_STEP: &str = "1000";
 /// Maximum number of merges while the metadata changes concurrently.
-const MERGE_ATTEMPTS: usize = 5;
+pub(super) const MERGE_ATTEMPTS: usize = 5;
 /// Matches any stored metadata in the comparison of the script.
-const ANY_METADATA: &str = "*";
+pub(super) const ANY_METADATA: &str = "*";
 
 impl Store {
     /// Changes whether a conversation is archived or pinned, and the metadata. Metadata is merged here,
@@ -36,15 +36,28 @@ impl Store {
         if !self.two_steps || patch.pinned != Some(true) {
             return self.merge_settings(request, patch).await;
         }
+        let updates = self.merge_settings(request, patch);
+        self.pin_elsewhere(request.user, request.peer.as_str(), updates)
+            .await
+    }
+
+    /// Makes an update that pins a conversation on another node of a cluster, if there is a place among the pinned
+    /// conversations of the user.
+    pub(super) async fn pin_elsewhere<T>(
+        &self,
+        user: &UserId,
+        peer: &str,
+        update: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let id = Uuid::now_v7().to_string();
-        if !self.reserve_pin(request, &id).await? {
+        if !self.reserve_pin(user, peer, &id).await? {
             return Err(too_many_pinned(Code::TooManyPinned.into()));
         }
-        let updated = self.merge_settings(request, patch).await;
+        let updated = update.await;
         // A pin whose outcome is unknown keeps its place.
         if !matches!(&updated, Err(error) if error.code == Code::OutcomeUnknown) {
             // If this fails, the place is free again after some minutes.
-            let _ = self.release_pin(request, &id, updated.is_ok()).await;
+            let _ = self.release_pin(user, peer, &id, updated.is_ok()).await;
         }
         updated
     }
@@ -59,8 +72,8 @@ impl Store {
         for _ in 0..MERGE_ATTEMPTS {
             let mut old = ANY_METADATA.to_owned();
             if patch.merges_metadata() {
-                let stored = self.read_metadata(request.user, &[request.peer]).await?;
-                old = stored.concat();
+                let peer = request.peer.clone().into();
+                old = self.read_metadata(request.user, &[&peer]).await?.concat();
             }
             let metadata = patch.metadata_after(&old)?;
             let args = [archived, pinned, &metadata, &old, PIN_LIMIT];
@@ -81,26 +94,23 @@ impl Store {
 
     /// Reserves a place among the pinned conversations of a user, for a pin on another node of a cluster. Returns
     /// whether there was one.
-    pub async fn reserve_pin(
-        &self,
-        request: ConversationRequest<'_>,
-        id: &str,
-    ) -> Result<bool, Error> {
-        let args = [request.peer.as_str(), id, PIN_LIMIT].map(str::as_bytes);
-        let keys = self.pin_keys(request.user);
+    pub async fn reserve_pin(&self, user: &UserId, peer: &str, id: &str) -> Result<bool, Error> {
+        let args = [peer, id, PIN_LIMIT].map(str::as_bytes);
+        let keys = self.pin_keys(user);
         self.run(&RESERVE_PIN, &keys, &args).await
     }
 
     /// Ends the reservation of a pin that was `made` or refused.
     pub async fn release_pin(
         &self,
-        request: ConversationRequest<'_>,
+        user: &UserId,
+        peer: &str,
         id: &str,
         made: bool,
     ) -> Result<(), Error> {
         let made = if made { "1" } else { "0" };
-        let args = [request.peer.as_str(), id, made].map(str::as_bytes);
-        let keys = self.pin_keys(request.user);
+        let args = [peer, id, made].map(str::as_bytes);
+        let keys = self.pin_keys(user);
         self.run::<u8>(&RELEASE_PIN, &keys, &args).await.map(|_| ())
     }
 
@@ -113,13 +123,13 @@ impl Store {
     pub async fn read_metadata(
         &self,
         user: &UserId,
-        peers: &[&UserId],
+        peers: &[&Peer],
     ) -> Result<Vec<String>, Error> {
         if peers.is_empty() {
             return Ok(Vec::new());
         }
-        let pairs = peers.iter().map(|peer| Pair::of(user, peer));
-        let keys: Vec<_> = pairs.map(|pair| self.keys.meta(&pair)).collect();
+        let keys = peers.iter().map(|peer| self.keys.meta_with(user, peer));
+        let keys: Vec<_> = keys.collect();
         // On a cluster, conversations can be on different nodes.
         let at_once = if self.two_steps { 1 } else { keys.len() };
         let calls = keys.chunks(at_once).map(async |keys| {
@@ -171,6 +181,6 @@ impl Store {
     }
 }
 
-fn too_many_pinned(refusal: Error) -> Error {
+pub(super) fn too_many_pinned(refusal: Error) -> Error {
     Error::field(refusal.code, "/pinned", refusal.detail)
 }

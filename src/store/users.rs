@@ -11,7 +11,7 @@ use super::script::{
 };
 use super::{PAGE_BYTES, Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{Erasure, InboxRow, Pair, Seq, StoredMessage, UserId, rfc3339};
+use crate::model::{Erasure, InboxRow, Pair, Peer, Seq, StoredMessage, UserId, rfc3339};
 
 /// Approximate number of conversations in one step of a scan.
 const SCAN_STEP: &str = "100";
@@ -62,7 +62,7 @@ impl From<u8> for Forgotten {
 type ScanCursor = Option<String>;
 
 impl Store {
-    /// One step of a scan over the peers of a user, each with its row in the inbox.
+    /// One step of a scan over the peers of a user who are users, each with its row in the inbox.
     pub async fn scan_conversations(
         &self,
         user: &UserId,
@@ -72,12 +72,13 @@ impl Store {
         let args = [cursor.as_bytes(), SCAN_STEP.as_bytes()];
         let (next, peers, rows): (String, Vec<String>, Vec<String>) =
             self.run(&SCAN_CONVERSATIONS, &keys, &args).await?;
-        let peers = peers.into_iter().zip(rows);
-        let peers = peers.map(|(peer, row)| Ok((reply::user(peer)?, InboxRow::parse(&row)?)));
-        Ok((
-            peers.collect::<Result<_, Error>>()?,
-            (next != "0").then_some(next),
-        ))
+        let mut found = Vec::with_capacity(peers.len());
+        for (peer, row) in peers.into_iter().zip(rows) {
+            if let Peer::User(peer) = reply::peer(peer)? {
+                found.push((peer, InboxRow::parse(&row)?));
+            }
+        }
+        Ok((found, (next != "0").then_some(next)))
     }
 
     /// A part of a conversation for the export of `user`: messages newer than `after`, oldest first.

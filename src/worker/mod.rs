@@ -4,9 +4,10 @@
 //! A new worker is a file of this module, which implements [`Worker`], and a line in [`start`].
 
 mod certificate;
+mod filing;
 mod heartbeat;
 mod key_set;
-pub mod outbox;
+mod outbox;
 pub mod presence;
 mod pubsub;
 pub mod retention;
@@ -44,9 +45,10 @@ pub struct Background {
 pub fn start(background: Background, metrics: Arc<Metrics>) -> Workers {
     let Background { store, hub, .. } = background;
     let mut workers = Workers::new(metrics.clone());
-    if store.is_in_two_steps() {
-        workers.start(outbox::OutboxWorker::new(store.clone(), metrics));
+    if let Some(filings) = store.filings() {
+        workers.start(filing::FilingWorker::new(store.clone(), filings));
     }
+    workers.start(outbox::OutboxWorker::new(store.clone(), metrics));
     if background.retention {
         workers.start(retention::RetentionWorker::new(store.clone()));
     }

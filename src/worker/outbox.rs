@@ -1,6 +1,7 @@
-//! Completes the updates of inboxes on a cluster: confirms those that this process made, and repeats those that any
-//! process left.
+//! Completes the updates of inboxes: files the events of rooms that any process left, and on a cluster confirms the
+//! updates that this process made and repeats those that are missing.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::store::{PARTITIONS, Store};
 const PERIOD: Duration = Duration::from_secs(1);
 /// Number of outboxes that one step searches: all of them in four steps.
 const SEARCHED: usize = 64;
-/// Number of outboxes that are searched, and of conversations that are updated, concurrently.
+/// Number of outboxes that are searched, and of entries that are completed, concurrently.
 const CONCURRENCY: usize = 16;
 
 /// Works on the outboxes of all partitions. Several processes may do so at once.
@@ -39,20 +40,23 @@ impl OutboxWorker {
         }
     }
 
-    /// Searches some outboxes, and repeats the updates that are found.
+    /// Searches some outboxes, and completes what is found.
     async fn search(&mut self) {
-        let partitions = self.next..self.next + SEARCHED;
-        self.next = partitions.end % self.counts.len();
+        let first = self.next;
+        self.next = (first + SEARCHED) % self.counts.len();
         let store = &self.store;
-        let searches = partitions.map(async |partition| {
-            let found = repeat_unconfirmed(store, partition).await;
-            (partition, found)
+        // On one Redis one call searches them all; on a cluster they are on different nodes.
+        let at_once = if store.is_in_two_steps() { 1 } else { SEARCHED };
+        let parts = (first..first + SEARCHED).step_by(at_once);
+        let searches = parts.map(async |first| {
+            let found = complete_unconfirmed(store, first..first + at_once).await;
+            (first, found)
         });
         let mut searches = stream::iter(searches).buffer_unordered(CONCURRENCY);
-        while let Some((partition, found)) = searches.next().await {
+        while let Some((first, found)) = searches.next().await {
             match found {
-                Ok(count) => self.counts[partition] = count,
-                Err(error) => tracing::debug!(%error, partition, "the outbox could not be read"),
+                Ok(counts) => self.counts[first..first + counts.len()].copy_from_slice(&counts),
+                Err(error) => tracing::debug!(%error, first, "an outbox could not be read"),
             }
         }
         self.metrics.outbox_entries.set(self.counts.iter().sum());
@@ -80,18 +84,16 @@ async fn confirm(store: &Store) {
     }
 }
 
-/// Repeats the updates of a partition that have been unconfirmed for some seconds. Returns the number of entries of
-/// its outbox before.
-pub async fn repeat_unconfirmed(store: &Store, partition: usize) -> Result<i64, Error> {
-    let (unconfirmed, count) = store.find_unconfirmed(partition).await?;
-    let repeats = unconfirmed
-        .into_iter()
-        .map(|(one, other)| async move { store.repeat_updates(&one, &other).await });
-    let mut repeats = stream::iter(repeats).buffer_unordered(CONCURRENCY);
-    while let Some(repeated) = repeats.next().await {
-        if let Err(error) = repeated {
+/// Completes the entries of some partitions that have been unconfirmed for some seconds. Returns the number of entries
+/// of each outbox before.
+async fn complete_unconfirmed(store: &Store, partitions: Range<usize>) -> Result<Vec<i64>, Error> {
+    let (unconfirmed, counts) = store.find_unconfirmed(partitions).await?;
+    let completions = unconfirmed.into_iter().map(|entry| store.complete(entry));
+    let mut completions = stream::iter(completions).buffer_unordered(CONCURRENCY);
+    while let Some(completed) = completions.next().await {
+        if let Err(error) = completed {
             tracing::debug!(%error, "an update of inboxes failed and will be repeated");
         }
     }
-    Ok(count)
+    Ok(counts)
 }

@@ -7,8 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Worker;
 use crate::error::Error;
-use crate::model::UserId;
-use crate::store::{Node, Store};
+use crate::store::{FoundConversation, Node, Store};
 
 /// Interval between two sweeps.
 const PERIOD: Duration = Duration::from_secs(3600);
@@ -58,9 +57,9 @@ pub async fn sweep(store: &Store, stop: &CancellationToken) -> Result<u64, Error
 async fn sweep_node(store: &Store, stop: &CancellationToken, node: &Node) -> Result<u64, Error> {
     let (mut dropped, mut cursor) = (0, 0);
     while !stop.is_cancelled() {
-        let (next, pairs) = store.scan_pairs(node, cursor).await?;
-        for (first, second) in pairs {
-            dropped += sweep_conversation(store, stop, [&first, &second]).await?;
+        let (next, found) = store.scan_node(node, cursor).await?;
+        for conversation in found {
+            dropped += sweep_conversation(store, stop, &conversation).await?;
         }
         cursor = next;
         if cursor == 0 {
@@ -73,12 +72,17 @@ async fn sweep_node(store: &Store, stop: &CancellationToken, node: &Node) -> Res
 async fn sweep_conversation(
     store: &Store,
     stop: &CancellationToken,
-    [first, second]: [&UserId; 2],
+    conversation: &FoundConversation,
 ) -> Result<u64, Error> {
     let mut dropped = 0;
     let mut more = true;
     while more && !stop.is_cancelled() {
-        let step = store.trim_conversation(first, second).await?;
+        let step = match conversation {
+            FoundConversation::Pair(first, second) => {
+                store.trim_conversation(first, second).await?
+            }
+            FoundConversation::Room(room) => store.trim_room(room).await?,
+        };
         dropped += step.dropped;
         more = step.more;
         stop.run_until_cancelled(sleep(STEP_PAUSE)).await;

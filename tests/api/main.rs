@@ -13,4 +13,5 @@ mod messages;
 mod meta;
 mod operations;
 mod page;
+mod rooms;
 mod store;

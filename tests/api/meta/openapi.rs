@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::source_tree::root;
 use crate::harness::spawn_app;
+use crate::harness::store::rooms::create_room;
 
 const UPDATE: &str = "UPDATE_OPENAPI=1 cargo test --test api meta::openapi";
 
@@ -249,11 +250,17 @@ async fn responses_hold_exactly_the_fields_of_their_schemas() {
     compare("AttachmentInput", &everything["attachments"][0]);
     compare("MessageInput", &everything);
     compare("Edit", &edit);
-    compare("Conversation", &app.read("bob", "alice").await);
-    compare("ConversationState", &app.mark_read("bob", "alice", 1).await);
+    create_room(&mut app.redis(), "general", &["bob"]);
+    let page = app.read("bob", "alice").await;
+    let of_room = app.read("bob", "room:general").await;
+    compare_all("Conversation", &[&page, &of_room]);
+    compare("RoomSummary", &of_room["room"]);
+    let state = app.mark_read("bob", "alice", 1).await;
+    let of_room = app.mark_read("bob", "room:general", 1).await;
+    compare_all("ConversationState", &[&state, &of_room]);
     let inbox = app.inbox("bob", "").await;
     compare("Inbox", &inbox);
-    compare("ConversationState", &inbox["conversations"][0]);
+    compare_all("ConversationState", &[&inbox["conversations"][0], &of_room]);
     let totals = app.get("/users/bob/unread").await.json(200);
     compare("UnreadTotals", &totals);
     let unread = app.get("/unread?users=bob").await.json(200);

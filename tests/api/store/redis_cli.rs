@@ -4,12 +4,20 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use duologue::model::{Pair, UserId};
+use duologue::model::{Pair, RoomName, UserId};
 use duologue::store::{Keys, RetrySafety, SCRIPTS, Script};
 
 use crate::harness::store::lua::open_stream;
 use crate::harness::store::redis_server::RedisServer;
+use crate::harness::store::rooms::{create_room, send_in_room};
 use crate::store::scripts::{contents, send};
+
+/// A message to the room `x`, from its second member on.
+const ROOM_MESSAGE: &str =
+    r#""from":"a","to":"room:x","id":"x","sent_at":"2026-01-31T12:00:00.000Z","body":""}"#;
+/// A version of a room, and the record of a member.
+const VERSION: &str = "1769860800000001";
+const MEMBER: &str = "member|1769860800000000|1769860800000|0|0|0|00000|0|0";
 
 /// A value for each name of a key or argument of any script, for the conversation of a and b.
 fn values() -> BTreeMap<&'static str, String> {
@@ -83,9 +91,42 @@ fn values() -> BTreeMap<&'static str, String> {
     values
 }
 
+/// The same for the room `x`, of which a is a member.
+fn values_in_room() -> BTreeMap<&'static str, String> {
+    let keys = Keys::new();
+    let room = RoomName::of_id("x").unwrap();
+    let [messages, meta, members, room_events, outbox, lease] = keys.room(&room);
+    let mut values = values();
+    let stored = format!("{{\"seq\":1,{ROOM_MESSAGE}");
+    values.extend([
+        ("messages", messages),
+        ("meta", meta),
+        ("members", members),
+        ("room_events", room_events),
+        ("outbox", outbox),
+        ("lease", lease),
+        ("idempotency", keys.room_idempotency(&room, None)),
+        ("schedule", keys.room_schedule(&room)),
+        ("name", room.as_str().to_owned()),
+        ("json", ROOM_MESSAGE.to_owned()),
+        ("old", stored.clone()),
+        ("new", stored),
+        ("if_match", String::new()),
+        ("leader", "test".to_owned()),
+        ("state", format!("1|{VERSION}|0|0|0")),
+    ]);
+    let empty = ["expires_ms", "done"];
+    values.extend(empty.map(|name| (name, String::new())));
+    values
+}
+
 /// The keys and the arguments of a script, by the names of its header; numbers are 1.
 fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
-    let values = values();
+    let values = if script.path.starts_with("rooms/") {
+        values_in_room()
+    } else {
+        values()
+    };
     let of = |table: &str| {
         let lines = script.file.lines().filter(|line| line.contains(table));
         let names = lines.map(|line| line.split_whitespace().nth(1).unwrap());
@@ -97,7 +138,8 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
         let names = names.filter(|name| !is_plain || !expiry.contains(name));
         let values = names.map(|name| match (script.name, name) {
             // No reply to a message that does not exist, and no flag on a new conversation.
-            ("trim_conversation", "retention") => "10|".to_owned(),
+            ("trim_conversation" | "trim_room", "retention") => "10|".to_owned(),
+            ("file_room_events", "count") => "0".to_owned(),
             (_, name) => values.get(name).cloned().unwrap_or_else(|| "1".to_owned()),
         });
         values.collect::<Vec<_>>()
@@ -118,6 +160,17 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     }
     if script.name == "claim_due" {
         return [vec![values["schedule"].clone()], args];
+    }
+    if script.name == "find_unconfirmed" {
+        return [vec![values["outbox"].clone()], args];
+    }
+    if script.name == "read_room_summaries" {
+        return [vec![values["meta"].clone()], args];
+    }
+    if script.name == "file_room_events" {
+        args.extend(["a".to_owned(), MEMBER.to_owned()]);
+        let owner = ["inbox", "conversations", "events"];
+        return [owner.map(|name| values[name].clone()).to_vec(), args];
     }
     [of("= KEYS["), args]
 }
@@ -161,11 +214,13 @@ fn filled() -> RedisServer {
     server
 }
 
-/// Stores one message, and opens the stream of one user.
+/// Stores a conversation with one message, a room with one message, and opens the stream of one user.
 pub fn fill(server: &RedisServer) {
     let mut redis = server.connect();
     send(&mut redis, "a", "b", "").unwrap();
     open_stream(&mut redis, "a");
+    create_room(&mut redis, "x", &["a"]);
+    send_in_room(&mut redis, "x", "a", ROOM_MESSAGE);
 }
 
 #[test]

@@ -11,4 +11,5 @@ pub mod redis_sentinel;
 pub mod redis_server;
 pub mod relay;
 pub mod replicated_cluster;
+pub mod rooms;
 pub mod tcp_server;

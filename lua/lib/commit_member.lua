@@ -1,0 +1,41 @@
+-- The end of a script that changes only the marks or the settings of one member of a room.
+--- @include "lib/commit_room"
+--- @include "lib/metadata"
+--- @include "lib/room_inbox"
+
+-- Returns how a user sees the room: [entry, newest, metadata, profile, member_count], the entry as in lib/row; the
+-- newest message that the user sees, the user's metadata and the profile as JSON, each of which may be empty.
+local function room_state_of(room, member)
+  local newest = oldest_visible_in(room, member) <= tonumber(room.seq) and redis.call('LINDEX', room.messages, 0) or ''
+  local stored = redis.call('HMGET', room.meta, 'profile', 'member_count')
+  local metadata = member and metadata_of(room, member) or ''
+  return {room_entry(room, member), newest, metadata, stored[1], tonumber(stored[2])}
+end
+
+-- Writes a changed member, and updates the row of the room in the member's inbox. Others are not told.
+--
+-- change  `kind`, the type of the event for the member's devices; nil if nothing changed
+-- owner   the keys `inbox`, `conversations` and `events` of the member; on a cluster, each is the key of the outbox
+-- leader, charge, reply  as commit_room has them; a read drops messages that the retention no longer allows
+--
+-- Returns  as commit_room; on a cluster [reply, leads, version, update], where `update` has the arguments state,
+--          kind and record of lua/rooms/file_room_events.lua
+local function commit_member(room, change, owner, leader, charge, reply)
+  if not change then return commit_room(room, nil, leader, charge, reply) end
+  local member, record = room.member, format_member(room.member)
+  owner.id = member.id
+  drop_room_messages(room)
+  next_room_version(room, charge and charge.now)
+  redis.call('HSET', room.members, member.id, record)
+  local is_elsewhere = owner.inbox == room.outbox
+  local row = not is_elsewhere and room_row(room, member.id, record)
+  local events = row and update_room_inbox(owner, room.name, row, {}, change.kind) or {}
+  local leads = publish_room(room, leader)
+  for _, event in ipairs(events) do redis.pcall('SPUBLISH', owner.events, event) end
+  local committed = {reply, leads and 1 or 0}
+  if is_elsewhere then
+    redis.call('ZADD', room.outbox, room.version, room.name .. ',' .. member.id)
+    committed[3], committed[4] = room.version, {format_room_state(room), change.kind, record}
+  end
+  return with_charge(charge, committed)
+end

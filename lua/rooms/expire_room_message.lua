@@ -1,0 +1,36 @@
+#!lua flags=allow-oom
+--- @include "lib/commit_room"
+--- @include "lib/message"
+--- @include "lib/room_tombstone"
+-- Deletes a message of a room because it has expired. A message that no longer exists, or is already deleted, is only
+-- removed from the schedule.
+--
+-- Returns  expired  1 if it was deleted
+-- Changes  message.deleted
+
+local messages    = KEYS[1] -- list    messages of the room as JSON, newest first
+local meta        = KEYS[2] -- hash    everything else of the room, see lib/room
+local members     = KEYS[3] -- hash    members of the room, see lib/room
+local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
+local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
+local lease       = KEYS[6] -- string  who files the room's events now, see lib/lease
+local schedule    = KEYS[7] -- zset    schedule of the partition, see lib/schedule
+local name        = ARGV[1] -- string  name of the room
+local user        = ARGV[2] -- string  user id
+local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
+local leader      = ARGV[4] -- string  under which name the caller files events
+local seq         = ARGV[5] -- integer seq of the message
+local id          = ARGV[6] -- string  id of the message
+
+local room = load_room(messages, meta, members, room_events, outbox, lease, name, '', '')
+local index = room and room.seq - seq or -1
+local message = index >= 0 and redis.call('LINDEX', messages, index)
+local _, from, next_member = string.match(message or '', MESSAGE_HEAD)
+local expires = from == user and next_member == EXPIRING and string.match(message, MESSAGE_ENVELOPE) == id
+if not expires then
+  redis.call('ZREM', schedule, message_entry(user, name, seq, id))
+  return {0, 0}
+end
+local tombstone, entry = delete_room_stored(room, seq, message, string.match(message, MESSAGE_EXPIRY))
+redis.call('ZREM', schedule, entry)
+return commit_room(room, {kind = 'message.deleted', message = tombstone}, leader, nil, 1)

@@ -1,0 +1,42 @@
+#!lua flags=allow-oom
+--- @include "lib/commit_member"
+--- @include "lib/rate"
+--- @include "lib/room_access"
+-- Marks a room as read up to a message. Only moves forward, and never past the end.
+--
+-- Returns  [entry, newest, metadata, profile, member_count]  as lib/commit_member has them
+-- Changes  conversation.read
+-- Errors   ROOM_NOT_FOUND  there is no such room, or the user may not know of it
+--          NOT_A_MEMBER    the user is not a member of the room
+--          RATE_LIMITED    the bucket is empty
+
+local messages           = KEYS[1]  -- list    messages of the room as JSON, newest first
+local meta               = KEYS[2]  -- hash    everything else of the room, see lib/room
+local members            = KEYS[3]  -- hash    members of the room, see lib/room
+local room_events        = KEYS[4]  -- stream  events of the room; also the name of the channel
+local outbox             = KEYS[5]  -- zset    outbox of the partition, see lib/outbox
+local lease              = KEYS[6]  -- string  who files the room's events now, see lib/lease
+local user_inbox         = KEYS[7]  -- zset    peer -> its place, see lib/order
+local user_conversations = KEYS[8]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[9]  -- list    the user's last events; also the name of the channel
+local bucket             = KEYS[10] -- string  rate limit bucket; none if nobody is charged
+local name               = ARGV[1]  -- string  name of the room
+local user               = ARGV[2]  -- string  user id
+local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
+local leader             = ARGV[4]  -- string  under which name the caller files events
+local seq                = ARGV[5]  -- integer seq up to which to mark
+local interval_us        = ARGV[6]  -- integer microseconds in which the bucket gets a token back
+local burst              = ARGV[7]  -- integer tokens of a full bucket
+
+local charge, refusal = charge_rate(bucket, interval_us, burst)
+if refusal then return refusal end
+local room = load_room(messages, meta, members, room_events, outbox, lease, name, user, retention)
+local refused = refuse_stranger(room)
+if refused then return refused end
+local reader = room.member
+local target = math.min(tonumber(seq), tonumber(room.seq))
+local advances = target > tonumber(reader.read)
+if advances then reader.read = string.format('%d', target) end
+local owner = {inbox = user_inbox, conversations = user_conversations, events = user_events}
+local change = advances and {kind = 'conversation.read'} or nil
+return commit_member(room, change, owner, leader, charge, room_state_of(room, reader))

@@ -1,0 +1,178 @@
+//! Messages of rooms, stored in Redis.
+
+use chrono::Utc;
+use redis::Value;
+
+use super::messages::{ATTEMPTS, Rewritten, rewritten, sent_message, with_pointer};
+use super::script::{
+    DELETE_ROOM_MESSAGE, EXPIRE_ROOM_MESSAGE, READ_ROOM_MESSAGE, REPLACE_ROOM_MESSAGE, RetrySafety,
+    SEND_ROOM_MESSAGE,
+};
+use super::{RateLimited, RoomRequest, Sent, Store};
+use crate::error::{Code, Error};
+use crate::model::{
+    IdempotencyKey, Message, PendingMessage, Precondition, RoomName, Seq, StoredMessage, UserId,
+    rfc3339,
+};
+
+impl Store {
+    /// Appends a message to a room. With an idempotency key, a repeated request returns the message that was sent
+    /// first.
+    pub async fn send_room_message(
+        &self,
+        message: &PendingMessage,
+        retry: Option<&IdempotencyKey>,
+        request: RoomRequest<'_>,
+    ) -> Result<RateLimited<Sent>, Error> {
+        let json = message.json_after_seq()?;
+        let text = |number: Option<String>| number.unwrap_or_default();
+        let reply_to = text(message.reply_to().map(|seq| seq.get().to_string()));
+        let fingerprint = text(retry.map(|_| message.fingerprint()).transpose()?);
+        let expires_at = message.expires_at();
+        let expires_ms = text(expires_at.map(|time| time.timestamp_millis().to_string()));
+        let key = retry.map(|key| (request.user, key));
+        let mut keys = self.keys.room(request.room).to_vec();
+        keys.push(self.keys.room_idempotency(request.room, key));
+        keys.push(self.keys.room_schedule(request.room));
+        let args = [json.as_str(), &reply_to, &fingerprint, &expires_ms];
+        let sent = self
+            .send_or_find_in_room(request, retry.is_some(), keys, &args)
+            .await;
+        let sent = sent.map_err(with_pointer)?;
+        let sent = sent.try_map(|reply| sent_message(reply, &json))?;
+        if !sent.value.replayed {
+            self.metrics.messages_sent.inc();
+        }
+        Ok(sent)
+    }
+
+    /// Runs the script of a send. On a cluster, where the charge is a call of its own, a request that the rate limit
+    /// refuses can still be one that was sent before with the same idempotency key.
+    async fn send_or_find_in_room(
+        &self,
+        request: RoomRequest<'_>,
+        retryable: bool,
+        mut keys: Vec<String>,
+        args: &[&str],
+    ) -> Result<RateLimited<Value>, Error> {
+        let safety = if retryable {
+            RetrySafety::Harmless
+        } else {
+            RetrySafety::Never
+        };
+        let script = &SEND_ROOM_MESSAGE;
+        let sent = self.run_room_change(script, safety, request, keys.clone(), args);
+        match sent.await {
+            Err(refusal) if refusal.code == Code::RateLimited && self.two_steps && retryable => {
+                // A bucket without tokens, whose key is never written: refuses all but what was sent before.
+                keys.push(self.keys.room_idempotency(request.room, None));
+                let found = Box::pin(self.find_in_room(script, request, &keys, args)).await;
+                let quota = refusal.quota;
+                let value = found.map_err(|error| Error { quota, ..error })?;
+                Ok(RateLimited { value, quota })
+            }
+            sent => sent,
+        }
+    }
+
+    /// One message of a room, if the user may see it.
+    pub async fn read_room_message(
+        &self,
+        request: RoomRequest<'_>,
+        seq: Seq,
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let stored = self.read_room_stored(request, seq, false).await?;
+        Ok(stored.map(|message| message.at(Utc::now())))
+    }
+
+    /// The message as it is stored, even if it has expired. If the user is about to change it, strangers are refused.
+    async fn read_room_stored(
+        &self,
+        request: RoomRequest<'_>,
+        seq: Seq,
+        changes: bool,
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let keys = self.keys.room(request.room);
+        let seq = seq.get().to_string();
+        let changes = if changes { "1" } else { "0" };
+        let args = [request.room.as_str(), request.user.as_str(), &seq, changes];
+        let args = args.map(str::as_bytes);
+        let read = self
+            .run_charged::<String>(&READ_ROOM_MESSAGE, request.charge, &keys, &args)
+            .await?;
+        Ok(read.map(StoredMessage))
+    }
+
+    /// Replaces a message of a room by the result of `rewrite`, as [`Store::replace_message`] does for a pair.
+    pub async fn replace_room_message(
+        &self,
+        request: RoomRequest<'_>,
+        seq: Seq,
+        precondition: &Precondition,
+        rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let free = RoomRequest {
+            charge: None,
+            ..request
+        };
+        // The first read is charged, so that a refusal costs the caller too.
+        let RateLimited { mut value, quota } = self.read_room_stored(request, seq, true).await?;
+        for _ in 0..ATTEMPTS {
+            let old = value;
+            let new = match rewritten(&old, precondition, &rewrite)? {
+                Rewritten::New(message) => message,
+                Rewritten::Expired(value) => return Ok(RateLimited { value, quota }),
+            };
+            let position = seq.get().to_string();
+            let args = [position.as_str(), &old.0, &new.0];
+            let swapped = self.change_room::<String>(&REPLACE_ROOM_MESSAGE, free, [], &args);
+            match swapped.await {
+                Err(error) if error.code == Code::MessageChanged => {}
+                Err(error) => return Err(error),
+                Ok(RateLimited { value, .. }) => {
+                    let value = StoredMessage(value);
+                    return Ok(RateLimited { value, quota });
+                }
+            }
+            value = self.read_room_stored(free, seq, true).await?.value;
+        }
+        Err(Code::MessageChanged.into())
+    }
+
+    /// Replaces a message of a room by a tombstone, for everybody.
+    pub async fn delete_room_message(
+        &self,
+        request: RoomRequest<'_>,
+        seq: Seq,
+        precondition: &Precondition,
+    ) -> Result<RateLimited<StoredMessage>, Error> {
+        let seq = seq.get().to_string();
+        let now = rfc3339(Utc::now());
+        let args = [seq.as_str(), &now, precondition.script_arg()];
+        let schedule = self.keys.room_schedule(request.room);
+        let deleted = self
+            .change_room::<String>(&DELETE_ROOM_MESSAGE, request, [schedule], &args)
+            .await?;
+        Ok(deleted.map(StoredMessage))
+    }
+
+    /// Replaces an expired message of a room by a tombstone. Returns whether there was such a message.
+    pub async fn expire_room_message(
+        &self,
+        from: &UserId,
+        room: &RoomName,
+        seq: &str,
+        id: &str,
+    ) -> Result<bool, Error> {
+        let charge = None;
+        let request = RoomRequest {
+            user: from,
+            room,
+            charge,
+        };
+        let schedule = self.keys.room_schedule(room);
+        let args = [seq, id];
+        let expired = self.change_room::<u8>(&EXPIRE_ROOM_MESSAGE, request, [schedule], &args);
+        Ok(expired.await?.value == 1)
+    }
+}
