@@ -58,7 +58,7 @@ codes! {
     ImportConflict       409 "IMPORT_CONFLICT"        "Some messages cannot be imported into their conversations; `errors` names them, and the rest was imported.";
     MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and can no longer be changed.";
     PreconditionFailed   412 "PRECONDITION_FAILED"    "The version of the message does not match `If-Match`.";
-    PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 384 KiB.";
+    PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 512 KiB.";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The `Content-Type` or `Content-Encoding` of the body is not supported; `errors` names the header.";
     MisdirectedRequest   421 "MISDIRECTED_REQUEST"    "The service does not answer to this host; without credentials it answers to `localhost` only.";
     IdempotencyKeyReused 422 "IDEMPOTENCY_KEY_REUSED" "This `Idempotency-Key` was used for a different message.";

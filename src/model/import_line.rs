@@ -251,6 +251,7 @@ impl ImportLine {
             reply_to: self.reply_to,
             attachments: self.attachments,
             metadata: self.metadata,
+            mentions: Vec::new(),
             expires_in: None,
         };
         let message = PendingMessage::new(self.from, message)?;

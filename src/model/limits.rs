@@ -4,6 +4,8 @@
 const USER_ID: usize = 255;
 /// Characters of the text of a message.
 pub const BODY: usize = 10_000;
+/// Users whom a message mentions.
+pub const MENTIONS: usize = 50;
 /// Attachments of a message.
 pub const ATTACHMENTS: usize = 10;
 /// Bytes of the URL of an attachment.
@@ -41,7 +43,7 @@ const ATTACHMENT: usize =
 /// Bytes of the largest request, WebSocket message or line of an import. Any message within the limits
 /// above fits, however it is escaped.
 pub const REQUEST: usize = ((BODY + CLIENT_ID) * PER_CHARACTER
-    + (2 * USER_ID + METADATA + 2 * IDEMPOTENCY_KEY) * PER_BYTE
+    + ((2 + MENTIONS) * USER_ID + METADATA + 2 * IDEMPOTENCY_KEY) * PER_BYTE
     + ATTACHMENTS * ATTACHMENT
     + REST)
     .next_multiple_of(64 * 1024);

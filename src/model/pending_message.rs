@@ -1,7 +1,7 @@
 //! Messages before they are stored: as received from a client, and as accepted.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::{Timestamp, Uuid};
 
@@ -35,6 +35,14 @@ pub struct MessageInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reply_to: Option<Seq>,
+    /// The users whose attention the sender wants, at most 50. Only in messages to rooms.
+    #[serde(
+        default,
+        deserialize_with = "mentions",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schema(value_type = Option<Vec<UserId>>, nullable = false, max_items = 50)]
+    pub mentions: Vec<UserId>,
     /// The attachments, at most 10. The service stores their descriptions, not the files.
     #[serde(
         default,
@@ -77,6 +85,8 @@ pub struct PendingMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<Seq>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    mentions: Vec<UserId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     attachments: Vec<Attachment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Metadata>,
@@ -101,11 +111,18 @@ impl PendingMessage {
         if message.attachments.len() > limits::ATTACHMENTS {
             return refused("/attachments", "must have at most 10 attachments");
         }
+        if message.mentions.len() > limits::MENTIONS {
+            return refused("/mentions", "must have at most 50 users");
+        }
+        if message.to.room().is_none() && !message.mentions.is_empty() {
+            return refused("/mentions", "only messages to rooms can mention users");
+        }
         let MessageInput {
             to,
             client_id,
             body,
             reply_to,
+            mentions,
             attachments,
             metadata,
             expires_in,
@@ -121,6 +138,7 @@ impl PendingMessage {
             body,
             sent_at,
             reply_to,
+            mentions,
             attachments,
             metadata,
             expires_at: lasts.map(|lasts| sent_at + lasts),
@@ -185,7 +203,12 @@ impl PendingMessage {
             &self.metadata,
             self.expires_in,
         );
-        let json = serde_json::to_value(chosen).map_err(|e| {
+        let json = if self.mentions.is_empty() {
+            serde_json::to_value(chosen)
+        } else {
+            serde_json::to_value((chosen, &self.mentions))
+        };
+        let json = json.map_err(|e| {
             Error::new(
                 Code::Internal,
                 format!("A message cannot be serialized: {e}."),
@@ -206,6 +229,11 @@ impl PendingMessage {
         json.remove(0);
         Ok(json)
     }
+}
+
+/// Reads the mentions of a message, where null counts as none.
+fn mentions<'de, D: Deserializer<'de>>(array: D) -> Result<Vec<UserId>, D::Error> {
+    Option::deserialize(array).map(Option::unwrap_or_default)
 }
 
 /// A UUID of version 7 with 74 random bits. `Uuid::now_v7` also counts within a millisecond, which takes

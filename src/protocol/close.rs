@@ -38,7 +38,7 @@ close_reasons! {
     Unresponsive     1006 ""              "The client sent nothing for two heartbeats. The connection is dropped without a close frame.";
     InvalidUtf8      1007 "invalid_utf8"  "The client sent text that is not UTF-8.";
     TooManyRefusals  1008 "too_many_refusals" "20 messages of the client were refused within a minute.";
-    MessageTooLarge  1009 "too_large"     "The client sent a message of more than 384 KiB.";
+    MessageTooLarge  1009 "too_large"     "The client sent a message of more than 512 KiB.";
     Restart          1012 "restart"       "This process stops.";
     TokenExpired     4401 "token_expired" "The client's token has expired.";
     SlowConsumer     4408 "slow_consumer" "Too many events waited to be sent to the client.";

@@ -80,6 +80,7 @@ impl QueuedMessage {
             reply_to: None,
             attachments: Vec::new(),
             metadata: None,
+            mentions: Vec::new(),
             expires_in: None,
         };
         ClientMessage {

@@ -40,7 +40,7 @@ async fn a_frame_is_refused_at_its_header() {
     let endless = 8 << 30;
     for (frame, code) in [
         (header(TEXT, endless), 1009),
-        (header(TEXT, 384 * 1024 + 1), 1009),
+        (header(TEXT, 512 * 1024 + 1), 1009),
         (header(TEXT, u64::MAX), 1009),
         (header(BINARY, endless), 1003),
         (header(PING, 126), 1002),

@@ -16,7 +16,7 @@ async fn null_in_a_request_counts_as_absent() {
     });
     let message = json!({
         "from": "alice", "to": "bob", "body": "hi", "client_id": null, "reply_to": null,
-        "attachments": [attachment], "metadata": null, "expires_in": null,
+        "attachments": [attachment], "metadata": null, "expires_in": null, "mentions": null,
     });
     let sent = app.post(&message).await.json(201);
     let members: Vec<_> = sent.as_object().unwrap().keys().collect();

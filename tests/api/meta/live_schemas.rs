@@ -106,7 +106,8 @@ async fn messages_hold_exactly_what_their_schemas_declare() {
 #[test]
 fn commands_hold_exactly_what_their_schemas_declare() {
     let commands = [
-        json!({"type": "send", "from": "alice", "to": "bob", "body": "hi", "reply_to": 1,
+        json!({"type": "send", "from": "alice", "to": "room:general", "body": "hi", "reply_to": 1,
+            "mentions": ["bob"],
             "attachments": [{"url": "https://files.example.com/menu.jpg"}], "metadata": {"a": 1},
             "client_id": "c", "idempotency_key": "k", "expires_in": 60}),
         json!({"type": "read", "peer": "bob", "seq": 1, "private": true}),

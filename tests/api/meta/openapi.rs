@@ -245,12 +245,14 @@ async fn responses_hold_exactly_the_fields_of_their_schemas() {
     app.edit("alice", "bob", 2, &edit).await.json(200);
     let thumb = app.react(Method::PUT, ["bob", "alice"], 2, "👍").await;
     let tombstone = app.delete("bob", "alice", 1).await.json(200);
-    compare_all("Message", &[&sent, &thumb.json(200), &tombstone]);
+    create_room(&mut app.redis(), "general", &["bob"]);
+    let to_room = json!({"from": "bob", "to": "room:general", "body": "@bob", "mentions": ["bob"]});
+    let mention = app.post(&to_room).await.json(201);
+    compare_all("Message", &[&sent, &thumb.json(200), &tombstone, &mention]);
     compare("Attachment", &sent["attachments"][0]);
     compare("AttachmentInput", &everything["attachments"][0]);
-    compare("MessageInput", &everything);
+    compare_all("MessageInput", &[&everything, &to_room]);
     compare("Edit", &edit);
-    create_room(&mut app.redis(), "general", &["bob"]);
     let page = app.read("bob", "alice").await;
     let of_room = app.read("bob", "room:general").await;
     compare_all("Conversation", &[&page, &of_room]);

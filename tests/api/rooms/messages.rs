@@ -135,3 +135,44 @@ async fn an_idempotency_key_sends_one_message_to_a_room() {
     assert_eq!(app.send_with_key("key", &other).await.status, 422);
     badge_becomes(&app, "bob", [1, 1]).await;
 }
+
+#[tokio::test]
+async fn a_message_to_a_room_mentions_at_most_50_users() {
+    let app = spawn_with_room();
+    let users = |count: usize| (0..count).map(|n| format!("user-{n}")).collect::<Vec<_>>();
+    let message = |to: &str, users: Vec<String>| json!({"from": "alice", "to": to, "body": "hi", "mentions": users});
+    let sent = app
+        .post(&message("room:general", users(50)))
+        .await
+        .json(201);
+    assert_eq!(sent["mentions"], json!(users(50)));
+    let stored = app.message("bob", "room:general", 1).await.json(200);
+    assert_eq!(stored, sent);
+    for refused in [message("room:general", users(51)), message("bob", users(1))] {
+        app.post(&refused).await.invalid_field("/mentions");
+    }
+    assert_eq!(app.peek("bob", "room:general").await["last_seq"], 1);
+    assert_eq!(app.peek("bob", "alice").await["last_seq"], 0);
+}
+
+#[tokio::test]
+async fn a_full_redis_refuses_messages_to_a_room_and_serves_reads() {
+    let app = spawn_with_room();
+    app.send("alice", "room:general", "one").await;
+    badge_becomes(&app, "bob", [1, 1]).await;
+    badge_becomes(&app, "carol", [1, 1]).await;
+    let mut full = redis::cmd("CONFIG");
+    full.arg("SET").arg("maxmemory").arg("1");
+    full.exec(&mut app.redis()).unwrap();
+    let message = json!({"from": "alice", "to": "room:general", "body": "two"});
+    app.post(&message).await.problem(507, "STORAGE_FULL");
+    assert_eq!(app.message("bob", "room:general", 1).await.status, 200);
+    assert_eq!(
+        app.mark_read("bob", "room:general", 1).await["unread_count"],
+        0
+    );
+    assert_eq!(app.read("carol", "room:general").await["unread_count"], 1);
+    for user in ["bob", "carol"] {
+        badge_becomes(&app, user, [0, 0]).await;
+    }
+}
