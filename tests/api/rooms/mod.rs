@@ -1,6 +1,7 @@
 //! Rooms: conversations of many.
 
 mod conversations;
+mod filing;
 mod messages;
 
 use std::time::Duration;
