@@ -2,10 +2,11 @@
 
 use super::{Operations, Target, target};
 use crate::auth::Caller;
-use crate::error::{Code, Error};
-use crate::model::{Participants, UserId};
-use crate::protocol::{Cursor, RawEventPage, StreamState};
+use crate::error::Error;
+use crate::model::{Participants, RoomName, UserId};
+use crate::protocol::{Cursor, RawEventPage, RoomEventPage, StreamState};
 use crate::rate::RateLimited;
+use crate::store::RoomRequest;
 
 impl Operations {
     /// Returns the user to whose stream the caller may listen: the one named in the query, or the
@@ -60,8 +61,41 @@ impl Operations {
         self.read_events(caller, user, after, limit).await
     }
 
-    /// Notifies the peer's devices that `user` is typing, at most once a second. Refused if the
-    /// peer has blocked `user`. Returns whether they were notified.
+    /// Returns the events of a room after a cursor, if `user` may watch it: a member, or anyone who is not banned
+    /// if the room is open. Without a cursor, returns only its end.
+    pub async fn watch_room(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        room: &RoomName,
+        after: Option<Cursor>,
+        limit: u16,
+    ) -> Result<RateLimited<RoomEventPage>, Error> {
+        let charge = self.authorize_request(caller, user)?;
+        let charge = charge.as_ref();
+        let request = RoomRequest { user, room, charge };
+        self.store.watch_room(request, after, limit).await
+    }
+
+    /// Returns more events of a room that `user` watches, if that is still allowed. Not charged, because
+    /// [`Operations::watch_room`] was.
+    pub async fn resume_watch(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        room: &RoomName,
+        after: Cursor,
+        limit: u16,
+    ) -> Result<RoomEventPage, Error> {
+        caller.authorize(user)?;
+        let charge = None;
+        let request = RoomRequest { user, room, charge };
+        let page = self.store.watch_room(request, Some(after), limit).await?;
+        Ok(page.value)
+    }
+
+    /// Notifies the peer's devices, or those who watch the room, that `user` is typing, at most once a second.
+    /// Refused if the peer has blocked `user`, or if `user` is not a member. Returns whether they were notified.
     pub async fn announce_typing(
         &self,
         caller: &Caller,
@@ -70,7 +104,7 @@ impl Operations {
         let charge = self.authorize_request(caller, users.user())?;
         match target(users, charge.as_ref()) {
             Target::Pair(request) => self.store.announce_typing(request).await,
-            Target::Room(_) => Err(Code::RoomNotFound.into()),
+            Target::Room(request) => self.store.announce_room_typing(request).await,
         }
     }
 }

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::Cursor;
 use crate::error::{Code, Error};
-use crate::model::{IdempotencyKey, MessageInput, Peer, Seq, parse_json, parse_value};
+use crate::model::{IdempotencyKey, MessageInput, Peer, RoomId, Seq, parse_json, parse_value};
 
 /// A name that the client gives to a command. The answer repeats it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -60,6 +61,23 @@ pub enum Command {
     Typing {
         /// The other user of the conversation, or a room.
         peer: Peer,
+    },
+    /// Watch a room: receive its events as `RoomEvent`s while it is open on the screen, without being a member. A
+    /// connection watches at most 64 rooms.
+    #[schema(title = "WatchCommand", example = json!({"type": "watch", "ref": "6", "room": "general"}))]
+    Watch {
+        /// The room.
+        room: RoomId,
+        /// The cursor of the last event of the room that the client processed. By default the events start now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>, nullable = false, pattern = "^[0-9]{1,16}-[0-9]{1,16}$")]
+        after: Option<Cursor>,
+    },
+    /// Stop watching a room.
+    #[schema(title = "UnwatchCommand", example = json!({"type": "unwatch", "ref": "7", "room": "general"}))]
+    Unwatch {
+        /// The room.
+        room: RoomId,
     },
     /// Request an `ack`, to check the connection.
     #[schema(title = "PingCommand", example = json!({"type": "ping", "ref": "4"}))]
@@ -154,6 +172,14 @@ fn parse_command(mut members: Map<String, Value>) -> Result<Command, Error> {
             let TypingMembers { peer } = parse_value(members.into())?;
             Command::Typing { peer }
         }
+        "watch" => {
+            let WatchMembers { room, after } = parse_value(members.into())?;
+            Command::Watch { room, after }
+        }
+        "unwatch" => {
+            let UnwatchMembers { room } = parse_value(members.into())?;
+            Command::Unwatch { room }
+        }
         "ping" => {
             let PingMembers {} = parse_value(members.into())?;
             Command::Ping {}
@@ -162,7 +188,11 @@ fn parse_command(mut members: Map<String, Value>) -> Result<Command, Error> {
             let TokenMembers { token } = parse_value(members.into())?;
             Command::Token { token }
         }
-        _ => return refused("must be one of send, read, delivered, typing, ping, token"),
+        _ => {
+            return refused(
+                "must be one of send, read, delivered, typing, watch, unwatch, ping, token",
+            );
+        }
     })
 }
 
@@ -170,6 +200,19 @@ fn parse_command(mut members: Map<String, Value>) -> Result<Command, Error> {
 #[serde(deny_unknown_fields)]
 struct TypingMembers {
     peer: Peer,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WatchMembers {
+    room: RoomId,
+    after: Option<Cursor>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnwatchMembers {
+    room: RoomId,
 }
 
 #[derive(Deserialize)]

@@ -19,11 +19,11 @@ pub enum Event {
     MessageCreated(Box<MessageEvent>),
     /// A message was edited, or its reactions changed.
     #[serde(rename = "message.updated")]
-    #[schema(title = "MessageUpdated", example = json!(examples::message_event("message.updated", examples::changed_message())))]
+    #[schema(title = "MessageUpdated", example = json!(examples::message_event("message.updated", examples::changed(examples::message()))))]
     MessageUpdated(Box<MessageEvent>),
     /// A message was deleted; `message` is its tombstone.
     #[serde(rename = "message.deleted")]
-    #[schema(title = "MessageDeleted", example = json!(examples::message_event("message.deleted", examples::tombstone())))]
+    #[schema(title = "MessageDeleted", example = json!(examples::message_event("message.deleted", examples::deleted(examples::message()))))]
     MessageDeleted(Box<MessageEvent>),
     /// The user or the peer has read up to a message.
     #[serde(rename = "conversation.read")]

@@ -10,16 +10,21 @@ pub fn message() -> Value {
     })
 }
 
-/// A message with a reaction.
-pub fn changed_message() -> Value {
+/// A message as it was sent to a room.
+pub fn room_message() -> Value {
     let mut message = message();
+    message["to"] = json!("room:general");
+    message
+}
+
+/// A message with a reaction.
+pub fn changed(mut message: Value) -> Value {
     message["reactions"] = json!({"👍": ["alice"]});
     message
 }
 
 /// A message that was deleted.
-pub fn tombstone() -> Value {
-    let mut message = message();
+pub fn deleted(mut message: Value) -> Value {
     message["deleted_at"] = json!("2026-01-16T12:05:00.000Z");
     message["body"] = json!("");
     message
@@ -40,6 +45,37 @@ pub fn message_event(kind: &str, message: Value) -> Value {
     let mut event = conversation_event(kind);
     event["message"] = message;
     event
+}
+
+/// An event of a room.
+pub fn room_event(kind: &str) -> Value {
+    json!({
+        "type": kind, "room": "general", "cursor": "1768564800000000-1768564800123456",
+        "prev": "1768564800000000-1768564800000000"
+    })
+}
+
+/// An event about a message of a room.
+pub fn room_message_event(kind: &str, message: Value) -> Value {
+    let mut event = room_event(kind);
+    event["message"] = message;
+    event
+}
+
+/// An event about a member of a room.
+pub fn room_member_event(kind: &str) -> Value {
+    let mut event = room_event(kind);
+    event["user"] = json!("bob");
+    event
+}
+
+/// The end of a watch.
+pub fn unwatched() -> Value {
+    json!({"type": "unwatched", "room": "general", "problem": {
+        "title": "Not Found", "status": 404,
+        "detail": "The room does not exist, or is not visible to this user.",
+        "code": "ROOM_NOT_FOUND", "request_id": "019bc5f0-7c3a-7d52-9b52-0f6a5d1c2e47"
+    }})
 }
 
 /// A command that was refused.

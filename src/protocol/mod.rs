@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `event` | [`Event`]: a change, as a user's devices receive it |
 //! | `stream` | [`RawEvent`], [`RawEventPage`]: events as the bytes that the store keeps and publishes |
+//! | `room_event` | [`RoomEvent`]: a change of a room, as those who watch it receive it |
+//! | `room_stream` | [`RawRoomEvent`], [`RoomEventPage`]: events of a room as bytes |
 //! | `cursor` | [`Cursor`]: a position in a stream |
 //! | `server_message` | [`ServerMessage`]: `hello`, `ack`, `error`, `close`, and every event |
 //! | `client_message` | [`ClientMessage`], [`Command`]: what a client sends on a WebSocket |
@@ -21,6 +23,8 @@ mod event;
 mod examples;
 mod notification;
 mod problem;
+mod room_event;
+mod room_stream;
 mod server_message;
 mod stream;
 
@@ -32,5 +36,7 @@ pub use cursor::Cursor;
 pub use event::{ConversationEvent, Event, MessageEvent};
 pub use notification::Notification;
 pub use problem::{Problem, ProblemField};
+pub use room_event::{RoomChange, RoomEvent, RoomMemberChange, RoomMessageEvent};
+pub use room_stream::{RawRoomEvent, RoomEventPage};
 pub use server_message::{Ack, ServerMessage};
 pub use stream::{EventPage, RawEvent, RawEventPage, StreamState};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{Cursor, Event, Problem, Reference, examples};
+use super::{Cursor, Event, Problem, Reference, RoomEvent, examples};
 use crate::model::{ConversationState, Message, UnreadTotals, UserId};
 
 /// A message of the service: a text message of a WebSocket, or the `data` of an event stream. A client ignores
@@ -59,7 +59,11 @@ pub enum ServerMessage {
         /// `slow_consumer` or `replaced`.
         reason: String,
     },
-    /// An event.
+    /// An event of a room that the connection watches. WebSocket only.
+    // Before the events of the user, which have the same types but no `room`.
+    #[serde(untagged)]
+    RoomEvent(RoomEvent),
+    /// An event of the user.
     #[serde(untagged)]
     Event(Event),
 }
@@ -83,6 +87,10 @@ pub struct Ack {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub conversation: Option<ConversationState>,
+    /// The position in the events of the room at which they start; answers `watch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cursor: Option<Cursor>,
 }
 
 impl ServerMessage {
@@ -114,6 +122,11 @@ impl Ack {
     /// stored message, and is pasted in for the same reason.
     pub fn json_with_conversation(reference: Option<&Reference>, conversation: &str) -> String {
         Self::json_with(reference, &format!(r#","conversation":{conversation}"#))
+    }
+
+    /// The JSON of the answer to `watch`.
+    pub fn json_with_cursor(reference: Option<&Reference>, cursor: Cursor) -> String {
+        Self::json_with(reference, &format!(r#","cursor":"{cursor}""#))
     }
 
     fn json_with(reference: Option<&Reference>, members: &str) -> String {

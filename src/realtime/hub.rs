@@ -10,8 +10,8 @@ use super::registry::{ConnectionGuard, Limits, PresenceChange, Registry};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::model::UserId;
-use crate::protocol::{CloseReason, Notification, RawEvent};
-use crate::store::{PubSub, PubSubListener, PubSubMessage, Store};
+use crate::protocol::{CloseReason, Notification, RawEvent, RawRoomEvent};
+use crate::store::{Channel, PubSub, PubSubListener, PubSubMessage, Store};
 
 /// Maximum time over which a stopping process spreads the closing of its connections, so that clients do
 /// not all reconnect at the same moment.
@@ -54,7 +54,7 @@ impl Hub {
     /// returns.
     pub async fn join(&self, user: &UserId) -> Result<ConnectionGuard, Error> {
         let guard = self.registry.register(user)?;
-        self.pubsub.subscribe(user).await?;
+        self.pubsub.subscribe(&Channel::User(user.clone())).await?;
         Ok(guard)
     }
 
@@ -81,17 +81,29 @@ impl Hub {
     /// Queues what arrived from Redis for the connections it concerns.
     pub fn dispatch(&self, message: PubSubMessage) {
         match message {
-            PubSubMessage::Event { user, text } => match RawEvent::parse(text) {
-                Ok(event) => {
-                    let event = Notification::Event(Arc::new(event));
-                    let count = self.registry.notify(&user, &event);
-                    self.metrics.events_delivered.inc_by(count as u64);
-                }
+            PubSubMessage::Event { channel, text } => match self.deliver(&channel, text) {
+                Ok(count) => self.metrics.events_delivered.inc_by(count as u64),
                 Err(error) => tracing::error!(%error, "a published message is not an event"),
             },
             PubSubMessage::Gap => {
                 self.registry.notify_all(&Notification::Gap);
                 self.registry.report(PresenceChange::RenewAll);
+            }
+        }
+    }
+
+    /// Queues a published event; returns for how many connections.
+    fn deliver(&self, channel: &Channel, text: String) -> Result<usize, Error> {
+        let event = RawEvent::parse(text)?;
+        match channel {
+            Channel::User(user) => {
+                let event = Notification::Event(Arc::new(event));
+                Ok(self.registry.notify(user.as_str(), &event))
+            }
+            Channel::Room(room) => {
+                let event = RawRoomEvent::of(room, event)?;
+                let event = Notification::RoomEvent(Arc::new(event));
+                Ok(self.registry.watchers().notify(room, &event))
             }
         }
     }

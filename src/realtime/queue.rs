@@ -1,10 +1,10 @@
 //! The bounded queue of notifications of one connection.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::protocol::{CloseReason, Notification, RawEvent};
+use crate::protocol::{CloseReason, Notification};
 
 /// Maximum number of events in a queue.
 const MAX_EVENTS: usize = 256;
@@ -37,7 +37,7 @@ impl Queue {
             return;
         }
         match notification {
-            Notification::Event(event) => state.push_event(event),
+            Notification::Event(_) | Notification::RoomEvent(_) => state.push_event(notification),
             Notification::Close(reason) => state.close(reason),
             // A gap or a heartbeat that already waits is not added again.
             other if state.notifications.contains(&other) => (),
@@ -60,9 +60,9 @@ impl Queue {
             }
             return Poll::Pending;
         };
-        if let Notification::Event(event) = &notification {
+        if let Some(bytes) = size_of_event(&notification) {
             state.events -= 1;
-            state.bytes -= event.json().len();
+            state.bytes -= bytes;
         }
         if state.notifications.is_empty() {
             // Most connections are idle, so the memory of a burst is released.
@@ -78,13 +78,13 @@ impl Queue {
 }
 
 impl QueueState {
-    fn push_event(&mut self, event: Arc<RawEvent>) {
+    fn push_event(&mut self, event: Notification) {
         self.events += 1;
-        self.bytes += event.json().len();
+        self.bytes += size_of_event(&event).unwrap_or_default();
         if self.events > MAX_EVENTS || self.bytes > MAX_BYTES {
             self.close(CloseReason::SlowConsumer);
         } else {
-            self.notifications.push_back(Notification::Event(event));
+            self.notifications.push_back(event);
         }
     }
 
@@ -95,5 +95,14 @@ impl QueueState {
         }
         self.notifications.push_back(Notification::Close(reason));
         self.is_closed = true;
+    }
+}
+
+/// The bytes of an event, of a user or of a room; `None` if it is another notification.
+fn size_of_event(notification: &Notification) -> Option<usize> {
+    match notification {
+        Notification::Event(event) => Some(event.json().len()),
+        Notification::RoomEvent(event) => Some(event.json().len()),
+        Notification::Gap | Notification::Heartbeat | Notification::Close(_) => None,
     }
 }

@@ -9,11 +9,12 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
 use super::queue::Queue;
+use super::watchers::Watchers;
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
-use crate::model::UserId;
+use crate::model::{RoomName, UserId};
 use crate::protocol::{CloseReason, Notification};
-use crate::store::PubSub;
+use crate::store::{Channel, PubSub};
 
 /// Limits of the live connections of this process.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +64,7 @@ impl Connection {
 pub struct Registry {
     limits: Limits,
     pubsub: PubSub,
+    watchers: Watchers,
     metrics: Arc<Metrics>,
     changes: mpsc::UnboundedSender<PresenceChange>,
     closed: AtomicBool,
@@ -96,6 +98,7 @@ impl Registry {
         let (changes, reported) = mpsc::unbounded_channel();
         let registry = Self {
             limits,
+            watchers: Watchers::new(pubsub.clone()),
             pubsub,
             metrics,
             changes,
@@ -130,6 +133,7 @@ impl Registry {
             registry: self.clone(),
             user: user.clone(),
             connection,
+            watched: Vec::new(),
         })
     }
 
@@ -151,6 +155,11 @@ impl Registry {
             oldest.notify(Notification::Close(CloseReason::Replaced));
         }
         Ok(())
+    }
+
+    /// The connections that watch rooms.
+    pub(super) fn watchers(&self) -> &Watchers {
+        &self.watchers
     }
 
     /// The limits this registry enforces.
@@ -238,6 +247,8 @@ pub struct ConnectionGuard {
     registry: Arc<Registry>,
     user: UserId,
     connection: Arc<Connection>,
+    /// The rooms whose events the connection receives.
+    watched: Vec<RoomName>,
 }
 
 impl ConnectionGuard {
@@ -265,6 +276,21 @@ impl ConnectionGuard {
         stored.store(expires_at, Ordering::Relaxed);
     }
 
+    /// Watches a room until [`ConnectionGuard::unwatch`]: the queue receives every event that is published after
+    /// the returned future is done.
+    pub fn watch(&mut self, room: &RoomName) -> impl Future<Output = Result<(), Error>> + use<> {
+        if !self.watched.contains(room) {
+            self.watched.push(room.clone());
+        }
+        self.registry.watchers.add(room, &self.connection)
+    }
+
+    /// Stops watching a room.
+    pub fn unwatch(&mut self, room: &RoomName) {
+        self.watched.retain(|watched| watched != room);
+        self.registry.watchers.remove(room, &self.connection);
+    }
+
     pub fn user(&self) -> &UserId {
         &self.user
     }
@@ -273,6 +299,9 @@ impl ConnectionGuard {
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let registry = &self.registry;
+        for room in &self.watched {
+            registry.watchers.remove(room, &self.connection);
+        }
         let mut connections = registry.lock();
         connections.count -= 1;
         registry.metrics.live_connections.dec();
@@ -283,7 +312,8 @@ impl Drop for ConnectionGuard {
         if of_user.is_empty() {
             connections.by_user.remove(self.user.as_str());
             // Under the lock, so that a later connection of the user subscribes after this.
-            registry.pubsub.unsubscribe(&self.user);
+            let channel = Channel::User(self.user.clone());
+            registry.pubsub.unsubscribe(&channel);
         }
         if self.connection.counts_as_online() && !connections.is_online(&self.user) {
             registry.report(PresenceChange::Offline(self.user.clone()));

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 
+use super::follower::{Follower, Step};
 use super::session_io::{CommandResult, Input, Outgoing, Output};
+use super::watches::Watches;
 use crate::error::{Code, Error};
-use crate::model::{UserId, rfc3339};
+use crate::model::{RoomName, UserId, rfc3339};
 use crate::protocol::{
     Ack, ClientMessage, CloseReason, Command, Cursor, Notification, RawEvent, RawEventPage,
-    Reference, ServerMessage, StreamState,
+    Reference, RoomEventPage, ServerMessage, StreamState,
 };
 
 /// Number of refused messages within a minute after which the connection closes.
@@ -21,11 +23,10 @@ const MAX_REFUSALS: u8 = 20;
 /// The state of a connection.
 #[derive(Debug)]
 pub struct Session {
-    /// The position directly after the last event that was sent.
-    cursor: Cursor,
-    /// Set while the journal is read. Events that are published meanwhile are not sent: those that
-    /// are kept are in the journal.
-    reading: Option<Missed>,
+    /// The position in the stream of the user.
+    follower: Follower,
+    /// The rooms that the connection watches.
+    watches: Watches,
     /// Whether the client answers heartbeats. A client of an event stream cannot.
     two_way: bool,
     /// Whether the client has sent nothing since the last heartbeat.
@@ -43,15 +44,6 @@ struct Refusals {
     /// The beginning of the minute in which they are counted, in seconds since 1970.
     since: i64,
     count: u8,
-}
-
-/// Events published while the journal is read.
-#[derive(Debug, Default)]
-struct Missed {
-    /// The last event that is kept.
-    last: Option<Cursor>,
-    /// Whether events may have been lost.
-    gap: bool,
 }
 
 impl Session {
@@ -83,8 +75,8 @@ impl Session {
         };
         out.push_back(hello.into());
         let mut session = Self {
-            cursor,
-            reading: None,
+            follower: Follower::new(cursor),
+            watches: Watches::default(),
             two_way: true,
             silent: false,
             executing: false,
@@ -92,6 +84,7 @@ impl Session {
             refusals: Refusals::default(),
         };
         if resume.is_some() {
+            session.follower.read();
             session.read(out);
         }
         session
@@ -108,55 +101,54 @@ impl Session {
     pub fn handle(&mut self, input: Input, now: i64, out: &mut VecDeque<Output>) {
         match input {
             Input::Notification(Notification::Event(event)) => self.handle_event(event, out),
-            Input::Notification(Notification::Gap) => match &mut self.reading {
-                Some(missed) => missed.gap = true,
-                None => self.read(out),
-            },
+            Input::Notification(Notification::RoomEvent(event)) => {
+                self.watches.receive(&event, out);
+            }
+            Input::Notification(Notification::Gap) => {
+                if self.follower.note_gap() {
+                    self.read(out);
+                }
+                self.watches.note_gap(out);
+            }
             Input::Notification(Notification::Heartbeat) => self.handle_heartbeat(now, out),
             Input::Notification(Notification::Close(reason)) => {
                 out.push_back(Outgoing::Close(reason).into());
             }
             Input::Page(Ok(page)) => self.handle_page(page, out),
-            Input::Page(Err(_)) => out.push_back(Output::ReadLater(self.cursor)),
+            Input::Page(Err(_)) => out.push_back(Output::ReadLater(self.follower.cursor())),
+            Input::RoomPage(room, after, page) => self.watches.handle_page(room, after, page, out),
             Input::Text(text) => self.handle_text(&text, now, out),
             Input::Activity => self.silent = false,
             Input::Executed(reference, result) => self.handle_result(reference, result, now, out),
+            Input::Watched(reference, room, result) => {
+                self.handle_watched(reference, room, result, now, out);
+            }
         }
     }
 
     fn handle_event(&mut self, event: Arc<RawEvent>, out: &mut VecDeque<Output>) {
-        if let Some(missed) = &mut self.reading {
-            missed.last = event.cursor().or(missed.last);
-            return;
-        }
-        match event.cursor() {
-            None => send(event.json_with_cursor(self.cursor), out),
-            // The event was already sent.
-            Some(cursor) if self.cursor.reaches(cursor) => (),
-            Some(cursor) if event.prev() == Some(self.cursor) => {
-                self.cursor = cursor;
-                out.push_back(Outgoing::Event(event).into());
+        let Some(cursor) = event.cursor() else {
+            if !self.follower.is_reading() {
+                send(event.json_with_cursor(self.follower.cursor()), out);
             }
-            Some(_) => self.read(out),
+            return;
+        };
+        match self.follower.receive(cursor, event.prev()) {
+            Step::Send => out.push_back(Outgoing::Event(event).into()),
+            Step::Skip => (),
+            Step::Read => self.read(out),
         }
     }
 
-    fn read(&mut self, out: &mut VecDeque<Output>) {
-        self.reading = Some(Missed::default());
-        out.push_back(Output::Read(self.cursor));
+    fn read(&self, out: &mut VecDeque<Output>) {
+        out.push_back(Output::Read(self.follower.cursor()));
     }
 
     fn handle_page(&mut self, page: RawEventPage, out: &mut VecDeque<Output>) {
         for event in page.events {
             out.push_back(Outgoing::Event(Arc::new(event)).into());
         }
-        self.cursor = page.next;
-        if page.more {
-            out.push_back(Output::Read(self.cursor));
-            return;
-        }
-        let Missed { last, gap } = self.reading.take().unwrap_or_default();
-        if gap || last.is_some_and(|last| !self.cursor.reaches(last)) {
+        if self.follower.finish_page(page.next, page.more) {
             self.read(out);
         }
     }
@@ -180,6 +172,24 @@ impl Session {
                 reference,
                 command: Command::Ping {},
             }) => send(Ack::json(reference.as_ref()), out),
+            Ok(ClientMessage {
+                reference,
+                command: Command::Watch { room, after },
+            }) => match self.watches.begin(room.name(), after) {
+                Ok(()) => {
+                    self.executing = true;
+                    out.push_back(Output::Watch(reference, room.name().clone(), after));
+                }
+                Err(error) => self.refuse(reference, error, now, out),
+            },
+            Ok(ClientMessage {
+                reference,
+                command: Command::Unwatch { room },
+            }) => {
+                self.watches.end(room.name());
+                out.push_back(Output::Unwatch(room.name().clone()));
+                acknowledge(reference.as_ref(), CommandResult::Done, out);
+            }
             Ok(ClientMessage { reference, command }) => {
                 self.executing = true;
                 out.push_back(Output::Execute(reference, command));
@@ -208,6 +218,27 @@ impl Session {
         }
     }
 
+    fn handle_watched(
+        &mut self,
+        reference: Option<Reference>,
+        room: RoomName,
+        result: Result<RoomEventPage, Error>,
+        now: i64,
+        out: &mut VecDeque<Output>,
+    ) {
+        (self.executing, self.silent) = (false, false);
+        match result {
+            Ok(page) => self.watches.open(&room, page, out, |cursor, out| {
+                acknowledge(reference.as_ref(), CommandResult::Watching(cursor), out);
+            }),
+            Err(error) => {
+                self.watches.end(&room);
+                out.push_back(Output::Unwatch(room));
+                self.refuse(reference, error, now, out);
+            }
+        }
+    }
+
     /// Refuses a message. Closes the connection after too many refusals that were not charged to a rate limit.
     fn refuse(
         &mut self,
@@ -218,7 +249,11 @@ impl Session {
     ) {
         let is_charged = !matches!(
             error.code,
-            Code::InvalidRequest | Code::MalformedJson | Code::Unauthenticated | Code::Forbidden
+            Code::InvalidRequest
+                | Code::MalformedJson
+                | Code::Unauthenticated
+                | Code::Forbidden
+                | Code::TooManyRooms
         );
         out.push_back(Outgoing::Refusal(reference, error).into());
         if is_charged {
@@ -249,6 +284,7 @@ fn acknowledge(reference: Option<&Reference>, result: CommandResult, out: &mut V
         CommandResult::Marked(conversation) => {
             Ack::json_with_conversation(reference, &conversation)
         }
+        CommandResult::Watching(cursor) => Ack::json_with_cursor(reference, cursor),
         CommandResult::Done | CommandResult::Renewed(_) => Ack::json(reference),
     };
     send(json, out);

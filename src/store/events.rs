@@ -15,7 +15,7 @@ use crate::rate::RateLimitRequest;
 /// Seconds for which a journal is stored after the user's last connection: 7 days.
 pub(super) const EVENTS_S: &str = "604800";
 /// Bytes of events after which one call stops reading. An event may have some 100 KiB.
-const PAGE_BYTES: &str = "262144";
+pub(super) const PAGE_BYTES: &str = "262144";
 
 impl Store {
     /// The current end of a user's stream, with the inbox totals. From now on the journal stores the

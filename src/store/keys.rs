@@ -20,6 +20,7 @@
 //! | `dm:{r}:lease:<room>` | string: which process files the events of the room | room | 3 s after the last step | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:idempotency:<room>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | room | 24 h | `send_room_message` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
+//! | `dm:{r}:typing:<room>,<user>` | string: exists while no further typing event is published | room | 1 s | `announce_room_typing` |
 //! | `dm:{u}:forgotten:<user>` | string, only on a cluster: version up to which a conversation was forgotten; `<user>` is a digest of the user and the peer, because the user was erased | user | 1 h | `forget_row` |
 //! | `dm:{u}:pinning:<user>` | zset, only on a cluster: peer and request, `<peer>,<request>`, of a pin that its row may not have yet -> time in s | user | 10 min after the last pin | `reserve_pin`, `release_pin`, `forget_user` |
 //! | `dm:{u}:ticket:<user>` | string: the bearer; `<user>` is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
@@ -36,6 +37,7 @@
 
 use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
 
+use super::Channel;
 use crate::model::{IdempotencyKey, Pair, Peer, RoomName, UserId, digest};
 use crate::rate::RateLimitRequest;
 
@@ -206,10 +208,24 @@ impl Keys {
         self.of_user("events", user) + &self.database
     }
 
-    /// The user of a channel.
-    pub fn user_of_channel(channel: &str) -> Option<&str> {
-        // dm:{tag}:events:<user>, or dm:{tag}:events:<user>,<database>
-        channel.splitn(4, ':').nth(3)?.split(',').next()
+    /// The name of a channel in Redis.
+    pub fn channel(&self, channel: &Channel) -> String {
+        match channel {
+            Channel::User(user) => self.events(user.as_str()),
+            Channel::Room(room) => self.room_events(room),
+        }
+    }
+
+    /// Reads the name of a channel; `None` if no client can have it.
+    pub fn parse_channel(name: &str) -> Option<Channel> {
+        // dm:{tag}:<kind>:<name>, or dm:{tag}:<kind>:<name>,<database>
+        let (kind, name) = name.splitn(3, ':').nth(2)?.split_once(':')?;
+        let name = name.split(',').next()?;
+        match kind {
+            "events" => UserId::try_from(name.to_owned()).ok().map(Channel::User),
+            "room_events" => RoomName::parse(name).map(Channel::Room),
+            _ => None,
+        }
     }
 
     /// The keys of a user that every change writes: inbox, conversations, events.
@@ -249,6 +265,11 @@ impl Keys {
     /// Limits the typing events of the user to one per second.
     pub fn typing(&self, pair: &Pair, user: &UserId) -> String {
         [&self.of_pair("typing", pair), ",", user.as_str()].concat()
+    }
+
+    /// Limits the typing events of a member of a room to one per second.
+    pub fn room_typing(&self, room: &RoomName, user: &UserId) -> String {
+        [&self.of_room("typing", room), ",", user.as_str()].concat()
     }
 
     /// The bearer of a ticket.

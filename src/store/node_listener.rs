@@ -1,6 +1,6 @@
 //! The pub/sub connection to one node.
 //!
-//! A published event only wakes sessions; they read the journal. So the connection may lose events
+//! A published event only wakes sessions; they read the stream. So the connection may lose events
 //! but must not fail unnoticed: every two seconds it is pinged, and a message that this process
 //! publishes to its own channel must arrive. After a failure, and when the node ends a subscription because its
 //! slot has moved, the connection is opened again, all subscriptions are restored, and the handler receives
@@ -135,9 +135,8 @@ impl NodeListener {
                 PushKind::SMessage => match channel_and_text(push.data) {
                     Some((channel, _)) if channel == check_channel => check_received.notify_one(),
                     Some((channel, text)) => {
-                        if let Some(user) = Keys::user_of_channel(&channel) {
-                            let user = user.to_owned();
-                            handler(PubSubMessage::Event { user, text });
+                        if let Some(channel) = Keys::parse_channel(&channel) {
+                            handler(PubSubMessage::Event { channel, text });
                         }
                     }
                     None => (),

@@ -1,9 +1,9 @@
-//! Redis pub/sub: a subscription for each user who is connected to this process, over one connection to each node
-//! that has some of them.
+//! Redis pub/sub: a subscription for each user who is connected to this process and for each room that is watched
+//! here, over one connection to each node that has some of them.
 //!
-//! Channels are sharded (`SPUBLISH`, `SSUBSCRIBE`), also on one Redis: the channel of a user has the hash tag
-//! of the user's keys, so that on a cluster the script that updates an inbox may publish to it. When a slot moves,
-//! its channels are subscribed to at its new node.
+//! Channels are sharded (`SPUBLISH`, `SSUBSCRIBE`), also on one Redis: the channel of a user or a room has the hash
+//! tag of its keys, so that on a cluster the script that writes these may publish to it. When a slot moves, its
+//! channels are subscribed to at its new node.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,21 +16,29 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::node_listener::{BATCH, NodeListener};
 use super::{Node, Store, connection};
 use crate::error::{Code, Error};
-use crate::model::UserId;
+use crate::model::{RoomName, UserId};
 
 /// Interval between two looks at the map of a cluster, or at the master that sentinels name.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(4);
 const SENTINEL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// What events are published to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// The devices of a user.
+    User(UserId),
+    /// The connections that watch a room.
+    Room(RoomName),
+}
+
 /// A message of the pub/sub connections.
 pub enum PubSubMessage {
     Event {
-        /// The user whose stream the event belongs to.
-        user: String,
+        channel: Channel,
         /// The event as JSON.
         text: String,
     },
-    /// A connection was interrupted, so events of any user may be missing.
+    /// A connection was interrupted, so events of any channel may be missing.
     Gap,
 }
 
@@ -54,10 +62,10 @@ pub struct PubSub {
 }
 
 impl PubSub {
-    /// Subscribes to the events of a user. Events published after this returns are received.
-    pub async fn subscribe(&self, user: &UserId) -> Result<(), Error> {
+    /// Subscribes to a channel. Events published after this returns are received.
+    pub async fn subscribe(&self, channel: &Channel) -> Result<(), Error> {
         let (confirmation, confirmed) = oneshot::channel();
-        let channel = self.store.keys.events(user.as_str());
+        let channel = self.store.keys.channel(channel);
         // The receiver lives as long as the process.
         let request = SubscriptionRequest::Subscribe(channel, confirmation);
         let _ = self.requests.send(request);
@@ -67,9 +75,9 @@ impl PubSub {
         }
     }
 
-    /// Unsubscribes from the events of a user.
-    pub fn unsubscribe(&self, user: &UserId) {
-        let channel = self.store.keys.events(user.as_str());
+    /// Unsubscribes from a channel.
+    pub fn unsubscribe(&self, channel: &Channel) {
+        let channel = self.store.keys.channel(channel);
         let request = SubscriptionRequest::Unsubscribe(channel);
         let _ = self.requests.send(request);
     }

@@ -119,6 +119,7 @@ scripts! {
     LEAVE_PRESENCE      "presence"      "leave_presence"      Never;
     READ_PRESENCE       "presence"      "read_presence"       ReadsOnly;
     RENEW_PRESENCE      "presence"      "renew_presence"      Never;
+    ANNOUNCE_ROOM_TYPING     "rooms" "announce_room_typing"     Never;
     CLEAR_ROOM_CONVERSATION  "rooms" "clear_room_conversation"  Never;
     DELETE_ROOM_MESSAGE      "rooms" "delete_room_message"      Never;
     END_ROOM_MUTE            "rooms" "end_room_mute"            Never;
@@ -137,6 +138,7 @@ scripts! {
     TOUCH_ROOM               "rooms" "touch_room"               Harmless;
     TRIM_ROOM                "rooms" "trim_room"                Never;
     UPDATE_ROOM_CONVERSATION "rooms" "update_room_conversation" Never;
+    WATCH_ROOM               "rooms" "watch_room"               ReadsOnly;
     CLAIM_DUE           "schedule"      "claim_due"           Never;
 }
 

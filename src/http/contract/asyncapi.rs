@@ -34,7 +34,12 @@ pub fn asyncapi() -> Value {
     let mut answers_and_events = schemas.union("ServerMessage");
     // A WebSocket has a close frame for it.
     answers_and_events.remove("close");
-    let all: Vec<_> = commands.iter().chain(&answers_and_events).collect();
+    let room_events = schemas.union("RoomEvent");
+    let all: Vec<_> = commands
+        .iter()
+        .chain(&answers_and_events)
+        .chain(&room_events)
+        .collect();
     let names: Vec<_> = all.iter().map(|(_, name)| name.as_str()).collect();
     let messages: Map<_, _> = all
         .iter()
@@ -55,7 +60,7 @@ pub fn asyncapi() -> Value {
             ],
         }},
         "channels": {"socket": channel(&openapi, &names)},
-        "operations": operations(&schemas, &commands, &answers_and_events),
+        "operations": operations(&schemas, &commands, &answers_and_events, &room_events),
         "components": {
             "messages": messages,
             "schemas": schemas.reachable(&names),
@@ -73,7 +78,7 @@ fn info(openapi: &OpenApi) -> Value {
         "title": openapi.info.title,
         "version": openapi.info.version,
         "description": "The WebSocket of Duologue, one-to-one messaging for the backends of mobile apps: \
-            events of a user, and commands of the client. `openapi.yaml` describes the HTTP operations, \
+            events of a user and of watched rooms, and commands of the client. `openapi.yaml` describes the HTTP operations, \
             `docs/live.md` what a client does with each event. Later versions may add types of messages and \
             members: a client ignores those that it does not know.",
         "contact": {"name": "The developers of Duologue"},
@@ -140,6 +145,7 @@ fn operations(
     schemas: &MessageSchemas,
     commands: &BTreeMap<String, String>,
     others: &BTreeMap<String, String>,
+    room_events: &BTreeMap<String, String>,
 ) -> Value {
     let commands = commands.iter();
     let commands = commands.map(|(kind, name)| (kind.clone(), execute_command(schemas, name)));
@@ -164,6 +170,17 @@ fn operations(
             last event that it has processed, and reconnects with it.",
         "messages": events.into_iter().map(|name| of_channel(name)).collect::<Vec<_>>(),
     });
+    let rooms = json!({
+        "action": "send",
+        "channel": {"$ref": CHANNEL},
+        "title": "Events of rooms",
+        "summary": "The events of the rooms that the connection watches.",
+        "description": "They have a member `room`, which tells them apart from the events of the user, and `cursor` \
+            and `prev` are positions in the events of this room. After the `ack` of a `watch`, every event after its \
+            `cursor` follows in order.",
+        "messages": room_events.values().map(|name| of_channel(name)).collect::<Vec<_>>(),
+    });
+    operations.insert("room_events".to_owned(), rooms);
     operations.insert("hello".to_owned(), welcome);
     operations.insert("events".to_owned(), stream);
     operations.into()

@@ -49,7 +49,7 @@ use crate::protocol;
     ),
     components(schemas(
         model::Emoji, model::ExportLine, model::ImportLine, model::Mute, protocol::ClientMessage,
-        protocol::Problem, protocol::ServerMessage
+        protocol::Problem, protocol::RoomEvent, protocol::ServerMessage
     )),
     modifiers(&Schemes)
 )]

@@ -8,7 +8,7 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, Schema};
 const TAG: &str = "type";
 
 /// The unions of messages.
-const UNIONS: [&str; 3] = ["Event", "ServerMessage", "ClientMessage"];
+const UNIONS: [&str; 4] = ["Event", "RoomEvent", "ServerMessage", "ClientMessage"];
 
 /// Gives each message of a union a schema of its own, and the union a discriminator.
 ///

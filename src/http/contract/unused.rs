@@ -7,7 +7,13 @@ use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 
 /// What no operation refers to and clients need: the messages of a WebSocket, and lines of NDJSON.
-const ROOTS: [&str; 4] = ["ClientMessage", "ExportLine", "ImportLine", "ServerMessage"];
+const ROOTS: [&str; 5] = [
+    "ClientMessage",
+    "ExportLine",
+    "ImportLine",
+    "RoomEvent",
+    "ServerMessage",
+];
 
 /// Removes the schemas that nothing refers to, such as the parts of flattened structs.
 pub struct WithoutUnused;

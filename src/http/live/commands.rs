@@ -7,9 +7,9 @@ use actix_web::web::Data;
 
 use crate::auth::{Authenticator, Caller};
 use crate::error::{Code, Error};
-use crate::model::{IdempotencyKey, MessageInput, Participants, Peer, UserId};
+use crate::model::{IdempotencyKey, MessageInput, Participants, Peer, RoomName, UserId};
 use crate::operations::Operations;
-use crate::protocol::{Command, Cursor, RawEventPage};
+use crate::protocol::{Command, Cursor, RawEventPage, RoomEventPage};
 use crate::realtime::CommandResult;
 
 /// Executes the commands of one connection.
@@ -60,9 +60,47 @@ impl Commands {
                 operations.announce_typing(caller, &users).await?;
                 Ok(CommandResult::Done)
             }
-            Command::Ping {} => Ok(CommandResult::Done),
+            // The session executes the others itself.
+            Command::Ping {} | Command::Watch { .. } | Command::Unwatch { .. } => {
+                Ok(CommandResult::Done)
+            }
             Command::Token { token } => self.renew(&token).await,
         }
+    }
+
+    /// Returns the events of a room after a cursor, if the user may watch it; without a cursor only its end.
+    pub async fn watch(
+        self,
+        room: &RoomName,
+        after: Option<Cursor>,
+        limit: u16,
+    ) -> Result<RoomEventPage, Error> {
+        let CommandContext {
+            caller,
+            user,
+            operations,
+            ..
+        } = &*self.0;
+        let page = operations.watch_room(caller, user, room, after, limit);
+        Ok(page.await?.value)
+    }
+
+    /// Returns more events of a room that the connection watches.
+    pub async fn resume_watch(
+        self,
+        room: &RoomName,
+        after: Cursor,
+        limit: u16,
+    ) -> Result<RoomEventPage, Error> {
+        let CommandContext {
+            caller,
+            user,
+            operations,
+            ..
+        } = &*self.0;
+        operations
+            .resume_watch(caller, user, room, after, limit)
+            .await
     }
 
     /// Returns the events of the user after a cursor.

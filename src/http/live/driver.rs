@@ -11,8 +11,9 @@ use tokio::time::sleep;
 
 use super::commands::Commands;
 use crate::error::Error;
+use crate::model::RoomName;
 use crate::protocol::{Cursor, RawEventPage, Reference};
-use crate::realtime::{CommandResult, ConnectionGuard, Input, Outgoing, Output, Session};
+use crate::realtime::{ConnectionGuard, Input, Outgoing, Output, Session};
 
 /// Events that a session reads at once.
 const PAGE: u16 = 200;
@@ -29,7 +30,8 @@ pub struct ConnectionDriver {
     commands: Commands,
     out: VecDeque<Output>,
     reading: Pending<Result<RawEventPage, Error>>,
-    executing: Pending<(Option<Reference>, Result<CommandResult, Error>)>,
+    reading_room: Pending<Input>,
+    executing: Pending<Input>,
 }
 
 impl ConnectionDriver {
@@ -46,6 +48,7 @@ impl ConnectionDriver {
             commands,
             out,
             reading: None,
+            reading_room: None,
             executing: None,
         }
     }
@@ -69,23 +72,40 @@ impl ConnectionDriver {
                     // Most connections are idle and need no buffer, however large the last burst was.
                     self.out = VecDeque::new();
                 }
-                match output {
-                    Output::Send(outgoing) => return Poll::Ready(outgoing),
-                    Output::Read(cursor) => self.reading = Some(self.read(cursor, Duration::ZERO)),
-                    Output::ReadLater(cursor) => {
-                        self.reading = Some(self.read(cursor, RETRY_DELAY));
-                    }
-                    Output::Execute(reference, command) => {
-                        let result = self.commands.clone().perform(command);
-                        self.executing = Some(Box::pin(async { (reference, result.await) }));
-                    }
-                    Output::ExpireAt(expires_at) => self.connection.until(expires_at),
+                if let Output::Send(outgoing) = output {
+                    return Poll::Ready(outgoing);
                 }
+                self.perform(output);
             }
             match self.poll_input(cx) {
                 Poll::Ready(input) => self.handle(input),
                 Poll::Pending => return Poll::Pending,
             }
+        }
+    }
+
+    /// Does what the session asks for.
+    fn perform(&mut self, output: Output) {
+        let now = Duration::ZERO;
+        match output {
+            Output::Send(_) => {}
+            Output::Read(cursor) => self.reading = Some(self.read(cursor, now)),
+            Output::ReadLater(cursor) => self.reading = Some(self.read(cursor, RETRY_DELAY)),
+            Output::ReadRoom(room, after) => {
+                self.reading_room = Some(self.read_room(room, after, now));
+            }
+            Output::ReadRoomLater(room, after) => {
+                self.reading_room = Some(self.read_room(room, after, RETRY_DELAY));
+            }
+            Output::Execute(reference, command) => {
+                let result = self.commands.clone().perform(command);
+                self.executing = Some(Box::pin(async { Input::Executed(reference, result.await) }));
+            }
+            Output::Watch(reference, room, after) => {
+                self.executing = Some(self.watch(reference, room, after));
+            }
+            Output::Unwatch(room) => self.connection.unwatch(&room),
+            Output::ExpireAt(expires_at) => self.connection.until(expires_at),
         }
     }
 
@@ -97,10 +117,11 @@ impl ConnectionDriver {
             self.reading = None;
             return Poll::Ready(Input::Page(page));
         }
-        let executed = self.executing.as_mut().map(|e| e.as_mut().poll(cx));
-        if let Some(Poll::Ready((reference, result))) = executed {
-            self.executing = None;
-            return Poll::Ready(Input::Executed(reference, result));
+        for pending in [&mut self.reading_room, &mut self.executing] {
+            if let Some(Poll::Ready(input)) = pending.as_mut().map(|p| p.as_mut().poll(cx)) {
+                *pending = None;
+                return Poll::Ready(input);
+            }
         }
         Poll::Pending
     }
@@ -112,11 +133,47 @@ impl ConnectionDriver {
     ) -> Pin<Box<dyn Future<Output = Result<RawEventPage, Error>>>> {
         let commands = self.commands.clone();
         Box::pin(async move {
-            // A sleep of zero would still wait for the next turn of the timer.
-            if !pause.is_zero() {
-                sleep(pause).await;
-            }
+            wait(pause).await;
             commands.resume(after, PAGE).await
         })
+    }
+
+    /// Receives the events of a room from now on, and reads those after a cursor.
+    fn watch(
+        &mut self,
+        reference: Option<Reference>,
+        room: RoomName,
+        after: Option<Cursor>,
+    ) -> Pin<Box<dyn Future<Output = Input>>> {
+        let subscribed = self.connection.watch(&room);
+        let commands = self.commands.clone();
+        Box::pin(async move {
+            let page = match subscribed.await {
+                Ok(()) => commands.watch(&room, after, PAGE).await,
+                Err(error) => Err(error),
+            };
+            Input::Watched(reference, room, page)
+        })
+    }
+
+    fn read_room(
+        &self,
+        room: RoomName,
+        after: Cursor,
+        pause: Duration,
+    ) -> Pin<Box<dyn Future<Output = Input>>> {
+        let commands = self.commands.clone();
+        Box::pin(async move {
+            wait(pause).await;
+            let page = commands.resume_watch(&room, after, PAGE).await;
+            Input::RoomPage(room, after, page)
+        })
+    }
+}
+
+async fn wait(pause: Duration) {
+    // A sleep of zero would still wait for the next turn of the timer.
+    if !pause.is_zero() {
+        sleep(pause).await;
     }
 }

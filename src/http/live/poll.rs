@@ -152,7 +152,7 @@ async fn is_notified(
         match timeout_at(deadline, notified()).await {
             Ok(Notification::Event(event)) if event.cursor().is_some() => return true,
             Ok(Notification::Gap) => return true,
-            Ok(Notification::Event(_) | Notification::Heartbeat) => (),
+            Ok(Notification::Event(_) | Notification::RoomEvent(_) | Notification::Heartbeat) => (),
             Ok(Notification::Close(_)) | Err(_) => return false,
         }
     }

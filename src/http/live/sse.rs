@@ -145,8 +145,8 @@ fn encode(outgoing: Outgoing) -> String {
     match outgoing {
         Outgoing::Event(event) => data(event.json(), event.cursor()),
         Outgoing::Message { json, cursor } => data(&json, cursor),
-        // A client cannot send commands on an event stream, so none is refused.
-        Outgoing::Refusal(..) => String::new(),
+        // A client cannot send commands on an event stream, so none is refused, and no room is watched.
+        Outgoing::Refusal(..) | Outgoing::RoomEvent(_) | Outgoing::Unwatched(..) => String::new(),
         Outgoing::Ping => ":\n\n".to_owned(),
         Outgoing::Close(reason) => {
             let reason = reason.reason().to_owned();

@@ -25,7 +25,7 @@ use crate::http::middleware::head::IsHead;
 use crate::http::problem;
 use crate::metrics::Metrics;
 use crate::model::fresh_id;
-use crate::protocol::{CloseReason, Problem, ServerMessage};
+use crate::protocol::{CloseReason, Problem, RoomEvent, ServerMessage};
 use crate::realtime::{Input, Outgoing};
 
 /// The subprotocol of this service.
@@ -188,7 +188,13 @@ impl Socket {
     fn message(&mut self, outgoing: Outgoing) -> Option<Message> {
         match outgoing {
             Outgoing::Event(event) => Some(Message::Text(event.json().into())),
+            Outgoing::RoomEvent(event) => Some(Message::Text(event.json().into())),
             Outgoing::Message { json, .. } => Some(Message::Text(json.into())),
+            Outgoing::Unwatched(room, error) => {
+                let problem = log_refusal(&error, &self.metrics);
+                let message = RoomEvent::unwatched(room, problem);
+                Some(Message::Text(message.to_json().into()))
+            }
             Outgoing::Refusal(reference, error) => {
                 let problem = log_refusal(&error, &self.metrics);
                 let message = ServerMessage::Error { reference, problem };

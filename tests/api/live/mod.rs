@@ -15,6 +15,7 @@ mod resume_edges;
 mod resume_large_inbox;
 mod session;
 mod session_commands;
+mod session_watches;
 mod slow_clients;
 mod sse;
 mod tickets;

@@ -54,7 +54,16 @@ fn every_reference_of_asyncapi_yaml_has_a_target() {
 fn the_examples_of_commands_are_commands() {
     let commands = messages("receive");
     let kinds: Vec<_> = commands.iter().map(|(kind, _)| kind.as_str()).collect();
-    let all = ["delivered", "ping", "read", "send", "token", "typing"];
+    let all = [
+        "delivered",
+        "ping",
+        "read",
+        "send",
+        "token",
+        "typing",
+        "unwatch",
+        "watch",
+    ];
     assert_eq!(kinds, all);
     for (kind, example) in commands {
         assert_eq!(example["type"], kind);
@@ -72,8 +81,8 @@ fn the_examples_of_the_services_messages_are_its_messages() {
         let kind = message["name"].as_str().unwrap().to_owned();
         sent.push((kind, &message["examples"][0]["payload"]));
     }
-    // `hello`, `ack`, `error` and nine events.
-    assert_eq!(sent.len(), 12);
+    // `hello`, `ack`, `error`, nine events of the user and eight of rooms.
+    assert_eq!(sent.len(), 20);
     for (kind, example) in sent {
         assert_eq!(example["type"], kind);
         let message: ServerMessage = serde_json::from_value(example.clone()).unwrap();

@@ -11,6 +11,7 @@ use crate::harness::live::device::Device;
 use crate::harness::live::event_stream::EventStream;
 use crate::harness::live::test_session::{Action, NOON, TestSession};
 use crate::harness::source_tree::root;
+use crate::harness::store::rooms::create_room;
 use crate::harness::{TestApp, spawn_app};
 
 /// The messages of a union: each `type` and the name of its schema.
@@ -36,7 +37,12 @@ fn messages_of(union: &str) -> BTreeMap<String, String> {
 fn each_union_tells_its_messages_apart_by_type() {
     let contract = contract();
     let schemas = &contract["components"]["schemas"];
-    for (union, count) in [("Event", 9), ("ServerMessage", 13), ("ClientMessage", 6)] {
+    for (union, count) in [
+        ("Event", 9),
+        ("RoomEvent", 8),
+        ("ServerMessage", 13),
+        ("ClientMessage", 8),
+    ] {
         let messages = messages_of(union);
         assert_eq!(messages.len(), count, "{union}");
         assert_eq!(schemas[union]["discriminator"]["propertyName"], "type");
@@ -78,6 +84,9 @@ async fn everything(app: &TestApp) -> Vec<Value> {
     }
     messages.push(alice.ask(&json!({"type": "ping"})).await);
     messages.push(alice.ask(&json!({"type": "send"})).await);
+    create_room(&mut app.redis(), "general", &["alice"]);
+    let watch = json!({"type": "watch", "room": "general"});
+    messages.push(alice.ask(&watch).await);
     let muted = app
         .request(reqwest::Method::PUT, "/conversations/bob/alice/mute")
         .await;
@@ -113,6 +122,8 @@ fn commands_hold_exactly_what_their_schemas_declare() {
         json!({"type": "read", "peer": "bob", "seq": 1, "private": true}),
         json!({"type": "delivered", "peer": "bob", "seq": 1}),
         json!({"type": "typing", "peer": "bob"}),
+        json!({"type": "watch", "room": "general", "after": "1768564800000000-1768564800123456"}),
+        json!({"type": "unwatch", "room": "general"}),
         json!({"type": "ping"}),
         json!({"type": "token", "token": "a.b.c"}),
     ];

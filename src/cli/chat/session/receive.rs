@@ -26,8 +26,8 @@ impl ChatSession {
                 self.send_failed(reference.as_ref(), &problem)
             }
             ServerMessage::Event(event) => self.receive_event(event),
-            // Sent on event streams (SSE) only.
-            ServerMessage::Close { .. } => Vec::new(),
+            // The client watches no room, and `close` is sent on event streams (SSE) only.
+            ServerMessage::RoomEvent(_) | ServerMessage::Close { .. } => Vec::new(),
         }
     }
 

@@ -10,4 +10,5 @@ pub mod pubsub_listener;
 pub mod raw_socket;
 pub mod replica;
 pub mod resume;
+pub mod room_watch;
 pub mod test_session;

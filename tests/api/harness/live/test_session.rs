@@ -25,6 +25,12 @@ pub enum Action {
     ReadLater(u64),
     SendMessage(String),
     OtherCommand,
+    RoomEvent(String, u64),
+    Watch(String, Option<u64>),
+    Unwatch(String),
+    Unwatched(String, Code),
+    ReadRoom(String, u64),
+    ReadRoomLater(String, u64),
     Ping,
     ExpireAt(Option<i64>),
     Close(CloseReason),
@@ -121,6 +127,19 @@ pub fn action(output: Output) -> Action {
         Output::Send(Outgoing::Close(why)) => Action::Close(why),
         Output::Read(place) => Action::Read(number(place)),
         Output::ReadLater(place) => Action::ReadLater(number(place)),
+        Output::Send(Outgoing::RoomEvent(event)) => {
+            let version = number(event.cursor().unwrap());
+            Action::RoomEvent(event.room().id().to_owned(), version)
+        }
+        Output::Send(Outgoing::Unwatched(room, error)) => {
+            Action::Unwatched(room.id().to_owned(), error.code)
+        }
+        Output::Watch(_, room, after) => Action::Watch(room.id().to_owned(), after.map(number)),
+        Output::Unwatch(room) => Action::Unwatch(room.id().to_owned()),
+        Output::ReadRoom(room, after) => Action::ReadRoom(room.id().to_owned(), number(after)),
+        Output::ReadRoomLater(room, after) => {
+            Action::ReadRoomLater(room.id().to_owned(), number(after))
+        }
         Output::Execute(_, Command::Send(outgoing)) => {
             let (message, key) = (outgoing.message, outgoing.idempotency_key);
             let key = key.map(|key| key.as_str().to_owned());
