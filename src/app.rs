@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::auth::{Authenticator, Jwks};
 use crate::config;
-use crate::config::{AccessError, Config};
+use crate::config::{AccessError, Config, RoomCreators};
 use crate::embedded_redis::{RedisProcess, StartError};
 use crate::error::{Code, Error};
 use crate::http;
@@ -188,6 +188,7 @@ impl App {
             access,
             network,
             live,
+            rooms,
             ..
         } = &self.config;
         let settings = operations::Settings {
@@ -198,6 +199,8 @@ impl App {
                 access.failure_rate,
             ),
             delivered_receipts: live.delivered,
+            users_create_rooms: rooms.rooms == RoomCreators::Users,
+            room_members: rooms.room_members,
         };
         let server = Http {
             operations: Operations::new(self.store, self.metrics.clone(), settings),

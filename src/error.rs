@@ -51,13 +51,14 @@ codes! {
     RoomNotFound         404 "ROOM_NOT_FOUND"         "The room does not exist, or is not visible to this user.";
     MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "The path does not support this method; `Allow` lists those it supports.";
     RequestTimeout       408 "REQUEST_TIMEOUT"        "The body was not received within 10 seconds, plus one second per 8 KiB received.";
-    RoomFull             409 "ROOM_FULL"              "The room has the maximum number of members.";
+    RoomFull             409 "ROOM_FULL"              "The room has the maximum number of members, or of banned users.";
+    RoomIsBeingDeleted   409 "ROOM_IS_BEING_DELETED"  "The room is being deleted. Try again in a few seconds.";
     TooManyRooms         409 "TOO_MANY_ROOMS"         "The user is in the maximum number of 1,000 rooms.";
     MessageChanged       409 "MESSAGE_CHANGED"        "The message keeps changing concurrently; nothing was updated. Try again.";
     ConversationChanged  409 "CONVERSATION_CHANGED"   "The metadata of the conversation keeps changing concurrently; nothing was updated. Try again.";
     ImportConflict       409 "IMPORT_CONFLICT"        "Some messages cannot be imported into their conversations; `errors` names them, and the rest was imported.";
     MessageDeleted       409 "MESSAGE_DELETED"        "The message was deleted and can no longer be changed.";
-    PreconditionFailed   412 "PRECONDITION_FAILED"    "The version of the message does not match `If-Match`.";
+    PreconditionFailed   412 "PRECONDITION_FAILED"    "The version of the message does not match `If-Match`, or the room exists already and `If-None-Match` is `*`.";
     PayloadTooLarge      413 "PAYLOAD_TOO_LARGE"      "The body exceeds 512 KiB.";
     UnsupportedMediaType 415 "UNSUPPORTED_MEDIA_TYPE" "The `Content-Type` or `Content-Encoding` of the body is not supported; `errors` names the header.";
     MisdirectedRequest   421 "MISDIRECTED_REQUEST"    "The service does not answer to this host; without credentials it answers to `localhost` only.";

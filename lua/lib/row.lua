@@ -52,3 +52,8 @@ local function counted(unread, flags)
   local count = has_flag(flags, BLOCKED) and 0 or tonumber(unread)
   return count, has_flag(flags, MUTED) and count or 0
 end
+
+-- Whether a row is of a room that the user has left.
+local function has_left(row)
+  return string.find(row, '^%d+|%-?%d+|%-?%d*x') ~= nil
+end

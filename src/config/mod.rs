@@ -3,6 +3,7 @@
 mod access;
 mod live;
 mod network;
+mod rooms;
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -22,6 +23,7 @@ use crate::store::Store;
 pub use access::{Access, AccessError};
 pub use live::Live;
 pub use network::Network;
+pub use rooms::{RoomCreators, Rooms};
 
 /// One-to-one messaging for the backends of mobile apps: one binary, one Redis.
 ///
@@ -98,6 +100,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub network: Network,
+
+    #[command(flatten)]
+    pub rooms: Rooms,
 
     #[command(flatten)]
     pub live: Live,

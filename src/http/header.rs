@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{EntityTag, Header, IF_MATCH, IfMatch};
+use actix_web::http::header::{EntityTag, Header, IF_MATCH, IF_NONE_MATCH, IfMatch};
 use actix_web::{FromRequest, HttpRequest};
 use utoipa::IntoParams;
 
@@ -66,5 +66,33 @@ impl FromRequest for IfMatchHeader {
             Err(_) => Precondition::one_of(std::iter::empty()),
         };
         ready(Ok(Self(precondition)))
+    }
+}
+
+/// Whether a request requires that its resource does not exist yet.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header, names("If-None-Match"))]
+pub struct IfNoneMatchHeader(
+    /// With `*`, the only accepted value, an existing room is refused and not changed.
+    #[param(value_type = Option<String>, nullable = false, pattern = r"^\*$", example = "*")]
+    pub bool,
+);
+
+impl FromRequest for IfNoneMatchHeader {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let given = req.headers().get(IF_NONE_MATCH);
+        let required = match given.map(|value| value.as_bytes().trim_ascii()) {
+            None => Ok(Self(false)),
+            Some(b"*") => Ok(Self(true)),
+            Some(_) => {
+                let pointer = "/header/if-none-match";
+                let why = "must be `*`: rooms have no entity tags";
+                Err(Error::field(Code::InvalidRequest, pointer, why))
+            }
+        };
+        ready(required)
     }
 }

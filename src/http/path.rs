@@ -7,7 +7,7 @@ use actix_web::{FromRequest, HttpRequest};
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
-use crate::model::{Emoji, Participants, Peer, Seq, UserId};
+use crate::model::{Emoji, Participants, Peer, RoomId, Seq, UserId};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -15,6 +15,14 @@ pub struct PathUser {
     /// The user.
     #[param(example = "bob")]
     pub user: UserId,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct PathRoom {
+    /// The id of the room, without `room:`.
+    #[param(example = "general")]
+    pub room: RoomId,
 }
 
 #[derive(IntoParams)]
@@ -49,6 +57,11 @@ macro_rules! extractor {
 
 extractor!(PathUser, |req| {
     user(req, "user").map(|user| PathUser { user })
+});
+extractor!(PathRoom, |req| {
+    let room = RoomId::try_from(segment(req, "room"));
+    let room = room.map_err(|why| invalid("room", why));
+    room.map(|room| PathRoom { room })
 });
 extractor!(PathSeq, |req| seq(req).map(|seq| PathSeq { seq }));
 extractor!(PathEmoji, |req| emoji(req).map(|emoji| PathEmoji { emoji }));

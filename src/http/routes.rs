@@ -12,8 +12,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::contract::{CONTRACT_TEXTS, Preamble};
 use super::endpoints::{
-    conversations, docs, import, messages, page, presence, probes, receipts, settings, tickets,
-    typing, users,
+    conversations, docs, import, messages, page, presence, probes, receipts, rooms, settings,
+    tickets, typing, users,
 };
 use super::extract;
 use super::live::{poll, sse, websocket};
@@ -55,6 +55,12 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
         .service(receipts::mark_delivered)
         .service(receipts::mark_unread)
         .service(receipts::mark_all_read)
+        .service(rooms::set_room)
+        .service(rooms::read_room)
+        .service(rooms::delete_room)
+        .service(rooms::list_members)
+        .service(rooms::set_member)
+        .service(rooms::remove_member)
         .service(websocket::open_socket)
         .service(poll::read_events)
         .service(sse::stream_events)

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::message::rfc3339_millis_of;
-use super::{ConversationMetadata, InboxEntry, Message, UserId};
+use super::{ConversationMetadata, InboxEntry, Message, Peer};
 
 /// A line of an export. It has one of the members.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,7 +29,7 @@ pub struct ExportLine {
 #[derive(Debug, Serialize, ToSchema)]
 struct ExportedConversation {
     /// The peer.
-    peer: UserId,
+    peer: Peer,
     /// Whether the user blocked the peer.
     blocked: bool,
     /// Whether the user muted the conversation.
@@ -50,7 +50,7 @@ struct ExportedConversation {
 impl ExportLine {
     /// The line of a conversation.
     pub fn conversation(
-        peer: UserId,
+        peer: Peer,
         entry: &InboxEntry,
         metadata: Option<ConversationMetadata>,
     ) -> Self {

@@ -1,10 +1,13 @@
 //! Rooms, their settings and their members.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::message::rfc3339_millis;
+use super::user::path_segment;
 use super::{Limit, Metadata, RoomName, Seq, UserId, limits};
 use crate::error::{Code, Error};
 
@@ -25,6 +28,11 @@ impl RoomId {
     /// The name of the room as the peer of a conversation.
     pub fn name(&self) -> &RoomName {
         &self.0
+    }
+
+    /// The id as a path segment.
+    pub fn path_segment(&self) -> Cow<'_, str> {
+        path_segment(self.0.id())
     }
 }
 

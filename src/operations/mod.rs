@@ -15,6 +15,7 @@ mod messages;
 mod presence;
 mod probes;
 mod receipts;
+mod rooms;
 mod settings;
 mod tickets;
 mod users;
@@ -47,6 +48,10 @@ pub struct Settings {
     pub policies: Policies,
     /// Whether users see what their peers' devices have received.
     pub delivered_receipts: bool,
+    /// Whether users may create rooms; backends always may.
+    pub users_create_rooms: bool,
+    /// Maximum number of members of a room.
+    pub room_members: u16,
 }
 
 impl Operations {

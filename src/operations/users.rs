@@ -35,7 +35,7 @@ impl Operations {
 
 /// A conversation to export.
 struct ExportStep {
-    peer: UserId,
+    peer: Peer,
     entry: InboxEntry,
     /// The position to continue at.
     after: Seq,
@@ -54,9 +54,24 @@ pub struct Export {
 impl Export {
     /// The next lines (NDJSON); `None` at the end.
     pub async fn next(&mut self) -> Result<Option<String>, Error> {
+        loop {
+            self.find_more().await?;
+            let Some(step) = self.pending.pop_front() else {
+                return Ok(None);
+            };
+            let lines = self.export(step).await?;
+            // A part of a room can have no message of the user.
+            if !lines.is_empty() {
+                return Ok(Some(lines));
+            }
+        }
+    }
+
+    /// Looks for conversations if none is pending.
+    async fn find_more(&mut self) -> Result<(), Error> {
         while self.pending.is_empty() {
             let Some(cursor) = self.cursor.take() else {
-                return Ok(None);
+                break;
             };
             let (peers, next) = self.store.scan_conversations(&self.user, &cursor).await?;
             self.cursor = next;
@@ -67,11 +82,22 @@ impl Export {
             });
             self.pending.extend(found);
         }
-        let Some(step) = self.pending.pop_front() else {
-            return Ok(None);
-        };
+        Ok(())
+    }
+
+    /// The lines of a part of a conversation. Of a room these are the messages of the user.
+    async fn export(&mut self, step: ExportStep) -> Result<String, Error> {
         let ExportStep { peer, entry, after } = &step;
-        let page = self.store.export_messages(&self.user, peer, *after).await?;
+        let (store, user) = (&self.store, &self.user);
+        let page = match peer {
+            Peer::User(peer) => store.export_messages(user, peer, *after).await?,
+            Peer::Room(room) => {
+                let only_own = true;
+                store
+                    .export_room_messages(user, room, *after, only_own)
+                    .await?
+            }
+        };
         let mut lines = String::new();
         if *after == Seq::default() {
             lines = self.conversation_line(peer, entry).await?;
@@ -84,15 +110,14 @@ impl Export {
         if let Some(after) = page.next {
             self.pending.push_front(ExportStep { after, ..step });
         }
-        Ok(Some(lines))
+        Ok(lines)
     }
 
     /// The first line of a conversation: the peer and the settings of the user.
-    async fn conversation_line(&self, peer: &UserId, entry: &InboxEntry) -> Result<String, Error> {
+    async fn conversation_line(&self, peer: &Peer, entry: &InboxEntry) -> Result<String, Error> {
         let mut metadata = None;
         if entry.flags.has_metadata() {
-            let peer = Peer::User(peer.clone());
-            let stored = self.store.read_metadata(&self.user, &[&peer]).await?;
+            let stored = self.store.read_metadata(&self.user, &[peer]).await?;
             metadata = ConversationMetadata::parse(&stored.concat())?;
         }
         let line = ExportLine::conversation(peer.clone(), entry, metadata);

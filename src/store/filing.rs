@@ -45,7 +45,7 @@ pub enum Filed {
     Done,
     /// There are more events. The room waits to be filed by this process.
     Later,
-    /// The room is deleted, and everybody was told.
+    /// The room was deleted, everybody was told, and nothing of it is left.
     Deleted,
 }
 
@@ -132,6 +132,7 @@ impl Store {
                 return Ok(Filed::Done);
             };
             if taken.deleted {
+                self.erase_room(&filing.room).await?;
                 return Ok(Filed::Deleted);
             }
             self.file_taken(&filing.room, &taken).await?;

@@ -9,6 +9,7 @@
 //! | `dm:{u}:inbox:<user>` | zset: peer -> its place in the inbox; see `lua/lib/order.lua` | user | never | `every change`, `update_inbox`, `forget_row`, `forget_user` |
 //! | `dm:{u}:conversations:<user>` | hash: peer -> row; `,totals`, `,epoch`, `,pinned`; see `lua/lib/row.lua` | user | never | `every change`, `update_inbox`, `open_stream`, `forget_row`, `forget_user` |
 //! | `dm:{u}:events:<user>` | list: the journal, newest event first; also the name of the pub/sub channel; followed by `,<n>` in database n | user | 7 days after the last connection | `every change`, `update_inbox`, `open_stream`, `renew_presence`, `drop_events`, `forget_row`, `forget_user`, `announce_typing` |
+//! | `dm:{u}:rooms:<user>` | zset: room that the user is in or is joining -> time of the reservation in us | user | never | `reserve_room`, `release_room`, `forget_room_row` |
 //! | `dm:{u}:presence:<user>` | zset: process -> time of the last renewal; `` -> when the user went offline; in ms | user | 90 days | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{u}:leases` | zset: user of this partition -> time of the last renewal, in ms | user | never | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{c}:schedule` | zset: scheduled entry of this partition -> time in ms; see `lua/lib/schedule.lua` | conversation | never | `send_message`, `import_messages`, `delete_message`, `erase_messages`, `expire_message`, `flag_conversation`, `end_mute`, `forget_conversation`, `claim_due` |
@@ -245,6 +246,11 @@ impl Keys {
     /// The pins of a user that are being made.
     pub fn pinning(&self, user: &str) -> String {
         self.of_user("pinning", user)
+    }
+
+    /// The rooms of a user.
+    pub fn rooms(&self, user: &str) -> String {
+        self.of_user("rooms", user)
     }
 
     /// The processes that a user is connected to.

@@ -121,19 +121,34 @@ scripts! {
     RENEW_PRESENCE      "presence"      "renew_presence"      Never;
     ANNOUNCE_ROOM_TYPING     "rooms" "announce_room_typing"     Never;
     CLEAR_ROOM_CONVERSATION  "rooms" "clear_room_conversation"  Never;
+    DELETE_ROOM              "rooms" "delete_room"              Never;
     DELETE_ROOM_MESSAGE      "rooms" "delete_room_message"      Never;
+    DROP_ROOM_EVENTS         "rooms" "drop_room_events"         Harmless;
     END_ROOM_MUTE            "rooms" "end_room_mute"            Never;
+    ERASE_ROOM               "rooms" "erase_room"               Harmless;
+    ERASE_ROOM_MESSAGES      "rooms" "erase_room_messages"      Never;
     EXPIRE_ROOM_MESSAGE      "rooms" "expire_room_message"      Never;
+    EXPORT_ROOM_MESSAGES     "rooms" "export_room_messages"     ReadsOnly;
     FILE_ROOM_EVENTS         "rooms" "file_room_events"         Harmless;
     FLAG_ROOM_CONVERSATION   "rooms" "flag_room_conversation"   Never;
+    FORGET_ROOM_MEMBER       "rooms" "forget_room_member"       Never;
+    FORGET_ROOM_ROW          "rooms" "forget_room_row"          Harmless;
+    LIST_MEMBERS             "rooms" "list_members"             ReadsOnly;
+    LIST_RESERVED_ROOMS      "rooms" "list_reserved_rooms"      ReadsOnly;
     MARK_ROOM_READ           "rooms" "mark_room_read"           Never;
     MARK_ROOM_UNREAD         "rooms" "mark_room_unread"         Never;
+    READ_ROOM                "rooms" "read_room"                ReadsOnly;
     READ_ROOM_CONVERSATION   "rooms" "read_room_conversation"   Never;
     READ_ROOM_MESSAGE        "rooms" "read_room_message"        ReadsOnly;
     READ_ROOM_SUMMARIES      "rooms" "read_room_summaries"      ReadsOnly;
+    RELEASE_ROOM             "rooms" "release_room"             Harmless;
+    REMOVE_MEMBER            "rooms" "remove_member"            Never;
     REPEAT_ROOM_UPDATE       "rooms" "repeat_room_update"       ReadsOnly;
     REPLACE_ROOM_MESSAGE     "rooms" "replace_room_message"     Never;
+    RESERVE_ROOM             "rooms" "reserve_room"             Harmless;
     SEND_ROOM_MESSAGE        "rooms" "send_room_message"        Never;
+    SET_MEMBER               "rooms" "set_member"               Never;
+    SET_ROOM                 "rooms" "set_room"                 Never;
     TAKE_ROOM_EVENTS         "rooms" "take_room_events"         Harmless;
     TOUCH_ROOM               "rooms" "touch_room"               Harmless;
     TRIM_ROOM                "rooms" "trim_room"                Never;
@@ -177,10 +192,12 @@ library! {
     "lib/retention"
     "lib/room"
     "lib/room_access"
+    "lib/room_admin"
     "lib/room_event"
     "lib/room_inbox"
     "lib/room_retention"
     "lib/room_tombstone"
+    "lib/room_view"
     "lib/row"
     "lib/schedule"
     "lib/sent_since"

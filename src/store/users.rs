@@ -17,12 +17,12 @@ use crate::model::{Erasure, InboxRow, Pair, Peer, Seq, StoredMessage, UserId, rf
 const SCAN_STEP: &str = "100";
 /// Number of messages that one step reads or erases, which takes Redis up to 3 ms in the middle of a
 /// million messages.
-const MESSAGE_STEP: &str = "100";
+pub(super) const MESSAGE_STEP: &str = "100";
 /// How long one call erases before it returns with `done: false`.
 const ERASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum number of times that a page is erased while its messages change concurrently.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 
 /// A part of a conversation, oldest message first.
 pub struct ExportPage {
@@ -67,18 +67,17 @@ impl Store {
         &self,
         user: &UserId,
         cursor: &str,
-    ) -> Result<(Vec<(UserId, InboxRow)>, ScanCursor), Error> {
+    ) -> Result<(Vec<(Peer, InboxRow)>, ScanCursor), Error> {
         let keys = [self.keys.conversations(user.as_str())];
         let args = [cursor.as_bytes(), SCAN_STEP.as_bytes()];
         let (next, peers, rows): (String, Vec<String>, Vec<String>) =
             self.run(&SCAN_CONVERSATIONS, &keys, &args).await?;
-        let mut found = Vec::with_capacity(peers.len());
-        for (peer, row) in peers.into_iter().zip(rows) {
-            if let Peer::User(peer) = reply::peer(peer)? {
-                found.push((peer, InboxRow::parse(&row)?));
-            }
-        }
-        Ok((found, (next != "0").then_some(next)))
+        let peers = peers.into_iter().zip(rows);
+        let peers = peers.map(|(peer, row)| Ok((reply::peer(peer)?, InboxRow::parse(&row)?)));
+        Ok((
+            peers.collect::<Result<_, Error>>()?,
+            (next != "0").then_some(next),
+        ))
     }
 
     /// A part of a conversation for the export of `user`: messages newer than `after`, oldest first.
@@ -102,8 +101,8 @@ impl Store {
     }
 
     /// Erases a user, conversation by conversation: their messages become tombstones, and their reactions
-    /// and their inbox are deleted. Returns with `done: false` after 10 seconds; another call continues,
-    /// also after an interruption.
+    /// and their inbox are deleted; they leave all rooms. Returns with `done: false` after 10 seconds; another call
+    /// continues, also after an interruption.
     pub async fn erase_user(&self, user: &UserId) -> Result<Erasure, Error> {
         let started = Instant::now();
         let mut erasure = Erasure::of(user.clone());
@@ -111,12 +110,23 @@ impl Store {
             // Otherwise a conversation whose row is not written yet is not found.
             self.complete_updates_of_user(user).await?;
         }
+        // Rooms that the user has just joined may not be in the inbox yet.
+        for room in self.list_reserved_rooms(user).await? {
+            erasure.messages_erased += self.erase_from_room(user, &room).await?;
+            erasure.conversations += 1;
+            if started.elapsed() > ERASE_TIMEOUT {
+                return Ok(erasure);
+            }
+        }
         let mut cursor = Some("0".to_owned());
         while let Some(from) = cursor {
             let (peers, next) = self.scan_conversations(user, &from).await?;
             cursor = next;
             for (peer, _) in peers {
-                erasure.messages_erased += self.erase_conversation(user, &peer).await?;
+                erasure.messages_erased += match &peer {
+                    Peer::User(peer) => self.erase_conversation(user, peer).await?,
+                    Peer::Room(room) => self.erase_from_room(user, room).await?,
+                };
                 erasure.conversations += 1;
                 if started.elapsed() > ERASE_TIMEOUT {
                     return Ok(erasure);
@@ -199,16 +209,7 @@ impl Store {
             return Ok((0, 0));
         };
         let mut args = vec![low.to_string(), high.to_string(), rfc3339(Utc::now())];
-        // Most messages have no reactions and need not be parsed.
-        for old in part.iter().filter(|old| old.0.contains("\"reactions\"")) {
-            let message = old.parse()?;
-            if message.from != *user
-                && let Some(new) = message.without_reactions_of(user)
-            {
-                let seq = new.seq.get().to_string();
-                args.extend([seq, old.0.clone(), new.to_stored()?.0]);
-            }
-        }
+        args.extend(without_reactions(user, part)?);
         let args: Vec<_> = args.iter().map(String::as_str).collect();
         let request = erasing(user, peer);
         let schedule = self.keys.schedule(&request.pair());
@@ -283,6 +284,25 @@ impl Store {
         self.run::<u64>(&FORGET_USER, &keys, &[name.as_bytes()])
             .await
     }
+}
+
+/// For each message of others that has reactions of a user: its seq, the message, and the same without them.
+pub(super) fn without_reactions(
+    user: &UserId,
+    part: &[StoredMessage],
+) -> Result<Vec<String>, Error> {
+    let mut replaced = Vec::new();
+    // Most messages have no reactions and need not be parsed.
+    for old in part.iter().filter(|old| old.0.contains("\"reactions\"")) {
+        let message = old.parse()?;
+        if message.from != *user
+            && let Some(new) = message.without_reactions_of(user)
+        {
+            let seq = new.seq.get().to_string();
+            replaced.extend([seq, old.0.clone(), new.to_stored()?.0]);
+        }
+    }
+    Ok(replaced)
 }
 
 fn erasing<'a>(user: &'a UserId, peer: &'a UserId) -> ConversationRequest<'a> {

@@ -43,13 +43,14 @@ use crate::protocol;
     tags(
         (name = "messages", description = "Send, edit, delete and react"),
         (name = "conversations", description = "Read, list and mark conversations"),
+        (name = "rooms", description = "Create rooms, and manage their members"),
         (name = "live", description = "Events, presence and typing"),
         (name = "users", description = "Export and erase all data of a user"),
         (name = "operations", description = "Probes, metrics, this document and `asyncapi.yaml`")
     ),
     components(schemas(
-        model::Emoji, model::ExportLine, model::ImportLine, model::Mute, protocol::ClientMessage,
-        protocol::Problem, protocol::RoomEvent, protocol::ServerMessage
+        model::Emoji, model::ExportLine, model::ImportLine, model::MemberInput, model::Mute,
+        protocol::ClientMessage, protocol::Problem, protocol::RoomEvent, protocol::ServerMessage
     )),
     modifiers(&Schemes)
 )]

@@ -71,3 +71,20 @@ pub fn export() -> String {
         "archived": false, "pinned": true, "metadata": {"folder": "work"}});
     format!("{}\n", json!({"conversation": conversation}))
 }
+
+/// A request that creates a room.
+pub fn new_room() -> Value {
+    json!({"title": "General", "join": "open", "history": "all"})
+}
+
+/// A room.
+pub fn room() -> Value {
+    json!({"room": "general", "title": "General", "join": "open", "history": "all", "metadata": null,
+        "member_count": 2, "last_seq": 1, "created_at": "2026-01-31T12:00:00.000Z",
+        "membership": {"role": "admin", "read_seq": 1, "joined_at": "2026-01-31T12:00:00.000Z"}})
+}
+
+/// A member of a room.
+pub fn room_member() -> Value {
+    json!({"user": "alice", "role": "member", "read_seq": 1, "joined_at": "2026-01-31T12:00:00.000Z"})
+}

@@ -9,6 +9,7 @@ pub mod page;
 pub mod presence;
 pub mod probes;
 pub mod receipts;
+pub mod rooms;
 pub mod settings;
 pub mod tickets;
 pub mod typing;

@@ -21,7 +21,8 @@ problem::refusals!(ExportUserErrors: CALL READ);
 ///
 /// Streams all data of `user` as NDJSON, each line an `ExportLine`: for each conversation a line
 /// `{"conversation":{...}}` with the settings of the user, then a line `{"message":{...}}` for each of its
-/// messages, oldest first, including cleared ones. If the store fails midway, the connection is aborted,
+/// messages, oldest first, including cleared ones. Of a room, also of one that the user has left, only the messages
+/// of the user follow. If the store fails midway, the connection is aborted,
 /// so a body that ends properly is complete. Users export themselves, backends any user.
 #[utoipa::path(
     tag = "users",
@@ -65,7 +66,8 @@ problem::refusals!(EraseUserErrors: CALL CHANGE);
 /// Erase a user
 ///
 /// For backends. Replaces all messages of `user` by tombstones, removes their reactions, and deletes
-/// their inbox with all receipts and flags. Messages of the peers remain until the peer is erased too;
+/// their inbox with all receipts and flags. The user leaves all rooms, and bans of the user are lifted; its messages
+/// in rooms that it has left are replaced too. Messages of the peers remain until the peer is erased too;
 /// then the whole conversation is deleted. Later activity of the peers restores nothing. If the id is used
 /// again, it starts as a new user. A request works for up to about 10 seconds; `done: false` means that
 /// there is more, and repeating the request continues. Erasing a user without data changes nothing.

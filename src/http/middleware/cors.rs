@@ -5,8 +5,8 @@ use std::sync::Arc;
 use actix_cors::Cors;
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, LOCATION,
-    RETRY_AFTER, WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH,
+    IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 
 use super::{authenticate, request_log};
@@ -29,6 +29,7 @@ pub fn cors(origins: Arc<[OriginPattern]>) -> Cors {
             CACHE_CONTROL,
             CONTENT_TYPE,
             IF_MATCH,
+            IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
             sse::LAST_EVENT_ID,
             request_log::REQUEST_ID,

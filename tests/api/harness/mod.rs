@@ -11,6 +11,7 @@ pub mod load_generator;
 pub mod metrics;
 pub mod page;
 pub mod rng;
+pub mod rooms;
 pub mod source_tree;
 pub mod store;
 

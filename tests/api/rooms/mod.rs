@@ -1,8 +1,15 @@
 //! Rooms: conversations of many.
 
 mod conversations;
+mod deletion;
+mod erasure;
 mod filing;
+mod invalid_requests;
+mod joining;
+mod limits;
+mod members;
 mod messages;
+mod settings;
 
 use std::time::Duration;
 

@@ -113,6 +113,13 @@ fn values_in_room() -> BTreeMap<&'static str, String> {
         ("new", stored),
         ("if_match", String::new()),
         ("leader", "test".to_owned()),
+        ("rooms", keys.rooms("a")),
+        ("room", room.as_str().to_owned()),
+        ("actor", "a".to_owned()),
+        ("role", "member".to_owned()),
+        ("access", "open|all".to_owned()),
+        ("profile", "{}".to_owned()),
+        ("only_create", "0".to_owned()),
         ("state", format!("1|{VERSION}|0|0|0")),
     ]);
     let empty = ["expires_ms", "done"];

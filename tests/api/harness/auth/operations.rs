@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::TestApp;
 use crate::harness::auth::secured_app::SERVICE_KEY;
 use crate::harness::http::response::ApiResponse;
+use crate::harness::rooms::By;
 
 /// Where a request names the acting user.
 pub enum Actor {
@@ -15,6 +16,8 @@ pub enum Actor {
     Query,
     /// The request names no acting user.
     Nobody,
+    /// The request names no acting user; alice is the admin of the room.
+    Admin,
 }
 
 /// Where each operation names the acting user.
@@ -42,6 +45,12 @@ pub const ACTORS: &[(&str, Actor)] = &[
     ("mark_unread", Actor::Path),
     ("mark_all_read", Actor::Path),
     ("announce_typing", Actor::Path),
+    ("set_room", Actor::Nobody),
+    ("read_room", Actor::Nobody),
+    ("delete_room", Actor::Admin),
+    ("list_members", Actor::Nobody),
+    ("set_member", Actor::Path),
+    ("remove_member", Actor::Path),
     ("open_socket", Actor::Query),
     ("read_events", Actor::Query),
     ("stream_events", Actor::Query),
@@ -105,6 +114,7 @@ impl Operation {
             .map_or("426", String::as_str);
         let path = path.replace("{user}", "alice").replace("{peer}", "bob");
         let path = path
+            .replace("{room}", "general")
             .replace("{seq}", "1")
             .replace("{emoji}", "%F0%9F%91%8D");
         assert!(!path.contains('{'), "no value for a parameter of {path}");
@@ -137,9 +147,19 @@ impl Operation {
     }
 
     /// Prepares Redis so that the operation succeeds: with a message from alice to bob, except for
-    /// an import, which needs an empty conversation.
+    /// an import, which needs an empty conversation, and with a room of alice and mallory, except for creating it and
+    /// for joining it.
     pub async fn prepare(&self, app: &TestApp) {
         app.forget_everything();
+        let room = match self.id.as_str() {
+            "set_room" => None,
+            "set_member" => Some(json!({"join": "open", "members": ["mallory"]})),
+            _ => Some(json!({"join": "open", "admins": ["alice"], "members": ["mallory"]})),
+        };
+        if let Some(room) = room.filter(|_| self.path.starts_with("/rooms/")) {
+            let created = app.by(By::Backend, "PUT", "/rooms/general", Some(&room));
+            assert_eq!(created.await.status, 201);
+        }
         if self.id != "import_messages" {
             let message = json!({"from": "alice", "to": "bob", "body": "first"});
             assert_eq!(app.post_as(SERVICE_KEY, &message).await.status, 201);
@@ -150,7 +170,7 @@ impl Operation {
     pub fn status_for_others(&self) -> u16 {
         match self.actor {
             Actor::Nobody => self.status_if(self.users, 403),
-            Actor::Path | Actor::Body(_) | Actor::Query => 403,
+            Actor::Path | Actor::Body(_) | Actor::Query | Actor::Admin => 403,
         }
     }
 

@@ -1,0 +1,54 @@
+#!lua
+--- @include "lib/commit_room"
+--- @include "lib/room"
+--- @include "lib/room_tombstone"
+-- Replaces the user's messages in a part of a room by tombstones, and messages of others by the same without the
+-- user's reactions, unless they have changed since they were read.
+--
+-- Returns  [erased, missed]  messages that became tombstones; replacements that were not made
+-- Changes  conversation.changed
+
+local messages    = KEYS[1] -- list    messages of the room as JSON, newest first
+local meta        = KEYS[2] -- hash    everything else of the room, see lib/room
+local members     = KEYS[3] -- hash    user -> record of the member, see lib/room
+local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
+local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
+local lease       = KEYS[6] -- string  who files the events of the room now
+local schedule    = KEYS[7] -- zset    schedule of the partition, see lib/schedule
+local name        = ARGV[1] -- string  name of the room
+local user        = ARGV[2] -- string  user id of the user who is erased
+local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
+local leader      = ARGV[4] -- string  name under which the caller files events
+local low         = ARGV[5] -- integer seq of the oldest message of the part
+local high        = ARGV[6] -- integer seq of the newest message of the part
+local deleted_at  = ARGV[7] -- string  time, RFC 3339
+-- Then for each message to replace: its seq, the JSON as it was read, and the JSON to replace it by
+local replaced    = {unpack(ARGV, 8)}
+
+local room = load_room(messages, meta, members, room_events, outbox, lease, name, '', retention)
+if not room then return {{0, 0}, 0} end
+local newest = tonumber(room.seq)
+
+local missed = 0
+for i = 1, #replaced, 3 do
+  local index = newest - replaced[i]
+  if redis.call('LINDEX', messages, index) == replaced[i + 1] then
+    redis.call('LSET', messages, index, replaced[i + 2])
+  else
+    missed = missed + 1
+  end
+end
+
+local erased, entries = 0, {}
+for _, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - low)) do
+  local seq, from, next_member = string.match(message, MESSAGE_HEAD)
+  if from == user and next_member ~= TOMBSTONE then
+    local _, entry = delete_room_stored(room, seq, message, deleted_at)
+    entries[#entries + 1] = entry
+    erased = erased + 1
+  end
+end
+-- At once, because the key is gone with the last entry.
+if #entries > 0 then redis.call('ZREM', schedule, unpack(entries)) end
+local changed = erased > 0 or #replaced > 3 * missed
+return commit_room(room, changed and {kind = 'conversation.changed'} or nil, leader, nil, {erased, missed})

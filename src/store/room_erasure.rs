@@ -1,0 +1,171 @@
+//! What a user leaves behind in rooms: its export and its erasure.
+
+use chrono::Utc;
+use futures_util::{StreamExt, stream};
+
+use super::script::{
+    DROP_ROOM_EVENTS, ERASE_ROOM_MESSAGES, EXPORT_ROOM_MESSAGES, FORGET_ROOM_MEMBER,
+    FORGET_ROOM_ROW,
+};
+use super::users::{ATTEMPTS, ExportPage, MESSAGE_STEP, without_reactions};
+use super::{PAGE_BYTES, Store, reply};
+use crate::error::{Code, Error};
+use crate::model::{RoomName, Seq, StoredMessage, UserId, rfc3339};
+
+/// Number of journals that are emptied at the same time.
+const JOURNALS_AT_ONCE: usize = 32;
+
+impl Store {
+    /// A part of a room for the export or the erasure of `user`: messages newer than `after`, oldest first. With
+    /// `only_own`, only messages of the user.
+    pub async fn export_room_messages(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        after: Seq,
+        only_own: bool,
+    ) -> Result<ExportPage, Error> {
+        let [messages, meta, ..] = self.keys.room(room);
+        let after = after.get().to_string();
+        let own = if only_own { "1" } else { "0" };
+        let args = [user.as_str(), &after, MESSAGE_STEP, PAGE_BYTES, own].map(str::as_bytes);
+        let (messages, next, last_seq): (Vec<String>, u64, u64) = self
+            .run(&EXPORT_ROOM_MESSAGES, &[messages, meta], &args)
+            .await?;
+        Ok(ExportPage {
+            messages: reply::messages(messages.into_iter().rev()),
+            next: reply::cursor(next)?,
+            last_seq: reply::seq(last_seq)?,
+        })
+    }
+
+    /// Erases the data of a user in a room. The user leaves first, so that nothing is added meanwhile; the row in the
+    /// inbox is deleted last, so that an interrupted erasure finds the room again.
+    pub(super) async fn erase_from_room(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+    ) -> Result<u64, Error> {
+        let Some(last) = self.forget_room_member(user, room).await? else {
+            self.forget_room_row(user, room, false).await?;
+            return Ok(0);
+        };
+        let (mut erased, mut after) = (0, Some(Seq::default()));
+        while let Some(begin) = after.filter(|begin| *begin < last) {
+            let page = self.export_room_messages(user, room, begin, false).await?;
+            erased += self.erase_room_page(user, room, begin, &page).await?;
+            after = page.next;
+        }
+        // The copies of the messages in the events of the room and in journals.
+        for attempt in 0..ATTEMPTS {
+            self.file_room(room).await?;
+            if let Some(members) = self.drop_room_events(room).await? {
+                self.drop_journals(&members).await?;
+                break;
+            }
+            if attempt + 1 == ATTEMPTS {
+                return Err(Code::Unavailable.into());
+            }
+        }
+        self.forget_room_row(user, room, true).await?;
+        Ok(erased)
+    }
+
+    /// Erases the data of a user in a page. Repeated if a message changes concurrently.
+    async fn erase_room_page(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        begin: Seq,
+        page: &ExportPage,
+    ) -> Result<u64, Error> {
+        let (mut erased, mut missed) = self.erase_room_messages(user, room, &page.messages).await?;
+        for _ in 0..ATTEMPTS {
+            if missed == 0 {
+                return Ok(erased);
+            }
+            let again = self.export_room_messages(user, room, begin, false).await?;
+            let mut again = again.messages;
+            again.truncate(page.messages.len());
+            let (some, still) = self.erase_room_messages(user, room, &again).await?;
+            erased += some;
+            missed = still;
+        }
+        Err(Code::MessageChanged.into())
+    }
+
+    /// Replaces the messages of a user in a part of a room by tombstones, and removes the user's reactions from the
+    /// messages of others. Returns the number of new tombstones, and the number of messages that changed concurrently
+    /// and keep a reaction.
+    pub async fn erase_room_messages(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        part: &[StoredMessage],
+    ) -> Result<(u64, u64), Error> {
+        let seq_of = |message: Option<&StoredMessage>| message.and_then(StoredMessage::seq);
+        let (Some(low), Some(high)) = (seq_of(part.first()), seq_of(part.last())) else {
+            return Ok((0, 0));
+        };
+        let mut args = vec![low.to_string(), high.to_string(), rfc3339(Utc::now())];
+        args.extend(without_reactions(user, part)?);
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let script = &ERASE_ROOM_MESSAGES;
+        let mut keys = self.keys.room(room).to_vec();
+        keys.push(self.keys.room_schedule(room));
+        let acting = (room, Some(user));
+        let erased = self.run_as(script, script.retry, acting, None, keys, &args);
+        Ok(erased.await?.value)
+    }
+
+    /// Removes a user who is being erased from a room. Returns the seq of the newest message; `None` if there is no
+    /// such room.
+    pub async fn forget_room_member(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+    ) -> Result<Option<Seq>, Error> {
+        let script = &FORGET_ROOM_MEMBER;
+        let mut keys = self.keys.room(room).to_vec();
+        keys.push(self.keys.room_schedule(room));
+        let acting = (room, Some(user));
+        let forgotten = self.run_as::<Option<u64>>(script, script.retry, acting, None, keys, &[]);
+        forgotten.await?.value.map(reply::seq).transpose()
+    }
+
+    /// Removes what remains of a room in the inbox of an erased user. Returns whether nothing remains.
+    pub async fn forget_room_row(
+        &self,
+        user: &UserId,
+        room: &RoomName,
+        exists: bool,
+    ) -> Result<bool, Error> {
+        let name = user.as_str();
+        let keys = [self.keys.conversations(name), self.keys.rooms(name)];
+        let exists = if exists { "1" } else { "0" };
+        let args = [room.as_str(), exists].map(str::as_bytes);
+        let removed = self.run::<u8>(&FORGET_ROOM_ROW, &keys, &args).await?;
+        Ok(removed == 1)
+    }
+
+    /// Drops the kept events of a room if all of them are filed. Returns the ids of its members; `None` if some
+    /// events are not filed.
+    pub async fn drop_room_events(&self, room: &RoomName) -> Result<Option<Vec<String>>, Error> {
+        let [_, meta, members, events, ..] = self.keys.room(room);
+        self.run(&DROP_ROOM_EVENTS, &[meta, members, events], &[])
+            .await
+    }
+
+    /// Drops the kept events of users, which contain texts of an erased user.
+    async fn drop_journals(&self, users: &[String]) -> Result<(), Error> {
+        let dropped = stream::iter(users).map(async |user| {
+            let user = reply::user(user.clone())?;
+            self.drop_events(&user).await
+        });
+        let mut dropped = dropped.buffer_unordered(JOURNALS_AT_ONCE);
+        while let Some(one) = dropped.next().await {
+            one?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! Deleting a room.
+
+use std::time::Duration;
+
+use duologue::model::RoomName;
+use duologue::store::Keys;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
+
+/// The keys of a room that exist.
+fn keys_of(app: &TestApp, room: &str) -> Vec<String> {
+    let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut app.redis()).unwrap();
+    keys.retain(|key| key.ends_with(&format!(":room:{room}")));
+    keys
+}
+
+#[tokio::test]
+async fn a_name_is_free_again_after_the_deletion() {
+    let app = spawn_app();
+    for round in 0..3 {
+        let room = app.open_room("general", &["alice", "bob"]).await;
+        assert_eq!(room["last_seq"], 0);
+        let sent = app.send("alice", "room:general", &format!("{round}")).await;
+        assert_eq!(sent["seq"], 1);
+        app.lists("bob", &["room:general"]).await;
+        eventually("bob has it", Duration::from_secs(10), async || {
+            app.badge("bob").await == [1, 1]
+        })
+        .await;
+        assert_eq!(
+            app.request(Method::DELETE, "/rooms/general").await.status,
+            204
+        );
+        eventually("bob has nothing", Duration::from_secs(10), async || {
+            app.badge("bob").await == [0, 0]
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_interrupted_is_completed() {
+    let app = spawn_app();
+    app.open_room("general", &["alice", "bob"]).await;
+    app.lists("bob", &["room:general"]).await;
+    app.send("alice", "room:general", "hello").await;
+    // A process that died holds the lease, so that nobody files before it ends.
+    let name = RoomName::of_id("general").unwrap();
+    let [_, meta, .., lease] = Keys::new().room(&name);
+    let mut redis = app.redis();
+    redis::cmd("SET")
+        .arg(&lease)
+        .arg("dead")
+        .arg("PX")
+        .arg(4000)
+        .exec(&mut redis)
+        .unwrap();
+    assert_eq!(
+        app.request(Method::DELETE, "/rooms/general").await.status,
+        204
+    );
+    let exists: bool = redis::cmd("EXISTS").arg(&meta).query(&mut redis).unwrap();
+    assert!(exists, "members are not told yet");
+    let other = spawn_app_on(&app.redis_url);
+    other
+        .get("/rooms/general")
+        .await
+        .problem(404, "ROOM_NOT_FOUND");
+    let message = json!({"from": "alice", "to": "room:general", "body": "late"});
+    other.post(&message).await.problem(404, "ROOM_NOT_FOUND");
+    let joined = other.set_member("general", "carol", "member").await;
+    joined.problem(404, "ROOM_NOT_FOUND");
+    let anew = other.set_room("general", &json!({})).await;
+    anew.problem(409, "ROOM_IS_BEING_DELETED");
+
+    eventually("the room is gone", Duration::from_secs(15), async || {
+        keys_of(&app, "general").is_empty()
+    })
+    .await;
+    app.lists("bob", &[]).await;
+    app.set_room("general", &json!({})).await.json(201);
+}

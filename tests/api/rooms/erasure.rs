@@ -1,0 +1,123 @@
+//! Exporting and erasing a user who is or was in rooms.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{TestApp, spawn_app};
+
+const GENERAL: &str = "room:general";
+
+/// The lines of an export.
+async fn export(app: &TestApp, user: &str) -> Vec<Value> {
+    let answer = app.get(&format!("/users/{user}/export")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let lines = answer.text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+async fn erase(app: &TestApp, user: &str) -> Value {
+    let path = format!("/users/{user}");
+    app.request(Method::DELETE, &path).await.json(200)
+}
+
+/// Rooms with alice and bob: `general`, where both are, and `former`, which alice has left.
+async fn spawn_rooms() -> TestApp {
+    let app = spawn_app();
+    for room in ["general", "former"] {
+        app.open_room(room, &["alice", "bob"]).await;
+        for body in ["secret one", "secret two"] {
+            app.send("alice", &format!("room:{room}"), body).await;
+            app.send("bob", &format!("room:{room}"), "bob's").await;
+        }
+    }
+    app.lists("alice", &["room:former", GENERAL]).await;
+    assert_eq!(app.remove_member("former", "alice").await.status, 204);
+    app.lists("alice", &[GENERAL]).await;
+    app
+}
+
+#[tokio::test]
+async fn an_export_has_the_rooms_of_a_user_and_its_messages() {
+    let app = spawn_rooms().await;
+    app.send("alice", "carol", "to carol").await;
+    app.patch(
+        "alice",
+        GENERAL,
+        &json!({"pinned": true, "metadata": {"a": 1}}),
+    )
+    .await
+    .json(200);
+    let lines = export(&app, "alice").await;
+    let mut peers: Vec<_> = lines
+        .iter()
+        .filter_map(|line| line["conversation"]["peer"].as_str())
+        .collect();
+    peers.sort_unstable();
+    assert_eq!(peers, ["carol", "room:former", GENERAL]);
+    let general = lines
+        .iter()
+        .find(|line| line["conversation"]["peer"] == GENERAL);
+    let general = &general.unwrap()["conversation"];
+    assert_eq!(
+        (&general["pinned"], &general["metadata"]),
+        (&json!(true), &json!({"a": 1}))
+    );
+    let messages: Vec<_> = lines
+        .iter()
+        .filter_map(|line| line.get("message"))
+        .collect();
+    assert_eq!(messages.len(), 5);
+    assert!(
+        messages.iter().all(|message| message["from"] == "alice"),
+        "{messages:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_export_of_a_few_messages_among_many_is_complete() {
+    let app = spawn_app();
+    app.open_room("general", &["alice", "bob"]).await;
+    for n in 0..350 {
+        let from = if n % 120 == 0 { "alice" } else { "bob" };
+        app.send(from, GENERAL, "hi").await;
+    }
+    app.lists("alice", &[GENERAL]).await;
+    let lines = export(&app, "alice").await;
+    let seqs: Vec<_> = lines
+        .iter()
+        .filter_map(|line| line["message"]["seq"].as_u64())
+        .collect();
+    assert_eq!(seqs, [1, 121, 241]);
+}
+
+#[tokio::test]
+async fn a_later_user_of_an_erased_id_is_somebody_else() {
+    let app = spawn_rooms().await;
+    let message = json!({"from": "alice", "to": GENERAL, "body": "once"});
+    app.send_with_key("key", &message).await.json(201);
+    let metadata = json!({"metadata": {"a": 1}});
+    app.patch("alice", GENERAL, &metadata).await.json(200);
+    assert_eq!(
+        app.set_member("former", "alice", "banned").await.status,
+        201
+    );
+    erase(&app, "alice").await;
+
+    app.set_member("former", "alice", "member").await.json(201);
+    app.set_member("general", "alice", "member").await.json(201);
+    app.lists("alice", &["room:former", GENERAL]).await;
+    let page = app.peek("alice", GENERAL).await;
+    assert_eq!(
+        (&page["unread_count"], &page["metadata"]),
+        (&json!(0), &json!(null))
+    );
+    let anew = app.send_with_key("key", &message).await.json(201);
+    let exported = export(&app, "alice").await;
+    let seqs: Vec<_> = exported
+        .iter()
+        .filter_map(|line| line["message"].get("seq"))
+        .collect();
+    assert_eq!(seqs, [&anew["seq"]]);
+}
