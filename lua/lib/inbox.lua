@@ -1,4 +1,5 @@
 -- A user's inbox: its rows, its totals, its order, and the events of the user.
+--- @include "lib/clock"
 --- @include "lib/event"
 --- @include "lib/order"
 
@@ -60,9 +61,13 @@ local function update_inbox(owner, peer, version, base, active, entry, kind, mes
     -- So `ahead` is negative; only the sum of the two is ever used, and it is exact.
     offset = prev
     ahead = string.format('%d', old_offset - version)
-  elseif version <= prev then
-    offset = string.format('%d', prev + 1)
-    ahead = string.format('%d', offset - version)
+  else
+    -- A repeated update has the version of its change. An event of that offset may be one that a failover lost, and
+    -- a device could resume after it without missing anything.
+    local now = base == '' and now_us()
+    if now and now > offset then offset = now end
+    if offset <= prev then offset = string.format('%d', prev + 1) end
+    if offset ~= version then ahead = string.format('%d', offset - version) end
   end
 
   if unread ~= old_unread or flags ~= old_flags then

@@ -27,4 +27,5 @@ pub mod retention_sweep;
 pub mod scripts;
 pub mod sentinel;
 mod tls;
-mod two_steps;
+pub mod two_steps;
+mod two_steps_failover;

@@ -15,7 +15,7 @@ use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app_with};
 
 /// How long the service may take to find and repeat an update.
-const REPAIRED: Duration = Duration::from_secs(15);
+pub const REPAIRED: Duration = Duration::from_secs(15);
 
 pub fn spawn() -> TestApp {
     spawn_app_with(&["--two-steps"])

@@ -184,8 +184,9 @@ impl Replica {
     /// Applies an event of any transport.
     pub async fn process(&mut self, event: &Value) {
         let (kind, cursor) = (text(event, "type"), text(event, "cursor"));
-        let kept = !matches!(&*kind, "typing" | "presence.changed");
-        if kept && !self.processed.insert(cursor.clone()) {
+        // After a failover, the cursor of a reset can be one that was processed before.
+        let is_of_journal = !matches!(&*kind, "typing" | "presence.changed" | "reset");
+        if is_of_journal && !self.processed.insert(cursor.clone()) {
             self.repeated += 1;
             return;
         }
