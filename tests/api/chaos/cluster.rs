@@ -1,14 +1,36 @@
-//! A cluster whose masters are killed, stopped, replaced and cut off from their replicas, while slots move.
+//! A cluster whose masters are killed, stopped, replaced and cut off from their replicas, while slots move and
+//! processes of the service die.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use duologue::store::Keys;
+use futures_util::future::join;
 
-use super::{SIZE, assert_flawless_under};
+use super::crowd::Crowd;
+use super::services::Services;
+use super::{SIZE, Servers, duration, harm_until};
 use crate::harness::rng::Rng;
+use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::replicated_cluster::ReplicatedCluster;
+use crate::harness::store::tcp_server::TcpServer;
 
-/// Harms the cluster in one way, and waits until it is whole again.
+/// Processes of the service.
+const PROCESSES: usize = 4;
+
+impl Servers for ReplicatedCluster {
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn connect(&self) -> DirectConnection {
+        self.connect()
+    }
+
+    fn harm(&mut self, rng: &mut Rng) -> &'static str {
+        harm(self, rng)
+    }
+}
+
 fn harm(cluster: &mut ReplicatedCluster, rng: &mut Rng) -> &'static str {
     let masters = cluster.masters();
     let master = *rng.one_of(&masters);
@@ -44,6 +66,18 @@ fn harm(cluster: &mut ReplicatedCluster, rng: &mut Rng) -> &'static str {
 #[tokio::test]
 #[ignore = "takes ten minutes: make chaos"]
 async fn nothing_is_lost_or_wrong_on_a_cluster_that_fails() {
-    let mut cluster = ReplicatedCluster::start();
-    assert_flawless_under(&cluster.url(), move |rng| harm(&mut cluster, rng)).await;
+    let cluster = ReplicatedCluster::start();
+    let nodes: Vec<_> = cluster.nodes.iter().map(TcpServer::url).collect();
+    let services = Services::start(PROCESSES, &cluster.url(), 1);
+    let mut crowd = Crowd::open(services.addresses(), SIZE).await;
+    let deadline = Instant::now() + duration();
+    let failing = async |_: &_| {
+        let harming = harm_until(deadline, cluster);
+        join(harming, services.kill_until(deadline, nodes)).await
+    };
+    let (cluster, (_services, killed)) = crowd.act_during(failing).await;
+    println!("{killed}");
+    let report = crowd.report_when_settled(&mut cluster.connect()).await;
+    report.assert_flawless();
+    assert!(killed.left_both_kinds(), "{killed}");
 }

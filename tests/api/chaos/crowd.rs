@@ -1,4 +1,4 @@
-//! A crowd of clients of two processes.
+//! A crowd of clients of several processes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::report::Report;
-use crate::harness::TestApp;
+use super::truth::{Truth, is_deleted};
 use crate::harness::live::client_state::ClientState;
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::replica::Replica;
 use crate::harness::rng::Rng;
+use crate::harness::store::direct_connection::DirectConnection;
 
 /// Number of clients that connect, read or catch up concurrently.
 const CONCURRENCY: usize = 20;
@@ -33,7 +34,7 @@ pub struct Size {
 
 /// What the clients share.
 pub struct Shared {
-    addresses: [String; 2],
+    addresses: Vec<String>,
     size: Size,
     stopped: AtomicBool,
     /// Acknowledged messages.
@@ -73,10 +74,10 @@ pub fn seed() -> u64 {
 }
 
 impl Crowd {
-    /// Connects all clients.
-    pub async fn open(apps: &[TestApp; 2], size: Size) -> Self {
+    /// Connects all clients to processes at these addresses.
+    pub async fn open(addresses: Vec<String>, size: Size) -> Self {
         let shared = Shared {
-            addresses: [apps[0].address.clone(), apps[1].address.clone()],
+            addresses,
             size,
             stopped: AtomicBool::new(false),
             sent: AtomicUsize::new(0),
@@ -99,27 +100,23 @@ impl Crowd {
         join(faults, join_all(acting)).await.0
     }
 
-    /// The state of each user as the service returns it.
-    async fn truth(&self) -> Vec<ClientState> {
-        let reading = (0..self.shared.size.users).map(|number| async move {
-            let user = user(number, self.shared.size);
-            Replica::open(ConnectOptions::new(&self.shared.addresses[0]), &user)
-                .await
-                .state
-        });
+    /// What each user sees, as the service returns it.
+    async fn truths(&self) -> Vec<Truth> {
+        let reading = (0..self.shared.size.users)
+            .map(|number| Truth::read(&self.shared.addresses[0], user(number, self.shared.size)));
         stream::iter(reading).buffered(CONCURRENCY).collect().await
     }
 
     /// The report after the service had time to repair what a failover took back, which it does when an inbox
     /// is listed.
-    pub async fn report_when_settled(&mut self) -> Report {
-        self.truth().await;
+    pub async fn report_when_settled(&mut self, redis: &mut DirectConnection) -> Report {
+        self.truths().await;
         sleep(SETTLING).await;
-        self.report().await
+        self.report(redis).await
     }
 
     /// Compares everything, once all clients have caught up.
-    pub async fn report(&mut self) -> Report {
+    pub async fn report(&mut self, redis: &mut DirectConnection) -> Report {
         let catching_up = self
             .clients
             .iter_mut()
@@ -128,54 +125,24 @@ impl Crowd {
             .buffered(CONCURRENCY)
             .collect::<()>()
             .await;
-        let truth = self.truth().await;
+        let truths = self.truths().await;
         let mut report = Report::default();
-        for (number, state) in truth.iter().enumerate() {
-            let user = user(number, self.shared.size);
-            compare_rows(&user, state, &mut report);
+        for truth in &truths {
+            truth.compare(redis, &mut report);
         }
         for client in &self.clients {
-            let state = &truth[client.number % self.shared.size.users];
-            client.compare_device(state, &mut report);
-            client.compare_sent(state, &mut report);
+            let truth = &truths[client.number % self.shared.size.users];
+            client.compare_device(&truth.state, &mut report);
+            client.compare_sent(&truth.state, &mut report);
         }
         report
     }
-}
-
-/// Compares the rows of an inbox with the messages of their conversations, and the totals with the rows.
-fn compare_rows(user: &str, state: &ClientState, report: &mut Report) {
-    let mut sums = [0, 0];
-    for (peer, row) in &state.rows {
-        let messages = &state.messages[peer];
-        let read = row["read_seq"].as_u64().unwrap();
-        let is_unread =
-            |m: &&Value| m["from"] == *peer && m["seq"].as_u64() > Some(read) && !is_deleted(m);
-        let unread = messages.values().filter(is_unread).count() as u64;
-        let last = messages.keys().next_back().copied();
-        if row["unread_count"] != unread || row["last_seq"].as_u64() != last {
-            report.wrong_rows.push(format!(
-                "{user} and {peer}: {unread} unread up to {last:?}: {row}"
-            ));
-        }
-        let counted = row["unread_count"].as_u64().unwrap();
-        sums = [sums[0] + counted, sums[1] + u64::from(counted > 0)];
-    }
-    if state.totals[..2] != sums {
-        report
-            .wrong_totals
-            .push(format!("{user}: {:?} in place of {sums:?}", state.totals));
-    }
-}
-
-fn is_deleted(message: &Value) -> bool {
-    message.get("deleted_at").is_some()
 }
 
 impl Client {
     async fn open(shared: &Shared, seed: u64, number: usize) -> Self {
         let mut rng = Rng::new(seed.wrapping_add(number as u64));
-        let options = ConnectOptions::new(&shared.addresses[rng.below(2)]);
+        let options = ConnectOptions::new(rng.one_of::<String>(&shared.addresses));
         Self {
             replica: Replica::open(options, &user(number, shared.size)).await,
             rng,
@@ -197,7 +164,7 @@ impl Client {
                 0 => self.replica.disconnect(),
                 1 => {
                     self.replica.disconnect();
-                    let elsewhere = &shared.addresses[self.rng.below(2)];
+                    let elsewhere = self.rng.one_of(&shared.addresses);
                     self.replica.switch_to(elsewhere);
                 }
                 2..=4 => self.send(shared).await,

@@ -1,12 +1,17 @@
-//! Clients that act at random while Redis fails, and the comparison of all they hold with what the service
-//! returns afterwards. `make chaos` runs the long tests, which are ignored otherwise.
+//! Clients that act at random while Redis and processes of the service fail, and the comparison of all they hold
+//! with what the service returns afterwards. `make chaos` runs the long tests, which are ignored otherwise.
 
 mod cluster;
 mod crowd;
 mod one_redis;
 mod partitions;
+mod processes;
 mod report;
 mod sentinel;
+mod services;
+mod stale_replica;
+mod truth;
+mod unfinished;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,6 +20,7 @@ use tokio::task::spawn_blocking;
 
 use crate::harness::rng::Rng;
 use crate::harness::spawn_app_with;
+use crate::harness::store::direct_connection::DirectConnection;
 use crowd::{Crowd, Size, seed};
 
 /// The users and clients of the long tests.
@@ -23,31 +29,50 @@ const SIZE: Size = Size {
     users: 40,
 };
 
+/// How long everything works between two harms.
+const BETWEEN: Duration = Duration::from_secs(2);
+
 /// How long the long tests harm Redis: `CHAOS_SECONDS`, or ten minutes.
 fn duration() -> Duration {
     let seconds = std::env::var("CHAOS_SECONDS");
     Duration::from_secs(seconds.map_or(600, |seconds| seconds.parse().unwrap()))
 }
 
-/// Lets a crowd act on two processes whose Redis is harmed again and again, and compares everything afterwards.
-/// `harm` returns what it did, once Redis is whole again. A replica must have each change.
-async fn assert_flawless_under(
-    url: &str,
-    mut harm: impl FnMut(&mut Rng) -> &'static str + Send + 'static,
-) {
-    let spawn = || spawn_app_with(&["--redis-url", url, "--replicas", "1"]);
-    let apps = [spawn(), spawn()];
-    let mut crowd = Crowd::open(&apps, SIZE).await;
-    // The closure owns the servers, which are needed until the comparison is over.
-    let harms = move || {
-        let (deadline, mut rng) = (Instant::now() + duration(), Rng::new(seed()));
+/// Servers of Redis that survive failures: a cluster, or those of a sentinel.
+trait Servers: Send + 'static {
+    fn url(&self) -> String;
+
+    fn connect(&self) -> DirectConnection;
+
+    /// Harms them in one way, and waits until they are whole again. Returns what it did.
+    fn harm(&mut self, rng: &mut Rng) -> &'static str;
+}
+
+/// Harms servers again and again until the time is over.
+async fn harm_until<S: Servers>(deadline: Instant, mut servers: S) -> S {
+    let harming = spawn_blocking(move || {
+        let mut rng = Rng::new(seed());
         while Instant::now() < deadline {
-            println!("{}", harm(&mut rng));
-            sleep(Duration::from_millis(500));
+            println!("{}", servers.harm(&mut rng));
+            sleep(BETWEEN);
         }
-        harm
-    };
-    let harming = async |_: &crowd::Shared| spawn_blocking(harms).await.unwrap();
-    let _servers = crowd.act_during(harming).await;
-    crowd.report_when_settled().await.assert_flawless();
+        servers
+    });
+    harming.await.unwrap()
+}
+
+/// Lets a crowd act on two processes whose Redis is harmed again and again, and compares everything afterwards. A
+/// replica must have each change.
+async fn assert_flawless_under(servers: impl Servers) {
+    let url = servers.url();
+    let spawn = || spawn_app_with(&["--redis-url", &url, "--replicas", "1"]);
+    let apps = [spawn(), spawn()];
+    let addresses = apps.iter().map(|app| app.address.clone()).collect();
+    let mut crowd = Crowd::open(addresses, SIZE).await;
+    let deadline = Instant::now() + duration();
+    let servers = crowd
+        .act_during(async |_| harm_until(deadline, servers).await)
+        .await;
+    let report = crowd.report_when_settled(&mut servers.connect()).await;
+    report.assert_flawless();
 }

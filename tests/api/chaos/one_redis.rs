@@ -41,11 +41,12 @@ async fn kill_redis_repeatedly(redis: &mut RedisServer, shared: &Shared) {
 async fn every_client_converges_under_random_failures() {
     let mut redis = RedisServer::durable();
     let apps = [spawn_app_on(&redis.url()), spawn_app_on(&redis.url())];
-    let mut crowd = Crowd::open(&apps, SIZE).await;
+    let addresses = apps.iter().map(|app| app.address.clone()).collect();
+    let mut crowd = Crowd::open(addresses, SIZE).await;
     let kills = async |shared: &Shared| kill_redis_repeatedly(&mut redis, shared).await;
     crowd.act_during(kills).await;
     apps[0].outboxes_are_empty().await;
-    let report = crowd.report().await;
+    let report = crowd.report(&mut apps[0].redis()).await;
     assert!(report.sends >= BETWEEN * (KILLS + 1), "{report}");
     report.assert_flawless();
 }

@@ -4,13 +4,34 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::assert_flawless_under;
+use super::{Servers, assert_flawless_under};
 use crate::harness::rng::Rng;
+use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::network::TestNetwork;
 use crate::harness::store::redis_sentinel::{info, wait};
 use crate::harness::store::replicated_cluster::ReplicatedCluster;
 
-/// Cuts the network in one way, heals it, and waits until the cluster is whole again.
+/// A cluster whose network is cut.
+struct CutCluster {
+    cluster: ReplicatedCluster,
+    network: TestNetwork,
+}
+
+impl Servers for CutCluster {
+    fn url(&self) -> String {
+        self.cluster.url()
+    }
+
+    fn connect(&self) -> DirectConnection {
+        self.cluster.connect()
+    }
+
+    /// Cuts the network in one way, heals it, and waits until the cluster is whole again.
+    fn harm(&mut self, rng: &mut Rng) -> &'static str {
+        harm(&self.cluster, &self.network, rng)
+    }
+}
+
 fn harm(cluster: &ReplicatedCluster, network: &TestNetwork, rng: &mut Rng) -> &'static str {
     let master = *rng.one_of(&cluster.masters());
     let replica = cluster.replica_of(master).unwrap();
@@ -45,5 +66,5 @@ async fn nothing_is_lost_or_wrong_when_the_network_is_cut() {
         return;
     };
     let cluster = ReplicatedCluster::on(&network.hosts);
-    assert_flawless_under(&cluster.url(), move |rng| harm(&cluster, &network, rng)).await;
+    assert_flawless_under(CutCluster { cluster, network }).await;
 }

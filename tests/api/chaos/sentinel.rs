@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::assert_flawless_under;
+use super::{Servers, assert_flawless_under};
 use crate::harness::rng::Rng;
+use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::redis_sentinel::{RedisSentinel, confirms_changes, info, wait};
 
 /// Makes `master` the server that is the master now.
@@ -26,7 +27,20 @@ fn wait_until_whole(redis: &mut RedisSentinel) {
     });
 }
 
-/// Harms the servers in one way, and waits until they are whole again.
+impl Servers for RedisSentinel {
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn connect(&self) -> DirectConnection {
+        DirectConnection::to([self.master.url().as_str()])
+    }
+
+    fn harm(&mut self, rng: &mut Rng) -> &'static str {
+        harm(self, rng)
+    }
+}
+
 fn harm(redis: &mut RedisSentinel, rng: &mut Rng) -> &'static str {
     let harm = match rng.below(4) {
         0 => {
@@ -65,6 +79,5 @@ fn harm(redis: &mut RedisSentinel, rng: &mut Rng) -> &'static str {
 #[tokio::test]
 #[ignore = "takes ten minutes: make chaos"]
 async fn nothing_is_lost_or_wrong_under_a_sentinel() {
-    let mut redis = RedisSentinel::start();
-    assert_flawless_under(&redis.url(), move |rng| harm(&mut redis, rng)).await;
+    assert_flawless_under(RedisSentinel::start()).await;
 }

@@ -69,16 +69,36 @@ impl ServiceProcess {
         )
     }
 
+    /// Starts the service on an address, such as `127.0.0.1:8080`. Returns what it printed if it does not start.
+    pub fn try_start_at(
+        address: &str,
+        dir: &Path,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, String> {
+        let settings = [settings, &[("DUOLOGUE_BIND", address)]].concat();
+        Self::try_launch(command(), dir, &settings, Stdio::null())
+    }
+
     fn launch(dir: &Path, settings: &[(&str, &str)], stderr: Stdio) -> Self {
         Self::launch_command(command(), dir, settings, stderr)
     }
 
     fn launch_command(
-        mut command: Command,
+        command: Command,
         dir: &Path,
         settings: &[(&str, &str)],
         stderr: Stdio,
     ) -> Self {
+        let launched = Self::try_launch(command, dir, settings, stderr);
+        launched.unwrap_or_else(|banner| panic!("no address: {banner}"))
+    }
+
+    fn try_launch(
+        mut command: Command,
+        dir: &Path,
+        settings: &[(&str, &str)],
+        stderr: Stdio,
+    ) -> Result<Self, String> {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.env("DUOLOGUE_DATA_DIR", dir).stderr(stderr);
         command.envs(settings.iter().copied());
@@ -87,14 +107,15 @@ impl ServiceProcess {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
         stdout.read_line(&mut banner).unwrap();
-        let address = banner.split_whitespace().find(|w| w.starts_with("http://"));
-        Self {
-            address: address
-                .unwrap_or_else(|| panic!("no address: {banner}"))
-                .to_owned(),
+        let Some(address) = banner.split_whitespace().find(|w| w.starts_with("http://")) else {
+            wait(&mut child, Duration::from_secs(30));
+            return Err(banner);
+        };
+        Ok(Self {
+            address: address.to_owned(),
             child,
             _stdout: stdout,
-        }
+        })
     }
 
     pub fn signal(&self, signal: Signal) {

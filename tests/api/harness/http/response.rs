@@ -15,6 +15,11 @@ pub struct ApiResponse {
 impl ApiResponse {
     /// Reads a response, whose JSON must be as the contract declares it.
     pub async fn read(response: reqwest::Response) -> Self {
+        Self::try_read(response).await.unwrap()
+    }
+
+    /// The same for a response whose connection may end before it is complete.
+    pub async fn try_read(response: reqwest::Response) -> reqwest::Result<Self> {
         let path = response.url().path().to_owned();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         // An event stream does not end.
@@ -24,7 +29,7 @@ impl ApiResponse {
         let text = if is_stream {
             String::new()
         } else {
-            response.text().await.unwrap()
+            response.text().await?
         };
         let response = Self {
             status,
@@ -36,7 +41,7 @@ impl ApiResponse {
             let media_type = response.header("content-type");
             assert_answer_fits(&path, status, media_type, &response.text);
         }
-        response
+        Ok(response)
     }
 
     /// The value of a header; empty if it is missing.

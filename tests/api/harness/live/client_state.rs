@@ -119,12 +119,11 @@ impl StateReader<'_> {
     pub async fn ask(&self, request: impl Fn() -> RequestBuilder) -> Value {
         let deadline = Instant::now() + TIMEOUT;
         loop {
-            let why = match request().send().await {
-                Ok(response) => match ApiResponse::read(response).await {
-                    answer if answer.status == 200 => return answer.json(200),
-                    answer if matches!(answer.status, 429 | 503) => answer.text,
-                    answer => panic!("{answer:?}"),
-                },
+            let answer = async { ApiResponse::try_read(request().send().await?).await };
+            let why = match answer.await {
+                Ok(answer) if answer.status == 200 => return answer.json(200),
+                Ok(answer) if matches!(answer.status, 408 | 429 | 503) => answer.text,
+                Ok(answer) => panic!("{answer:?}"),
                 Err(error) => error.to_string(),
             };
             assert!(Instant::now() < deadline, "{}: {why}", self.user);

@@ -108,7 +108,7 @@ impl ConnectOptions {
     pub async fn try_connect(
         &self,
         cursor: Option<&str>,
-    ) -> Result<Result<Device, ApiResponse>, reqwest::Error> {
+    ) -> Result<Result<Device, ApiResponse>, String> {
         let query: Vec<_> = cursor
             .map(|cursor| ("cursor", cursor))
             .into_iter()
@@ -118,9 +118,15 @@ impl ConnectOptions {
         if !self.headers.iter().any(offers) {
             request = request.header("sec-websocket-protocol", "duologue.v1");
         }
-        Ok(match upgrade(request).await? {
-            Ok(upgraded) => Ok(Device::greet(upgraded).await),
-            Err(response) => Err(ApiResponse::read(response).await),
-        })
+        match upgrade(request).await.map_err(|error| error.to_string())? {
+            Ok(upgraded) => match Device::greet(upgraded).await {
+                Some(device) => Ok(Ok(device)),
+                None => Err("closed before the hello".to_owned()),
+            },
+            Err(response) => match ApiResponse::try_read(response).await {
+                Ok(answer) => Ok(Err(answer)),
+                Err(error) => Err(error.to_string()),
+            },
+        }
     }
 }

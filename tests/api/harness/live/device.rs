@@ -62,8 +62,8 @@ impl Device {
         options.connect(Some(cursor)).await
     }
 
-    /// Waits for the `hello` frame.
-    pub async fn greet(Upgrade { protocol, socket }: Upgrade) -> Self {
+    /// Waits for the `hello` frame; `None` if the connection ends before.
+    pub async fn greet(Upgrade { protocol, socket }: Upgrade) -> Option<Self> {
         let mut device = Self {
             hello: Value::Null,
             protocol,
@@ -71,9 +71,13 @@ impl Device {
             backlog: VecDeque::new(),
             asked: 0,
         };
-        device.hello = device.frame("the hello").await;
+        device.hello = match device.listen(TIMEOUT).await {
+            Received::Frame(hello) => hello,
+            Received::Nothing => panic!("{device:?} waited for the hello"),
+            Received::Closed(..) => return None,
+        };
         assert_eq!(device.hello["type"], "hello", "{}", device.hello);
-        device
+        Some(device)
     }
 
     /// The next frame, nothing within the time, or the end.

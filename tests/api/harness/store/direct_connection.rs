@@ -1,8 +1,13 @@
 //! A connection of a test to the Redis of a service: one server, or all masters of a cluster.
 
+use std::time::Duration;
+
 use redis::{ConnectionLike, RedisResult, Value};
 
 use crate::harness::store::redis_server::connect;
+
+/// How long a server may take that may have failed.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs commands at the master that has their key.
 pub struct DirectConnection {
@@ -13,6 +18,18 @@ impl DirectConnection {
     /// Connects to these servers, of which all but one are masters of a cluster.
     pub fn to<'a>(urls: impl IntoIterator<Item = &'a str>) -> Self {
         let masters = urls.into_iter().map(connect).collect();
+        Self { masters }
+    }
+
+    /// Connects to those of these servers that answer within a second, as must every command.
+    pub fn to_reachable<'a>(urls: impl IntoIterator<Item = &'a str>) -> Self {
+        let connect = |url: &str| {
+            let client = redis::Client::open(url).ok()?;
+            let connection = client.get_connection_with_timeout(TIMEOUT).ok()?;
+            connection.set_read_timeout(Some(TIMEOUT)).ok()?;
+            Some(connection)
+        };
+        let masters = urls.into_iter().filter_map(connect).collect();
         Self { masters }
     }
 

@@ -121,6 +121,12 @@ impl RedisCluster {
         slot_of(key, &self.masters[0])
     }
 
+    /// A connection to all masters.
+    pub fn connect(&self) -> DirectConnection {
+        let urls: Vec<_> = self.masters.iter().map(TcpServer::url).collect();
+        DirectConnection::to(urls.iter().map(String::as_str))
+    }
+
     /// A connection to the master of a key.
     pub fn connect_to(&self, key: &str) -> redis::Connection {
         self.master_of(self.slot_of(key)).connect()
@@ -181,10 +187,11 @@ impl RedisCluster {
     }
 }
 
-/// The reply of `CLUSTER NODES`.
+/// The reply of `CLUSTER NODES`; empty while the node loads its data.
 pub fn nodes_known_to(node: &TcpServer) -> String {
     let mut nodes = redis::cmd("CLUSTER");
-    nodes.arg("NODES").query(&mut node.connect()).unwrap()
+    let nodes = nodes.arg("NODES").query(&mut node.connect());
+    nodes.unwrap_or_default()
 }
 
 /// The port in the description of a node.
@@ -283,9 +290,7 @@ impl PooledCluster {
 
     /// A connection to all masters.
     pub fn connect(&self) -> DirectConnection {
-        let masters = self.cluster.iter().flat_map(|cluster| &cluster.masters);
-        let urls: Vec<_> = masters.map(TcpServer::url).collect();
-        DirectConnection::to(urls.iter().map(String::as_str))
+        self.cluster.as_ref().map(RedisCluster::connect).unwrap()
     }
 }
 

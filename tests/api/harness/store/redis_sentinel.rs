@@ -121,7 +121,7 @@ pub fn confirms_changes(master: &TcpServer) -> bool {
 
 /// Waits until a condition of servers holds.
 pub fn wait(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < deadline, "never: {what}");
         std::thread::sleep(Duration::from_millis(20));

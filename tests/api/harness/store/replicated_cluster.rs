@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::network::Host;
 use crate::harness::store::redis_cluster::{
     RedisCluster, begin_move, end_move, id_of, nodes_known_to, slot_of,
@@ -48,6 +49,12 @@ impl ReplicatedCluster {
         format!("redis+cluster://{}", nodes.join(","))
     }
 
+    /// A connection to all nodes.
+    pub fn connect(&self) -> DirectConnection {
+        let urls: Vec<_> = self.nodes.iter().map(TcpServer::url).collect();
+        DirectConnection::to(urls.iter().map(String::as_str))
+    }
+
     fn state_of(&self, node: usize) -> Option<NodeState> {
         let port = self.nodes[node].port;
         let states = states(&self.nodes[node]);
@@ -89,17 +96,28 @@ impl ReplicatedCluster {
         }
     }
 
-    /// Cuts a replica off its master, by a user that does not exist, and connects it again.
+    /// Cuts a replica off its master for a time.
     pub fn cut_replication(&self, master: usize, time: Duration) {
+        self.disconnect_replica(master);
+        sleep(time);
+        self.reconnect_replicas();
+    }
+
+    /// Cuts a replica off its master, by a user that does not exist.
+    pub fn disconnect_replica(&self, master: usize) {
         let Some(replica) = self.replica_of(master) else {
             return;
         };
         self.nodes[replica].run("CONFIG SET masteruser nobody");
         self.nodes[replica].run("CONFIG SET masterauth nothing");
         self.nodes[master].run("CLIENT KILL TYPE replica");
-        sleep(time);
-        self.nodes[replica].run("CONFIG SET masteruser ");
-        self.nodes[replica].run("CONFIG SET masterauth ");
+    }
+
+    pub fn reconnect_replicas(&self) {
+        for node in &self.nodes {
+            node.run("CONFIG SET masteruser ");
+            node.run("CONFIG SET masterauth ");
+        }
     }
 
     /// The slot of a key.
