@@ -38,6 +38,15 @@ pub enum Event {
     #[serde(rename = "conversation.changed")]
     #[schema(title = "ConversationChanged", example = json!(examples::conversation_event("conversation.changed")))]
     ConversationChanged(ConversationEvent),
+    /// A user became a member of the room that is the peer; `user` is the user of the stream on its own devices.
+    #[serde(rename = "room.joined")]
+    #[schema(title = "RoomJoined", example = json!(examples::membership_event("room.joined")))]
+    RoomJoined(MembershipEvent),
+    /// A member left the room that is the peer, was removed or banned, or the room was deleted. If `user` is the
+    /// user of the stream, no more events of the room follow, and it is no longer in the inbox.
+    #[serde(rename = "room.left")]
+    #[schema(title = "RoomLeft", example = json!(examples::membership_event("room.left")))]
+    RoomLeft(MembershipEvent),
     /// The cursor is not of this stream. The client reads its inbox again.
     #[serde(rename = "reset")]
     #[schema(title = "Reset", example = json!({
@@ -113,6 +122,16 @@ pub struct ConversationEvent {
     pub totals: UnreadTotals,
 }
 
+/// An event about a member of a room.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct MembershipEvent {
+    /// The conversation, whose peer is the room.
+    #[serde(flatten)]
+    pub conversation: ConversationEvent,
+    /// Who joined or left.
+    pub user: UserId,
+}
+
 /// An event about one message of a conversation.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MessageEvent {
@@ -155,6 +174,7 @@ impl Event {
             Self::ConversationRead(event)
             | Self::ConversationDelivered(event)
             | Self::ConversationChanged(event) => Some(event.cursor),
+            Self::RoomJoined(event) | Self::RoomLeft(event) => Some(event.conversation.cursor),
             Self::Reset { cursor, .. } => Some(*cursor),
             Self::PresenceChanged { cursor, .. } | Self::Typing { cursor, .. } => *cursor,
             Self::Unknown => None,

@@ -78,6 +78,16 @@ pub fn unwatched() -> Value {
     }})
 }
 
+/// An event about a member of a room, for another member.
+pub fn membership_event(kind: &str) -> Value {
+    let mut event = conversation_event(kind);
+    event["peer"] = json!("room:general");
+    event["peer_read_seq"] = json!(0);
+    event["peer_delivered_seq"] = json!(0);
+    event["user"] = json!("carol");
+    event
+}
+
 /// A command that was refused.
 pub fn error() -> Value {
     json!({"type": "error", "ref": "1", "problem": {

@@ -33,7 +33,7 @@ pub use client_message::{
 };
 pub use close::CloseReason;
 pub use cursor::Cursor;
-pub use event::{ConversationEvent, Event, MessageEvent};
+pub use event::{ConversationEvent, Event, MembershipEvent, MessageEvent};
 pub use notification::Notification;
 pub use problem::{Problem, ProblemField};
 pub use room_event::{RoomChange, RoomEvent, RoomMemberChange, RoomMessageEvent};

@@ -77,8 +77,8 @@ fn info(openapi: &OpenApi) -> Value {
     json!({
         "title": openapi.info.title,
         "version": openapi.info.version,
-        "description": "The WebSocket of Duologue, one-to-one messaging for the backends of mobile apps: \
-            events of a user and of watched rooms, and commands of the client. `openapi.yaml` describes the HTTP operations, \
+        "description": "The WebSocket of Duologue, messaging for the backends of mobile apps, one-to-one and in \
+            rooms: events of a user and of watched rooms, and commands of the client. `openapi.yaml` describes the HTTP operations, \
             `docs/live.md` what a client does with each event. Later versions may add types of messages and \
             members: a client ignores those that it does not know.",
         "contact": {"name": "The developers of Duologue"},

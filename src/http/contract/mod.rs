@@ -26,7 +26,7 @@ use crate::protocol;
 #[openapi(
     info(
         title = "Duologue",
-        description = "One-to-one messaging for the backends of mobile apps.\n\n\
+        description = "Messaging for the backends of mobile apps, one-to-one and in rooms.\n\n\
             Times are RFC 3339 in UTC. Lists are newest first; messages are ordered by `seq`. An \
             optional member without a value is absent in responses, a required one is null; in requests, null \
             for an optional member counts as absent, and in a `PATCH` it removes the value. Every \

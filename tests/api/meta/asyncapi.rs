@@ -81,8 +81,8 @@ fn the_examples_of_the_services_messages_are_its_messages() {
         let kind = message["name"].as_str().unwrap().to_owned();
         sent.push((kind, &message["examples"][0]["payload"]));
     }
-    // `hello`, `ack`, `error`, nine events of the user and eight of rooms.
-    assert_eq!(sent.len(), 20);
+    // `hello`, `ack`, `error`, eleven events of the user and eight of rooms.
+    assert_eq!(sent.len(), 22);
     for (kind, example) in sent {
         assert_eq!(example["type"], kind);
         let message: ServerMessage = serde_json::from_value(example.clone()).unwrap();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use duologue::protocol::{ClientMessage, CloseReason, ServerMessage};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::openapi::{compare_all, contract};
@@ -11,7 +12,6 @@ use crate::harness::live::device::Device;
 use crate::harness::live::event_stream::EventStream;
 use crate::harness::live::test_session::{Action, NOON, TestSession};
 use crate::harness::source_tree::root;
-use crate::harness::store::rooms::create_room;
 use crate::harness::{TestApp, spawn_app};
 
 /// The messages of a union: each `type` and the name of its schema.
@@ -38,9 +38,9 @@ fn each_union_tells_its_messages_apart_by_type() {
     let contract = contract();
     let schemas = &contract["components"]["schemas"];
     for (union, count) in [
-        ("Event", 9),
+        ("Event", 11),
         ("RoomEvent", 8),
-        ("ServerMessage", 13),
+        ("ServerMessage", 15),
         ("ClientMessage", 8),
     ] {
         let messages = messages_of(union);
@@ -84,11 +84,18 @@ async fn everything(app: &TestApp) -> Vec<Value> {
     }
     messages.push(alice.ask(&json!({"type": "ping"})).await);
     messages.push(alice.ask(&json!({"type": "send"})).await);
-    create_room(&mut app.redis(), "general", &["alice"]);
+    let room = json!({"admins": ["bob"], "members": ["alice"]});
+    app.ask(Method::PUT, "/rooms/general", &room)
+        .await
+        .json(201);
     let watch = json!({"type": "watch", "room": "general"});
     messages.push(alice.ask(&watch).await);
+    let path = "/rooms/general/members/alice";
+    assert_eq!(app.request(Method::DELETE, path).await.status, 204);
+    let left = |event: &Value| event["type"] == "room.left";
+    messages.extend(bob.events_until(left).await);
     let muted = app
-        .request(reqwest::Method::PUT, "/conversations/bob/alice/mute")
+        .request(Method::PUT, "/conversations/bob/alice/mute")
         .await;
     muted.json(200);
     let changed = |event: &Value| event["type"] == "conversation.changed";

@@ -105,6 +105,7 @@ impl ChatSession {
                     self.typing_left = TYPING_TIMEOUT;
                 }
             }
+            Event::RoomJoined(_) | Event::RoomLeft(_) => (),
             Event::PresenceChanged { .. } | Event::Unknown => (),
         }
         Vec::new()
