@@ -12,7 +12,7 @@ use duologue::cli::chat;
 use duologue::cli::client::ApiClient;
 use duologue::cli::import;
 use duologue::config::{CliCommand, Config};
-use duologue::model::{ImportResult, UserId};
+use duologue::model::{ImportResult, Peer, UserId};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -45,9 +45,13 @@ async fn main() -> ExitCode {
         Some(CliCommand::Chat {
             me,
             peer,
+            room,
             url,
             token,
-        }) => chat([me, peer], url.clone(), token.clone()).await,
+        }) => {
+            let peer = peer.as_ref().or(room.as_ref());
+            chat(me, peer, url.clone(), token.clone()).await
+        }
         None => run(config).await,
     };
     match outcome {
@@ -138,7 +142,8 @@ async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
 }
 
 /// `duologue chat`.
-async fn chat([me, peer]: [&UserId; 2], url: Url, token: Option<String>) -> Outcome {
+async fn chat(me: &UserId, peer: Option<&Peer>, url: Url, token: Option<String>) -> Outcome {
+    let peer = peer.ok_or("one of --with and --room is required")?;
     let client = ApiClient::new(url, token, chat::socket::TIMEOUT)?;
     Ok(chat::chat(client, me, peer).await?)
 }

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use crate::model::{Retention, UserId};
+use crate::model::{Peer, Retention, RoomId, UserId};
 use crate::store::Store;
 
 pub use access::{Access, AccessError};
@@ -25,7 +25,7 @@ pub use live::Live;
 pub use network::Network;
 pub use rooms::{RoomCreators, Rooms};
 
-/// One-to-one messaging for the backends of mobile apps: one binary, one Redis.
+/// Messaging for the backends of mobile apps, one-to-one and in rooms: one binary, one Redis.
 ///
 /// Without --redis-url it starts a private Redis, whose data is in --data-dir.
 /// Every option can also be set by its environment variable; the option takes precedence.
@@ -136,14 +136,18 @@ pub enum CliCommand {
         #[arg(long, value_name = "KEY", env = "DUOLOGUE_KEY", hide_env_values = true)]
         key: Option<String>,
     },
-    /// Chat with a user in the terminal; Ctrl-D ends it
+    /// Chat with a user or in a room, in the terminal; Ctrl-D ends it
+    #[command(group = ArgGroup::new("conversation").args(["peer", "room"]).required(true))]
     Chat {
         /// Your user id
         #[arg(long = "as", value_name = "USER", value_parser = user)]
         me: UserId,
         /// User id of the peer
-        #[arg(long = "with", value_name = "USER", value_parser = user)]
-        peer: UserId,
+        #[arg(long = "with", value_name = "USER", value_parser = peer)]
+        peer: Option<Peer>,
+        /// Id of the room to join; if there is none, it is created and open to everybody
+        #[arg(long, value_name = "ROOM", value_parser = room)]
+        room: Option<Peer>,
         /// URL of the service
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
         url: Url,
@@ -247,6 +251,15 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 fn user(text: &str) -> Result<UserId, &'static str> {
     UserId::try_from(text.to_owned())
+}
+
+fn peer(text: &str) -> Result<Peer, &'static str> {
+    user(text).map(Peer::User)
+}
+
+fn room(text: &str) -> Result<Peer, &'static str> {
+    let id = RoomId::try_from(text.to_owned())?;
+    Ok(Peer::Room(id.name().clone()))
 }
 
 fn redis_url(text: &str) -> Result<String, String> {

@@ -1,4 +1,4 @@
-//! `duologue chat`: a terminal client for one conversation.
+//! `duologue chat`: a terminal client for one conversation, with a user or in a room.
 //!
 //! [`session`] decides everything and does no I/O, so tests play events into it; this module
 //! waits for events and carries out the effects.
@@ -11,11 +11,13 @@
 //! | `connection_state` | liveness of the connection, number of failures |
 //! | [`render`], `status` | what the user sees |
 //! | [`socket`], `terminal` | network and terminal I/O |
+//! | `room` | joining the room |
 
 mod connection_state;
 pub mod event;
 mod outgoing;
 pub mod render;
+mod room;
 pub mod session;
 pub mod socket;
 mod status;
@@ -31,7 +33,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use crate::cli::client::ApiClient;
-use crate::model::{Seq, UserId};
+use crate::model::{Peer, Seq, UserId};
 use crate::protocol::{Cursor, Problem};
 use event::{ClientEvent, Effect};
 use session::ChatSession;
@@ -50,6 +52,8 @@ pub enum ChatError {
     Unreachable(String),
     #[error("the service answered {}: {}", .0.status, render::sanitize(&.0.detail))]
     Rejected(Problem),
+    #[error("you are no longer a member of the room")]
+    LeftRoom,
     #[error("the token has expired; start again with a new one")]
     TokenExpired,
     #[error("the user is connected with too many other devices")]
@@ -60,10 +64,12 @@ pub enum ChatError {
     Terminal(#[from] io::Error),
 }
 
-/// Runs the chat until the user ends the input.
-pub async fn chat(client: ApiClient, user: &UserId, peer: &UserId) -> Result<(), ChatError> {
-    if user == peer {
-        return Err(ChatError::SameUser);
+/// Runs the chat until the user ends the input. Joins the room first, if the peer is one.
+pub async fn chat(client: ApiClient, user: &UserId, peer: &Peer) -> Result<(), ChatError> {
+    match peer {
+        Peer::User(other) if other == user => return Err(ChatError::SameUser),
+        Peer::User(_) => (),
+        Peer::Room(room) => room::join(&client, user, room).await?,
     }
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,7 +101,7 @@ type ServiceRequest = Pin<Box<dyn Future<Output = (Option<ChatSocket>, ClientEve
 struct ChatRunner {
     client: ApiClient,
     user: UserId,
-    peer: UserId,
+    peer: Peer,
     terminal: Terminal,
     socket: Option<ChatSocket>,
     /// Pending forever if there is none. A new request replaces and cancels it.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use chrono::Utc;
 
-use crate::model::{Body, IdempotencyKey, MessageInput, Seq, UserId, fresh_id};
+use crate::model::{Body, IdempotencyKey, MessageInput, Peer, Seq, fresh_id};
 use crate::protocol::{ClientMessage, Command, OutgoingMessage, ReadReceipt, Receipt, Reference};
 
 /// Seconds after which an unanswered request counts as lost, and the connection with it.
@@ -71,10 +71,10 @@ struct QueuedMessage {
 }
 
 impl QueuedMessage {
-    fn to_client_message(&self, recipient: &UserId) -> ClientMessage {
+    fn to_client_message(&self, recipient: &Peer) -> ClientMessage {
         let message = MessageInput {
             from: None,
-            to: recipient.clone().into(),
+            to: recipient.clone(),
             client_id: None,
             body: self.body.clone(),
             reply_to: None,
@@ -120,7 +120,7 @@ impl SendQueue {
     }
 
     /// The message to send now, if any.
-    pub fn next_to_send(&mut self, recipient: &UserId) -> Option<ClientMessage> {
+    pub fn next_to_send(&mut self, recipient: &Peer) -> Option<ClientMessage> {
         let first = self.messages.front()?;
         self.request
             .start()
@@ -158,8 +158,9 @@ impl ReceiptTracker {
         self.acknowledged >= self.displayed
     }
 
-    /// The receipts to send now, if any: what is displayed is delivered and read.
-    pub fn next_to_send(&mut self, peer: &UserId) -> Vec<ClientMessage> {
+    /// The receipts to send now, if any: what is displayed is delivered and read. A room does not count
+    /// what is delivered.
+    pub fn next_to_send(&mut self, peer: &Peer) -> Vec<ClientMessage> {
         let Some(seq) = self.displayed.filter(|_| !self.is_acknowledged()) else {
             return Vec::new();
         };
@@ -167,23 +168,21 @@ impl ReceiptTracker {
             return Vec::new();
         }
         self.sent = Some(seq);
-        let delivered = Receipt {
-            peer: peer.clone().into(),
-            seq,
-        };
-        let read = ReadReceipt {
-            peer: peer.clone().into(),
-            seq,
-            private: None,
-        };
         let message = |reference: &str, command| ClientMessage {
             reference: Reference::new(reference.to_owned()),
             command,
         };
-        vec![
-            message("delivered", Command::Delivered(delivered)),
-            message(READ_REFERENCE, Command::Read(read)),
-        ]
+        let delivered = peer.user().map(|_| {
+            let peer = peer.clone();
+            message("delivered", Command::Delivered(Receipt { peer, seq }))
+        });
+        let read = Command::Read(ReadReceipt {
+            peer: peer.clone(),
+            seq,
+            private: None,
+        });
+        let read = message(READ_REFERENCE, read);
+        delivered.into_iter().chain([read]).collect()
     }
 
     /// Records that the service acknowledged the receipts, or rejected them for good.

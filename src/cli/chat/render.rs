@@ -13,7 +13,7 @@ const QUOTE_CHARS: usize = 40;
 pub enum LineStyle {
     /// A message of the user.
     Own,
-    /// A message of the peer.
+    /// A message of another user.
     Peer,
     /// A change to an earlier message, or a remark.
     Info,
@@ -50,10 +50,20 @@ pub fn render(line: &TranscriptLine, user: &UserId) -> RenderedLine {
             &format!("reactions to {}:", quote(&content(message))),
             reactions(message),
         ),
+        TranscriptLine::Joined(user) => remark(format!("* {user} joined")),
+        TranscriptLine::Left(user) => remark(format!("* {user} left")),
         TranscriptLine::Omitted(count) => info(
             &format!("{count} older unread messages are not shown"),
             String::new(),
         ),
+    }
+}
+
+fn remark(head: String) -> RenderedLine {
+    RenderedLine {
+        style: LineStyle::Info,
+        head,
+        text: String::new(),
     }
 }
 

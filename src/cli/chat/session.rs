@@ -10,7 +10,7 @@ use super::outgoing::{PendingRequest, ReceiptTracker, SendQueue};
 use super::render::quote;
 use super::status::{ChatStatus, DeliveryStatus, PeerReceipts};
 use super::transcript::Transcript;
-use crate::model::{Seq, UserId};
+use crate::model::{Peer, Seq, UserId};
 use crate::protocol::{CloseReason, Cursor, Problem};
 
 /// After a quit, seconds to wait for each acknowledgement.
@@ -19,7 +19,7 @@ const QUIT_TIMEOUT: u32 = 5;
 #[derive(Debug)]
 pub struct ChatSession {
     user: UserId,
-    peer: UserId,
+    peer: Peer,
     /// Position in the event stream.
     cursor: Option<Cursor>,
     connection: ConnectionState,
@@ -41,7 +41,7 @@ pub struct ChatSession {
 }
 
 impl ChatSession {
-    pub fn new(user: UserId, peer: UserId) -> Self {
+    pub fn new(user: UserId, peer: Peer) -> Self {
         Self {
             user,
             peer,

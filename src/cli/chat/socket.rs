@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::event::ClientEvent;
 use super::transcript::HistoryPage;
 use crate::cli::client::ApiClient;
-use crate::model::{Seq, UserId};
+use crate::model::{Peer, Seq, UserId};
 use crate::protocol::{ClientMessage, Cursor, Problem, ServerMessage};
 
 /// Limit for each request, the handshake and each send.
@@ -130,7 +130,7 @@ impl ChatSocket {
 pub async fn load_history(
     client: &ApiClient,
     user: &UserId,
-    peer: &UserId,
+    peer: &Peer,
     after: Option<Seq>,
 ) -> ClientEvent {
     let range = match after {
@@ -152,7 +152,7 @@ pub async fn load_history(
 }
 
 /// Reads an error response. One that is no problem document comes from a proxy in between.
-async fn problem(response: Response) -> Problem {
+pub(super) async fn problem(response: Response) -> Problem {
     let status = response.status();
     response.json().await.unwrap_or_else(|_| {
         let reason = status.canonical_reason().unwrap_or("no reason given");
@@ -171,12 +171,16 @@ fn disconnected(reason: impl Into<String>) -> ClientEvent {
     }
 }
 
-/// The innermost cause is what helps the user ("Connection refused"), without the long URL.
 fn unreachable(error: reqwest::Error) -> ClientEvent {
+    disconnected(cause(error))
+}
+
+/// The innermost cause is what helps the user ("Connection refused"), without the long URL.
+pub(super) fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    disconnected(cause.to_string())
+    cause.to_string()
 }

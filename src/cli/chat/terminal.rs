@@ -10,7 +10,7 @@ use super::event::ClientEvent;
 use super::render::{LineStyle, RenderedLine, render, sanitize};
 use super::status::{ChatStatus, DeliveryStatus};
 use super::transcript::TranscriptLine;
-use crate::model::{Seq, UserId};
+use crate::model::{Peer, Seq, UserId};
 
 /// Number of lines that are read ahead from a pipe.
 const PIPE_BUFFER: usize = 64;
@@ -25,7 +25,7 @@ const CYAN: &str = "\x1b[36m";
 /// Standard input and output of the process.
 pub struct Terminal {
     user: UserId,
-    peer: UserId,
+    peer: Peer,
     mode: Mode,
 }
 
@@ -44,7 +44,7 @@ enum Mode {
 }
 
 impl Terminal {
-    pub fn open(user: UserId, peer: UserId) -> io::Result<Self> {
+    pub fn open(user: UserId, peer: Peer) -> io::Result<Self> {
         let mode = if io::stdin().is_terminal() && io::stdout().is_terminal() {
             open_prompt()?
         } else {
@@ -170,7 +170,7 @@ fn read_pipe() -> mpsc::Receiver<String> {
     lines
 }
 
-fn prompt(peer: &UserId, status: ChatStatus) -> String {
+fn prompt(peer: &Peer, status: ChatStatus) -> String {
     let mut prompt = String::new();
     if !status.connected {
         prompt.push_str(&dim("offline "));

@@ -19,6 +19,10 @@ pub enum TranscriptLine {
     Deleted(Message),
     /// The message with its new reactions.
     Reacted(Message),
+    /// A user joined the room.
+    Joined(UserId),
+    /// A user left the room.
+    Left(UserId),
     /// This many unread messages are too old to be displayed.
     Omitted(usize),
 }
@@ -67,6 +71,13 @@ impl Transcript {
     pub fn newest_from(&self, user: &UserId) -> Option<Seq> {
         let mut newest_first = self.displayed.values().rev();
         let newest = newest_first.find(|message| &message.from == user);
+        newest.map(|message| message.seq)
+    }
+
+    /// `seq` of the newest displayed message that is not of this user.
+    pub fn newest_for(&self, user: &UserId) -> Option<Seq> {
+        let mut newest_first = self.displayed.values().rev();
+        let newest = newest_first.find(|message| &message.from != user);
         newest.map(|message| message.seq)
     }
 

@@ -1,12 +1,14 @@
 //! Handling of what the service sends: answers, events and pages of history.
 
 use super::{ChatSession, QUIT_TIMEOUT, is_retryable};
+use crate::cli::chat::ChatError;
 use crate::cli::chat::event::Effect;
 use crate::cli::chat::outgoing::READ_REFERENCE;
 use crate::cli::chat::transcript::{HistoryPage, TranscriptLine};
 use crate::model::Seq;
 use crate::protocol::{
-    Ack, ConversationEvent, Cursor, Event, MessageEvent, Problem, Reference, ServerMessage,
+    Ack, ConversationEvent, Cursor, Event, MembershipEvent, MessageEvent, Problem, Reference,
+    ServerMessage,
 };
 
 /// Seconds for which the peer counts as typing after an event.
@@ -99,13 +101,14 @@ impl ChatSession {
                     return vec![self.load_history()];
                 }
             }
+            Event::RoomJoined(event) => return self.member_joined(event),
+            Event::RoomLeft(event) => return self.member_left(event),
             Event::Reset { .. } => return vec![self.load_history()],
             Event::Typing { peer, .. } => {
-                if peer == self.peer {
+                if self.peer == peer {
                     self.typing_left = TYPING_TIMEOUT;
                 }
             }
-            Event::RoomJoined(_) | Event::RoomLeft(_) => (),
             Event::PresenceChanged { .. } | Event::Unknown => (),
         }
         Vec::new()
@@ -133,6 +136,23 @@ impl ChatSession {
         effects
     }
 
+    fn member_joined(&self, event: MembershipEvent) -> Vec<Effect> {
+        if event.conversation.peer != self.peer || event.user == self.user {
+            return Vec::new();
+        }
+        vec![Effect::Print(vec![TranscriptLine::Joined(event.user)])]
+    }
+
+    fn member_left(&self, event: MembershipEvent) -> Vec<Effect> {
+        if event.conversation.peer != self.peer {
+            return Vec::new();
+        }
+        if event.user == self.user {
+            return vec![Effect::Exit(Err(ChatError::LeftRoom))];
+        }
+        vec![Effect::Print(vec![TranscriptLine::Left(event.user)])]
+    }
+
     pub(super) fn add_history(&mut self, page: HistoryPage) -> Vec<Effect> {
         let read_seq = &mut self.peer_receipts.read_seq;
         *read_seq = page.peer_read_seq.max(*read_seq);
@@ -157,7 +177,7 @@ impl ChatSession {
         if lines.is_empty() {
             return Vec::new();
         }
-        let newest = self.transcript.newest_from(&self.peer);
+        let newest = self.transcript.newest_for(&self.user);
         self.receipts.set_displayed(newest.unwrap_or_default());
         vec![Effect::Print(lines)]
     }

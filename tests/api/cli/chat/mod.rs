@@ -1,5 +1,6 @@
 //! `duologue chat`, the terminal client.
 
+mod rooms;
 mod session;
 mod terminals;
 mod test_session;

@@ -17,7 +17,7 @@ fn start_both(address: &str) -> [ChatProcess; 2] {
 }
 
 /// Numbered lines of a sender.
-fn lines(who: &str, numbers: std::ops::RangeInclusive<usize>) -> Vec<String> {
+pub fn lines(who: &str, numbers: std::ops::RangeInclusive<usize>) -> Vec<String> {
     numbers.map(|n| format!("{who}: no {n}")).collect()
 }
 
@@ -92,7 +92,7 @@ async fn check_marks_show_how_far_the_last_message_got() {
 }
 
 /// A service that keeps its address and data across restarts.
-fn start_service(
+pub fn start_service(
     dir: &tempfile::TempDir,
     redis: &RedisServer,
     address: Option<&str>,
@@ -107,7 +107,7 @@ fn start_service(
 
 /// Both type with three interruptions while lines are in flight; afterwards both show every line
 /// once.
-fn chat_with_interruptions(
+pub fn chat_with_interruptions(
     chats: &mut [ChatProcess; 2],
     mut interrupt: impl FnMut(usize, &mut dyn FnMut()),
 ) {

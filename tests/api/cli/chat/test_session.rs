@@ -3,7 +3,7 @@
 use duologue::cli::chat::event::{ClientEvent, Effect};
 use duologue::cli::chat::render::render;
 use duologue::cli::chat::session::ChatSession;
-use duologue::model::UserId;
+use duologue::model::{Peer, UserId};
 use duologue::protocol::ServerMessage;
 use serde_json::{Value, json};
 
@@ -38,6 +38,22 @@ impl TestSession {
     pub fn with_empty_conversation() -> Self {
         let mut alice = Self::after_hello();
         assert_eq!(alice.load_page(&[], 0, None), ["delivered 0", "read 0"]);
+        assert_eq!(
+            alice.receive(json!({"type": "ack", "ref": "read"})),
+            NOTHING
+        );
+        alice
+    }
+
+    /// A session of alice in an empty room.
+    pub fn in_empty_room() -> Self {
+        let room = Peer::try_from("room:general".to_owned()).unwrap();
+        let mut alice = Self {
+            session: ChatSession::new(user("alice"), room),
+            sent: Vec::new(),
+        };
+        assert_eq!(alice.receive(hello("1-0")), ["load newest"]);
+        assert_eq!(alice.load_page(&[], 0, None), ["read 0"]);
         assert_eq!(
             alice.receive(json!({"type": "ack", "ref": "read"})),
             NOTHING
@@ -124,7 +140,7 @@ impl TestSession {
 }
 
 pub fn new_session() -> ChatSession {
-    ChatSession::new(user("alice"), user("bob"))
+    ChatSession::new(user("alice"), user("bob").into())
 }
 
 fn user(id: &str) -> UserId {

@@ -26,8 +26,22 @@ impl ChatProcess {
 
     /// The same with environment variables.
     pub fn start_with(address: &str, me: &str, peer: &str, variables: &[(&str, &str)]) -> Self {
+        Self::launch(&["--as", me, "--with", peer, "--url", address], variables)
+    }
+
+    /// Starts it in a room.
+    pub fn join(address: &str, me: &str, room: &str) -> Self {
+        Self::join_with(address, me, room, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn join_with(address: &str, me: &str, room: &str, variables: &[(&str, &str)]) -> Self {
+        Self::launch(&["--as", me, "--room", room, "--url", address], variables)
+    }
+
+    fn launch(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = service_process::command();
-        command.args(["chat", "--as", me, "--with", peer, "--url", address]);
+        command.arg("chat").args(arguments);
         command.stdin(Stdio::piped()).env("TZ", "UTC");
         let mut child = command.envs(variables.iter().copied()).spawn().unwrap();
         let (sender, coming) = channel();
