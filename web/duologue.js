@@ -39,19 +39,19 @@
  * @module duologue
  */
 
+import { Connection } from "./duologue/connection.js";
 import { DuologueError, disconnected } from "./duologue/error.js";
-import { sendRequest } from "./duologue/http.js";
+import { requestSocketUrl, sendRequest } from "./duologue/http.js";
 import { Outbox } from "./duologue/outbox.js";
+import { isRoom, roomOf, roomPeer, Rooms } from "./duologue/rooms.js";
+import { Watches } from "./duologue/watches.js";
 
 /** @typedef {import("./duologue/types.js").Options} Options */
 /** @typedef {import("./duologue/types.js").OutboxItem} OutboxItem */
 /** @typedef {import("./duologue/types.js").ConnectionState} ConnectionState */
 
-export { DuologueError };
+export { DuologueError, isRoom, roomOf, roomPeer };
 
-const PROTOCOL = "duologue.v1";
-const HELLO_TIMEOUT_MS = 15_000;
-const PING_TIMEOUT_MS = 10_000;
 const MIN_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
 const CLOSE_REPLACED = 4409; // newer connections of the user took its place
@@ -68,16 +68,14 @@ export class Client {
   #user = "";
   #cursor;
   #outbox;
+  #watches;
   /** @type {Promise<unknown>} */
   #queue = Promise.resolve(); // settles after all work that was passed to `runExclusive`
-  /** @type {?WebSocket} */
-  #socket = null;
+  /** @type {?Connection} */
+  #connection = null;
   #attempt = 0; // number of attempts to connect, so that the late result of an earlier one is ignored
   #failures = 0; // failed attempts since the last `hello`
   #retryTimer = 0;
-  #pingTimer = 0;
-  #lastRef = 0;
-  #pending = new Map(); // ref -> the promise of its answer
 
   /** @param {Options} options */
   constructor(options) {
@@ -85,10 +83,14 @@ export class Client {
     this.#cursor = options.cursor ?? "";
     const connection = {
       isReady: () => this.#state === "connected",
-      send: (item) => this.command("send", item),
+      command: (...call) => this.command(...call),
+      receive: (event) => this.#receive(event, this.#connection),
       notify: (...call) => this.#notify(...call),
     };
     this.#outbox = new Outbox(connection, options.storage);
+    this.#watches = new Watches(connection);
+    /** The requests for rooms. */
+    this.rooms = new Rooms(this, Boolean(options.user));
   }
 
   /** @returns {ConnectionState} */
@@ -117,7 +119,7 @@ export class Client {
    * the foreground.
    */
   connect() {
-    if (this.#socket) this.#ping();
+    if (this.#connection) this.#connection.ping();
     else if (this.#retryTimer) this.#open();
     else if (this.#state === "disconnected") {
       this.#setState("connecting");
@@ -141,18 +143,30 @@ export class Client {
   }
 
   /**
+   * Watches a room: its events go to `onRoomEvent` until `unwatch`, also after a lost connection. Members
+   * receive the messages of their rooms without it; watching is for an audience, and for typing.
+   * @param {string} room
+   * @param {string} [after]  the cursor of the last event of the room that the app knows
+   */
+  watch(room, after) {
+    this.#watches.add(room, after);
+  }
+
+  unwatch(room) {
+    this.#watches.remove(room);
+  }
+
+  /**
    * Sends a command over the WebSocket: `read`, `delivered` or `typing`.
    * @param {string} type
    * @param {object} [members]  the members of the command, see docs/live.md
-   * @returns {Promise<any>} the acknowledgement
+   * @returns {Promise<any>} the members of the acknowledgement
    * @throws {DuologueError} `DISCONNECTED` if there is no connection, or if it is lost before the answer.
    *   Then the command may or may not have been executed.
    */
   async command(type, members) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) throw disconnected("There is no connection.");
-    const ref = String(++this.#lastRef);
-    this.#socket.send(JSON.stringify({ ...members, type, ref }));
-    return new Promise((resolve, reject) => this.#pending.set(ref, { resolve, reject }));
+    if (!this.#connection) throw disconnected("There is no connection.");
+    return this.#connection.command(type, members);
   }
 
   /**
@@ -160,11 +174,12 @@ export class Client {
    * @param {string} method
    * @param {string} path  the path with its query, e.g. `/conversations/alice?limit=20`
    * @param {object} [body]
+   * @param {Object<string, string>} [headers]
    * @returns {Promise<any>} the body of the response
    * @throws {DuologueError} `DISCONNECTED` if the service cannot be reached
    */
-  request(method, path, body) {
-    return sendRequest(this.#options, method, path, body);
+  request(method, path, body, headers) {
+    return sendRequest(this.#options, method, path, body, headers);
   }
 
   /**
@@ -185,8 +200,8 @@ export class Client {
     this.#retryTimer = 0;
     const attempt = ++this.#attempt;
     try {
-      const url = await this.#socketUrl();
-      if (attempt === this.#attempt) this.#listen(new WebSocket(url, PROTOCOL));
+      const url = await requestSocketUrl(this.#options, this.#cursor);
+      if (attempt === this.#attempt) this.#listen(url);
     } catch (error) {
       if (attempt !== this.#attempt) return;
       if (CREDENTIAL_REFUSED.includes(error.status)) this.#stop(error);
@@ -194,44 +209,35 @@ export class Client {
     }
   }
 
-  async #socketUrl() {
-    const { url, user } = this.#options;
-    const { ticket } = await this.request("POST", "/tickets", user ? { user } : {});
-    const query = new URLSearchParams({ ticket, ...(this.#cursor && { cursor: this.#cursor }) });
-    return `${url.replace(/^http/, "ws")}/ws?${query}`;
+  #listen(url) {
+    const connection = new Connection(
+      url, (event) => this.#receive(event, connection), (closeCode) => this.#lose(connection, closeCode));
+    this.#connection = connection;
   }
 
-  #listen(socket) {
-    this.#socket = socket;
-    const helloTimer = setTimeout(() => this.#lose(socket), HELLO_TIMEOUT_MS);
-    socket.onmessage = ({ data }) => {
-      clearTimeout(helloTimer);
-      this.#receive(JSON.parse(data), socket);
-    };
-    socket.onclose = ({ code }) => {
-      clearTimeout(helloTimer);
-      this.#lose(socket, code);
-    };
+  #receive(event, connection) {
+    const processed = this.runExclusive(() => this.#process(event, connection));
+    processed.catch((error) => this.#lose(connection, 0, error));
   }
 
-  #receive(frame, socket) {
-    const pending = this.#pending.get(frame.ref);
-    this.#pending.delete(frame.ref);
-    if (frame.type === "ack") pending?.resolve(frame);
-    else if (frame.type === "error") pending?.reject(new DuologueError(frame.problem));
-    else this.runExclusive(() => this.#process(frame, socket)).catch((error) => this.#lose(socket, 0, error));
-  }
-
-  async #process(event, socket) {
-    if (socket !== this.#socket) return;
+  async #process(event, connection) {
+    if (connection !== this.#connection) return;
+    if (event.room && !event.peer) return this.#processRoomEvent(event);
     if (event.type === "hello" && !(await this.#identify(event.user))) return;
     await this.#options.onEvent(event);
     if (event.cursor) this.#cursor = event.cursor;
-    if (event.type !== "hello" || socket !== this.#socket) return;
+    if (event.type !== "hello" || connection !== this.#connection) return;
     this.#failures = 0;
-    this.#pingTimer = setInterval(() => this.#ping(), event.heartbeat_s * 1000);
+    connection.pingEvery(event.heartbeat_s);
     this.#setState("connected");
+    this.#watches.restore();
     this.#outbox.flush();
+  }
+
+  async #processRoomEvent(event) {
+    if (!this.#watches.has(event.room)) return;
+    await this.#options.onRoomEvent?.(event);
+    this.#watches.processed(event);
   }
 
   /** Reads the user from the first `hello`. The outbox of one user must not be sent as another user. */
@@ -245,16 +251,8 @@ export class Client {
     return false;
   }
 
-  /** Requests an answer, because a network can fail without closing the connection. */
-  async #ping() {
-    const socket = this.#socket;
-    const timer = setTimeout(() => this.#lose(socket), PING_TIMEOUT_MS);
-    await this.command("ping").catch(() => {});
-    clearTimeout(timer);
-  }
-
-  #lose(socket, closeCode, error = disconnected("The connection was lost.")) {
-    if (socket !== this.#socket) return;
+  #lose(connection, closeCode, error = disconnected("The connection was lost.")) {
+    if (connection !== this.#connection) return;
     this.#release();
     if (closeCode === CLOSE_REPLACED) {
       this.#stop(new DuologueError({ code: "REPLACED", detail: "The user connected on too many devices." }));
@@ -281,11 +279,8 @@ export class Client {
   }
 
   #release() {
-    this.#socket?.close();
-    this.#socket = null;
-    clearInterval(this.#pingTimer);
-    for (const { reject } of this.#pending.values()) reject(disconnected("The connection was lost."));
-    this.#pending.clear();
+    this.#connection?.close();
+    this.#connection = null;
   }
 
   #setState(state, error) {

@@ -32,6 +32,11 @@ function message({ detail, errors: [field] = [] }) {
   return name ? `${name}: ${field.detail}` : (field?.detail ?? detail);
 }
 
+const TEMPORARY = [408, 429, 503];
+
+/** Whether the same call may succeed a little later. */
+export const isTemporary = ({ status }) => TEMPORARY.includes(status);
+
 /** The error of a connection that is missing or was lost. */
 export const disconnected = (detail, cause) => new DuologueError({ detail, code: "DISCONNECTED" }, { cause });
 

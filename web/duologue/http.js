@@ -14,11 +14,12 @@ const REQUEST_TIMEOUT_MS = 30_000;
  * @param {string} method
  * @param {string} path
  * @param {object} [body]
+ * @param {Object<string, string>} [extraHeaders]
  * @returns {Promise<any>}
  */
-export async function sendRequest({ url, getToken }, method, path, body) {
+export async function sendRequest({ url, getToken }, method, path, body, extraHeaders) {
   const token = await getToken?.();
-  const headers = new Headers();
+  const headers = new Headers(extraHeaders);
   if (token) headers.set("Authorization", `Bearer ${token}`);
   if (body) headers.set("Content-Type", "application/json");
   const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
@@ -32,4 +33,12 @@ export async function sendRequest({ url, getToken }, method, path, body) {
   }
   if (response.ok) return text ? JSON.parse(text) : {};
   throw responseError(text, response);
+}
+
+/** Requests a ticket; returns the URL of a WebSocket that resumes at the cursor, if there is one. */
+export async function requestSocketUrl(options, cursor) {
+  const { url, user } = options;
+  const { ticket } = await sendRequest(options, "POST", "/tickets", user ? { user } : {});
+  const query = new URLSearchParams({ ticket, ...(cursor && { cursor }) });
+  return `${url.replace(/^http/, "ws")}/ws?${query}`;
 }

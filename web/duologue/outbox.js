@@ -4,8 +4,9 @@
  * @module duologue/outbox
  */
 
+import { isTemporary } from "./error.js";
+
 const RETRY_MS = 1000;
-const TEMPORARY = [408, 429, 503];
 
 /** @typedef {import("./types.js").OutboxItem} OutboxItem */
 
@@ -13,7 +14,7 @@ const TEMPORARY = [408, 429, 503];
  * What an outbox needs from its client.
  * @typedef {object} Connection
  * @property {() => boolean} isReady  whether messages can be sent
- * @property {(item: OutboxItem) => Promise<any>} send  resolves with the acknowledgement
+ * @property {(type: string, members: object) => Promise<any>} command  resolves with the acknowledgement
  * @property {(callback: string, ...values: any[]) => void} notify  calls a callback of the app
  */
 
@@ -73,9 +74,9 @@ export class Outbox {
 
   /** Sends a message; returns whether it was answered. After a temporary refusal it stays in the outbox. */
   async #deliver(item) {
-    const { message, error } = await this.#connection.send(item).catch((error) => ({ error }));
+    const { message, error } = await this.#connection.command("send", item).catch((error) => ({ error }));
     if (error?.code === "DISCONNECTED") return false;
-    if (TEMPORARY.includes(error?.status)) {
+    if (error && isTemporary(error)) {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       return true;
     }

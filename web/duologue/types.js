@@ -9,29 +9,54 @@
  * @property {number} seq  the position in the conversation: 1, 2, 3, ... Messages are ordered by `seq`.
  * @property {string} id  a UUID
  * @property {string} from
- * @property {string} to
+ * @property {string} to  a user, or a room as `room:general`
  * @property {string} body  empty in a deleted message
  * @property {string} sent_at  RFC 3339, like all times
  * @property {string} [edited_at]
  * @property {string} [deleted_at]
- * @property {string} [expires_at]  when the message is deleted for both users
+ * @property {string} [expires_at]  when the message is deleted for everyone
  * @property {number} [reply_to]  the `seq` of the message that this one replies to
  * @property {object[]} [attachments]
  * @property {object} [metadata]
  * @property {string} [client_id]  the `client_id` of the outbox item
  * @property {Object<string, string[]>} [reactions]  the users who reacted, by emoji
+ * @property {string[]} [mentions]  users, in rooms only
+ */
+
+/**
+ * A room.
+ * @typedef {object} Room
+ * @property {string} room  its id; the peer of its conversation is `room:` and the id
+ * @property {?string} title
+ * @property {"open"|"invited"} join  whether anybody may join, or an admin adds the members
+ * @property {"all"|"joined"} history  what a new member sees: all messages, or those from joining on
+ * @property {?object} metadata
+ * @property {number} member_count
+ * @property {number} last_seq
+ * @property {string} created_at
+ * @property {?{role: string, read_seq: number, joined_at: string}} membership  of the user; null for others
+ */
+
+/**
+ * A member of a room. A banned user has a record and no access.
+ * @typedef {object} Member
+ * @property {string} user
+ * @property {"member"|"admin"|"banned"} role
+ * @property {number} read_seq
+ * @property {string} joined_at
  */
 
 /**
  * A message in the outbox.
  * @typedef {object} OutboxItem
  * @property {string} client_id  also in the events of the message
- * @property {string} to
+ * @property {string} to  a user, or a room as `room:general`
  * @property {string} body
  * @property {number} [reply_to]
  * @property {object[]} [attachments]
  * @property {object} [metadata]
- * @property {number} [expires_in]  seconds until the message is deleted for both users
+ * @property {number} [expires_in]  seconds until the message is deleted for everyone
+ * @property {string[]} [mentions]
  */
 
 /**
@@ -41,13 +66,17 @@
  * resume: read the inbox. `reset` means that the cursor is no longer valid: read the inbox again.
  * `conversation.changed` means: read that conversation again.
  *
- * `message.*` and `conversation.*` have all members from `unread_count` to `muted_unread_count`, with their
- * values after the event. `hello` and `reset` have the three totals.
+ * `message.*`, `conversation.*` and `room.*` have all members from `unread_count` to `muted_unread_count`,
+ * with their values after the event. `hello` and `reset` have the three totals.
+ *
+ * `room.joined` and `room.left` tell the members of a room that `user` is in or out. Whoever is out gets
+ * no more events of it.
  * @typedef {object} LiveEvent
  * @property {"hello"|"reset"|"message.created"|"message.updated"|"message.deleted"|"conversation.read"|
- *   "conversation.delivered"|"conversation.changed"|"presence.changed"|"typing"} type
+ *   "conversation.delivered"|"conversation.changed"|"room.joined"|"room.left"|"presence.changed"|
+ *   "typing"} type
  * @property {string} cursor
- * @property {string} [user]  `hello`: the user of the connection
+ * @property {string} [user]  `hello`: the user of the connection; `room.*`: who joined or left
  * @property {number} [heartbeat_s]  `hello`
  * @property {string} [peer]  every event except `hello` and `reset`
  * @property {Message} [message]  `message.*`
@@ -61,6 +90,20 @@
  * @property {number} [total_unread_count]  number of unread messages in all conversations, for a badge
  * @property {number} [unread_conversations]
  * @property {number} [muted_unread_count]  the part of the total that is in muted conversations
+ */
+
+/**
+ * An event of a room that the client watches. `watched` is the first one, unless there is a cursor to resume
+ * from: read the room. `conversation.changed` means: read the room again. `unwatched` is the last event of a
+ * room that was deleted, or to which the user has no access any more.
+ * @typedef {object} RoomEvent
+ * @property {"watched"|"message.created"|"message.updated"|"message.deleted"|"conversation.changed"|
+ *   "room.joined"|"room.left"|"typing"|"unwatched"} type
+ * @property {string} room  its id
+ * @property {string} [cursor]
+ * @property {Message} [message]  `message.*`
+ * @property {string} [user]  `room.*`: who joined or left; `typing`: who types
+ * @property {{code: string, detail: string}} [problem]  `unwatched`
  */
 
 /**
@@ -78,6 +121,9 @@
  * @property {string} [cursor]  the cursor to resume from, with the state that the app stored at that cursor
  * @property {(event: LiveEvent) => void|Promise<void>} onEvent  processes an event. It must not wait for
  *   `runExclusive`, which waits for it.
+ * @property {(event: RoomEvent) => void|Promise<void>} [onRoomEvent]  processes an event of a watched room
+ * @property {(error: import("./error.js").DuologueError, room: string) => void} [onWatchRefused]  the service
+ *   has refused to let the user watch the room, which is not tried again
  * @property {(state: ConnectionState, error?: import("./error.js").DuologueError) => void} [onStateChange]
  *   `error` is the reason why the connection was lost or refused. The client becomes `disconnected` by itself
  *   if the credential is refused or belongs to another user than before (`USER_CHANGED`), or if newer

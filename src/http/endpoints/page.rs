@@ -36,10 +36,13 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
     let css = files! { "/messenger.css" };
     let modules = files! {
         "/duologue.js"
+        "/duologue/connection.js"
         "/duologue/error.js"
         "/duologue/http.js"
         "/duologue/outbox.js"
+        "/duologue/rooms.js"
         "/duologue/types.js"
+        "/duologue/watches.js"
         "/messenger.js"
         "/messenger/composer.js"
         "/messenger/dom.js"

@@ -1,5 +1,6 @@
 //! The messenger page at `/`.
 
 mod client;
+mod client_rooms;
 mod messenger;
 mod serving;
