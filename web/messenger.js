@@ -18,8 +18,12 @@
 import { Client } from "./duologue.js";
 import { onKeydown, onMenuClick, openConversation, stopComposing, submit } from "./messenger/composer.js";
 import { $ } from "./messenger/dom.js";
-import { onEvent } from "./messenger/events.js";
+import { onEvent, onRoomEvent } from "./messenger/events.js";
+import { onTabClick, onTabKeydown } from "./messenger/inbox.js";
 import { loadPage } from "./messenger/reading.js";
+import {
+  addMember, joinOpenRoom, joinRoom, leaveRoom, onMemberMenuClick, saveSettings, showRoom,
+} from "./messenger/rooms.js";
 import { renderScreen } from "./messenger/screen.js";
 import {
   changed, client, conversation, renderWith, runExclusive, setClient, state, USER_ID,
@@ -56,7 +60,7 @@ function signIn(credential) {
 function createClient(user) {
   return new Client({
     url: SERVICE, getToken: () => token, user, storage,
-    onEvent, onStateChange, onSent, onRefused, onOutboxChange: changed,
+    onEvent, onRoomEvent, onStateChange, onSent, onRefused, onOutboxChange: changed,
   });
 }
 
@@ -87,7 +91,9 @@ function addListeners() {
   });
   onSubmit("sign-in-form", () => signIn($("credential").value.trim()));
   onSubmit("start", () => {
-    location.hash = $("new-peer").value;
+    const peer = $("new-peer").value;
+    if (peer.startsWith("#")) joinRoom(peer.slice(1));
+    else location.hash = peer;
     $("new-peer").value = "";
   });
   onSubmit("composer", submit);
@@ -100,6 +106,15 @@ function addListeners() {
     const { openPeer } = state;
     succeeds(runExclusive(() => loadPage(openPeer, conversation(openPeer).history)));
   });
+  on("tabs", "click", onTabClick);
+  on("tabs", "keydown", onTabKeydown);
+  on("show-room", "click", showRoom);
+  on("join", "click", joinOpenRoom);
+  on("leave-room", "click", leaveRoom);
+  on("member-actions", "click", onMemberMenuClick);
+  on("room", "close", changed);
+  onSubmit("room-settings", saveSettings);
+  onSubmit("add-member", addMember);
   addEventListener("hashchange", openConversation);
   addEventListener("online", onReturn);
   document.addEventListener("visibilitychange", onReturn);

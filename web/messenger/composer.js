@@ -4,9 +4,11 @@
  * @module messenger/composer
  */
 
+import { isRoom } from "../duologue.js";
 import { $ } from "./dom.js";
-import { loadHistory, loadPresence } from "./reading.js";
-import { changed, client, conversation, runExclusive, state, USER_ID } from "./state.js";
+import { loadConversation, loadPresence } from "./reading.js";
+import { isAdmin, watchOpenRoom } from "./rooms.js";
+import { changed, client, conversation, isPeer, runExclusive, state } from "./state.js";
 import { changeMessage, succeeds, toggleReaction } from "./writing.js";
 
 /** Opens the conversation in the URL's fragment, so that links and the back button work. */
@@ -14,14 +16,18 @@ export async function openConversation() {
   const peer = location.hash.slice(1);
   stopComposing();
   state.drafts.set(state.openPeer, $("text").value);
-  state.openPeer = USER_ID.test(peer) && peer !== client?.user ? peer : "";
+  state.openPeer = isPeer(peer) && peer !== client?.user ? peer : "";
   $("text").value = state.drafts.get(state.openPeer) ?? "";
   $("messenger").dataset.open = state.openPeer;
+  $("room").close();
+  watchOpenRoom();
   changed();
   if (!state.openPeer) return;
   $(matchMedia("(pointer: fine)").matches ? "text" : "peer").focus();
-  if (!client?.cursor || conversation(peer).history) return; // without a cursor, `hello` loads it
-  await succeeds(runExclusive(() => loadHistory(peer)));
+  const { history, settings } = client ? conversation(peer) : {};
+  const isLoaded = isRoom(peer) ? settings : history;
+  if (!client?.cursor || isLoaded) return; // without a cursor, `hello` loads it
+  await succeeds(runExclusive(() => loadConversation(peer)));
   await succeeds(runExclusive(() => loadPresence(peer)));
 }
 
@@ -29,9 +35,9 @@ let selected = null; // the message whose menu is open
 
 export function openMenu(message) {
   selected = message;
-  for (const button of document.querySelectorAll("#actions .author-only")) {
-    button.hidden = message.from !== client.user;
-  }
+  const isMine = message.from === client.user;
+  document.querySelector("#actions [data-action=edit]").hidden = !isMine;
+  document.querySelector("#actions [data-action=remove]").hidden = !isMine && !isAdmin(state.openPeer);
 }
 
 const actions = {
@@ -39,6 +45,8 @@ const actions = {
   edit: ({ seq, body }) => startComposing({ edit: seq }, body),
   remove: ({ seq }) => {
     const dialog = $("confirm-delete");
+    const whom = isRoom(state.openPeer) ? "everyone" : "both of you";
+    $("question").textContent = `Delete this message for ${whom}?`;
     dialog.showModal();
     dialog.onclose = () => dialog.returnValue === "delete" && changeMessage("DELETE", seq);
   },

@@ -16,6 +16,15 @@ export function createElement(tag, { label, ...properties }, ...children) {
   return element;
 }
 
+const TICKS = { pending: "◷", sent: "✓", delivered: "✓✓", read: "✓✓" };
+
+/** A symbol with a name for screen readers. */
+export const createIcon = (className, label, text) =>
+  createElement("i", { className, role: "img", label }, text);
+
+/** The symbol of a delivery status, if there is one. */
+export const createTick = (tick) => tick && createIcon(`tick ${tick}`, tick, TICKS[tick]);
+
 const renderedItems = new WeakMap(); // element -> its item as JSON
 
 /** Updates a list of elements. Elements of unchanged items stay, and so does the focus. */
@@ -37,7 +46,9 @@ export function renderList(list, items, create) {
   list.querySelector(same)?.focus();
 }
 
+/** Shows an error for a while. A dialog hides the rest of the page, so it has a place for errors itself. */
 export function showError(text) {
-  $("error").textContent = text;
-  setTimeout(() => ($("error").textContent = ""), ERROR_SHOWN_MS);
+  const place = document.querySelector("dialog[open] [role=alert]") ?? $("error");
+  place.textContent = text;
+  setTimeout(() => (place.textContent = ""), ERROR_SHOWN_MS);
 }

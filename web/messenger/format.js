@@ -17,9 +17,12 @@ export function summary({ body, attachments, deleted_at }) {
   return body || attachments?.map(({ name, url }) => name ?? url).join(", ");
 }
 
-/** The delivery status of a message in a conversation; "" for a message of the peer. */
-export function deliveryStatus({ from, seq, deleted_at }, { peer, peer_read_seq, peer_delivered_seq }) {
-  if (from === peer || deleted_at) return "";
+/** A list of names: "alice", "alice and bob", "alice, bob, and carol". */
+export const listOf = (names) => new Intl.ListFormat("en").format(names);
+
+/** The delivery status of a message of the user: in a room "sent". "" for a message of another user. */
+export function deliveryStatus({ from, seq, deleted_at }, user, { peer_read_seq, peer_delivered_seq }) {
+  if (from !== user || deleted_at) return "";
   if (seq <= peer_read_seq) return "read";
   return seq <= peer_delivered_seq ? "delivered" : "sent";
 }

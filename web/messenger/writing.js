@@ -4,6 +4,7 @@
  * @module messenger/writing
  */
 
+import { isRoom } from "../duologue.js";
 import { $, showError } from "./dom.js";
 import { conversationPath } from "./reading.js";
 import { addMessage, changed, client, state } from "./state.js";
@@ -35,10 +36,11 @@ export function forgetReceipts() {
   receiptsSent.clear();
 }
 
-/** Reports new messages once: as read if they are visible, otherwise as delivered. */
-export function sendReceipt({ peer, unread_count, last_seq }) {
+/** Reports new messages once: as read if they are visible, otherwise as delivered, except in rooms. */
+export function sendReceipt({ peer, isMember, unread_count, last_seq }) {
   const type = peer === state.openPeer && document.visibilityState === "visible" ? "read" : "delivered";
   const key = `${type} ${peer}`;
+  if (isRoom(peer) && (!isMember || type === "delivered")) return;
   if (!unread_count || receiptsSent.get(key) >= last_seq) return;
   receiptsSent.set(key, last_seq);
   client.command(type, { peer, seq: last_seq }).catch(() => receiptsSent.delete(key));

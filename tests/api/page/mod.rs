@@ -3,4 +3,5 @@
 mod client;
 mod client_rooms;
 mod messenger;
+mod rooms;
 mod serving;

@@ -13,6 +13,20 @@ pub const TEXTS: &str =
 pub const SEQS: &str =
     "[...document.querySelectorAll('#messages li')].map(li => Number(li.dataset.key))";
 
+/// The roles of elements that a screen reader announces by their name.
+const NAMED_ROLES: &[&str] = &[
+    "button",
+    "link",
+    "textbox",
+    "combobox",
+    "image",
+    "dialog",
+    "navigation",
+    "region",
+    "tab",
+    "tabpanel",
+];
+
 /// A window with its own cookies and storage.
 pub struct Window<'a> {
     browser: &'a Browser,
@@ -100,12 +114,15 @@ impl<'a> Window<'a> {
         self.call("Input.insertText", &json!({"text": text}));
     }
 
-    /// Presses a key: `Enter`, `Escape`, `Tab`.
+    /// Presses a key: `Enter`, `Escape`, `Tab`, an arrow, `End`.
     pub fn press(&self, key: &str) {
         let (code, text) = match key {
             "Enter" => (13, "\r"),
             "Escape" => (27, ""),
             "Tab" => (9, ""),
+            "End" => (35, ""),
+            "ArrowLeft" => (37, ""),
+            "ArrowRight" => (39, ""),
             _ => unreachable!("{key}"),
         };
         let mut params = json!({"key": key, "code": key, "windowsVirtualKeyCode": code});
@@ -179,5 +196,30 @@ impl Window<'_> {
             "!document.querySelector({})?.checkVisibility()",
             json!(selector)
         ));
+    }
+
+    /// Opens a conversation of the inbox.
+    #[track_caller]
+    pub fn open_row(&self, peer: &str) {
+        self.click(&format!(".row[href='#{peer}']"));
+        self.wait_until(&format!("location.hash === '#{peer}'"));
+    }
+
+    /// Asserts that controls and images have names and that nothing is wider than the window.
+    #[track_caller]
+    pub fn assert_accessible(&self, what: &str) {
+        let wide = self.evaluate("document.documentElement.scrollWidth > innerWidth");
+        assert_eq!(wide, false, "{what} is too wide");
+        let tree = self.call("Accessibility.getFullAXTree", &json!({}));
+        let mut found = 0;
+        for node in tree["nodes"].as_array().unwrap() {
+            let (role, name) = (&node["role"]["value"], &node["name"]["value"]);
+            if NAMED_ROLES.iter().any(|named| role == named) {
+                found += 1;
+                let is_named = name.as_str().is_some_and(|name| !name.is_empty());
+                assert!(is_named, "{what}: {node}");
+            }
+        }
+        assert!(found >= 2, "{what}");
     }
 }
