@@ -1,4 +1,4 @@
-//! Duologue: self-hosted one-to-one messaging for the backends of mobile apps. One binary, one Redis.
+//! Duologue: self-hosted messaging for the backends of mobile apps, one-to-one and in rooms. One binary, one Redis.
 //!
 //! `docs/architecture.md` describes this crate: its layers, a glossary, and the path of a message and of an
 //! event through the files. `docs/contributing.md` describes how to add an operation.
