@@ -27,6 +27,11 @@ use crate::error::{Code, Error};
 /// Maximum time that a request spends on Redis, retries included. Clients get a response within
 /// 2.5 s.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of calls that are written to Redis at once. The default of redis-rs, 8 KiB, is eleven sends.
+const WRITE_BYTES: usize = 64 * 1024;
+/// Number of calls that can wait for the next write. With more, callers wait for one another.
+const QUEUED_CALLS: usize = 1024;
+
 /// A connection that is opened on first use and replaced when it breaks.
 pub(super) struct RedisConnection {
     topology: Arc<Topology>,
@@ -93,6 +98,8 @@ impl RedisConnection {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(TIMEOUT / 2))
             .set_response_timeout(None)
+            .set_write_backpressure_boundary(WRITE_BYTES)
+            .set_pipeline_buffer_size(QUEUED_CALLS)
             .set_push_sender(on_push);
         Self {
             topology,
