@@ -3,12 +3,14 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{EntityTag, Header, IF_MATCH, IF_NONE_MATCH, IfMatch};
+use actix_web::http::header::{EntityTag, Header, HeaderName, IF_MATCH, IF_NONE_MATCH, IfMatch};
 use actix_web::{FromRequest, HttpRequest};
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
 use crate::model::{IdempotencyKey, Precondition};
+
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header, names("Idempotency-Key"))]
@@ -26,7 +28,7 @@ impl FromRequest for IdempotencyKeyHeader {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let mut headers = req.headers().get_all("idempotency-key");
+        let mut headers = req.headers().get_all(IDEMPOTENCY_KEY);
         let key = match (headers.next(), headers.next()) {
             (None, _) => return ready(Ok(Self(None))),
             // A header that is not ASCII becomes an empty key, which is refused.

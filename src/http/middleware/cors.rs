@@ -5,12 +5,13 @@ use std::sync::Arc;
 use actix_cors::Cors;
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH,
-    IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH,
+    LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 
 use super::{authenticate, request_log};
 use crate::http::endpoints::messages;
+use crate::http::header::IDEMPOTENCY_KEY;
 use crate::http::live::sse;
 use crate::model::OriginPattern;
 
@@ -30,7 +31,7 @@ pub fn cors(origins: Arc<[OriginPattern]>) -> Cors {
             CONTENT_TYPE,
             IF_MATCH,
             IF_NONE_MATCH,
-            HeaderName::from_static("idempotency-key"),
+            IDEMPOTENCY_KEY,
             sse::LAST_EVENT_ID,
             request_log::REQUEST_ID,
         ])

@@ -37,7 +37,6 @@ pub async fn observe(
 ) -> Result<ServiceResponse<ResponseBody<EitherBody<impl MessageBody>>>, actix_web::Error> {
     let started = Instant::now();
     let id = request_id(&req);
-    let metrics = req.app_data::<Data<Metrics>>().cloned();
     let method = req.method().clone();
     let is_head = head::route_as_get(&mut req);
     let in_progress = RequestInProgress::of(req.request());
@@ -61,7 +60,6 @@ pub async fn observe(
         }
     };
 
-    response.headers_mut().insert(REQUEST_ID, id.clone());
     // Prevents browsers from interpreting content of users as a script or a page.
     let nosniff = HeaderValue::from_static("nosniff");
     response
@@ -72,11 +70,12 @@ pub async fn observe(
         method: &method,
         elapsed: started.elapsed(),
     };
-    request.record(&response, error.as_ref(), metrics.as_ref());
-    let response = match error {
+    request.record(&response, error.as_ref());
+    let mut response = match error {
         None => response,
         Some(error) => problem::render(response, &error, request.id).map_into_right_body(),
     };
+    response.headers_mut().insert(REQUEST_ID, id);
     Ok(connection::finish(response, in_progress))
 }
 
@@ -88,18 +87,14 @@ struct ObservedRequest<'a> {
 
 impl ObservedRequest<'_> {
     /// Counts and logs the request.
-    fn record<B>(
-        &self,
-        response: &ServiceResponse<B>,
-        error: Option<&Error>,
-        metrics: Option<&Data<Metrics>>,
-    ) {
+    fn record<B>(&self, response: &ServiceResponse<B>, error: Option<&Error>) {
         let Self {
             id,
             method,
             elapsed,
         } = *self;
         let status = response.status();
+        let metrics = response.request().app_data::<Data<Metrics>>();
         let pattern = response.request().match_pattern();
         let route = pattern.as_deref().unwrap_or(NO_ROUTE);
         if let Some(metrics) = metrics {

@@ -36,16 +36,19 @@ pub struct OwnHosts {
 
 impl OwnHosts {
     fn contains(&self, host: &str) -> bool {
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let last_label = host.rsplit('.').next().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']');
         let is_own = |address: IpAddr| {
             let address = address.to_canonical();
             address.is_loopback() || address == self.bind.to_canonical()
         };
-        host == "localhost"
-            || host.ends_with(".localhost")
+        last_label.eq_ignore_ascii_case("localhost")
             || address.parse().is_ok_and(is_own)
-            || self.names.contains(&host)
+            || self
+                .names
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(host))
     }
 }
 
