@@ -11,6 +11,7 @@ use super::openapi::{compare_all, contract};
 use crate::harness::live::device::Device;
 use crate::harness::live::event_stream::EventStream;
 use crate::harness::live::test_session::{Action, NOON, TestSession};
+use crate::harness::live::watcher::watcher;
 use crate::harness::source_tree::root;
 use crate::harness::{TestApp, spawn_app};
 
@@ -114,6 +115,32 @@ async fn messages_hold_exactly_what_their_schemas_declare() {
     let messages = everything(&app).await;
     for (kind, schema) in messages_of("ServerMessage") {
         let of_kind: Vec<_> = messages.iter().filter(|m| m["type"] == *kind).collect();
+        assert!(!of_kind.is_empty(), "no {kind} was sent");
+        compare_all(&schema, &of_kind);
+    }
+}
+
+#[tokio::test]
+async fn events_of_rooms_hold_exactly_what_their_schemas_declare() {
+    let app = spawn_app();
+    app.open_room("general", &["alice"]).await;
+    let (mut eve, _) = watcher(&app, "eve", "general").await;
+    app.send("alice", "room:general", "hi").await;
+    let edit = json!({"body": "hello"});
+    app.edit("alice", "room:general", 1, &edit).await;
+    app.delete("alice", "room:general", 1).await;
+    let typing = "/conversations/alice/room:general/typing";
+    app.request(reqwest::Method::POST, typing).await;
+    app.set_member("general", "bob", "member").await;
+    app.set_member("general", "bob", "admin").await;
+    app.remove_member("general", "bob").await;
+    let settings = json!({"join": "open", "title": "General"});
+    app.set_room("general", &settings).await;
+    app.request(reqwest::Method::DELETE, "/rooms/general").await;
+    let is_end = |event: &Value| event["type"] == "unwatched";
+    let events = eve.events_until(is_end).await;
+    for (kind, schema) in messages_of("RoomEvent") {
+        let of_kind: Vec<_> = events.iter().filter(|m| m["type"] == *kind).collect();
         assert!(!of_kind.is_empty(), "no {kind} was sent");
         compare_all(&schema, &of_kind);
     }

@@ -10,6 +10,11 @@ mod limits;
 mod members;
 mod messages;
 mod settings;
+mod watching;
+mod watching_access;
+mod watching_again;
+mod watching_cluster;
+mod watching_many;
 
 use std::time::Duration;
 

@@ -12,3 +12,4 @@ pub mod replica;
 pub mod resume;
 pub mod room_watch;
 pub mod test_session;
+pub mod watcher;
