@@ -1,7 +1,10 @@
 //! What a user leaves behind in rooms: its export and its erasure.
 
+use std::time::{Duration, Instant};
+
 use chrono::Utc;
 use futures_util::{StreamExt, stream};
+use tokio::time::sleep;
 
 use super::script::{
     DROP_ROOM_EVENTS, ERASE_ROOM_MESSAGES, EXPORT_ROOM_MESSAGES, FORGET_ROOM_MEMBER,
@@ -12,6 +15,10 @@ use super::{PAGE_BYTES, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{RoomName, Seq, StoredMessage, UserId, rfc3339};
 
+/// How long an erasure waits until the events of a room are filed. A process that died holds the lease for some seconds.
+const FILING_TIMEOUT: Duration = Duration::from_secs(8);
+/// How often it looks meanwhile.
+const FILING_PAUSE: Duration = Duration::from_millis(20);
 /// Number of journals that are emptied at the same time.
 const JOURNALS_AT_ONCE: usize = 32;
 
@@ -56,17 +63,7 @@ impl Store {
             erased += self.erase_room_page(user, room, begin, &page).await?;
             after = page.next;
         }
-        // The copies of the messages in the events of the room and in journals.
-        for attempt in 0..ATTEMPTS {
-            self.file_room(room).await?;
-            if let Some(members) = self.drop_room_events(room).await? {
-                self.drop_journals(&members).await?;
-                break;
-            }
-            if attempt + 1 == ATTEMPTS {
-                return Err(Code::Unavailable.into());
-            }
-        }
+        self.drop_copies(room).await?;
         self.forget_room_row(user, room, true).await?;
         Ok(erased)
     }
@@ -148,11 +145,32 @@ impl Store {
         Ok(removed == 1)
     }
 
-    /// Drops the kept events of a room if all of them are filed. Returns the ids of its members; `None` if some
-    /// events are not filed.
-    pub async fn drop_room_events(&self, room: &RoomName) -> Result<Option<Vec<String>>, Error> {
+    /// Drops the copies of the messages of a room that are in its events and in the journals of its members.
+    async fn drop_copies(&self, room: &RoomName) -> Result<(), Error> {
+        let (begun, mut version) = (Instant::now(), String::new());
+        while begun.elapsed() < FILING_TIMEOUT {
+            // Another task can have the lease of the room, and files it then.
+            self.file_room(room).await?;
+            let (newest, members) = self.drop_room_events(room, &version).await?;
+            if let Some(members) = members {
+                return self.drop_journals(&members).await;
+            }
+            version = newest;
+            sleep(FILING_PAUSE).await;
+        }
+        Err(Code::Unavailable.into())
+    }
+
+    /// Drops the kept events of a room up to a version, or all that there are. Returns the version of the newest of
+    /// them, and the ids of the members of the room, or `None` if some of the events are not filed.
+    pub async fn drop_room_events(
+        &self,
+        room: &RoomName,
+        version: &str,
+    ) -> Result<(String, Option<Vec<String>>), Error> {
         let [_, meta, members, events, ..] = self.keys.room(room);
-        self.run(&DROP_ROOM_EVENTS, &[meta, members, events], &[])
+        let args = [version.as_bytes()];
+        self.run(&DROP_ROOM_EVENTS, &[meta, members, events], &args)
             .await
     }
 

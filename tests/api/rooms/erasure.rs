@@ -1,5 +1,7 @@
 //! Exporting and erasing a user who is or was in rooms.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -120,4 +122,47 @@ async fn a_later_user_of_an_erased_id_is_somebody_else() {
         .filter_map(|line| line["message"].get("seq"))
         .collect();
     assert_eq!(seqs, [&anew["seq"]]);
+}
+
+#[tokio::test]
+async fn an_erasure_completes_while_others_write() {
+    let app = spawn_app();
+    app.open_room("general", &["alice", "bob", "carol"]).await;
+    for n in 0..120 {
+        app.send("alice", GENERAL, &format!("secret {n}")).await;
+    }
+    let done = AtomicBool::new(false);
+    let writes = async |user: &str| {
+        while !done.load(Ordering::Relaxed) {
+            app.send(user, GENERAL, "meanwhile").await;
+        }
+    };
+    let erasing = async {
+        let erased = erase(&app, "alice").await;
+        done.store(true, Ordering::Relaxed);
+        erased
+    };
+    let (erased, ..) = tokio::join!(erasing, writes("bob"), writes("carol"));
+    let erased = [&erased["messages_erased"], &erased["done"]];
+    assert_eq!(erased, [&json!(120), &json!(true)]);
+    assert!(!app.texts().contains("secret"), "nothing of it is left");
+    assert!(
+        !streams(&app).contains("secret"),
+        "nor in the room's events"
+    );
+}
+
+/// What the events of all rooms contain.
+fn streams(app: &TestApp) -> String {
+    let mut redis = app.redis();
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg("*:room_events:*")
+        .query(&mut redis)
+        .unwrap();
+    let read = |key: &String| -> String {
+        let mut range = redis::cmd("XRANGE");
+        let found: redis::Value = range.arg(key).arg("-").arg("+").query(&mut redis).unwrap();
+        format!("{found:?}")
+    };
+    keys.iter().map(read).collect()
 }
