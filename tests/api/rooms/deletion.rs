@@ -7,6 +7,7 @@ use duologue::store::Keys;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::harness::live::event_stream::EventStream;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
 
 /// The keys of a room that exist.
@@ -14,6 +15,45 @@ fn keys_of(app: &TestApp, room: &str) -> Vec<String> {
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut app.redis()).unwrap();
     keys.retain(|key| key.ends_with(&format!(":room:{room}")));
     keys
+}
+
+#[tokio::test]
+async fn a_deleted_room_is_told_to_its_members_and_gone() {
+    let app = spawn_app();
+    app.open_room("general", &["alice", "bob"]).await;
+    app.lists("bob", &["room:general"]).await;
+    let mut bob = EventStream::open(&app, "bob", None).await;
+    app.send("alice", "room:general", "hello").await;
+    assert_eq!(bob.next().await["type"], "message.created");
+    assert_eq!(
+        app.request(Method::DELETE, "/rooms/general").await.status,
+        204
+    );
+
+    let left = bob.next().await;
+    assert_eq!(
+        (
+            &left["type"],
+            &left["peer"],
+            &left["user"],
+            &left["total_unread_count"]
+        ),
+        (
+            &json!("room.left"),
+            &json!("room:general"),
+            &json!("bob"),
+            &json!(0)
+        )
+    );
+    for user in ["alice", "bob"] {
+        app.lists(user, &[]).await;
+    }
+    assert_eq!(keys_of(&app, "general"), Vec::<String>::new());
+    for path in ["/rooms/general", "/conversations/alice/room:general"] {
+        app.get(path).await.problem(404, "ROOM_NOT_FOUND");
+    }
+    let again = app.request(Method::DELETE, "/rooms/general").await;
+    again.problem(404, "ROOM_NOT_FOUND");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::live::event_stream::EventStream;
 use crate::harness::{TestApp, spawn_app};
 
 const GENERAL: &str = "room:general";
@@ -92,6 +93,49 @@ async fn an_export_of_a_few_messages_among_many_is_complete() {
         .filter_map(|line| line["message"]["seq"].as_u64())
         .collect();
     assert_eq!(seqs, [1, 121, 241]);
+}
+
+#[tokio::test]
+async fn an_erased_user_leaves_rooms_and_only_tombstones() {
+    let app = spawn_rooms().await;
+    let mut bob = EventStream::open(&app, "bob", None).await;
+    for seq in [1, 2] {
+        app.react(Method::PUT, ["alice", GENERAL], seq, "👍")
+            .await
+            .json(200);
+    }
+    app.react(Method::PUT, ["bob", GENERAL], 2, "👍")
+        .await
+        .json(200);
+    app.send("alice", GENERAL, "secret three").await;
+    while bob.next().await["message"]["body"] != "secret three" {}
+
+    let erased = erase(&app, "alice").await;
+    let expected = json!({"user": "alice", "conversations": 2, "messages_erased": 5, "done": true});
+    assert_eq!(erased, expected);
+    assert_eq!(app.members("general").await, ["bob:member"]);
+    for room in ["general", "former"] {
+        let page = app.peek("bob", &format!("room:{room}")).await;
+        for message in page["history"].as_array().unwrap() {
+            let is_alices = message["from"] == "alice";
+            assert_eq!(message["body"] == "", is_alices, "{message}");
+            assert_eq!(message["deleted_at"].is_string(), is_alices, "{message}");
+        }
+    }
+    let liked = app.message("bob", GENERAL, 2).await.json(200);
+    assert_eq!(liked["reactions"], json!({"👍": ["bob"]}));
+    assert!(!app.texts().contains("secret"), "nothing of it is left");
+    assert!(
+        !streams(&app).contains("secret"),
+        "nor in the events of a room"
+    );
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut app.redis()).unwrap();
+    let of_alice: Vec<_> = keys.iter().filter(|key| key.ends_with(":alice")).collect();
+    assert_eq!(of_alice, Vec::<&String>::new());
+    assert_eq!(erase(&app, "alice").await["conversations"], 0);
+    // Others go on.
+    app.send("bob", GENERAL, "still there").await;
+    while bob.next().await["message"]["body"] != "still there" {}
 }
 
 #[tokio::test]

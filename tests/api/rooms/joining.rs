@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::badge_becomes;
 use crate::harness::auth::secured_app::spawn_secured_app;
 use crate::harness::http::response::ApiResponse;
+use crate::harness::live::event_stream::EventStream;
 use crate::harness::rooms::By;
 use crate::harness::{TestApp, seqs, spawn_app};
 
@@ -46,6 +47,43 @@ async fn who_joins_sees_the_messages_that_the_room_allows() {
         );
     }
     badge_becomes(&app, "bob", [2, 2]).await;
+}
+
+#[tokio::test]
+async fn who_leaves_loses_the_room_until_it_joins_again() {
+    let app = spawn_app();
+    app.set_room("general", &json!({"members": ["alice", "bob"]}))
+        .await
+        .json(201);
+    app.send("alice", GENERAL, "one").await;
+    badge_becomes(&app, "bob", [1, 1]).await;
+    let mut bob = EventStream::open(&app, "bob", None).await;
+    assert_eq!(app.remove_member("general", "bob").await.status, 204);
+    let left = bob.next().await;
+    assert_eq!(
+        (&left["type"], &left["total_unread_count"]),
+        (&json!("room.left"), &json!(0))
+    );
+    app.lists("bob", &[]).await;
+    assert_eq!(app.badge("bob").await, [0, 0]);
+    app.get("/conversations/bob/room:general")
+        .await
+        .problem(404, "ROOM_NOT_FOUND");
+    let message = json!({"from": "bob", "to": GENERAL, "body": "hi"});
+    app.post(&message).await.problem(404, "ROOM_NOT_FOUND");
+    app.send("alice", GENERAL, "not for bob").await;
+
+    app.set_member("general", "bob", "member").await.json(201);
+    assert_eq!(
+        bob.next().await["type"],
+        "room.joined",
+        "and not the message"
+    );
+    app.lists("bob", &[GENERAL]).await;
+    assert_eq!(app.badge("bob").await, [0, 0]);
+    app.send("alice", GENERAL, "three").await;
+    assert_eq!(bob.next().await["message"]["body"], "three");
+    badge_becomes(&app, "bob", [1, 1]).await;
 }
 
 /// Calls that a stranger makes in a room: whether each reads, and the answer.

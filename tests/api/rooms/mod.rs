@@ -8,6 +8,7 @@ mod invalid_requests;
 mod joining;
 mod limits;
 mod members;
+mod membership_events;
 mod messages;
 mod settings;
 mod watching;
