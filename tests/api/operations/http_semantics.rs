@@ -12,6 +12,7 @@ fn filled(path: &str) -> String {
     let parameters = [
         ("{user}", "alice"),
         ("{peer}", "bob"),
+        ("{room}", "general"),
         ("{seq}", "1"),
         ("{emoji}", "%F0%9F%91%8D"),
     ];
