@@ -115,7 +115,7 @@ async fn send_bodies(service_log: &mut LoggedService) {
     let unknown = text.replacen("metadata", MARK, 1);
     let wrong = text.replacen("\"alice\"", &format!("\"{MARK}/\""), 1);
     let unanswerable = text.replacen("\"from\"", "\"reply_to\":77,\"from\"", 1);
-    let large = message().to_string() + &MARK.repeat(60_000);
+    let large = message().to_string() + &MARK.repeat(80_000);
     let cases = [
         (text.clone(), 201),
         (text[..text.len() - 1].to_owned(), 400),
