@@ -29,7 +29,7 @@ local function commit_member(room, change, owner, leader, charge, reply)
   redis.call('HSET', room.members, member.id, record)
   local is_elsewhere = owner.inbox == room.outbox
   local row = not is_elsewhere and room_row(room, member.id, record)
-  local events = row and update_room_inbox(owner, room.name, row, {}, change.kind) or {}
+  local events = row and update_room_inbox(owner, room.name, room.version, row, {}, change.kind) or {}
   local leads = publish_room(room, leader)
   for _, event in ipairs(events) do redis.pcall('SPUBLISH', owner.events, event) end
   local committed = {reply, leads and 1 or 0}

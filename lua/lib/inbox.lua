@@ -6,8 +6,9 @@
 -- Returns the totals of a user after a row has changed: unread messages, conversations with some, and those in muted
 -- conversations. Counts the pinned rows.
 local function move_totals(conversations, old_unread, old_flags, unread, flags, total, unread_conversations, muted)
-  local now, now_muted = counted(unread, flags)
-  local before, before_muted = counted(old_unread, old_flags)
+  local now, now_muted, before, before_muted = tonumber(unread), 0, tonumber(old_unread), 0
+  if flags ~= NO_FLAGS then now, now_muted = counted(unread, flags) end
+  if old_flags ~= NO_FLAGS then before, before_muted = counted(old_unread, old_flags) end
   total = string.format('%d', total + now - before)
   if now_muted ~= before_muted then muted = string.format('%d', muted + now_muted - before_muted) end
   if (now == 0) ~= (before == 0) then

@@ -110,20 +110,25 @@ end
 -- Returns the seq of the oldest message that a member can see; for a stranger, `member` is nil.
 local function oldest_visible_in(room, member)
   if not member then return room.history == 'all' and room.dropped_up_to + 1 or room.seq + 1 end
+  if member.floor == '0' and member.cleared_up_to == '0' then return room.dropped_up_to + 1 end
   return math.max(room.dropped_up_to, tonumber(member.floor), tonumber(member.cleared_up_to)) + 1
 end
 
--- Returns the number of messages that a member has not read. Deleted ones count.
+-- Returns the number of messages that a member has not read, as text. Deleted ones count.
 local function room_unread(room, member)
-  return math.max(0, room.seq - math.max(tonumber(member.read), oldest_visible_in(room, member) - 1))
+  if member.read == room.seq then return '0' end
+  local unread = room.seq - math.max(tonumber(member.read), oldest_visible_in(room, member) - 1)
+  return unread > 0 and string.format('%d', unread) or '0'
 end
 
--- Returns the entry of the room in the inbox of a member, see lib/row. A stranger has read nothing and has no unread
--- messages.
+-- Returns the entry of the room in the inbox of a member, see lib/row, and the unread count, with which it begins. A
+-- stranger has read nothing and has no unread messages.
 local function room_entry(room, member)
-  if not member then return '0|' .. NO_FLAGS .. '|' .. room.seq .. '|0|0|0' end
-  local entry = string.format('%d|%s|%s|%s|0|0', room_unread(room, member), member.flags, room.seq, member.read)
-  return member.muted_until == '0' and entry or entry .. '|' .. member.muted_until
+  if not member then return '0|' .. NO_FLAGS .. '|' .. room.seq .. '|0|0|0', '0' end
+  local unread = room_unread(room, member)
+  local entry = unread .. '|' .. member.flags .. '|' .. room.seq .. '|' .. member.read .. '|0|0'
+  if member.muted_until ~= '0' then entry = entry .. '|' .. member.muted_until end
+  return entry, unread
 end
 
 -- Returns the place of the room in the inbox of a member, see lib/order: that of the newest message, or of the
@@ -131,7 +136,8 @@ end
 local function room_place(room, member)
   local cleared = member.cleared_up_to
   if cleared ~= '0' and tonumber(cleared) >= tonumber(room.seq) then return '0' end
-  local place = math.max(tonumber(room.active), tonumber(member.since))
-  if has_flag(member.flags, PINNED) then place = place + PINNED_FIRST end
-  return string.format('%d', place)
+  -- Versions have the same number of digits.
+  local place = room.active > member.since and room.active or member.since
+  if member.flags == NO_FLAGS or not has_flag(member.flags, PINNED) then return place end
+  return string.format('%d', place + PINNED_FIRST)
 end

@@ -7,63 +7,74 @@
 --- @include "lib/message"
 --- @include "lib/room"
 
--- Returns what the row of a user says at a state of the room.
+-- Captures `since` and `read` of a member who has set, cleared and missed nothing, as most are, so that few values have
+-- to be created.
+local PLAIN_MEMBER = '^%l+|(%d+)|%d+|0|0|(%d+)|00000|'
+
+-- Returns what the row of a user says at a state of the room: the member, see lib/room, with `entry`, `unread`, `active`
+-- and `mark`, see lib/row, and `hidden_up_to`, the seq up to which messages are hidden. Who has left has `left`, the
+-- version of the leaving.
 --
 -- room    as parse_room_state returns it
 -- record  of the members hash; left|since|version if the user has left
 local function room_row(room, user, record)
-  local since, left = string.match(record, '^left|(%d+)|(%d+)$')
-  if since then
+  local since, read = string.match(record, PLAIN_MEMBER)
+  if since and room.dropped_up_to == 0 then
+    local unread = read == room.seq and '0' or string.format('%d', room.seq - read)
     return {
-      version = room.version, since = since, left = left, mark = 'x', hidden_up_to = 0, unread = '0', flags = NO_FLAGS,
-      active = '0', entry = '0|' .. NO_FLAGS .. '|' .. room.seq .. '|' .. room.seq .. '|0|0',
+      since = since, hidden_up_to = 0, unread = unread, flags = NO_FLAGS,
+      active = room.active > since and room.active or since, mark = room.seq == '0' and 'n' or 'r',
+      entry = unread .. '|' .. NO_FLAGS .. '|' .. room.seq .. '|' .. read .. '|0|0',
     }
   end
-  local member = parse_member(user, record, room)
-  local entry, sees_any = room_entry(room, member), oldest_visible_in(room, member) <= tonumber(room.seq)
-  return {
-    version = room.version, since = member.since, mark = sees_any and 'r' or 'n',
-    hidden_up_to = math.max(tonumber(member.floor), tonumber(member.cleared_up_to)),
-    unread = string.match(entry, '^%d+'), flags = member.flags, active = room_place(room, member), entry = entry,
-  }
+  local left
+  since, left = string.match(record, '^left|(%d+)|(%d+)$')
+  if since then
+    return {
+      since = since, left = left, hidden_up_to = 0, unread = '0', flags = NO_FLAGS, active = '0', mark = 'x',
+      entry = '0|' .. NO_FLAGS .. '|' .. room.seq .. '|' .. room.seq .. '|0|0',
+    }
+  end
+  local row, hidden_up_to = parse_member(user, record, room), 0
+  if row.floor ~= '0' or row.cleared_up_to ~= '0' then
+    hidden_up_to = math.max(tonumber(row.floor), tonumber(row.cleared_up_to))
+  end
+  row.entry, row.unread = room_entry(room, row)
+  row.hidden_up_to, row.active = hidden_up_to, room_place(room, row)
+  row.mark = oldest_visible_in(room, row) <= tonumber(room.seq) and 'r' or 'n'
+  return row
+end
+
+-- Returns the difference of two numbers of which each is text, as text.
+local function difference(one, other)
+  return one == other and '0' or string.format('%d', one - other)
 end
 
 -- Formats the events to keep, of which the first one has this offset. If the event is about all members, it is about
 -- the owner.
-local function format_member_events(owner, name, told, offset, prev, entry, total, unread_conversations, muted)
-  local epoch, events = redis.call('HGET', owner.conversations, EPOCH_FIELD), {}
+local function format_member_events(owner, name, epoch, told, offset, prev, entry, total, unread_conversations, muted)
+  local events = {}
   for i, event in ipairs(told) do
     local json = format_event(event.kind, epoch .. '-' .. offset, epoch .. '-' .. prev, name, entry, total,
       unread_conversations, muted, event.message)
-    local user = event.user
-    if user == '' and event.kind == 'room.left' then user = owner.id end
-    if user ~= '' then json = string.sub(json, 1, -2) .. ',"user":"' .. user .. '"}' end
+    if string.sub(event.kind, 1, 5) == 'room.' then
+      local user = event.user == '' and owner.id or event.user
+      json = string.sub(json, 1, -2) .. ',"user":"' .. user .. '"}'
+    end
     events[i] = json
-    prev, offset = offset, string.format('%d', offset + 1)
+    if i < #told then prev, offset = offset, string.format('%d', offset + 1) end
   end
   return events
 end
 
--- Files events of a room, and its state, in the inbox of a member.
---
--- owner   whose inbox it is: `id`, and the keys `inbox`, `conversations` and `events`
--- row     as room_row returns it
--- events  list of {version, kind, message, user, seq}: the events, oldest first; seq is that of the message, or nil
--- kind    type of the event if only the member has changed; empty if nothing is told but the events
---
--- Returns  the events to publish
-local function update_room_inbox(owner, name, row, events, kind)
-  local conversations = owner.conversations
-  local stored = redis.call('HMGET', conversations, TOTALS_FIELD, name)
-  local prev, total, unread_conversations, muted, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
-  local version, old_offset, old_active, old_unread, old_flags, entry_at, mark = parse_row(stored[2])
-  local entry, filed = string.sub(stored[2] or '', entry_at), '0'
-  if mark ~= '' then
-    filed = string.format('%d', version - string.sub(mark, 2))
-    mark = string.sub(mark, 1, 1)
+-- Returns those of some events that a row does not have yet and the member is told, and the version of the last one that
+-- is filed then.
+local function new_events(events, row, filed)
+  local oldest = events[1].version
+  if oldest > filed and oldest > row.since and not row.left and row.hidden_up_to == 0 then
+    return events, events[#events].version
   end
-  local is_newer, had_filed, told = row.version > version, filed, {}
-
+  local told = {}
   for _, event in ipairs(events) do
     if event.version > filed and event.version > row.since and (not row.left or event.version <= row.left) then
       filed = event.version
@@ -71,19 +82,47 @@ local function update_room_inbox(owner, name, row, events, kind)
       if not event.seq or event.seq > row.hidden_up_to then told[#told + 1] = event end
     end
   end
+  return told, filed
+end
+
+-- Files events of a room, and its state, in the inbox of a member.
+--
+-- owner    whose inbox it is: `id`, and the keys `inbox`, `conversations` and `events`
+-- version  of the room; row, as room_row returns it
+-- events   list of {version, kind, message, user, seq}: the events, oldest first; seq is that of the message, or nil
+-- kind     without events, the type of the event if the member has changed; otherwise empty
+--
+-- Returns  the events to publish
+local function update_room_inbox(owner, name, version, row, events, kind)
+  local conversations = owner.conversations
+  local stored = redis.call('HMGET', conversations, TOTALS_FIELD, name, EPOCH_FIELD)
+  local prev, total, unread_conversations, muted, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
+  local old_version, old_offset, old_active, old_unread, old_flags, entry_at, mark = parse_row(stored[2])
+  local filed = '0'
+  if mark == 'r0' then
+    mark, filed = 'r', old_version
+  elseif mark ~= '' then
+    filed = string.format('%d', old_version - string.sub(mark, 2))
+    mark = string.sub(mark, 1, 1)
+  end
+  local is_newer, had_filed, told = version > old_version, filed, events
+  if #events > 0 then told, filed = new_events(events, row, filed) end
   if not is_newer and filed == had_filed then return {} end
-  local active, unread, flags = old_active, old_unread, old_flags
+  local active, entry, unread, flags = row.active, row.entry, row.unread, row.flags
   if is_newer then
-    local changed = entry ~= row.entry or active ~= row.active or mark ~= row.mark
-    if kind == '' and changed and #told == 0 then kind = 'conversation.changed' end
-    if kind ~= '' then told[#told + 1] = {kind = kind, message = '', user = ''} end
-    version, active, entry, unread, flags, mark =
-      row.version, row.active, row.entry, row.unread, row.flags, row.mark
+    if kind == '' and #told == 0 then
+      local changed = active ~= old_active or mark ~= row.mark or entry ~= string.sub(stored[2] or '', entry_at)
+      kind = changed and 'conversation.changed' or ''
+    end
+    if kind ~= '' then told = {{kind = kind, message = '', user = ''}} end
+    mark = row.mark
+  else
+    version, active, unread, flags, entry = old_version, old_active, old_unread, old_flags, string.sub(stored[2], entry_at)
   end
 
   -- Offsets increase, and no row has a place above the last one.
   local first = version > prev and version or string.format('%d', prev + 1)
-  local offset = #told == 0 and prev or string.format('%d', first + #told - 1)
+  local offset = #told == 0 and prev or #told == 1 and first or string.format('%d', first + #told - 1)
   if unread ~= old_unread or flags ~= old_flags then
     total, unread_conversations, muted =
       move_totals(conversations, old_unread, old_flags, unread, flags, total, unread_conversations, muted)
@@ -99,22 +138,22 @@ local function update_room_inbox(owner, name, row, events, kind)
     end
   end
 
-  local kept_events = {}
+  local kept_events
   if listening == '1' and #told > 0 then
     kept_events =
-      format_member_events(owner, name, told, first, prev, entry, total, unread_conversations, muted)
+      format_member_events(owner, name, stored[3], told, first, prev, entry, total, unread_conversations, muted)
     local kept = redis.call('LPUSHX', owner.events, unpack(kept_events))
     if kept == 0 then
-      listening, kept_events = '0', {}
+      listening, kept_events = '0', nil
     elseif kept % 64 < #kept_events then
       redis.call('LTRIM', owner.events, 0, 512 - 1)
     end
   end
 
-  local age = active == '0' and '' or string.format('%d', version - active)
-  local ahead = string.format('%d', (#told == 0 and old_offset or offset) - version)
+  local age = active == '0' and '' or difference(version, active)
+  local ahead = difference(#told == 0 and old_offset or offset, version)
   redis.call('HSET', conversations, TOTALS_FIELD, offset .. '|' .. total .. '|' .. unread_conversations .. '|' .. muted
     .. '|' .. on_top .. '|' .. listening, name,
-    version .. '|' .. ahead .. '|' .. age .. mark .. string.format('%d', version - filed) .. '|' .. entry)
-  return kept_events
+    version .. '|' .. ahead .. '|' .. age .. mark .. difference(version, filed) .. '|' .. entry)
+  return kept_events or {}
 end

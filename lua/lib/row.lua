@@ -35,7 +35,7 @@ local TOTALS, NO_TOTALS = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d)|(%d)$', '0|0|0|0|0|0'
 -- user has written to the peer; active is the row's place in the inbox, 0 if the inbox does not list it.
 local function parse_row(text)
   local version, ahead, age, written, entry_at, unread, flags =
-    string.match(text or '0|0||0|00000|', '^(%d+)|(-?%d+)|(-?%d*)([nrwx]?%d*)|()(%d+)|(%d+)')
+    string.match(text or '0|0||0|00000|', '^(%d+)|(-?%d+)|(-?%d*)([^|]*)|()(%d+)|(%d+)')
   local offset, active = version, version
   if ahead ~= '0' then offset = string.format('%d', version + ahead) end
   if age == '' then

@@ -22,11 +22,13 @@ for i = 1, 4 * count, 4 do
     seq = tonumber((string.match(message, MESSAGE_HEAD))),
   }
 end
+local owner = {}
 for i = 1, #inboxes / 3 do
   local at = 4 * count + 2 * i - 1
-  local owner = {id = rest[at], inbox = inboxes[3 * i - 2], conversations = inboxes[3 * i - 1], events = inboxes[3 * i]}
+  owner.id, owner.inbox, owner.conversations, owner.events =
+    rest[at], inboxes[3 * i - 2], inboxes[3 * i - 1], inboxes[3 * i]
   local row = room_row(room, owner.id, rest[at + 1])
-  local published = update_room_inbox(owner, name, row, events, kind)
+  local published = update_room_inbox(owner, name, room.version, row, events, kind)
   for _, event in ipairs(published) do redis.pcall('SPUBLISH', owner.events, event) end
 end
 return 1

@@ -2,7 +2,8 @@
 --- @include "lib/lease"
 --- @include "lib/room"
 -- Takes the next events of a room that are to be filed in the inboxes of its members, with the state of all members
--- at the same moment, and confirms that those before are filed. When there are none, it ends the filing.
+-- at the same moment, and confirms that those before are filed. When there are none, it ends the filing. Members whose
+-- inboxes could not be updated are noted in the outbox, so that a node that is down does not hold up the others.
 --
 -- Returns  [state, events, members, deleted]  the state of the room, see lib/room; for each event its version, type,
 --          message and user; for each member the id and the record, which is left|since|version for who has left.
@@ -17,6 +18,8 @@ local lease       = KEYS[5] -- string  who files the room's events now, see lib/
 local name        = ARGV[1] -- string  name of the room
 local leader      = ARGV[2] -- string  under which name the caller files
 local done        = ARGV[3] -- integer version up to which it has filed; empty at first
+-- Then the ids of members whose inboxes could not be updated
+local missed      = {unpack(ARGV, 4)}
 
 -- How many events are filed at once, how many of those that are filed stay for who watches, and for how long, in
 -- seconds.
@@ -36,6 +39,7 @@ if done ~= '' and done > filed then
   filed = done
   redis.call('HSET', meta, 'filed', filed)
 end
+for _, user in ipairs(missed) do redis.call('ZADD', outbox, room.version, name .. ',' .. user) end
 
 local events, left = {}, {}
 local entries = redis.call('XRANGE', room_events, '(' .. filed .. '-0', '+', 'COUNT', TAKEN)

@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::Utc;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::Store;
 use super::script::{FILE_ROOM_EVENTS, TAKE_ROOM_EVENTS};
@@ -24,7 +26,9 @@ const MEMBERS_AT_ONCE: usize = 64;
 /// Maximum number of bytes that one call appends to the journals of members, unless one member's are more.
 const BYTES_AT_ONCE: usize = 2 << 20;
 /// Number of calls at the same time on a cluster, where members are on different nodes.
-const CALLS_AT_ONCE: usize = 16;
+const CALLS_AT_ONCE: usize = 32;
+/// How long a call may take on a cluster, so that the lease outlives a node that does not answer.
+const FILE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Number of batches of events after which a room waits behind others again.
 const BATCHES: usize = 16;
 
@@ -36,6 +40,19 @@ pub struct RoomFiling {
     leader: String,
     /// The version up to which it has filed; empty at first.
     done: String,
+    /// The members whose inboxes could not be updated.
+    missed: Vec<String>,
+}
+
+impl RoomFiling {
+    fn begin(room: RoomName, leader: String) -> Self {
+        Self {
+            room,
+            leader,
+            done: String::new(),
+            missed: Vec::new(),
+        }
+    }
 }
 
 /// What became of a room that is filed.
@@ -78,8 +95,7 @@ impl Filings {
 
     /// Lets this process file a room whose lease it has.
     pub(super) fn request(&self, room: RoomName, leader: String) {
-        let done = String::new();
-        self.queue(RoomFiling { room, leader, done });
+        self.queue(RoomFiling::begin(room, leader));
     }
 
     fn queue(&self, filing: RoomFiling) {
@@ -119,10 +135,8 @@ impl Store {
 
     /// Files the events of a room now, unless another process does so.
     pub async fn file_room(&self, room: &RoomName) -> Result<Filed, Error> {
-        let (leader, done) = (self.filings.leader(), String::new());
-        let room = room.clone();
-        self.continue_filing(RoomFiling { room, leader, done })
-            .await
+        let filing = RoomFiling::begin(room.clone(), self.filings.leader());
+        self.continue_filing(filing).await
     }
 
     /// Files the next events of a room.
@@ -135,7 +149,7 @@ impl Store {
                 self.erase_room(&filing.room).await?;
                 return Ok(Filed::Deleted);
             }
-            self.file_taken(&filing.room, &taken).await?;
+            filing.missed = self.file_taken(&filing.room, &taken).await?;
             filing.done = taken.last_version();
         }
         self.filings.queue(filing);
@@ -148,10 +162,16 @@ impl Store {
         &self,
         filing: &RoomFiling,
     ) -> Result<Option<TakenEvents>, Error> {
-        let RoomFiling { room, leader, done } = filing;
+        let RoomFiling {
+            room,
+            leader,
+            done,
+            missed,
+        } = filing;
         let [_, meta, members, events, outbox, lease] = self.keys.room(room);
         let keys = [meta, members, events, outbox, lease];
-        let args = [room.as_str(), leader, done].map(str::as_bytes);
+        let mut args = [room.as_str(), leader, done].map(str::as_bytes).to_vec();
+        args.extend(missed.iter().map(String::as_bytes));
         let taken: Option<TakenReply> = self.run(&TAKE_ROOM_EVENTS, &keys, &args).await?;
         Ok(taken.map(|(state, events, members, deleted)| TakenEvents {
             state,
@@ -164,8 +184,9 @@ impl Store {
         }))
     }
 
-    /// Files events in the inboxes of all members.
-    async fn file_taken(&self, room: &RoomName, taken: &TakenEvents) -> Result<(), Error> {
+    /// Files events in the inboxes of all members. Returns those whose inboxes could not be updated, because their node
+    /// of a cluster is down.
+    async fn file_taken(&self, room: &RoomName, taken: &TakenEvents) -> Result<Vec<String>, Error> {
         let TakenEvents {
             state,
             events,
@@ -174,25 +195,32 @@ impl Store {
         } = taken;
         let bytes: usize = events.iter().map(Vec::len).sum();
         let at_once = (BYTES_AT_ONCE / bytes.max(1)).clamp(1, MEMBERS_AT_ONCE);
-        let mut groups = BTreeMap::<&str, Vec<MemberInbox>>::new();
-        for member in members {
-            // On a cluster, each partition is a call of its own.
-            let group = if self.two_steps {
-                self.keys.tag(&member.user)
-            } else {
-                ""
-            };
-            groups.entry(group).or_default().push(member.clone());
+        if !self.two_steps {
+            for members in members.chunks(at_once) {
+                self.file_room_events(room, state, "", events, members)
+                    .await?;
+            }
+            return Ok(Vec::new());
         }
-        let parts = groups.values().flat_map(|group| group.chunks(at_once));
+        // Each partition is a call of its own.
+        let mut partitions = BTreeMap::<&str, Vec<MemberInbox>>::new();
+        for member in members {
+            let partition = partitions.entry(self.keys.tag(&member.user));
+            partition.or_default().push(member.clone());
+        }
+        let parts = partitions.values().flat_map(|part| part.chunks(at_once));
         let parts: Vec<_> = parts.map(<[MemberInbox]>::to_vec).collect();
         let calls = parts.into_iter().map(async |members| {
-            self.file_room_events(room, state, "", events, &members)
-                .await
+            let filed = self.file_room_events(room, state, "", events, &members);
+            match timeout(FILE_TIMEOUT, filed).await {
+                Ok(Ok(())) => Vec::new(),
+                _ => members,
+            }
         });
-        let concurrency = if self.two_steps { CALLS_AT_ONCE } else { 1 };
-        let filed = stream::iter(calls).buffer_unordered(concurrency);
-        filed.try_collect::<()>().await
+        let missed = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE);
+        let missed: Vec<_> = missed.collect().await;
+        let missed = missed.into_iter().flatten().map(|member| member.user);
+        Ok(missed.collect())
     }
 
     /// Files events in the inboxes of some members, which on a cluster are of one partition.

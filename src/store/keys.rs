@@ -18,7 +18,7 @@
 //! | `dm:{r}:meta:<room>` | hash: `state`, settings and `filed` of the room, `erased:<id>`, `metadata:<id>`; see `lua/lib/room.lua` | room | never | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:members:<room>` | hash: member -> role, marks and settings; see `lua/lib/room.lua` | room | never | `every change of a room` |
 //! | `dm:{r}:room_events:<room>` | stream: the newest events of the room, all that are not filed; also the name of the pub/sub channel; followed by `,<n>` in database n | room | 24 h after the last filing | `every change of a room`, `take_room_events` |
-//! | `dm:{r}:lease:<room>` | string: which process files the events of the room | room | 3 s after the last step | `every change of a room`, `take_room_events` |
+//! | `dm:{r}:lease:<room>` | string: which process files the events of the room | room | 4 s after the last step | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:idempotency:<room>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | room | 24 h | `send_room_message` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
 //! | `dm:{r}:typing:<room>,<user>` | string: exists while no further typing event is published | room | 1 s | `announce_room_typing` |

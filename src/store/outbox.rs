@@ -222,18 +222,19 @@ impl Store {
         let [_, meta, members, ..] = self.keys.room(room);
         let args = [user.as_str().as_bytes()];
         let keys = [meta, members];
-        let found: Option<(String, Vec<u8>)> = self.run(&REPEAT_ROOM_UPDATE, &keys, &args).await?;
+        let found: Option<(String, Vec<u8>, String)> =
+            self.run(&REPEAT_ROOM_UPDATE, &keys, &args).await?;
         // Without a room there is nothing to update, and its entry goes.
         let mut version = NEWEST_VERSION.to_owned();
-        if let Some((state, record)) = found {
-            state
-                .split('|')
-                .nth(1)
-                .unwrap_or_default()
-                .clone_into(&mut version);
+        if let Some((state, record, filed)) = found {
+            let of_state = state.split('|').nth(1);
+            of_state.unwrap_or_default().clone_into(&mut version);
             let user = user.as_str().to_owned();
-            let inbox = MemberInbox { user, record };
-            self.update_member_inbox(room, &state, "conversation.changed", inbox)
+            // In place of the events that the row may have missed.
+            let changed = [filed.as_str(), "conversation.changed", "", ""];
+            let changed = changed.map(|field| field.as_bytes().to_vec());
+            let inbox = [MemberInbox { user, record }];
+            self.file_room_events(room, &state, "", &changed, &inbox)
                 .await?;
             self.metrics.repairs("repeated").inc();
         }

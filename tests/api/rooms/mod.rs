@@ -1,5 +1,6 @@
 //! Rooms: conversations of many.
 
+mod cluster;
 mod conversations;
 mod deletion;
 mod erasure;

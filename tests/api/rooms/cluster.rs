@@ -1,0 +1,63 @@
+//! Rooms on a cluster, where their members' inboxes are on other nodes.
+
+use std::time::Duration;
+
+use duologue::store::Keys;
+use rustix::process::Signal;
+
+use crate::harness::store::direct_connection::DirectConnection;
+use crate::harness::store::redis_cluster::RedisCluster;
+use crate::harness::store::rooms::{create_room, keys_of_room};
+use crate::harness::store::tcp_server::TcpServer;
+use crate::harness::{TestApp, eventually, spawn_app_on};
+
+/// How long an inbox may take to follow after a fault.
+const UPDATED: Duration = Duration::from_secs(30);
+
+/// The place of the master of a key.
+fn master_of(cluster: &RedisCluster, key: &str) -> usize {
+    RedisCluster::index_of(cluster.slot_of(key))
+}
+
+/// Some users whose inboxes are on one master.
+fn users_at(cluster: &RedisCluster, master: usize, count: usize) -> Vec<String> {
+    let names = (0..).map(|n| format!("user-{n}"));
+    let names = names.filter(|name| master_of(cluster, &Keys::new().inbox(name)) == master);
+    names.take(count).collect()
+}
+
+async fn unread_becomes(app: &TestApp, user: &str, count: u64) {
+    eventually(&format!("{user} has {count}"), UPDATED, async || {
+        let unread = app.get(&format!("/users/{user}/unread")).await;
+        unread.status == 200 && unread.json(200)["total_unread_count"] == count
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hanging_node_delays_only_the_inboxes_on_it() {
+    let cluster = RedisCluster::start();
+    let of_room = master_of(&cluster, &keys_of_room("general")[0]);
+    let (works, hangs) = ((of_room + 1) % 3, (of_room + 2) % 3);
+    let app = spawn_app_on(&cluster.url());
+    let members = [users_at(&cluster, works, 4), users_at(&cluster, hangs, 4)].concat();
+    let masters: Vec<_> = cluster.masters.iter().map(TcpServer::url).collect();
+    let mut redis = DirectConnection::to(masters.iter().map(String::as_str));
+    let names: Vec<_> = members.iter().map(String::as_str).collect();
+    create_room(&mut redis, "general", &names);
+    app.send(&members[0], "room:general", "one").await;
+    for member in &members[1..] {
+        unread_becomes(&app, member, 1).await;
+    }
+    cluster.masters[hangs].signal(Signal::STOP);
+    for body in ["two", "three"] {
+        app.send(&members[0], "room:general", body).await;
+    }
+    for member in &members[1..4] {
+        unread_becomes(&app, member, 3).await;
+    }
+    cluster.masters[hangs].signal(Signal::CONT);
+    for member in &members[4..] {
+        unread_becomes(&app, member, 3).await;
+    }
+}
