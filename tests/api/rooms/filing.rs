@@ -23,7 +23,7 @@ use crate::rooms::FILED;
 
 const ROOM: &str = "room:general";
 
-fn users(count: usize) -> Vec<String> {
+pub fn users(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("user-{n}")).collect()
 }
 
@@ -32,8 +32,8 @@ fn create(app: &TestApp, users: &[String]) {
     create_room(&mut app.redis(), "general", &users);
 }
 
-/// The `message.created` events among the events of a user, whose chain has no gap.
-fn created(events: &[Value], after: &str) -> Vec<u64> {
+/// The seqs of the messages whose creation a user was told, each once and in order. The chain of events has no gap.
+pub fn created(events: &[Value], after: &str) -> Vec<u64> {
     let mut prev = after.to_owned();
     let mut seqs = Vec::new();
     for event in events {
@@ -43,11 +43,12 @@ fn created(events: &[Value], after: &str) -> Vec<u64> {
             seqs.push(event["message"]["seq"].as_u64().unwrap());
         }
     }
+    assert!(seqs.is_sorted_by(|one, next| one < next), "{seqs:?}");
     seqs
 }
 
 /// Compares what a member sees of the room, its row in the inbox, and the badge.
-async fn assert_exact(app: &TestApp, user: &str) {
+pub async fn assert_exact(app: &TestApp, user: &str) {
     let page = app.peek(user, ROOM).await;
     let number = |name: &str| page[name].as_u64().unwrap();
     assert_eq!(

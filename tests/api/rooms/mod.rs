@@ -1,6 +1,7 @@
 //! Rooms: conversations of many.
 
 mod cluster;
+mod comings;
 mod conversations;
 mod deletion;
 mod erasure;
