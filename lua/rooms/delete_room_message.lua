@@ -42,10 +42,10 @@ local refused = refuse_stranger(room)
 if refused then return refused end
 local message = visible_message(room, room.member, seq)
 -- Authors can delete their messages even after clearing them.
-local own = redis.call('LINDEX', messages, room.seq - seq)
-if not message and own and tonumber(seq) > room.dropped_up_to then
-  local _, author = string.match(own, MESSAGE_HEAD)
-  if author == user then message = own end
+if not message and tonumber(seq) > room.dropped_up_to and tonumber(seq) <= tonumber(room.seq) then
+  local hidden = redis.call('LINDEX', messages, room.seq - seq)
+  local _, author = string.match(hidden, MESSAGE_HEAD)
+  if author == user then message = hidden end
 end
 if not message then return redis.error_reply('MESSAGE_NOT_FOUND There is no such message.') end
 local _, from, next_member = string.match(message, MESSAGE_HEAD)

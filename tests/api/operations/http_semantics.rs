@@ -12,9 +12,9 @@ fn filled(path: &str) -> String {
     let parameters = [
         ("{user}", "alice"),
         ("{peer}", "bob"),
-        ("{room}", "general"),
         ("{seq}", "1"),
         ("{emoji}", "%F0%9F%91%8D"),
+        ("{room}", "general"),
     ];
     let fill = |path: String, (name, value): &(&str, &str)| path.replace(name, value);
     parameters.iter().fold(path.to_owned(), fill)
@@ -33,6 +33,7 @@ fn required_query(operation: &Value) -> &'static str {
 async fn head_answers_what_get_answers_without_the_body() {
     let app = spawn_app();
     app.send("bob", "alice", "hi").await;
+    app.open_room("general", &["alice"]).await;
     let mut paths: Vec<_> = operations()
         .into_iter()
         .filter(|(method, path, _)| method == "get" && path != "/metrics")

@@ -12,6 +12,7 @@ mod limits;
 mod members;
 mod membership_events;
 mod messages;
+mod model;
 mod settings;
 mod watching;
 mod watching_access;
