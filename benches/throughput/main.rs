@@ -5,7 +5,7 @@
 //! on the other load of the machine.
 //!
 //! `cargo bench --bench throughput`. `-- live` measures only the live rows, `-- cluster` only those of a
-//! cluster, `-- scripts` only the time of Redis for scripts; `-- --check` fails if a target is missed. Needs
+//! cluster, `-- rooms` only those of rooms, `-- scripts` only the time of Redis for scripts; `-- --check` fails if a target is missed. Needs
 //! Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
 
 mod baseline;
@@ -21,6 +21,7 @@ mod process;
 mod redis_server;
 mod report;
 mod requests;
+mod rooms;
 mod sockets;
 mod store;
 mod wrk;
@@ -47,6 +48,8 @@ const SERVE_BASELINE: &str = "serve-baseline";
 const LIVE: &str = "live";
 /// The argument that selects the rows of a cluster.
 const CLUSTER: &str = "cluster";
+/// The argument that selects the rows of rooms.
+const ROOMS: &str = "rooms";
 /// The argument that selects the time of Redis for scripts.
 const SCRIPTS: &str = "scripts";
 /// Maximum duration of a run.
@@ -63,7 +66,9 @@ fn main() -> ExitCode {
         println!("To measure, for about five minutes, run: cargo bench --bench throughput");
         return ExitCode::SUCCESS;
     }
-    let only = [LIVE, CLUSTER, SCRIPTS].into_iter().find(|part| has(part));
+    let only = [LIVE, CLUSTER, ROOMS, SCRIPTS]
+        .into_iter()
+        .find(|part| has(part));
     let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers(), only));
     exit_code(run.map(|missed| !has("--check") || missed.is_empty()))
 }

@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use crate::report::Report;
 use crate::requests::{self, SECONDS};
-use crate::{CLUSTER, Interrupt, LIVE, Outcome, SCRIPTS, cluster, imports, live};
+use crate::{CLUSTER, Interrupt, LIVE, Outcome, ROOMS, SCRIPTS, cluster, imports, live, rooms};
 
 /// Seconds of a round of the rows with targets, which all have `everysec`.
 const LONG_ROUND: u32 = 2;
@@ -20,6 +20,9 @@ pub fn run(interrupt: &Interrupt, workers: usize, only: Option<&str>) -> Outcome
     }
     if measures(CLUSTER) {
         cluster::measure(interrupt, workers, &mut report)?;
+    }
+    if measures(ROOMS) {
+        rooms::measure(interrupt, workers, &mut report)?;
     }
     if measures(LIVE) {
         live::measure(interrupt, workers, &mut report)?;

@@ -11,6 +11,7 @@ use redis::{Client, Connection, FromRedisValue, InfoDict};
 use tempfile::TempDir;
 
 use crate::Outcome;
+use crate::store::calls_of;
 
 /// How long a server may take to start, or to reach a state.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -84,6 +85,11 @@ impl RedisServer {
         let mut cmd = redis::cmd(words[0]);
         let reply = cmd.arg(&words[1..]).query(&mut self.connection);
         reply.map_err(|error| format!("{command}: {error}").into())
+    }
+
+    /// The number of calls of some commands, and the microseconds that the server spent in them.
+    pub fn calls_of(&mut self, commands: &[&str]) -> Outcome<(f64, f64)> {
+        calls_of(&mut self.connection, commands)
     }
 
     /// Whether a replica confirms a change.

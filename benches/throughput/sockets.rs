@@ -132,19 +132,33 @@ pub struct Sent {
 /// Sends this many messages, one per millisecond, between pairs of neighbours who take turns. Fails
 /// unless all are accepted.
 pub async fn send(address: &str, messages: u32, users: u32) -> Outcome<Vec<Sent>> {
+    let neighbours = |number| {
+        let from = number % users;
+        (user(from), user(from ^ 1))
+    };
+    send_each(address, messages, Duration::from_millis(1), neighbours).await
+}
+
+/// Sends this many messages, one in each interval, from and to whom `participants` returns for its number. Fails
+/// unless all are accepted.
+pub async fn send_each(
+    address: &str,
+    messages: u32,
+    interval: Duration,
+    participants: impl Fn(u32) -> (String, String),
+) -> Outcome<Vec<Sent>> {
+    let participants = &participants;
     let begin = Instant::now();
     let senders = (0..SENDERS).map(async |sender| {
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let mut sent = Vec::new();
         for number in (sender..messages).step_by(SENDERS as usize) {
-            let due = begin + Duration::from_millis(number.into());
-            sleep_until(due.into()).await;
-            let from = number % users;
-            let body = numbered_body(number);
-            let request = send_request(address, &user(from), &user(from ^ 1), &body);
+            sleep_until((begin + interval * number).into()).await;
+            let ((from, to), body) = (participants(number), numbered_body(number));
+            let request = send_request(address, &from, &to, &body);
             let requested = Instant::now();
-            timeout(TIMEOUT, post(&mut stream, &request)).await??;
+            timeout(TIMEOUT, exchange(&mut stream, &request)).await??;
             sent.push(Sent {
                 number,
                 requested,
@@ -157,8 +171,23 @@ pub async fn send(address: &str, messages: u32, users: u32) -> Outcome<Vec<Sent>
     Ok(sent.into_iter().flatten().collect())
 }
 
-/// Sends a request and reads its response, which must be a 201.
-async fn post(stream: &mut TcpStream, request: &str) -> Outcome<()> {
+/// Sends a request with a JSON body over a connection of its own; returns the body of the response.
+pub async fn request(address: &str, method: &str, path: &str, json: &str) -> Outcome<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");
+    let body = match json.len() {
+        0 => "\r\n".to_owned(),
+        length => {
+            format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}")
+        }
+    };
+    let response = timeout(TIMEOUT, exchange(&mut stream, &(head + &body))).await??;
+    let (_, body) = response.split_once("\r\n\r\n").unwrap_or_default();
+    Ok(body.to_owned())
+}
+
+/// Sends a request and reads its response, which must be a success.
+async fn exchange(stream: &mut TcpStream, request: &str) -> Outcome<String> {
     stream.write_all(request.as_bytes()).await?;
     let mut response = Vec::new();
     while !is_complete(&response) {
@@ -166,11 +195,11 @@ async fn post(stream: &mut TcpStream, request: &str) -> Outcome<()> {
             return Err("the service closed the connection of a sender".into());
         }
     }
-    if response.starts_with(b"HTTP/1.1 201 ") {
-        return Ok(());
+    let response = String::from_utf8_lossy(&response).into_owned();
+    if response.starts_with("HTTP/1.1 20") {
+        return Ok(response);
     }
-    let response = String::from_utf8_lossy(&response);
-    Err(format!("sending a message failed: {response}").into())
+    Err(format!("a request failed: {response}").into())
 }
 
 /// Whether a response is complete, by its `Content-Length`.

@@ -86,18 +86,7 @@ impl Redis {
     /// The number of script calls and the microseconds that Redis spent in them. The service calls functions
     /// (FCALL), the bare script runs by EVALSHA.
     pub fn script_calls(&mut self) -> Outcome<(f64, f64)> {
-        let mut info = redis::cmd("INFO");
-        let stats: redis::InfoDict = info.arg("commandstats").query(&mut self.connection)?;
-        let figure = |command: &str, name: &str| -> Option<f64> {
-            let line: String = stats.get(command)?;
-            let mut figures = line.split(',').filter_map(|figure| figure.split_once('='));
-            figures.find(|figure| figure.0 == name)?.1.parse().ok()
-        };
-        let sum = |name: &str| {
-            let both = ["cmdstat_fcall", "cmdstat_evalsha"].map(|command| figure(command, name));
-            both.into_iter().flatten().sum()
-        };
-        Ok((sum("calls"), sum("usec")))
+        calls_of(&mut self.connection, &["fcall", "evalsha"])
     }
 
     /// Lets the append-only file grow: Redis rewrites it in a copy of its process, and each page that is
@@ -159,6 +148,22 @@ impl Redis {
             .exec(&mut self.connection)?;
         Ok(())
     }
+}
+
+/// The number of calls of some commands, and the microseconds that Redis spent in them.
+pub fn calls_of(connection: &mut Connection, commands: &[&str]) -> Outcome<(f64, f64)> {
+    let mut info = redis::cmd("INFO");
+    let stats: redis::InfoDict = info.arg("commandstats").query(connection)?;
+    let figure = |command: &str, name: &str| -> Option<f64> {
+        let line: String = stats.get(&format!("cmdstat_{command}"))?;
+        let mut figures = line.split(',').filter_map(|figure| figure.split_once('='));
+        figures.find(|figure| figure.0 == name)?.1.parse().ok()
+    };
+    let sum = |name: &str| {
+        let figures = commands.iter().map(|command| figure(command, name));
+        figures.flatten().sum()
+    };
+    Ok((sum("calls"), sum("usec")))
 }
 
 #[allow(clippy::cast_precision_loss)]
