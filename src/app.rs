@@ -27,6 +27,7 @@ use crate::realtime::{Hub, Limits};
 use crate::store::{Health, RedisMode, Store};
 use crate::tls::{Certificate, TlsError};
 use crate::worker;
+use crate::worker::feed::FeedRetention;
 use crate::worker::{Background, Workers};
 
 /// How long an external Redis may take to answer at start. It often starts together with the
@@ -168,6 +169,10 @@ impl App {
             listener,
             presence_changes,
             retention: self.config.retention().is_limited(),
+            feed: FeedRetention {
+                keep: self.config.feed.feed_keep,
+                events: self.config.feed.feed_limit,
+            },
             jwks: self.jwks.clone(),
             certificate: self.certificate.clone(),
         };

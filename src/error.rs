@@ -49,11 +49,13 @@ codes! {
     NotFound             404 "NOT_FOUND"              "Nothing exists at this path.";
     MessageNotFound      404 "MESSAGE_NOT_FOUND"      "The message does not exist, or is not visible to this user.";
     RoomNotFound         404 "ROOM_NOT_FOUND"         "The room does not exist, or is not visible to this user.";
+    SubscriptionNotFound 404 "SUBSCRIPTION_NOT_FOUND" "There is no subscription of this name.";
     MethodNotAllowed     405 "METHOD_NOT_ALLOWED"     "The path does not support this method; `Allow` lists those it supports.";
     RequestTimeout       408 "REQUEST_TIMEOUT"        "The body was not received within 10 seconds, plus one second per 8 KiB received.";
     RoomFull             409 "ROOM_FULL"              "The room has the maximum number of members, or of banned users.";
     RoomIsBeingDeleted   409 "ROOM_IS_BEING_DELETED"  "The room is being deleted. Try again in a few seconds.";
     TooManyRooms         409 "TOO_MANY_ROOMS"         "The user is in the maximum number of 1,000 rooms.";
+    TooManySubscriptions 409 "TOO_MANY_SUBSCRIPTIONS" "There is the maximum number of 32 subscriptions.";
     MessageChanged       409 "MESSAGE_CHANGED"        "The message keeps changing concurrently; nothing was updated. Try again.";
     ConversationChanged  409 "CONVERSATION_CHANGED"   "The metadata of the conversation keeps changing concurrently; nothing was updated. Try again.";
     ImportConflict       409 "IMPORT_CONFLICT"        "Some messages cannot be imported into their conversations; `errors` names them, and the rest was imported.";

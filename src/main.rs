@@ -11,8 +11,9 @@ use duologue::auth::{TokenRequest, generate_key};
 use duologue::cli::chat;
 use duologue::cli::client::ApiClient;
 use duologue::cli::import;
-use duologue::config::{CliCommand, Config};
-use duologue::model::{ImportResult, Peer, UserId};
+use duologue::cli::listen;
+use duologue::config::{CliCommand, Config, ListenArgs};
+use duologue::model::{ImportResult, Peer, SubscriptionInput, UserId};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -42,6 +43,7 @@ async fn main() -> ExitCode {
         Some(CliCommand::Token { sub, ttl }) => print_token(&config, sub.clone(), *ttl),
         Some(CliCommand::Key) => print_key(),
         Some(CliCommand::Import { file, url, key }) => import(file, url.clone(), key.clone()).await,
+        Some(CliCommand::Listen(args)) => listen(args).await,
         Some(CliCommand::Chat {
             me,
             peer,
@@ -139,6 +141,14 @@ async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
         0 => Ok(()),
         count => Err(format!("{count} lines were not imported").into()),
     }
+}
+
+/// `duologue listen`. Ends when it is interrupted; what was written and not acknowledged comes again.
+async fn listen(args: &ListenArgs) -> Outcome {
+    let client = ApiClient::new(args.url.clone(), args.key.clone(), listen::TIMEOUT)?;
+    let subscription = SubscriptionInput::new(&args.types, &args.room, args.from);
+    let reader = listen::SubscriptionReader::new(client, &args.subscription, args.consumer.clone());
+    Ok(reader.listen(&subscription).await?)
 }
 
 /// `duologue chat`.

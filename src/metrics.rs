@@ -1,9 +1,11 @@
 //! The metrics of `/metrics` (Prometheus text format 0.0.4).
 
+use std::collections::BTreeMap;
+
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Buckets of latencies, in seconds: from half a millisecond to 2.5 s, the time limit of a request.
@@ -22,6 +24,8 @@ pub struct Metrics {
     redirects: IntCounterVec,
     inbox_updates: IntCounterVec,
     repairs: IntCounterVec,
+    /// Lag, pending and lost events.
+    subscriptions: [IntGaugeVec; 3],
     pub messages_sent: IntCounter,
     pub connections: IntGauge,
     pub live_connections: IntGauge,
@@ -87,6 +91,24 @@ impl Metrics {
                 "Conversations whose inboxes were updated again, on a cluster: repeated or touched.",
                 &["kind"],
             ),
+            subscriptions: [
+                (
+                    "duologue_subscription_lag",
+                    "Events that a subscription has not given to a consumer yet.",
+                ),
+                (
+                    "duologue_subscription_pending",
+                    "Events that a consumer of a subscription has not acknowledged.",
+                ),
+                (
+                    "duologue_subscription_lost",
+                    "Events that were dropped before a subscription acknowledged them.",
+                ),
+            ]
+            .map(|(name, help)| {
+                let opts = Opts::new(name, help);
+                register(&registry, IntGaugeVec::new(opts, &["subscription"]))
+            }),
             outbox_entries: gauge(
                 "duologue_outbox_entries",
                 "Rooms whose events are not in all inboxes yet, and on a cluster conversations whose inbox updates are not confirmed.",
@@ -148,6 +170,18 @@ impl Metrics {
     /// The latency histogram of one script.
     pub fn script_seconds(&self, script: &str) -> Histogram {
         self.script_seconds.with_label_values(&[script])
+    }
+
+    /// Sets what each subscription has not read: lag, pending and lost events. The number of subscriptions is
+    /// bounded, and so is that of the series.
+    pub fn set_subscriptions(&self, backlogs: &BTreeMap<String, [u64; 3]>) {
+        for (index, gauges) in self.subscriptions.iter().enumerate() {
+            gauges.reset();
+            for (name, counts) in backlogs {
+                let count = i64::try_from(counts[index]).unwrap_or(i64::MAX);
+                gauges.with_label_values(&[name]).set(count);
+            }
+        }
     }
 
     /// All metrics in the text format.

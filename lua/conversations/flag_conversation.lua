@@ -18,8 +18,9 @@ local user_events        = KEYS[5]  -- list    the user's last events; also the 
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
-local schedule           = KEYS[9]  -- zset    schedule of the partition, see lib/schedule
-local bucket             = KEYS[10] -- string  rate limit bucket; none if nobody is charged
+local feed               = KEYS[9]  -- stream  feed of the partition, see lib/feed; appended to if it exists
+local schedule           = KEYS[10] -- zset    schedule of the partition, see lib/schedule
+local bucket             = KEYS[11] -- string  rate limit bucket; none if nobody is charged
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
@@ -32,7 +33,7 @@ local burst              = ARGV[8]  -- integer tokens of a full bucket
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
-  peer_inbox, peer_conversations, peer_events, retention)
+  peer_inbox, peer_conversations, peer_events, feed, retention)
 local owner = conversation.user
 local flags = with_flag(owner.flags, flag == 'blocked' and BLOCKED or MUTED, on)
 local until_ms = flag == 'muted' and (muted_until or '0') or owner.muted_until

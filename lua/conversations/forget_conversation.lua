@@ -24,15 +24,16 @@ local user_events        = KEYS[5]  -- list    the user's last events; also the 
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
-local imported           = KEYS[9]  -- hash    digest of the id of each imported message -> digest of the message
-local schedule           = KEYS[10] -- zset    schedule of the partition, see lib/schedule
+local feed               = KEYS[9]  -- stream  feed of the partition, see lib/feed; appended to if it exists
+local imported           = KEYS[10] -- hash    digest of the id of each imported message -> digest of the message
+local schedule           = KEYS[11] -- zset    schedule of the partition, see lib/schedule
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
 local last               = ARGV[4]  -- integer seq of the newest message that was erased
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
-  peer_inbox, peer_conversations, peer_events, retention)
+  peer_inbox, peer_conversations, peer_events, feed, retention)
 if conversation.outbox and redis.call('ZSCORE', conversation.outbox, pair_of(conversation)) then
   return unchanged(conversation, 3)
 end

@@ -1,4 +1,5 @@
 #!lua
+--- @include "lib/feed"
 --- @include "lib/row"
 -- Deletes the remaining data of a user whose conversations were forgotten, and publishes that the stream
 -- has ended. If the id is already in use again, its new conversations stay.
@@ -11,6 +12,7 @@ local events        = KEYS[3] -- list    the user's last events; also the name o
 local presence      = KEYS[4] -- zset    process -> when the user was last connected to it, in ms
 local leases        = KEYS[5] -- zset    user -> last renewal of the presence, in ms; of a partition
 local pinning       = KEYS[6] -- zset    peer,request of pins that are being made -> time in s
+local feed          = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
 local user          = ARGV[1] -- string  user id
 
 local left = redis.call('HLEN', conversations)
@@ -27,4 +29,5 @@ else
   redis.call('HDEL', conversations, EPOCH_FIELD)
 end
 if deleted > 0 then redis.pcall('SPUBLISH', events, '{"type":"reset","cursor":"0-0"}') end
+if redis.call('EXISTS', feed) == 1 then append_to_feed(feed, 'user.erased', user, '{"user":"' .. user .. '"}') end
 return left

@@ -1,6 +1,7 @@
 -- The end of a script that changes a conversation: writes the change and publishes it to both users.
 --- @include "lib/clock"
 --- @include "lib/conversation"
+--- @include "lib/feed"
 --- @include "lib/inbox"
 --- @include "lib/message"
 --- @include "lib/outbox"
@@ -67,6 +68,23 @@ local function write_row(conversation, user, peer, version, active, change, tell
   return update_inbox(user, peer.id, version, base, active, entry, kind, message)
 end
 
+-- Appends a change to the feed of the partition, which exists.
+local function feed_change(conversation, change)
+  local kind, message, user = change.kind, change.message, conversation.user
+  local first, second = user.id, conversation.peer.id
+  if not conversation.is_first then first, second = second, first end
+  local data = '{"users":["' .. first .. '","' .. second .. (change.expires and '"]' or '"],"by":"' .. user.id .. '"')
+    .. ',"last_seq":' .. conversation.seq
+  if message ~= '' then
+    data = data .. ',"message":' .. message .. '}'
+  elseif kind == 'conversation.read' then
+    data = data .. ',"read_seq":' .. user.read .. '}'
+  else
+    data = data .. ',"delivered_seq":' .. user.delivered .. '}'
+  end
+  append_to_feed(conversation.feed, kind, first .. ',' .. second, data)
+end
+
 -- Returns the reply of a script that neither changes nor drops anything, in the form of commit.
 local function unchanged(conversation, reply)
   return conversation.outbox and {reply} or reply
@@ -83,6 +101,7 @@ end
 --   marks    whose marks changed: nil, 'user' or 'both'
 --   private  true if the peer is not told
 --   erases   true if the user is being erased
+--   expires  true if nobody acts, because a message expires
 --   repeats  true if nothing changed, and the inboxes are updated again
 -- charge  as charge_rate returns it; nil if nobody is charged
 -- reply   the reply of the script
@@ -117,6 +136,10 @@ local function commit(conversation, change, charge, reply)
     local user_event = write_row(conversation, user, peer, version, active, change, true)
     local tells_peer = not change.private or conversation.uncounted
     local peer_event = write_row(conversation, peer, user, version, active, change, tells_peer)
+    -- Changes of settings are told to the devices of the user only.
+    if change.kind ~= 'conversation.changed' and redis.call('EXISTS', conversation.feed) == 1 then
+      feed_change(conversation, change)
+    end
     if conversation.outbox then return {reply, version, user_event or false, peer_event or false} end
     -- Redis may refuse to publish (ACL). What was written stays, and devices find it in the journal.
     if user_event then redis.pcall('SPUBLISH', user.events, user_event) end

@@ -32,6 +32,9 @@ local function commit_member(room, change, owner, leader, charge, reply)
   local events = row and update_room_inbox(owner, room.name, room.version, row, {}, change.kind) or {}
   local leads = publish_room(room, leader)
   for _, event in ipairs(events) do redis.pcall('SPUBLISH', owner.events, event) end
+  if change.kind == 'conversation.read' then
+    feed_room_change(room, change.kind, member.id, ',"read_seq":' .. member.read)
+  end
   local committed = {reply, leads and 1 or 0}
   if is_elsewhere then
     redis.call('ZADD', room.outbox, room.version, room.name .. ',' .. member.id)

@@ -1,6 +1,7 @@
 -- The end of a script that changes a room for everybody: appends what happened to the room's events, from which it
 -- is filed in the inboxes of the members, and publishes it to those who watch the room.
 --- @include "lib/charged"
+--- @include "lib/feed"
 --- @include "lib/lease"
 --- @include "lib/room"
 --- @include "lib/room_event"
@@ -12,12 +13,39 @@ local function next_room_version(room, now)
   room.version = version
 end
 
+-- Appends a change of the room to the feed of the partition, if there is one.
+--
+-- kind  type of the event in the feed
+-- by    who acted; nil or empty if nobody did, or a backend
+-- more  further members of the JSON object, each after a comma
+local function feed_room_change(room, kind, by, more)
+  if redis.call('EXISTS', room.feed) == 0 then return end
+  local data = '{"room":"' .. string.sub(room.name, #'room:' + 1) .. '"'
+  if by and by ~= '' then data = data .. ',"by":"' .. by .. '"' end
+  append_to_feed(room.feed, kind, room.name, data .. ',"last_seq":' .. room.seq .. more .. '}')
+end
+
+-- Appends what happened to the feed, as append_event has it. There it says who acted, and what became of the room.
+local function feed_event(room, event, message, user)
+  if event.creates then return end
+  local kind, more = event.kind, message == '' and '' or ',"message":' .. message
+  if kind == 'conversation.changed' then
+    kind = 'room.changed'
+  elseif kind == 'room.left' and user == '' then
+    kind = 'room.deleted'
+  end
+  if user ~= '' then more = ',"user":"' .. user .. '"' end
+  feed_room_change(room, kind, not event.expires and room.user, more)
+end
+
 -- Appends an event to those of the room.
 --
 -- event
 --   kind     its type
 --   message  JSON of the message that changed, if one did
 --   active   true if that message is new
+--   expires  true if nobody acts, because a message expires
+--   creates  true if the room is new, of which the feed is told apart
 --   user     whom it is about: who joined or left; with room.left, nobody means that all members have left
 --   since    of a user who left, `since` of the record
 -- now    as now_us returns it, if it is known already
@@ -31,6 +59,7 @@ local function append_event(room, event, now)
     'since', event.since or '')
   room.published[#room.published + 1] = format_room_event(room.name, event.kind, room.created .. '-' .. version,
     room.created .. '-' .. prev, user, message)
+  feed_event(room, event, message, user)
 end
 
 -- Drops messages that the retention no longer allows, of which everybody is told if they are of nothing else.

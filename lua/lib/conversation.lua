@@ -32,7 +32,7 @@ end
 -- Messages older than `retention` allows count as dropped; an empty `retention` keeps everything. On a cluster,
 -- all six keys of users are the key of the outbox.
 local function load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
-  peer_inbox, peer_conversations, peer_events, retention)
+  peer_inbox, peer_conversations, peer_events, feed, retention)
   local stored = redis.call('HMGET', meta, 'state', 'user:' .. user, 'user:' .. peer)
   local seq, version, age, imported, user_unread, peer_unread =
     string.match(stored[1] or '0|0|0|0|0|0', '^(%d+)|(%d+)|(-?%d+)|(%d+)|(%d+)|(%d+)$')
@@ -43,7 +43,7 @@ local function load_conversation(messages, meta, user, user_inbox, user_conversa
     messages = messages, meta = meta, seq = seq, version = version, age = age, imported = imported,
     user = participant(user, user_unread, stored[2], user_inbox, user_conversations, user_events),
     peer = participant(peer, peer_unread, stored[3], peer_inbox, peer_conversations, peer_events),
-    is_first = is_first, retention = retention, dropped = 0, dropped_up_to = 0,
+    is_first = is_first, feed = feed, retention = retention, dropped = 0, dropped_up_to = 0,
   }
   if user_inbox == peer_inbox then conversation.outbox = user_inbox end
   if seq == '0' then

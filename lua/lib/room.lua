@@ -93,13 +93,14 @@ end
 -- allows count as dropped; an empty `retention` keeps everything.
 --
 -- Returns  the room, of which `member` is the record of the user, if any; nil if there is no such room
-local function load_room(messages, meta, members, events, outbox, lease, name, user, retention)
+local function load_room(messages, meta, members, events, outbox, lease, feed, name, user, retention)
   local stored = redis.call('HMGET', meta, 'state', 'access', 'created', 'deleted')
   if not stored[1] or stored[4] then return end
   local room = parse_room_state(stored[1])
-  room.messages, room.meta, room.members, room.events, room.outbox, room.lease =
-    messages, meta, members, events, outbox, lease
-  room.name, room.created, room.retention, room.dropped, room.published = name, stored[3], retention, 0, {}
+  room.messages, room.meta, room.members, room.events, room.outbox, room.lease, room.feed =
+    messages, meta, members, events, outbox, lease, feed
+  room.name, room.user, room.created, room.retention, room.dropped, room.published =
+    name, user, stored[3], retention, 0, {}
   room.join, room.history = string.match(stored[2], '^(%l+)|(%l+)$')
   local record = user ~= '' and redis.call('HGET', members, user)
   room.member = record and parse_member(user, record, room) or nil

@@ -8,22 +8,23 @@
 -- Returns  expired  1 if it was deleted
 -- Changes  message.deleted
 
-local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
-local meta               = KEYS[2] -- hash    everything else of the pair, see lib/state
-local user_inbox         = KEYS[3] -- zset    peer -> its place, see lib/order
-local user_conversations = KEYS[4] -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[5] -- list    the user's last events; also the name of the channel
-local peer_inbox         = KEYS[6] -- zset    the same of the peer
-local peer_conversations = KEYS[7] -- hash    the same of the peer
-local peer_events        = KEYS[8] -- list    the same of the peer
-local schedule           = KEYS[9] -- zset    schedule of the partition, see lib/schedule
-local user               = ARGV[1] -- string  user id
-local peer               = ARGV[2] -- string  user id of the peer
-local seq                = ARGV[3] -- integer seq of the message
-local id                 = ARGV[4] -- string  id of the message
+local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
+local meta               = KEYS[2]  -- hash    everything else of the pair, see lib/state
+local user_inbox         = KEYS[3]  -- zset    peer -> its place, see lib/order
+local user_conversations = KEYS[4]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[5]  -- list    the user's last events; also the name of the channel
+local peer_inbox         = KEYS[6]  -- zset    the same of the peer
+local peer_conversations = KEYS[7]  -- hash    the same of the peer
+local peer_events        = KEYS[8]  -- list    the same of the peer
+local feed               = KEYS[9]  -- stream  feed of the partition, see lib/feed; appended to if it exists
+local schedule           = KEYS[10] -- zset    schedule of the partition, see lib/schedule
+local user               = ARGV[1]  -- string  user id
+local peer               = ARGV[2]  -- string  user id of the peer
+local seq                = ARGV[3]  -- integer seq of the message
+local id                 = ARGV[4]  -- string  id of the message
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
-  peer_inbox, peer_conversations, peer_events, '')
+  peer_inbox, peer_conversations, peer_events, feed, '')
 local index = tonumber(conversation.seq) - seq
 local message = index >= 0 and redis.call('LINDEX', messages, index)
 local _, from, next_member = string.match(message or '', MESSAGE_HEAD)
@@ -34,4 +35,4 @@ if not expires then
 end
 local tombstone, entry = delete_stored(conversation, seq, message, string.match(message, MESSAGE_EXPIRY))
 redis.call('ZREM', schedule, entry)
-return commit(conversation, {kind = 'message.deleted', message = tombstone}, nil, 1)
+return commit(conversation, {kind = 'message.deleted', message = tombstone, expires = true}, nil, 1)

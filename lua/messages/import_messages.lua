@@ -20,8 +20,9 @@ local user_events        = KEYS[5]  -- list    the user's last events; also the 
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
-local imported           = KEYS[9]  -- hash    digest of the id of each imported message -> digest of the message
-local schedule           = KEYS[10] -- zset    schedule of the partition, see lib/schedule
+local feed               = KEYS[9]  -- stream  feed of the partition, see lib/feed; appended to if it exists
+local imported           = KEYS[10] -- hash    digest of the id of each imported message -> digest of the message
+local schedule           = KEYS[11] -- zset    schedule of the partition, see lib/schedule
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
@@ -32,7 +33,7 @@ local known_s            = ARGV[4]  -- integer seconds for which imported messag
 local items              = {unpack(ARGV, 5)}
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
-  peer_inbox, peer_conversations, peer_events, retention)
+  peer_inbox, peer_conversations, peer_events, feed, retention)
 local newest = tonumber(conversation.seq)
 local oldest = newest - redis.call('LLEN', messages) + 1
 

@@ -17,6 +17,7 @@ local user_events        = KEYS[5] -- list    the user's last events; also the n
 local peer_inbox         = KEYS[6] -- zset    the same of the peer
 local peer_conversations = KEYS[7] -- hash    the same of the peer
 local peer_events        = KEYS[8] -- list    the same of the peer
+local feed               = KEYS[9] -- stream  feed of the partition, see lib/feed; appended to if it exists
 local user               = ARGV[1] -- string  user id
 local peer               = ARGV[2] -- string  user id of the peer
 local retention          = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
@@ -26,7 +27,7 @@ local new                = ARGV[6] -- string  JSON to replace it by
 local adds               = ARGV[7] -- flag    1 if it shows the peer something new, 0 if it only takes away
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
-  peer_inbox, peer_conversations, peer_events, retention)
+  peer_inbox, peer_conversations, peer_events, feed, retention)
 local index = tonumber(conversation.seq) - seq
 if tonumber(seq) <= conversation.dropped_up_to then
   return redis.error_reply('MESSAGE_NOT_FOUND There is no such message.')

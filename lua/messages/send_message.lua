@@ -22,9 +22,10 @@ local user_events        = KEYS[5]  -- list    the user's last events; also the 
 local peer_inbox         = KEYS[6]  -- zset    the same of the peer
 local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
-local idempotency        = KEYS[9]  -- string  what the idempotency key produced: fingerprint|seq|id; none if nothing follows
-local bucket             = KEYS[10] -- string  rate limit bucket; none, or any key, if nobody is charged
-local schedule           = KEYS[11] -- zset    schedule of the partition, see lib/schedule; none if the message does not expire
+local feed               = KEYS[9]  -- stream  feed of the partition, see lib/feed; appended to if it exists
+local idempotency        = KEYS[10] -- string  what the idempotency key produced: fingerprint|seq|id; none if nothing follows
+local bucket             = KEYS[11] -- string  rate limit bucket; none, or any key, if nobody is charged
+local schedule           = KEYS[12] -- zset    schedule of the partition, see lib/schedule; none if the message does not expire
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
@@ -42,7 +43,7 @@ if retryable then known, known_seq, known_id = known_send(idempotency) end
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal and (not known or known ~= fingerprint) then return refusal end
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
-  peer_inbox, peer_conversations, peer_events, retention)
+  peer_inbox, peer_conversations, peer_events, feed, retention)
 local newest = tonumber(conversation.seq)
 if known then
   local erased_up_to = redis.call('HGET', meta, ERASED_FIELD .. user) or 0

@@ -15,10 +15,11 @@ local user_events        = KEYS[5] -- list    the user's last events; also the n
 local peer_inbox         = KEYS[6] -- zset    the same of the peer
 local peer_conversations = KEYS[7] -- hash    the same of the peer
 local peer_events        = KEYS[8] -- list    the same of the peer
+local feed               = KEYS[9] -- stream  feed of the partition, see lib/feed; appended to if it exists
 local user               = ARGV[1] -- string  user id
 local peer               = ARGV[2] -- string  user id of the peer
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
-  peer_inbox, peer_conversations, peer_events, '')
+  peer_inbox, peer_conversations, peer_events, feed, '')
 find_writers(conversation)
 return commit(conversation, {kind = 'conversation.changed', message = ''}, nil, 1)

@@ -22,7 +22,7 @@ local burst       = ARGV[5] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local room = load_room('', meta, members, events, '', '', name, user, '')
+local room = load_room('', meta, members, events, '', '', '', name, user, '')
 local denial = refuse_stranger(room)
 if denial then return denial end
 if not redis.call('SET', typing, '', 'NX', 'PX', 1000) then return with_charge(charge, 0) end

@@ -19,7 +19,8 @@ local members     = KEYS[3] -- hash    user -> record of the member, see lib/roo
 local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
 local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
 local lease       = KEYS[6] -- string  who files the events of the room now
-local bucket      = KEYS[7] -- string  rate limit bucket; none if nobody is charged
+local feed        = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
+local bucket      = KEYS[8] -- string  rate limit bucket; none if nobody is charged
 local name        = ARGV[1] -- string  name of the room
 local user        = ARGV[2] -- string  user id of the acting user; empty for a backend
 local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
@@ -29,7 +30,7 @@ local burst       = ARGV[6] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, user, retention)
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, retention)
 refusal = refuse_non_admin(room, user)
 if refusal then return refusal end
 append_event(room, {kind = 'room.left'})

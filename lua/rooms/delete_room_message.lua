@@ -23,8 +23,9 @@ local members     = KEYS[3] -- hash    members of the room, see lib/room
 local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
 local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
 local lease       = KEYS[6] -- string  who files the room's events now, see lib/lease
-local schedule    = KEYS[7] -- zset    schedule of the partition, see lib/schedule
-local bucket      = KEYS[8] -- string  rate limit bucket; none if nobody is charged
+local feed        = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
+local schedule    = KEYS[8] -- zset    schedule of the partition, see lib/schedule
+local bucket      = KEYS[9] -- string  rate limit bucket; none if nobody is charged
 local name        = ARGV[1] -- string  name of the room
 local user        = ARGV[2] -- string  user id
 local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
@@ -37,7 +38,7 @@ local burst       = ARGV[9] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, user, retention)
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, retention)
 local refused = refuse_stranger(room)
 if refused then return refused end
 local message = visible_message(room, room.member, seq)

@@ -12,16 +12,17 @@ local members            = KEYS[3]  -- hash    members of the room, see lib/room
 local room_events        = KEYS[4]  -- stream  events of the room; also the name of the channel
 local outbox             = KEYS[5]  -- zset    outbox of the partition, see lib/outbox
 local lease              = KEYS[6]  -- string  who files the room's events now, see lib/lease
-local user_inbox         = KEYS[7]  -- zset    peer -> its place, see lib/order
-local user_conversations = KEYS[8]  -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[9]  -- list    the user's last events; also the name of the channel
-local schedule           = KEYS[10] -- zset    schedule of the partition, see lib/schedule
+local feed               = KEYS[7]  -- stream  feed of the partition, see lib/feed; appended to if it exists
+local user_inbox         = KEYS[8]  -- zset    peer -> its place, see lib/order
+local user_conversations = KEYS[9]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[10] -- list    the user's last events; also the name of the channel
+local schedule           = KEYS[11] -- zset    schedule of the partition, see lib/schedule
 local name               = ARGV[1]  -- string  name of the room
 local user               = ARGV[2]  -- string  user id
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
 local leader             = ARGV[4]  -- string  under which name the caller files events
 
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, user, '')
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, '')
 if not room or not is_member(room.member) then
   redis.call('ZREM', schedule, mute_entry(user, name))
   return {0, 0}

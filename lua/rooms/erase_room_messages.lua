@@ -14,7 +14,8 @@ local members     = KEYS[3] -- hash    user -> record of the member, see lib/roo
 local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
 local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
 local lease       = KEYS[6] -- string  who files the events of the room now
-local schedule    = KEYS[7] -- zset    schedule of the partition, see lib/schedule
+local feed        = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
+local schedule    = KEYS[8] -- zset    schedule of the partition, see lib/schedule
 local name        = ARGV[1] -- string  name of the room
 local user        = ARGV[2] -- string  user id of the user who is erased
 local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
@@ -25,7 +26,7 @@ local deleted_at  = ARGV[7] -- string  time, RFC 3339
 -- Then for each message to replace: its seq, the JSON as it was read, and the JSON to replace it by
 local replaced    = {unpack(ARGV, 8)}
 
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, '', retention)
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, '', retention)
 if not room then return {{0, 0}, 0} end
 local newest = tonumber(room.seq)
 

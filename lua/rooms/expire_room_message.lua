@@ -14,7 +14,8 @@ local members     = KEYS[3] -- hash    members of the room, see lib/room
 local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
 local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
 local lease       = KEYS[6] -- string  who files the room's events now, see lib/lease
-local schedule    = KEYS[7] -- zset    schedule of the partition, see lib/schedule
+local feed        = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
+local schedule    = KEYS[8] -- zset    schedule of the partition, see lib/schedule
 local name        = ARGV[1] -- string  name of the room
 local user        = ARGV[2] -- string  user id
 local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
@@ -22,7 +23,7 @@ local leader      = ARGV[4] -- string  under which name the caller files events
 local seq         = ARGV[5] -- integer seq of the message
 local id          = ARGV[6] -- string  id of the message
 
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, '', '')
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, '', '')
 local index = room and room.seq - seq or -1
 local message = index >= 0 and redis.call('LINDEX', messages, index)
 local _, from, next_member = string.match(message or '', MESSAGE_HEAD)
@@ -33,4 +34,4 @@ if not expires then
 end
 local tombstone, entry = delete_room_stored(room, seq, message, string.match(message, MESSAGE_EXPIRY))
 redis.call('ZREM', schedule, entry)
-return commit_room(room, {kind = 'message.deleted', message = tombstone}, leader, nil, 1)
+return commit_room(room, {kind = 'message.deleted', message = tombstone, expires = true}, leader, nil, 1)

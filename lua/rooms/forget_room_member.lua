@@ -16,13 +16,14 @@ local members     = KEYS[3] -- hash    user -> record of the member, see lib/roo
 local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
 local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
 local lease       = KEYS[6] -- string  who files the events of the room now
-local schedule    = KEYS[7] -- zset    schedule of the partition, see lib/schedule
+local feed        = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
+local schedule    = KEYS[8] -- zset    schedule of the partition, see lib/schedule
 local name        = ARGV[1] -- string  name of the room
 local user        = ARGV[2] -- string  user id of the user who is erased
 local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
 local leader      = ARGV[4] -- string  name under which the caller files events
 
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, user, retention)
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, retention)
 if not room then return {false, 0} end
 local member, change = room.member, nil
 redis.call('HSET', meta, ERASED_FIELD .. user, room.seq)

@@ -17,7 +17,8 @@ local members     = KEYS[3] -- hash    members of the room, see lib/room
 local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
 local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
 local lease       = KEYS[6] -- string  who files the room's events now, see lib/lease
-local bucket      = KEYS[7] -- string  rate limit bucket; none if nobody is charged
+local feed        = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
+local bucket      = KEYS[8] -- string  rate limit bucket; none if nobody is charged
 local name        = ARGV[1] -- string  name of the room
 local user        = ARGV[2] -- string  user id
 local seq         = ARGV[3] -- integer seq of the message
@@ -27,7 +28,7 @@ local burst       = ARGV[6] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, user, '')
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, '')
 local refused = changes == '1' and refuse_stranger(room) or refuse_reader(room)
 if refused then return refused end
 local message = visible_message(room, room.member, seq)

@@ -18,6 +18,7 @@ local members     = KEYS[3] -- hash    members of the room, see lib/room
 local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
 local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
 local lease       = KEYS[6] -- string  who files the room's events now, see lib/lease
+local feed        = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
 local name        = ARGV[1] -- string  name of the room
 local user        = ARGV[2] -- string  user id
 local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
@@ -26,7 +27,7 @@ local seq         = ARGV[5] -- integer seq of the message
 local old         = ARGV[6] -- string  JSON of the message as it was read
 local new         = ARGV[7] -- string  JSON to replace it by
 
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, user, retention)
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, retention)
 local refused = refuse_stranger(room)
 if refused then return refused end
 if tonumber(seq) <= room.dropped_up_to then return redis.error_reply('MESSAGE_NOT_FOUND There is no such message.') end

@@ -21,9 +21,10 @@ local members     = KEYS[3]  -- hash    members of the room, see lib/room
 local room_events = KEYS[4]  -- stream  events of the room; also the name of the channel
 local outbox      = KEYS[5]  -- zset    outbox of the partition, see lib/outbox
 local lease       = KEYS[6]  -- string  who files the room's events now, see lib/lease
-local idempotency = KEYS[7]  -- string  what the idempotency key produced, see lib/idempotency
-local schedule    = KEYS[8]  -- zset    schedule of the partition, see lib/schedule
-local bucket      = KEYS[9]  -- string  rate limit bucket; none if nobody is charged
+local feed        = KEYS[7]  -- stream  feed of the partition, see lib/feed; appended to if it exists
+local idempotency = KEYS[8]  -- string  what the idempotency key produced, see lib/idempotency
+local schedule    = KEYS[9]  -- zset    schedule of the partition, see lib/schedule
+local bucket      = KEYS[10] -- string  rate limit bucket; none if nobody is charged
 local name        = ARGV[1]  -- string  name of the room
 local user        = ARGV[2]  -- string  user id
 local retention   = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
@@ -40,7 +41,7 @@ local known, known_seq, known_id
 if fingerprint ~= '' then known, known_seq, known_id = known_send(idempotency) end
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal and (not known or known ~= fingerprint) then return refusal end
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, user, retention)
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, retention)
 local refused = refuse_stranger(room)
 if refused then return refused end
 local sender = room.member

@@ -21,6 +21,7 @@ local members     = KEYS[3] -- hash    user -> record of the member, see lib/roo
 local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
 local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
 local lease       = KEYS[6] -- string  who files the events of the room now
+local feed        = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
 local name        = ARGV[1] -- string  name of the room
 local actor       = ARGV[2] -- string  user id of the acting user; empty for a backend
 local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
@@ -31,7 +32,7 @@ local limit       = ARGV[7] -- integer maximum number of members
 
 local MAX_BANNED = 1000
 
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, actor, retention)
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, actor, retention)
 local record = room and redis.call('HGET', members, user)
 local old = record and parse_member(user, record, room) or nil
 local was_member = is_member(old)

@@ -17,26 +17,27 @@
 --          ROOM_FULL              the room would have too many members
 --          PRECONDITION_FAILED    the room exists
 
-local messages    = KEYS[1]  -- list    messages of the room as JSON, newest first
-local meta        = KEYS[2]  -- hash    everything else of the room, see lib/room
-local members     = KEYS[3]  -- hash    user -> record of the member, see lib/room
-local room_events = KEYS[4]  -- stream  events of the room; also the name of the channel
-local outbox      = KEYS[5]  -- zset    outbox of the partition, see lib/outbox
-local lease       = KEYS[6]  -- string  who files the events of the room now
-local name        = ARGV[1]  -- string  name of the room
-local user        = ARGV[2]  -- string  user id of the acting user; empty for a backend
-local retention   = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
-local leader      = ARGV[4]  -- string  name under which the caller files events
-local access      = ARGV[5]  -- string  join|history, see lib/room
-local profile     = ARGV[6]  -- string  title and metadata as JSON
-local may_create  = ARGV[7]  -- flag    1 if the user may create rooms
-local only_create = ARGV[8]  -- flag    1 if the room must not exist
-local limit       = ARGV[9]  -- integer maximum number of members
+local messages    = KEYS[1] -- list    messages of the room as JSON, newest first
+local meta        = KEYS[2] -- hash    everything else of the room, see lib/room
+local members     = KEYS[3] -- hash    user -> record of the member, see lib/room
+local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
+local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
+local lease       = KEYS[6] -- string  who files the events of the room now
+local feed        = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
+local name        = ARGV[1] -- string  name of the room
+local user        = ARGV[2] -- string  user id of the acting user; empty for a backend
+local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
+local leader      = ARGV[4] -- string  name under which the caller files events
+local access      = ARGV[5] -- string  join|history, see lib/room
+local profile     = ARGV[6] -- string  title and metadata as JSON
+local may_create  = ARGV[7] -- flag    1 if the user may create rooms
+local only_create = ARGV[8] -- flag    1 if the room must not exist
+local limit       = ARGV[9] -- integer maximum number of members
 -- Then for each user to add: the user id and the role
 local added       = {unpack(ARGV, 10)}
 
 local function load()
-  return load_room(messages, meta, members, room_events, outbox, lease, name, user, retention)
+  return load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, retention)
 end
 
 local forbidden = redis.error_reply('FORBIDDEN The user may not create this room, or is not an admin of it.')
@@ -74,8 +75,9 @@ if not room then
   redis.call('HSET', meta, 'created', created, 'state', '0|' .. created .. '|0|0|0', 'filed', created,
     'access', access, 'profile', profile)
   room, created = load(), 1
+  feed_room_change(room, 'room.created', user, '')
   -- The events of a room begin with its creation, so that whoever watches from the beginning misses none.
-  if #joining == 0 then append_event(room, {kind = 'conversation.changed'}) end
+  if #joining == 0 then append_event(room, {kind = 'conversation.changed', creates = true}) end
 else
   local old = redis.call('HMGET', meta, 'access', 'profile')
   changed = old[1] ~= access or old[2] ~= profile

@@ -11,13 +11,14 @@ local members     = KEYS[3] -- hash    members of the room, see lib/room
 local room_events = KEYS[4] -- stream  events of the room; also the name of the channel
 local outbox      = KEYS[5] -- zset    outbox of the partition, see lib/outbox
 local lease       = KEYS[6] -- string  who files the room's events now, see lib/lease
+local feed        = KEYS[7] -- stream  feed of the partition, see lib/feed; appended to if it exists
 local name        = ARGV[1] -- string  name of the room
 local user        = ARGV[2] -- string  user id
 local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
 local leader      = ARGV[4] -- string  under which name the caller files events
 local limit       = ARGV[5] -- integer maximum number of messages to drop
 
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, user, '')
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, '')
 if not room then return {0, 0} end
 drop_old_room_messages(room, retention, tonumber(limit))
 local change = room.dropped > 0 and {kind = 'conversation.changed'} or nil

@@ -20,10 +20,11 @@ local members            = KEYS[3]  -- hash    members of the room, see lib/room
 local room_events        = KEYS[4]  -- stream  events of the room; also the name of the channel
 local outbox             = KEYS[5]  -- zset    outbox of the partition, see lib/outbox
 local lease              = KEYS[6]  -- string  who files the room's events now, see lib/lease
-local user_inbox         = KEYS[7]  -- zset    peer -> its place, see lib/order
-local user_conversations = KEYS[8]  -- hash    rows and totals of the user, see lib/row
-local user_events        = KEYS[9]  -- list    the user's last events; also the name of the channel
-local bucket             = KEYS[10] -- string  rate limit bucket; none if nobody is charged
+local feed               = KEYS[7]  -- stream  feed of the partition, see lib/feed; appended to if it exists
+local user_inbox         = KEYS[8]  -- zset    peer -> its place, see lib/order
+local user_conversations = KEYS[9]  -- hash    rows and totals of the user, see lib/row
+local user_events        = KEYS[10] -- list    the user's last events; also the name of the channel
+local bucket             = KEYS[11] -- string  rate limit bucket; none if nobody is charged
 local name               = ARGV[1]  -- string  name of the room
 local user               = ARGV[2]  -- string  user id
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
@@ -38,7 +39,7 @@ local burst              = ARGV[11] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local room = load_room(messages, meta, members, room_events, outbox, lease, name, user, retention)
+local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, retention)
 local refused = refuse_stranger(room)
 if refused then return refused end
 local owner = {inbox = user_inbox, conversations = user_conversations, events = user_events}

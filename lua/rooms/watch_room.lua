@@ -27,7 +27,7 @@ local burst       = ARGV[8] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local room = load_room('', meta, members, events, '', '', name, user, '')
+local room = load_room('', meta, members, events, '', '', '', name, user, '')
 local denial = refuse_reader(room)
 if denial then return denial end
 local hidden_up_to = oldest_visible_in(room, room.member) - 1

@@ -1,5 +1,6 @@
-//! Command-line clients of a running service: `duologue chat` and `duologue import`.
+//! Command-line clients of a running service: `duologue chat`, `duologue import` and `duologue listen`.
 
 pub mod chat;
 pub mod client;
 pub mod import;
+pub mod listen;

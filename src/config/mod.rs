@@ -1,6 +1,7 @@
 //! Every setting of the service, as a flag and as an environment variable.
 
 mod access;
+mod feed;
 mod live;
 mod network;
 mod rooms;
@@ -21,6 +22,7 @@ use crate::model::{Peer, Retention, RoomId, UserId};
 use crate::store::Store;
 
 pub use access::{Access, AccessError};
+pub use feed::{Feed, ListenArgs};
 pub use live::Live;
 pub use network::Network;
 pub use rooms::{RoomCreators, Rooms};
@@ -107,6 +109,9 @@ pub struct Config {
     #[command(flatten)]
     pub live: Live,
 
+    #[command(flatten)]
+    pub feed: Feed,
+
     #[command(subcommand)]
     pub command: Option<CliCommand>,
 }
@@ -136,6 +141,8 @@ pub enum CliCommand {
         #[arg(long, value_name = "KEY", env = "DUOLOGUE_KEY", hide_env_values = true)]
         key: Option<String>,
     },
+    /// Write the events of a subscription to the standard output, a line of JSON each; Ctrl-C ends it
+    Listen(ListenArgs),
     /// Chat with a user or in a room, in the terminal; Ctrl-D ends it
     #[command(group = ArgGroup::new("conversation").args(["peer", "room"]).required(true))]
     Chat {

@@ -75,7 +75,7 @@ impl FromRequest for IfMatchHeader {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header, names("If-None-Match"))]
 pub struct IfNoneMatchHeader(
-    /// With `*`, the only accepted value, an existing room is refused and not changed.
+    /// With `*`, the only accepted value, an existing one is refused and not changed.
     #[param(value_type = Option<String>, nullable = false, pattern = r"^\*$", example = "*")]
     pub bool,
 );
@@ -91,7 +91,7 @@ impl FromRequest for IfNoneMatchHeader {
             Some(b"*") => Ok(Self(true)),
             Some(_) => {
                 let pointer = "/header/if-none-match";
-                let why = "must be `*`: rooms have no entity tags";
+                let why = "must be `*`: there are no entity tags";
                 Err(Error::field(Code::InvalidRequest, pointer, why))
             }
         };

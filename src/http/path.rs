@@ -7,7 +7,7 @@ use actix_web::{FromRequest, HttpRequest};
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
-use crate::model::{Emoji, Participants, Peer, RoomId, Seq, UserId};
+use crate::model::{Emoji, Participants, Peer, RoomId, Seq, SubscriptionName, UserId};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -42,6 +42,14 @@ pub struct PathEmoji {
     pub emoji: Emoji,
 }
 
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct PathSubscription {
+    /// The name of the subscription.
+    #[param(example = "archive")]
+    pub name: SubscriptionName,
+}
+
 macro_rules! extractor {
     ($name:ident, $parse:expr) => {
         impl FromRequest for $name {
@@ -65,6 +73,11 @@ extractor!(PathRoom, |req| {
 });
 extractor!(PathSeq, |req| seq(req).map(|seq| PathSeq { seq }));
 extractor!(PathEmoji, |req| emoji(req).map(|emoji| PathEmoji { emoji }));
+extractor!(PathSubscription, |req| {
+    let name = SubscriptionName::try_from(segment(req, "name"));
+    let name = name.map_err(|why| invalid("name", why));
+    name.map(|name| PathSubscription { name })
+});
 extractor!(Participants, participants);
 
 fn user(req: &HttpRequest, name: &str) -> Result<UserId, Error> {

@@ -13,7 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::contract::{CONTRACT_TEXTS, Preamble};
 use super::endpoints::{
     conversations, docs, import, messages, page, presence, probes, receipts, rooms, settings,
-    tickets, typing, users,
+    subscriptions, tickets, typing, users,
 };
 use super::extract;
 use super::live::{poll, sse, websocket};
@@ -70,6 +70,13 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
         .service(presence::list_presences)
         .service(users::export_user)
         .service(users::erase_user)
+        .service(subscriptions::set_subscription)
+        .service(subscriptions::list_subscriptions)
+        .service(subscriptions::read_subscription)
+        .service(subscriptions::delete_subscription)
+        .service(subscriptions::take_events)
+        .service(subscriptions::ack_events)
+        .service(subscriptions::seek_subscription)
         .service(probes::check_health)
         .service(probes::check_ready);
     if routes.metrics {

@@ -24,6 +24,12 @@ pub const CONVERSATION_METADATA: usize = 1024;
 pub const ROOM_TITLE: usize = 128;
 /// Users that one request adds to a room.
 pub const ROOM_USERS: usize = 100;
+/// Characters of the name of a subscription or of a consumer.
+pub const SUBSCRIPTION_NAME: usize = 64;
+/// Types or rooms that a subscription names.
+pub const SUBSCRIPTION_FILTER: usize = 100;
+/// Events that one request takes or acknowledges.
+pub const TAKEN_EVENTS: usize = 500;
 /// Characters of a client id.
 pub const CLIENT_ID: usize = 64;
 /// Characters of an idempotency key, and of the `ref` of a WebSocket command.

@@ -12,6 +12,8 @@ mod emoji;
 mod erasure;
 mod expiry;
 mod export;
+mod feed;
+mod feed_event;
 mod idempotency_key;
 mod import;
 mod import_line;
@@ -31,6 +33,7 @@ mod retention;
 mod room;
 mod seq;
 mod settings;
+mod subscription;
 mod ticket;
 mod time;
 mod unread;
@@ -45,6 +48,11 @@ pub use emoji::Emoji;
 pub use erasure::Erasure;
 pub use expiry::{ExpiresIn, expired};
 pub use export::ExportLine;
+pub use feed::{
+    AckInput, AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, SeekInput,
+    SeekResult, SeekTarget, TakeQuery, TakeWait,
+};
+pub use feed_event::{FeedEvent, FeedPage};
 pub use idempotency_key::IdempotencyKey;
 pub use import::{ImportResult, parse_batch};
 pub use import_line::{ImportLine, SeenLines};
@@ -67,6 +75,10 @@ pub use room::{
 };
 pub use seq::Seq;
 pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags, Mute};
+pub use subscription::{
+    AckWait, Backlog, ConsumerState, FeedEventType, FeedStart, Subscription, SubscriptionInput,
+    SubscriptionList, SubscriptionName, SubscriptionSettings, SubscriptionState,
+};
 pub use ticket::{IssuedTicket, TicketRequest};
 pub use time::Time;
 pub use unread::{MarkedRead, UnreadOfUsers, UnreadTotals, UserUnread};

@@ -17,6 +17,7 @@ mod probes;
 mod receipts;
 mod rooms;
 mod settings;
+mod subscriptions;
 mod tickets;
 mod users;
 

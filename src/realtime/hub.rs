@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use super::feed_watch::FeedWatch;
 use super::registry::{ConnectionGuard, Limits, PresenceChange, Registry};
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -25,6 +26,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Hub {
     registry: Arc<Registry>,
     pubsub: PubSub,
+    feed: FeedWatch,
     metrics: Arc<Metrics>,
 }
 
@@ -44,6 +46,7 @@ impl Hub {
         let (registry, changes) = Registry::new(limits, pubsub.clone(), metrics.clone());
         let hub = Arc::new(Self {
             registry: Arc::new(registry),
+            feed: FeedWatch::new(pubsub.clone()),
             pubsub,
             metrics,
         });
@@ -61,6 +64,11 @@ impl Hub {
     /// The connections of this process.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// Wakes requests that wait for events of the feed.
+    pub fn feed(&self) -> &FeedWatch {
+        &self.feed
     }
 
     /// Maximum number of connections of this process.
@@ -85,7 +93,9 @@ impl Hub {
                 Ok(count) => self.metrics.events_delivered.inc_by(count as u64),
                 Err(error) => tracing::error!(%error, "a published message is not an event"),
             },
+            PubSubMessage::FeedEvent => self.feed.wake(),
             PubSubMessage::Gap => {
+                self.feed.wake();
                 self.registry.notify_all(&Notification::Gap);
                 self.registry.report(PresenceChange::RenewAll);
             }
@@ -113,12 +123,14 @@ impl Hub {
     pub fn heartbeat(&self, tick: usize, now: i64) {
         let slot = tick % usize::from(self.heartbeat_s());
         self.registry.notify_heartbeat(slot, now);
+        self.feed.unsubscribe_if_idle();
     }
 
     /// Refuses new connections, asks the open ones to close, a few at a time, and waits a bounded
     /// time until they have.
     pub async fn close(&self) {
         self.registry.close();
+        self.feed.wake();
         let open = self.registry.connections();
         let millis = (open.len() / CLOSED_PER_MS)
             .min(CLOSE_SPREAD.as_millis() as usize)

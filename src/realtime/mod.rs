@@ -13,6 +13,7 @@
 //! Deliberately absent: sockets, actix, Redis commands; a timer or a task per connection; a buffer
 //! for events that arrive while a session reads the journal, since the journal contains them.
 
+mod feed_watch;
 mod follower;
 mod hub;
 mod queue;
@@ -22,6 +23,7 @@ mod session_io;
 mod watchers;
 mod watches;
 
+pub use feed_watch::{FeedWaiter, FeedWatch};
 pub use hub::Hub;
 pub use queue::Queue;
 pub use registry::{ConnectionGuard, Limits, PresenceChange, Registry};

@@ -183,18 +183,19 @@ impl Store {
         })
     }
 
-    /// The keys of a conversation and of both users, in the order of the scripts that change a
+    /// The keys of a conversation, of both users and of the feed, in the order of the scripts that change a
     /// conversation. On a cluster, the outbox is in the place of each key of a user.
     pub(super) fn change_keys(&self, pair: &Pair, request: ConversationRequest<'_>) -> Vec<String> {
-        let mut keys = Vec::with_capacity(10);
+        let mut keys = Vec::with_capacity(11);
         keys.extend(self.keys.conversation(pair));
         if self.two_steps {
             let outbox = self.keys.outbox(pair.as_str());
             keys.extend(std::iter::repeat_n(outbox, 6));
-            return keys;
+        } else {
+            keys.extend(self.keys.user(request.user.as_str()));
+            keys.extend(self.keys.user(request.peer.as_str()));
         }
-        keys.extend(self.keys.user(request.user.as_str()));
-        keys.extend(self.keys.user(request.peer.as_str()));
+        keys.push(self.keys.feed(pair.as_str()));
         keys
     }
 }

@@ -168,7 +168,7 @@ impl Store {
             done,
             missed,
         } = filing;
-        let [_, meta, members, events, outbox, lease] = self.keys.room(room);
+        let [_, meta, members, events, outbox, lease, _] = self.keys.room(room);
         let keys = [meta, members, events, outbox, lease];
         let mut args = [room.as_str(), leader, done].map(str::as_bytes).to_vec();
         args.extend(missed.iter().map(String::as_bytes));

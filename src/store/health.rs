@@ -53,6 +53,9 @@ static CALLS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let names = calls.filter_map(|call| call.split('\'').next());
     let in_scripts = names.map(|name| match name {
         "TIME" | "INFO" => name.to_owned(),
+        "XGROUP" => "XGROUP CREATE dm: group $".to_owned(),
+        "XINFO" => "XINFO STREAM dm:".to_owned(),
+        "XREADGROUP" => "XREADGROUP GROUP group reader STREAMS dm: >".to_owned(),
         _ => format!("{name} dm:"),
     });
     in_scripts.chain(COMMANDS.map(str::to_owned)).collect()

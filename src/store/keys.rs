@@ -20,12 +20,15 @@
 //! | `dm:{r}:room_events:<room>` | stream: the newest events of the room, all that are not filed; also the name of the pub/sub channel; followed by `,<n>` in database n | room | 24 h after the last filing | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:lease:<room>` | string: which process files the events of the room | room | 4 s after the last step | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:idempotency:<room>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | room | 24 h | `send_room_message` |
+//! | `dm:{c}:feed` | stream, only while there is a subscription: what happened in this partition; fields `type`, `of`, `data`; see `lua/lib/feed.lua`; also the name of the pub/sub channel | conversation | never | `every change`, `forget_user`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `trim_feed` |
+//! | `dm:{c}:readers` | hash, only while there is a subscription: consumer group of the feed -> what it lost and who reads; see `lua/lib/reader.lua` | conversation | never | `close_feed`, `take_events`, `trim_feed` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
 //! | `dm:{r}:typing:<room>,<user>` | string: exists while no further typing event is published | room | 1 s | `announce_room_typing` |
 //! | `dm:{u}:forgotten:<user>` | string, only on a cluster: version up to which a conversation was forgotten; `<user>` is a digest of the user and the peer, because the user was erased | user | 1 h | `forget_row` |
 //! | `dm:{u}:pinning:<user>` | zset, only on a cluster: peer and request, `<peer>,<request>`, of a pin that its row may not have yet -> time in s | user | 10 min after the last pin | `reserve_pin`, `release_pin`, `forget_user` |
 //! | `dm:{u}:ticket:<user>` | string: the bearer; `<user>` is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; `<user>` is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |
+//! | `dm:subscriptions` | hash: name of a subscription -> its settings | its own | never | `set_subscription`, `delete_subscription`, `settle_subscription` |
 //! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
 //!
 //! Commas separate names, because no id contains one. `<room>` is `room:` and the id of a room. `every change` means
@@ -135,6 +138,32 @@ impl Keys {
         outbox(&self.tags[partition])
     }
 
+    /// The feed of the partition of a conversation or a user.
+    pub fn feed(&self, name: &str) -> String {
+        feed(self.tag(name))
+    }
+
+    /// The feed of a partition.
+    pub fn feed_of(&self, partition: usize) -> String {
+        feed(&self.tags[partition])
+    }
+
+    /// Whether a channel is that of a feed.
+    pub fn is_feed(channel: &str) -> bool {
+        channel.ends_with("}:feed")
+    }
+
+    /// The feed of a partition, and who reads it.
+    pub fn feed_and_readers(&self, partition: usize) -> [String; 2] {
+        let tag = &self.tags[partition];
+        [feed(tag), ["dm:{", tag, "}:readers"].concat()]
+    }
+
+    /// The settings of all subscriptions.
+    pub fn subscriptions(&self) -> String {
+        "dm:subscriptions".to_owned()
+    }
+
     /// The keys that every conversation has: messages, meta.
     pub fn conversation(&self, pair: &Pair) -> [String; 2] {
         let (tag, pair) = (self.tag(pair.as_str()), pair.as_str());
@@ -147,8 +176,8 @@ impl Keys {
         idempotency(self.of_pair("idempotency", pair), key)
     }
 
-    /// The keys that every change of a room writes: messages, meta, members, events, outbox, lease.
-    pub fn room(&self, room: &RoomName) -> [String; 6] {
+    /// The keys that every change of a room writes: messages, meta, members, events, outbox, lease, feed.
+    pub fn room(&self, room: &RoomName) -> [String; 7] {
         [
             self.of_room("messages", room),
             self.of_room("meta", room),
@@ -156,6 +185,7 @@ impl Keys {
             self.room_events(room),
             self.outbox(room.as_str()),
             self.of_room("lease", room),
+            self.feed(room.as_str()),
         ]
     }
 
@@ -307,8 +337,13 @@ impl Keys {
 
     /// The tag of the partition of a pair, a room or a user.
     pub(super) fn tag(&self, member: &str) -> &str {
+        &self.tags[usize::from(self.partition(member))]
+    }
+
+    /// The partition of a pair, a room or a user.
+    pub fn partition(&self, member: &str) -> u16 {
         let partition = PARTITION_HASH.checksum(member.as_bytes()) % u32::from(PARTITIONS);
-        &self.tags[partition as usize]
+        u16::try_from(partition).unwrap_or_default()
     }
 }
 
@@ -347,6 +382,10 @@ fn schedule(tag: &str) -> String {
 
 fn outbox(tag: &str) -> String {
     ["dm:{", tag, "}:outbox"].concat()
+}
+
+fn feed(tag: &str) -> String {
+    ["dm:{", tag, "}:feed"].concat()
 }
 
 fn leases(tag: &str) -> String {

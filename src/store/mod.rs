@@ -5,11 +5,13 @@
 //! reply. There is deliberately no trait over the store and no second implementation: tests run
 //! against a real Redis.
 
+mod backlog;
 mod change;
 mod cluster;
 mod connection;
 mod conversations;
 mod events;
+mod feed;
 mod filing;
 mod function;
 mod health;
@@ -39,6 +41,7 @@ mod schedule;
 mod script;
 mod settings;
 mod slot_map;
+mod subscriptions;
 mod topology;
 mod users;
 
@@ -48,7 +51,9 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value};
 use tokio::time::timeout;
 
+pub use backlog::{FeedLimits, TrimmedFeed};
 pub use change::ConversationRequest;
+pub use feed::TakeRequest;
 pub use filing::{Filed, MemberInbox, RoomFiling, TakenEvents};
 pub use health_report::{Durability, Health, MasterHealth, MasterReport};
 pub use keys::{Keys, PARTITIONS};
@@ -64,11 +69,13 @@ pub use rooms::{RoomAccess, RoomCreation, SetMember, SetRoom};
 pub use schedule::DueEntry;
 pub use script::{LIBRARY, RetrySafety, SCRIPTS, Script, included};
 pub use slot_map::Node;
+pub use subscriptions::StoredSubscription;
 
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use crate::model::Retention;
 use crate::rate::RateLimited;
+use backlog::LostEvents;
 use connection::ScriptCall;
 use filing::Filings;
 use node_connections::NodeConnections;
@@ -94,6 +101,7 @@ pub struct Store {
     two_steps: bool,
     outbox: Arc<Outbox>,
     filings: Arc<Filings>,
+    lost_events: Arc<LostEvents>,
 }
 
 impl Store {
@@ -120,6 +128,7 @@ impl Store {
             two_steps,
             outbox: Arc::default(),
             filings: Arc::default(),
+            lost_events: Arc::default(),
         })
     }
 

@@ -134,6 +134,9 @@ impl NodeListener {
             match push.kind {
                 PushKind::SMessage => match channel_and_text(push.data) {
                     Some((channel, _)) if channel == check_channel => check_received.notify_one(),
+                    Some((channel, _)) if Keys::is_feed(&channel) => {
+                        handler(PubSubMessage::FeedEvent);
+                    }
                     Some((channel, text)) => {
                         if let Some(channel) = Keys::parse_channel(&channel) {
                             handler(PubSubMessage::Event { channel, text });

@@ -9,12 +9,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::node_listener::{BATCH, NodeListener};
-use super::{Node, Store, connection};
+use super::{Node, PARTITIONS, Store, connection};
 use crate::error::{Code, Error};
 use crate::model::{RoomName, UserId};
 
@@ -38,6 +39,8 @@ pub enum PubSubMessage {
         /// The event as JSON.
         text: String,
     },
+    /// Something was appended to the feed of a partition.
+    FeedEvent,
     /// A connection was interrupted, so events of any channel may be missing.
     Gap,
 }
@@ -73,6 +76,35 @@ impl PubSub {
             Ok(Ok(())) => Ok(()),
             _ => Err(Code::Unavailable.into()),
         }
+    }
+
+    /// Subscribes to the feeds of all partitions. What is appended after this returns is reported.
+    pub async fn subscribe_to_feeds(&self) -> Result<(), Error> {
+        let confirmations = self.feeds().map(|channel| {
+            let (confirmation, confirmed) = oneshot::channel();
+            let request = SubscriptionRequest::Subscribe(channel, confirmation);
+            let _ = self.requests.send(request);
+            confirmed
+        });
+        let confirmed = try_join_all(confirmations.collect::<Vec<_>>());
+        match timeout(connection::TIMEOUT, confirmed).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Code::Unavailable.into()),
+        }
+    }
+
+    /// Unsubscribes from the feeds of all partitions.
+    pub fn unsubscribe_from_feeds(&self) {
+        for channel in self.feeds() {
+            let _ = self
+                .requests
+                .send(SubscriptionRequest::Unsubscribe(channel));
+        }
+    }
+
+    fn feeds(&self) -> impl Iterator<Item = String> {
+        let partitions = 0..usize::from(PARTITIONS);
+        partitions.map(|partition| self.store.keys.feed_of(partition))
     }
 
     /// Unsubscribes from a channel.

@@ -127,7 +127,8 @@ impl Store {
     /// Deletes all data of a room that is being deleted, if its members have been told. Returns whether nothing of it
     /// is left.
     pub async fn erase_room(&self, room: &RoomName) -> Result<bool, Error> {
-        let keys = self.keys.room(room);
+        // All but the feed.
+        let [keys @ .., _] = self.keys.room(room);
         let args = [room.as_str().as_bytes()];
         self.run::<u8>(&ERASE_ROOM, &keys, &args)
             .await

@@ -155,6 +155,18 @@ scripts! {
     UPDATE_ROOM_CONVERSATION "rooms" "update_room_conversation" Never;
     WATCH_ROOM               "rooms" "watch_room"               ReadsOnly;
     CLAIM_DUE           "schedule"      "claim_due"           Never;
+    ACK_EVENTS          "subscriptions" "ack_events"          Harmless;
+    CLOSE_FEED          "subscriptions" "close_feed"          Harmless;
+    DELETE_SUBSCRIPTION "subscriptions" "delete_subscription" Never;
+    DESCRIBE_FEED       "subscriptions" "describe_feed"       ReadsOnly;
+    LIST_SUBSCRIPTIONS  "subscriptions" "list_subscriptions"  ReadsOnly;
+    OPEN_FEED           "subscriptions" "open_feed"           Harmless;
+    READ_SUBSCRIPTION   "subscriptions" "read_subscription"   ReadsOnly;
+    SEEK_FEED           "subscriptions" "seek_feed"           Harmless;
+    SET_SUBSCRIPTION    "subscriptions" "set_subscription"    Never;
+    SETTLE_SUBSCRIPTION "subscriptions" "settle_subscription" Harmless;
+    TAKE_EVENTS         "subscriptions" "take_events"         Harmless;
+    TRIM_FEED           "subscriptions" "trim_feed"           Never;
 }
 
 macro_rules! library {
@@ -175,6 +187,7 @@ library! {
     "lib/count"
     "lib/erasure"
     "lib/event"
+    "lib/feed"
     "lib/flags"
     "lib/idempotency"
     "lib/inbox"
@@ -188,6 +201,7 @@ library! {
     "lib/precondition"
     "lib/rate"
     "lib/read_range"
+    "lib/reader"
     "lib/receipt"
     "lib/retention"
     "lib/room"
@@ -203,6 +217,7 @@ library! {
     "lib/sent_since"
     "lib/state"
     "lib/stream"
+    "lib/stream_id"
     "lib/tombstone"
     "lib/writers"
 }

@@ -280,6 +280,7 @@ impl Store {
             self.keys.presence(name),
             self.keys.leases(name),
             self.keys.pinning(name),
+            self.keys.feed(name),
         ];
         self.run::<u64>(&FORGET_USER, &keys, &[name.as_bytes()])
             .await

@@ -4,6 +4,7 @@
 //! A new worker is a file of this module, which implements [`Worker`], and a line in [`start`].
 
 mod certificate;
+pub mod feed;
 mod filing;
 mod heartbeat;
 mod key_set;
@@ -35,6 +36,8 @@ pub struct Background {
     /// The presence changes that the hub reports.
     pub presence_changes: mpsc::UnboundedReceiver<PresenceChange>,
     pub retention: bool,
+    /// What the feeds of subscriptions keep.
+    pub feed: feed::FeedRetention,
     /// The key set of user tokens, if one is configured.
     pub jwks: Option<Arc<Jwks>>,
     /// The certificate of HTTPS, if one is configured.
@@ -45,6 +48,11 @@ pub struct Background {
 pub fn start(background: Background, metrics: Arc<Metrics>) -> Workers {
     let Background { store, hub, .. } = background;
     let mut workers = Workers::new(metrics.clone());
+    workers.start(feed::FeedWorker::new(
+        store.clone(),
+        metrics.clone(),
+        background.feed,
+    ));
     if let Some(filings) = store.filings() {
         workers.start(filing::FilingWorker::new(store.clone(), filings));
     }

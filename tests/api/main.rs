@@ -15,3 +15,4 @@ mod operations;
 mod page;
 mod rooms;
 mod store;
+mod subscriptions;

@@ -45,6 +45,7 @@ use crate::protocol;
         (name = "conversations", description = "Read, list and mark conversations"),
         (name = "rooms", description = "Create rooms, and manage their members"),
         (name = "live", description = "Events, presence and typing"),
+        (name = "subscriptions", description = "Everything that happens, for backends: in order, acknowledged"),
         (name = "users", description = "Export and erase all data of a user"),
         (name = "operations", description = "Probes, metrics, this document and `asyncapi.yaml`")
     ),

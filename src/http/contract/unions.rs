@@ -8,7 +8,13 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, Schema};
 const TAG: &str = "type";
 
 /// The unions of messages.
-const UNIONS: [&str; 4] = ["Event", "RoomEvent", "ServerMessage", "ClientMessage"];
+const UNIONS: [&str; 5] = [
+    "Event",
+    "FeedEvent",
+    "RoomEvent",
+    "ServerMessage",
+    "ClientMessage",
+];
 
 /// Gives each message of a union a schema of its own, and the union a discriminator.
 ///

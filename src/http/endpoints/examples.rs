@@ -88,3 +88,23 @@ pub fn room() -> Value {
 pub fn room_member() -> Value {
     json!({"user": "alice", "role": "member", "read_seq": 1, "joined_at": "2026-01-31T12:00:00.000Z"})
 }
+
+/// The settings of a new subscription.
+pub fn new_subscription() -> Value {
+    json!({"types": ["message.created", "message.deleted"], "from": "start"})
+}
+
+/// A subscription.
+pub fn subscription() -> Value {
+    json!({"name": "archive", "types": ["message.created", "message.deleted"], "rooms": [], "from": "start",
+        "ack_wait_s": 30, "state": "open", "created_at": "2026-01-31T11:00:00.000Z", "lag": 3, "pending": 1,
+        "lost": 0, "oldest_at": "2026-01-31T12:00:00.000Z",
+        "consumers": [{"name": "default", "pending": 1, "idle_s": 2}]})
+}
+
+/// Events of a subscription.
+pub fn feed_page() -> Value {
+    json!({"events": [{"id": "17-1769860800000-0", "type": "message.created",
+        "timestamp": "2026-01-31T12:00:00.000Z", "attempt": 1,
+        "data": {"users": ["alice", "bob"], "by": "alice", "last_seq": 1, "message": message()}}], "lost": 0})
+}

@@ -11,6 +11,7 @@ pub mod probes;
 pub mod receipts;
 pub mod rooms;
 pub mod settings;
+pub mod subscriptions;
 pub mod tickets;
 pub mod typing;
 pub mod users;

@@ -14,6 +14,7 @@ pub mod rng;
 pub mod rooms;
 pub mod source_tree;
 pub mod store;
+pub mod subscriptions;
 
 use std::net::SocketAddr;
 use std::sync::{LazyLock, mpsc};

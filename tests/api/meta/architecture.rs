@@ -195,7 +195,14 @@ fn every_key_is_in_the_table_of_keys() {
             .map(|key| format!("dm:{key}")),
     );
     // The key of a partition ends without a name.
-    for (key, tag) in [("leases", 'u'), ("outbox", 'c'), ("schedule", 'c')] {
+    let of_partition = [
+        ("leases", 'u'),
+        ("outbox", 'c'),
+        ("schedule", 'c'),
+        ("feed", 'c'),
+        ("readers", 'c'),
+    ];
+    for (key, tag) in of_partition {
         if source.contains(&format!("}}:{key}\"")) {
             used.insert(format!("dm:{{{tag}}}:{key}"));
         }

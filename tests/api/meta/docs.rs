@@ -167,6 +167,7 @@ fn every_metric_is_in_operations_md_with_its_type() {
     metrics.inbox_updates("exact").inc();
     metrics.repairs("repeated").inc();
     metrics.redirect("moved");
+    metrics.set_subscriptions(&[("archive".to_owned(), [0; 3])].into());
     let rendered = metrics.render();
     let types = rendered
         .lines()

@@ -134,8 +134,24 @@ fn scripts_begin_with_what_they_do_and_return() {
 fn scripts_that_read_are_marked_as_such() {
     let writes = |source: &str| {
         [
-            "HSET", "HDEL", "LPUSH", "LSET", "LTRIM", "'SET'", "ZADD", "ZREM", "DEL'", "PUBLISH",
-            "EXPIRE", "XADD", "XTRIM",
+            "HSET",
+            "HDEL",
+            "LPUSH",
+            "LSET",
+            "LTRIM",
+            "'SET'",
+            "ZADD",
+            "ZREM",
+            "DEL'",
+            "PUBLISH",
+            "EXPIRE",
+            "XADD",
+            "XACK",
+            "XCLAIM",
+            "XGROUP",
+            "XREADGROUP",
+            "XTRIM",
+            "UNLINK",
         ]
         .iter()
         .any(|write| source.contains(write))

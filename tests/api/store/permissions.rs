@@ -105,6 +105,7 @@ pub async fn use_everything(app: &TestApp) {
     }
     app.clear("alice", "bob").await;
     drop(events);
+    app.use_subscription("archive").await;
     assert_eq!(app.request(Method::DELETE, "/users/bob").await.status, 200);
 }
 

@@ -33,6 +33,9 @@ fn values() -> BTreeMap<&'static str, String> {
         ("imported", keys.imported(&pair)),
         ("schedule", keys.schedule(&pair)),
         ("outbox", keys.outbox(pair.as_str())),
+        ("feed", keys.feed(pair.as_str())),
+        ("readers", keys.feed_and_readers(0)[1].clone()),
+        ("subscriptions", keys.subscriptions()),
         ("typing", keys.typing(&pair, &user("a"))),
         ("forgotten", keys.forgotten("a", "b")),
         ("pinning", keys.pinning("a")),
@@ -86,6 +89,8 @@ fn values() -> BTreeMap<&'static str, String> {
         "score",
         "message",
         "old_metadata",
+        "part",
+        "wanted",
     ];
     values.extend(empty.map(|name| (name, String::new())));
     values
@@ -95,7 +100,7 @@ fn values() -> BTreeMap<&'static str, String> {
 fn values_in_room() -> BTreeMap<&'static str, String> {
     let keys = Keys::new();
     let room = RoomName::of_id("x").unwrap();
-    let [messages, meta, members, room_events, outbox, lease] = keys.room(&room);
+    let [messages, meta, members, room_events, outbox, lease, feed] = keys.room(&room);
     let mut values = values();
     let stored = format!("{{\"seq\":1,{ROOM_MESSAGE}");
     values.extend([
@@ -105,6 +110,7 @@ fn values_in_room() -> BTreeMap<&'static str, String> {
         ("room_events", room_events),
         ("outbox", outbox),
         ("lease", lease),
+        ("feed", feed),
         ("idempotency", keys.room_idempotency(&room, None)),
         ("schedule", keys.room_schedule(&room)),
         ("name", room.as_str().to_owned()),
@@ -147,6 +153,7 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
             // No reply to a message that does not exist, and no flag on a new conversation.
             ("trim_conversation" | "trim_room", "retention") => "10|".to_owned(),
             ("file_room_events", "count") => "0".to_owned(),
+            ("trim_feed", "keep" | "oldest") => "1-0".to_owned(),
             (_, name) => values.get(name).cloned().unwrap_or_else(|| "1".to_owned()),
         });
         values.collect::<Vec<_>>()
@@ -164,6 +171,11 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     }
     if script.name == "confirm_updates" {
         return [of("= KEYS["), ["a,b", "1"].map(str::to_owned).to_vec()];
+    }
+    if script.path.starts_with("subscriptions/") && script.file.contains("= KEYS ") {
+        let of_partition = [values["feed"].clone(), values["readers"].clone()];
+        let count = if script.name == "open_feed" { 1 } else { 2 };
+        return [of_partition[..count].to_vec(), args];
     }
     if script.name == "claim_due" {
         return [vec![values["schedule"].clone()], args];

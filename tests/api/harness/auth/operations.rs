@@ -59,6 +59,13 @@ pub const ACTORS: &[(&str, Actor)] = &[
     ("list_presences", Actor::Nobody),
     ("export_user", Actor::Path),
     ("erase_user", Actor::Path),
+    ("set_subscription", Actor::Nobody),
+    ("list_subscriptions", Actor::Nobody),
+    ("read_subscription", Actor::Nobody),
+    ("delete_subscription", Actor::Nobody),
+    ("take_events", Actor::Nobody),
+    ("ack_events", Actor::Nobody),
+    ("seek_subscription", Actor::Nobody),
     ("check_health", Actor::Nobody),
     ("check_ready", Actor::Nobody),
     ("read_metrics", Actor::Nobody),
@@ -116,7 +123,8 @@ impl Operation {
         let path = path
             .replace("{room}", "general")
             .replace("{seq}", "1")
-            .replace("{emoji}", "%F0%9F%91%8D");
+            .replace("{emoji}", "%F0%9F%91%8D")
+            .replace("{name}", "archive");
         assert!(!path.contains('{'), "no value for a parameter of {path}");
         let query = match (actor, path.as_str()) {
             (Actor::Query, _) => "?user=alice",
@@ -163,6 +171,13 @@ impl Operation {
         if self.id != "import_messages" {
             let message = json!({"from": "alice", "to": "bob", "body": "first"});
             assert_eq!(app.post_as(SERVICE_KEY, &message).await.status, 201);
+        }
+        if self.path.starts_with("/subscriptions/archive") && self.id != "set_subscription" {
+            let key = format!("Bearer {SERVICE_KEY}");
+            let headers = [("authorization", key.as_str())];
+            let path = "/subscriptions/archive";
+            let made = app.call("PUT", path, &headers, Some(&json!({}))).await;
+            assert_eq!(made.status, 201);
         }
     }
 

@@ -28,7 +28,7 @@ impl TestApp {
         let mut redis = self.redis();
         let keys: Vec<String> = redis::cmd("KEYS").arg("dm:{*").query(&mut redis).unwrap();
         // One by one, because their slots differ.
-        for key in keys {
+        for key in keys.into_iter().chain(["dm:subscriptions".to_owned()]) {
             redis::cmd("DEL").arg(key).exec(&mut redis).unwrap();
         }
     }

@@ -69,6 +69,7 @@ impl Conversation {
             keys.extend(names.user(user));
             keys.extend(names.user(peer));
         }
+        keys.push(names.feed(self.pair.as_str()));
         if name == "send_message" {
             keys.push(names.idempotency(&self.pair, None));
         }

@@ -6,8 +6,8 @@ use redis::{Commands, ConnectionLike, cmd};
 
 use crate::harness::store::lua::source;
 
-/// The keys of a room: messages, meta, members, events, outbox, lease.
-pub fn keys_of_room(room: &str) -> [String; 6] {
+/// The keys of a room: messages, meta, members, events, outbox, lease, feed.
+pub fn keys_of_room(room: &str) -> [String; 7] {
     Keys::new().room(&RoomName::of_id(room).unwrap())
 }
 

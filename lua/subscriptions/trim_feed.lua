@@ -1,0 +1,76 @@
+#!lua flags=allow-oom
+--- @include "lib/clock"
+--- @include "lib/reader"
+--- @include "lib/stream_id"
+-- Drops the events of a feed that all groups have acknowledged and that are older than those kept for replays; and,
+-- whether they were read or not, those that are too old or too many. Removes groups of subscriptions that do not exist.
+--
+-- Returns  [dropped, kept, [[group, lag, pending, lost], ...]]  number of events dropped and left; for each group what
+--          lua/subscriptions/describe_feed.lua counts
+
+local feed    = KEYS[1] -- stream  feed of a partition
+local readers = KEYS[2] -- hash    group -> lost|consumer, see lib/reader
+local keep    = ARGV[1] -- string  id from which on events are kept for replays
+local oldest  = ARGV[2] -- string  id from which on events are kept for groups that have not read them
+local limit   = ARGV[3] -- integer maximum number of events
+-- Then the groups of the subscriptions that there were some seconds ago
+local groups  = {unpack(ARGV, 4)}
+
+-- Age at which a group without subscription is removed, in microseconds: its subscription may have been created since.
+local ORPHANED_US = 60000000
+
+local known = {}
+for _, group in ipairs(groups) do known[group] = true end
+local found, since = {}, now_us() - ORPHANED_US
+for _, group in ipairs(groups_of(feed)) do
+  local generation = tonumber(string.match(group.name, '(%d+)$') or 0)
+  if known[group.name] or generation > since then
+    found[#found + 1] = group
+  else
+    redis.call('XGROUP', 'DESTROY', feed, group.name)
+    redis.call('HDEL', readers, group.name)
+  end
+end
+if #found == 0 then
+  redis.call('UNLINK', feed, readers)
+  return {0, 0, {}}
+end
+
+-- What no group needs any more.
+local acknowledged = keep
+for _, group in ipairs(found) do
+  local pending = pending_ids(feed, group.name, '-', '+', 1)[1]
+  local needed = pending or id_after(group['last-delivered-id'])
+  if is_before(needed, acknowledged) then acknowledged = needed end
+end
+local dropped = redis.call('XTRIM', feed, 'MINID', acknowledged)
+-- What is dropped unread.
+local unread = is_before(acknowledged, oldest) and redis.call('XTRIM', feed, 'MINID', oldest) or 0
+unread = unread + redis.call('XTRIM', feed, 'MAXLEN', limit)
+
+local backlogs = {}
+local added, kept, newest = describe_stream(feed)
+local first = redis.call('XRANGE', feed, '-', '+', 'COUNT', 1)[1]
+local cut = first and first[1] or id_after(newest)
+for i, group in ipairs(found) do
+  local name, lag, pending, gone = group.name, group.lag or tonumber(kept), group.pending, 0
+  if unread > 0 then
+    local ids
+    repeat
+      ids = pending_ids(feed, name, '-', '(' .. cut, 1000)
+      if #ids > 0 then gone = gone + redis.call('XACK', feed, name, unpack(ids)) end
+    until #ids == 0
+    pending = pending - gone
+    if is_before(id_after(group['last-delivered-id']), cut) then
+      gone, lag = gone + lag - kept, tonumber(kept)
+      redis.call('XGROUP', 'SETID', feed, name, id_before(cut), 'ENTRIESREAD', string.format('%d', added - kept))
+    end
+  end
+  local lost, consumer = read_reader(readers, name)
+  if gone > 0 then
+    lost = string.format('%d', lost + gone)
+    redis.call('HSET', readers, name, lost .. '|' .. consumer)
+  end
+  backlogs[i] = {name, lag, pending, tonumber(lost)}
+end
+return {dropped + unread, tonumber(kept), backlogs}

@@ -1,0 +1,285 @@
+//! `/subscriptions`: everything that happens, for backends.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
+use serde_json::json;
+use tokio::time::{Instant, sleep, sleep_until};
+use utoipa::IntoResponses;
+
+use super::examples;
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::http::connection::ClientConnection;
+use crate::http::extract::{JsonBody, NoInput, QueryParams};
+use crate::http::header::IfNoneMatchHeader;
+use crate::http::middleware::authenticate;
+use crate::http::middleware::head::IsHead;
+use crate::http::path::PathSubscription;
+use crate::http::{json, problem};
+use crate::model::{
+    AckInput, AckResult, FeedPage, SeekInput, SeekResult, Subscription, SubscriptionInput,
+    SubscriptionList, TakeQuery,
+};
+use crate::operations::Operations;
+use crate::realtime::{FeedWaiter, Hub};
+
+/// Pause after a request that waits was woken and found nothing for it.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long a request waits without looking by itself.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+problem::refusals!(SetSubscriptionErrors: CALL BODY CHANGE; TooManySubscriptions, PreconditionFailed, SubscriptionNotFound);
+
+/// The responses to a created or changed subscription, for openapi.yaml.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "the derive reads it")]
+enum SetSubscriptionResponses {
+    /// The subscription was created.
+    #[response(
+        status = 201,
+        headers(("Location" = String, description = "The path of the subscription.")),
+        example = json!(examples::subscription())
+    )]
+    Created(Subscription),
+    /// The subscription existed and has these settings now.
+    #[response(status = 200, example = json!(examples::subscription()))]
+    Changed(Subscription),
+}
+
+/// Create or change a subscription
+///
+/// For backends. A subscription reads what happens from now on, or from the oldest event that is kept. If it exists,
+/// its settings are replaced and it continues where it is. With `If-None-Match: *` an existing one is not changed.
+/// There are at most 32.
+#[utoipa::path(
+    tag = "subscriptions",
+    security(("bearer" = ["backend"])),
+    params(PathSubscription, IfNoneMatchHeader),
+    request_body(content = SubscriptionInput, description = "The settings.", example = json!(examples::new_subscription())),
+    responses(SetSubscriptionResponses, SetSubscriptionErrors)
+)]
+#[put("/subscriptions/{name}")]
+pub async fn set_subscription(
+    caller: Caller,
+    PathSubscription { name }: PathSubscription,
+    IfNoneMatchHeader(only_create): IfNoneMatchHeader,
+    JsonBody(input): JsonBody<SubscriptionInput>,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    let set = operations
+        .set_subscription(&caller, &name, input, only_create)
+        .await?;
+    let (subscription, is_new) = set.value;
+    let mut response = json::answer(json!(subscription).to_string(), set.quota);
+    if is_new {
+        *response.status_mut() = StatusCode::CREATED;
+        let location = ["/subscriptions/", name.as_str()].concat();
+        if let Ok(location) = HeaderValue::try_from(location) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+    }
+    Ok(response)
+}
+
+problem::refusals!(ListSubscriptionsErrors: CALL READ);
+
+/// List subscriptions
+///
+/// For backends.
+#[utoipa::path(
+    tag = "subscriptions",
+    security(("bearer" = ["backend"])),
+    responses(
+        (status = 200, description = "All subscriptions.", body = SubscriptionList,
+            example = json!({"subscriptions": [examples::subscription()]})),
+        ListSubscriptionsErrors,
+    )
+)]
+#[get("/subscriptions")]
+pub async fn list_subscriptions(
+    caller: Caller,
+    _: NoInput,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    let list = operations.list_subscriptions(&caller).await?;
+    Ok(json::answer(json!(list.value).to_string(), list.quota))
+}
+
+problem::refusals!(ReadSubscriptionErrors: CALL READ; SubscriptionNotFound);
+
+/// Read a subscription
+///
+/// Its settings, and what it has not read. For backends.
+#[utoipa::path(
+    tag = "subscriptions",
+    security(("bearer" = ["backend"])),
+    params(PathSubscription),
+    responses(
+        (status = 200, description = "The subscription.", body = Subscription, example = json!(examples::subscription())),
+        ReadSubscriptionErrors,
+    )
+)]
+#[get("/subscriptions/{name}")]
+pub async fn read_subscription(
+    caller: Caller,
+    PathSubscription { name }: PathSubscription,
+    _: NoInput,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    let found = operations.read_subscription(&caller, &name).await?;
+    Ok(json::answer(json!(found.value).to_string(), found.quota))
+}
+
+problem::refusals!(DeleteSubscriptionErrors: CALL CHANGE; SubscriptionNotFound);
+
+/// Delete a subscription
+///
+/// Deletes it with everything that is kept only for it. For backends.
+#[utoipa::path(
+    tag = "subscriptions",
+    security(("bearer" = ["backend"])),
+    params(PathSubscription),
+    responses((status = 204, description = "The subscription is deleted."), DeleteSubscriptionErrors)
+)]
+#[delete("/subscriptions/{name}")]
+pub async fn delete_subscription(
+    caller: Caller,
+    PathSubscription { name }: PathSubscription,
+    _: NoInput,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    let deleted = operations.delete_subscription(&caller, &name).await?;
+    let mut response = HttpResponse::NoContent().finish();
+    authenticate::insert_rate_limit_headers(response.headers_mut(), deleted.quota);
+    Ok(response)
+}
+
+problem::refusals!(TakeEventsErrors: CALL CHANGE; SubscriptionNotFound);
+
+/// Take events
+///
+/// The next events for a consumer. Events that it took and has not acknowledged come again, so the request can be
+/// repeated. If there are none, the service waits up to `wait` seconds for the first. Events of a conversation are in
+/// order: until a consumer has acknowledged some, no other consumer gets those that follow, unless `ack_wait_s` has
+/// passed; then the other gets them again. An event can be given more than once: whoever remembers the last `id` of each
+/// conversation and ignores those up to it has each exactly once. For backends.
+#[utoipa::path(
+    tag = "subscriptions",
+    security(("bearer" = ["backend"])),
+    params(PathSubscription, TakeQuery),
+    responses(
+        (status = 200, description = "The events.", body = FeedPage, example = json!(examples::feed_page())),
+        TakeEventsErrors,
+    )
+)]
+#[get("/subscriptions/{name}/events")]
+pub async fn take_events(
+    req: HttpRequest,
+    caller: Caller,
+    PathSubscription { name }: PathSubscription,
+    QueryParams(mut query): QueryParams<TakeQuery>,
+    IsHead(is_head): IsHead,
+    operations: Data<Operations>,
+    hub: Data<Hub>,
+) -> Result<HttpResponse, Error> {
+    query.is_head = is_head;
+    let deadline = Instant::now() + Duration::from_secs(query.wait_s().into());
+    let (mut waiter, mut waits, mut quota) = (None, false, None);
+    loop {
+        if waits && waiter.is_none() {
+            waiter = Some(hub.feed().join().await?);
+        }
+        // Before the look, so that nothing is missed in between.
+        let mut appended = pin!(waiter.as_ref().map(FeedWaiter::appended));
+        if let Some(appended) = appended.as_mut().as_pin_mut() {
+            appended.enable();
+        }
+        let taken = operations.take_events(&caller, &name, &query, quota.is_none());
+        let taken = taken.await?;
+        let quota = *quota.get_or_insert(taken.quota);
+        let is_over = Instant::now() >= deadline || hub.is_stopping();
+        if is_over || !taken.value.events.is_empty() {
+            return Ok(json::answer(taken.value.to_json(), quota));
+        }
+        waits = true;
+        let Some(appended) = appended.as_pin_mut() else {
+            continue;
+        };
+        let look = deadline.min(Instant::now() + LOOK_INTERVAL);
+        tokio::select! {
+            () = appended => sleep(PAUSE).await,
+            () = sleep_until(look) => {}
+            () = disconnected(&req) => return Ok(json::answer(taken.value.to_json(), quota)),
+        }
+    }
+}
+
+/// Ends when the client closes the connection. The task that polls this also reads the connection, so it is woken.
+fn disconnected(req: &HttpRequest) -> impl Future<Output = ()> {
+    let client = ClientConnection::of(req).cloned();
+    poll_fn(move |_| match &client {
+        Some(client) if client.has_client_closed() => Poll::Ready(()),
+        _ => Poll::Pending,
+    })
+}
+
+problem::refusals!(AckEventsErrors: CALL BODY CHANGE; SubscriptionNotFound);
+
+/// Acknowledge events
+///
+/// The consumer has processed these events, and those before them in their partitions; they are not given again. Events
+/// that another consumer has by now, because `ack_wait_s` has passed, are `late`: the other one processes them too. For
+/// backends.
+#[utoipa::path(
+    tag = "subscriptions",
+    security(("bearer" = ["backend"])),
+    params(PathSubscription),
+    request_body(content = AckInput, description = "The events.", example = json!({"ids": ["17-1795194096051-0"]})),
+    responses(
+        (status = 200, description = "What was acknowledged.", body = AckResult, example = json!({"acknowledged": 1, "late": []})),
+        AckEventsErrors,
+    )
+)]
+#[post("/subscriptions/{name}/ack")]
+pub async fn ack_events(
+    caller: Caller,
+    PathSubscription { name }: PathSubscription,
+    JsonBody(input): JsonBody<AckInput>,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    let done = operations.ack_events(&caller, &name, input).await?;
+    Ok(json::answer(json!(done.value).to_string(), done.quota))
+}
+
+/// Move a subscription
+///
+/// It continues at another place: with the oldest event that is kept, with the first event at a time or later, or with
+/// what happens from now on. Events that consumers have not acknowledged count as acknowledged. Events are kept for
+/// an hour after every subscription has read them. For backends.
+#[utoipa::path(
+    tag = "subscriptions",
+    security(("bearer" = ["backend"])),
+    params(PathSubscription),
+    request_body(content = SeekInput, description = "The place.", example = json!({"to": "2026-01-31T12:00:00Z"})),
+    responses(
+        (status = 200, description = "Where it continues.", body = SeekResult, example = json!({"subscription": "archive", "lag": 57})),
+        AckEventsErrors,
+    )
+)]
+#[post("/subscriptions/{name}/seek")]
+pub async fn seek_subscription(
+    caller: Caller,
+    PathSubscription { name }: PathSubscription,
+    JsonBody(SeekInput { to }): JsonBody<SeekInput>,
+    operations: Data<Operations>,
+) -> Result<HttpResponse, Error> {
+    let moved = operations.seek_subscription(&caller, &name, to).await?;
+    Ok(json::answer(json!(moved.value).to_string(), moved.quota))
+}

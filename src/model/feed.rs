@@ -1,0 +1,322 @@
+//! The feed: taking and acknowledging events.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::subscription::is_name;
+use super::{Limit, SubscriptionName, Time, expired, limits};
+use crate::error::{Code, Error};
+
+/// The id of an event: the number of its partition, when it was appended in milliseconds since 1970, and a number
+/// that distinguishes events of the same millisecond. It grows within a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(
+    value_type = String,
+    pattern = "^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])-[0-9]{1,15}-[0-9]{1,15}$",
+    example = "17-1795194096051-0"
+)]
+pub struct FeedEventId(FeedPosition);
+
+/// The parts of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct FeedPosition {
+    partition: u8,
+    ms: u64,
+    number: u64,
+}
+
+impl FeedEventId {
+    /// The id of an entry of the feed of a partition.
+    pub fn of(partition: u8, entry: &str) -> Option<Self> {
+        let (ms, number) = entry.split_once('-')?;
+        let part = |text: &str| {
+            let is_plain =
+                (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+            text.parse().ok().filter(|_| is_plain)
+        };
+        Some(Self(FeedPosition {
+            partition,
+            ms: part(ms)?,
+            number: part(number)?,
+        }))
+    }
+
+    pub fn partition(self) -> u8 {
+        self.0.partition
+    }
+
+    /// The id in the feed of its partition.
+    pub fn entry(self) -> String {
+        format!("{}-{}", self.0.ms, self.0.number)
+    }
+}
+
+impl fmt::Display for FeedEventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FeedPosition {
+            partition,
+            ms,
+            number,
+        } = self.0;
+        write!(f, "{partition}-{ms}-{number}")
+    }
+}
+
+impl From<FeedEventId> for String {
+    fn from(id: FeedEventId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for FeedEventId {
+    type Error = &'static str;
+
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        let parts = id.split_once('-');
+        let parsed = parts.and_then(|(partition, entry)| Self::of(partition.parse().ok()?, entry));
+        parsed
+            .filter(|parsed| parsed.to_string() == id)
+            .ok_or("must be the id of an event, such as 17-1795194096051-0")
+    }
+}
+
+/// The name of a consumer of a subscription, of the same form as the name of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(
+    min_length = 1,
+    max_length = 64,
+    pattern = "^[A-Za-z0-9._~-]{1,64}$",
+    example = "default"
+)]
+pub struct ConsumerName(String);
+
+impl ConsumerName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for ConsumerName {
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+impl TryFrom<String> for ConsumerName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        if is_name(&name) {
+            return Ok(Self(name));
+        }
+        Err("must have 1 to 64 characters of A-Z a-z 0-9 - . _ ~")
+    }
+}
+
+/// Seconds to wait for an event: 0 to 30.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct TakeWait(u8);
+
+impl TakeWait {
+    pub const fn seconds(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u64> for TakeWait {
+    type Error = &'static str;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        match u8::try_from(seconds) {
+            Ok(seconds @ 0..=30) => Ok(Self(seconds)),
+            _ => Err("must be 0 to 30 seconds"),
+        }
+    }
+}
+
+/// The query of `GET /subscriptions/{name}/events`.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TakeQuery {
+    /// The name of the consumer. Each process that reads the subscription has its own.
+    #[serde(default)]
+    #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~-]{1,64}$", default = "default")]
+    pub consumer: ConsumerName,
+    /// The maximum number of events; fewer if they are large.
+    #[serde(default = "default_take")]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 100)]
+    limit: Limit<1, 500>,
+    /// Seconds to wait for an event if there is none.
+    #[serde(default)]
+    #[param(value_type = Option<u8>, minimum = 0, maximum = 30, default = 0)]
+    wait: TakeWait,
+    /// Whether the client only asks for the headers.
+    #[serde(skip)]
+    #[param(ignore)]
+    pub is_head: bool,
+}
+
+fn default_take() -> Limit<1, 500> {
+    Limit::try_from(100).unwrap_or_default()
+}
+
+impl TakeQuery {
+    /// The maximum number of events. Nothing is given to who only asks for the headers.
+    pub fn limit(&self) -> u16 {
+        if self.is_head { 0 } else { self.limit.get() }
+    }
+
+    /// How many seconds to wait.
+    pub fn wait_s(&self) -> u8 {
+        if self.is_head { 0 } else { self.wait.seconds() }
+    }
+}
+
+/// An event as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawFeedEvent {
+    pub id: FeedEventId,
+    /// Its type.
+    pub kind: String,
+    /// How often it was given to a consumer.
+    pub attempt: u64,
+    /// What happened: a JSON object.
+    pub data: String,
+}
+
+impl RawFeedEvent {
+    /// The event as clients see it at a time: a message that has expired is replaced by its tombstone.
+    fn to_json(&self, now: DateTime<Utc>) -> String {
+        // `message` is the last member, and no earlier value contains a quote.
+        const MESSAGE: &str = r#","message":"#;
+        let tombstone = self.data.split_once(MESSAGE).and_then(|(data, message)| {
+            let tombstone = expired(message.strip_suffix('}')?, now)?;
+            Some([data, MESSAGE, &tombstone, "}"].concat())
+        });
+        let time = DateTime::from_timestamp_millis(i64::try_from(self.id.0.ms).unwrap_or_default());
+        format!(
+            r#"{{"id":"{}","type":"{}","timestamp":"{}","attempt":{},"data":{}}}"#,
+            self.id,
+            self.kind,
+            super::rfc3339(time.unwrap_or_default()),
+            self.attempt,
+            tombstone.as_ref().unwrap_or(&self.data)
+        )
+    }
+}
+
+/// The events that a consumer is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawFeedPage {
+    pub events: Vec<RawFeedEvent>,
+    /// Number of events that the subscription lost.
+    pub lost: u64,
+}
+
+impl RawFeedPage {
+    /// The answer to a consumer. The data is JSON already, so it is pasted in; [`FeedPage`] is what a client reads.
+    pub fn to_json(&self) -> String {
+        let now = Utc::now();
+        let events: Vec<_> = self.events.iter().map(|event| event.to_json(now)).collect();
+        format!(
+            r#"{{"events":[{}],"lost":{}}}"#,
+            events.join(","),
+            self.lost
+        )
+    }
+}
+
+/// The events that a consumer has processed: the body of `POST /subscriptions/{name}/ack`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AckInput {
+    /// The name of the consumer; `default` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    consumer: Option<ConsumerName>,
+    /// The ids of the events; each stands also for the events before it in its partition.
+    #[schema(min_items = 1, max_items = 500)]
+    ids: Vec<FeedEventId>,
+}
+
+impl AckInput {
+    /// The consumer and the ids.
+    pub fn checked(self) -> Result<(ConsumerName, Vec<FeedEventId>), Error> {
+        if !(1..=limits::TAKEN_EVENTS).contains(&self.ids.len()) {
+            let why = "must have 1 to 500 ids";
+            return Err(Error::field(Code::InvalidRequest, "/ids", why));
+        }
+        Ok((self.consumer.unwrap_or_default(), self.ids))
+    }
+}
+
+/// What an acknowledgement did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AckResult {
+    /// Number of events that are acknowledged now and were not before.
+    pub acknowledged: u64,
+    /// The ids that another consumer has been given meanwhile, because they were not acknowledged in time.
+    pub late: Vec<FeedEventId>,
+}
+
+/// Where a subscription continues: the body of `POST /subscriptions/{name}/seek`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeekInput {
+    /// `start`, the oldest event that is kept; `end`, what happens from now on; or a time (RFC 3339), the first
+    /// event at that time or later.
+    #[schema(value_type = String, example = "2026-01-31T12:00:00Z")]
+    pub to: SeekTarget,
+}
+
+/// A place in the feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub enum SeekTarget {
+    Start,
+    End,
+    Time(Time),
+}
+
+impl SeekTarget {
+    /// The argument of `lua/subscriptions/seek_feed.lua`.
+    pub fn script_arg(self) -> String {
+        match self {
+            Self::Start => "0-0".to_owned(),
+            Self::End => "+".to_owned(),
+            Self::Time(Time(time)) => format!("{}-0", time.timestamp_millis().max(1)),
+        }
+    }
+}
+
+impl TryFrom<String> for SeekTarget {
+    type Error = &'static str;
+
+    fn try_from(to: String) -> Result<Self, Self::Error> {
+        match &*to {
+            "start" => Ok(Self::Start),
+            "end" => Ok(Self::End),
+            _ => Time::try_from(to)
+                .map(Self::Time)
+                .map_err(|_| "must be start, end, or an RFC 3339 time"),
+        }
+    }
+}
+
+/// Where a subscription was moved to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SeekResult {
+    /// The subscription.
+    #[serde(rename = "subscription")]
+    #[schema(value_type = SubscriptionName)]
+    pub name: SubscriptionName,
+    /// Number of events that it reads again or for the first time, before types and rooms are filtered.
+    pub lag: u64,
+}

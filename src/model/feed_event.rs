@@ -1,0 +1,169 @@
+//! The events of the feed, as subscriptions read them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{FeedEventId, Message, RoomId, Seq, UserId};
+
+/// The events that a consumer is given, those of each conversation in order.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FeedPage {
+    /// The events. They are given again, also to other consumers, until they are acknowledged.
+    pub events: Vec<FeedEvent>,
+    /// Number of events that the subscription lost since it was created, because they were too old or too many.
+    /// Counted within 10 seconds. If it grew, read the conversations anew.
+    pub lost: u64,
+}
+
+/// An event of the feed. Later versions may add types: a client ignores an event whose `type` it does not know, and
+/// acknowledges it.
+// The store writes the events, and they are passed on as text (`RawFeedEvent`). This type declares their schemas and
+// reads them.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type")]
+pub enum FeedEvent {
+    /// A user sent a message.
+    #[serde(rename = "message.created")]
+    #[schema(title = "FeedMessageCreated")]
+    MessageCreated(Box<FeedMessageEvent>),
+    /// A message was edited, or its reactions changed.
+    #[serde(rename = "message.updated")]
+    #[schema(title = "FeedMessageUpdated")]
+    MessageUpdated(Box<FeedMessageEvent>),
+    /// A message was deleted, or expired; `message` is its tombstone.
+    #[serde(rename = "message.deleted")]
+    #[schema(title = "FeedMessageDeleted")]
+    MessageDeleted(Box<FeedMessageEvent>),
+    /// A user has read up to a message.
+    #[serde(rename = "conversation.read")]
+    #[schema(title = "FeedConversationRead")]
+    ConversationRead(FeedReadEvent),
+    /// A device of a user has received up to a message.
+    #[serde(rename = "conversation.delivered")]
+    #[schema(title = "FeedConversationDelivered")]
+    ConversationDelivered(FeedDeliveredEvent),
+    /// A room was created.
+    #[serde(rename = "room.created")]
+    #[schema(title = "FeedRoomCreated")]
+    RoomCreated(FeedRoomEvent),
+    /// The settings of a room, or the role of a member, changed.
+    #[serde(rename = "room.changed")]
+    #[schema(title = "FeedRoomChanged")]
+    RoomChanged(FeedRoomEvent),
+    /// A room was deleted.
+    #[serde(rename = "room.deleted")]
+    #[schema(title = "FeedRoomDeleted")]
+    RoomDeleted(FeedRoomEvent),
+    /// A user became a member of a room.
+    #[serde(rename = "room.joined")]
+    #[schema(title = "FeedRoomJoined")]
+    RoomJoined(FeedMemberEvent),
+    /// A user is no longer a member of a room.
+    #[serde(rename = "room.left")]
+    #[schema(title = "FeedRoomLeft")]
+    RoomLeft(FeedMemberEvent),
+    /// All data of a user was erased.
+    #[serde(rename = "user.erased")]
+    #[schema(title = "FeedUserErased")]
+    UserErased(FeedUserEvent),
+    /// An event of a type that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What all events have.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FeedEnvelope {
+    /// The id, the same each time that the event is given, and for all subscriptions.
+    pub id: FeedEventId,
+    /// When it happened (RFC 3339).
+    #[schema(format = DateTime)]
+    pub timestamp: String,
+    /// How often the event was given to a consumer of this subscription, this time included.
+    pub attempt: u64,
+}
+
+/// The conversation of an event.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FeedConversation {
+    /// The two users of the conversation, in the order of their ids; absent in a room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, min_items = 2, max_items = 2)]
+    pub users: Option<Vec<UserId>>,
+    /// The room; absent in a conversation of two users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub room: Option<RoomId>,
+    /// The user who acted; absent if nobody did: a message expired, or a backend acted on a room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub by: Option<UserId>,
+    /// The `seq` of the newest message.
+    pub last_seq: Seq,
+}
+
+macro_rules! feed_events {
+    ($($(#[doc = $doc:literal])* $event:ident $data:ident {
+        $($(#[$attribute:meta])* $member:ident: $type:ty,)*
+    })*) => {
+        $($(#[doc = $doc])*
+        #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+        pub struct $event {
+            #[serde(flatten)]
+            pub envelope: FeedEnvelope,
+            /// What happened.
+            pub data: $data,
+        }
+
+        /// What happened.
+        #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+        pub struct $data {
+            $($(#[$attribute])* pub $member: $type,)*
+        })*
+    };
+}
+
+feed_events! {
+    /// An event about a message.
+    FeedMessageEvent FeedMessageData {
+        #[serde(flatten)]
+        conversation: FeedConversation,
+        /// The message as it is after the event.
+        message: Message,
+    }
+    /// A user has read up to a message.
+    FeedReadEvent FeedReadData {
+        #[serde(flatten)]
+        conversation: FeedConversation,
+        /// The message up to which the user has read.
+        read_seq: Seq,
+    }
+    /// A device of a user has received up to a message.
+    FeedDeliveredEvent FeedDeliveredData {
+        #[serde(flatten)]
+        conversation: FeedConversation,
+        /// The message up to which the device has received the conversation.
+        delivered_seq: Seq,
+    }
+    /// An event about a room.
+    FeedRoomEvent FeedRoomData {
+        #[serde(flatten)]
+        conversation: FeedConversation,
+        /// The user whose role changed; absent if it is about the settings.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        user: Option<UserId>,
+    }
+    /// An event about a member of a room.
+    FeedMemberEvent FeedMemberData {
+        #[serde(flatten)]
+        conversation: FeedConversation,
+        /// The member.
+        user: UserId,
+    }
+    /// An event about a user.
+    FeedUserEvent FeedUserData {
+        /// The user.
+        user: UserId,
+    }
+}

@@ -1,0 +1,316 @@
+//! Subscriptions: named readers of everything that happens in the service.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::json::JsonInteger;
+use super::message::rfc3339_millis;
+use super::{ConsumerName, RoomId, limits};
+use crate::error::{Code, Error};
+
+/// The name of a subscription: 1 to 64 characters of `A-Z a-z 0-9 - . _ ~`; not `.` or `..`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(
+    min_length = 1,
+    max_length = 64,
+    pattern = "^(?!\\.{1,2}$)[A-Za-z0-9._~-]{1,64}$",
+    example = "archive"
+)]
+pub struct SubscriptionName(String);
+
+impl SubscriptionName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for SubscriptionName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        if is_name(&name) && !matches!(&*name, "." | "..") {
+            return Ok(Self(name));
+        }
+        Err("must have 1 to 64 characters of A-Z a-z 0-9 - . _ ~, and not be . or ..")
+    }
+}
+
+/// Whether a text is the name of a subscription or of a consumer. None needs escaping in JSON, and none contains
+/// a separator of the store.
+pub(super) fn is_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    (1..=limits::SUBSCRIPTION_NAME).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// The type of an event of the feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub enum FeedEventType {
+    /// A user sent a message.
+    #[serde(rename = "message.created")]
+    MessageCreated,
+    /// A message was edited, or its reactions changed.
+    #[serde(rename = "message.updated")]
+    MessageUpdated,
+    /// A message was deleted, or expired.
+    #[serde(rename = "message.deleted")]
+    MessageDeleted,
+    /// A user has read up to a message.
+    #[serde(rename = "conversation.read")]
+    ConversationRead,
+    /// A device of a user has received up to a message. Only for subscriptions that name it.
+    #[serde(rename = "conversation.delivered")]
+    ConversationDelivered,
+    /// A room was created.
+    #[serde(rename = "room.created")]
+    RoomCreated,
+    /// The settings of a room, or the role of a member, changed.
+    #[serde(rename = "room.changed")]
+    RoomChanged,
+    /// A room was deleted.
+    #[serde(rename = "room.deleted")]
+    RoomDeleted,
+    /// A user became a member of a room.
+    #[serde(rename = "room.joined")]
+    RoomJoined,
+    /// A user is no longer a member of a room.
+    #[serde(rename = "room.left")]
+    RoomLeft,
+    /// All data of a user was erased.
+    #[serde(rename = "user.erased")]
+    UserErased,
+}
+
+impl FeedEventType {
+    const ALL: &'static [Self] = &[
+        Self::MessageCreated,
+        Self::MessageUpdated,
+        Self::MessageDeleted,
+        Self::ConversationRead,
+        Self::ConversationDelivered,
+        Self::RoomCreated,
+        Self::RoomChanged,
+        Self::RoomDeleted,
+        Self::RoomJoined,
+        Self::RoomLeft,
+        Self::UserErased,
+    ];
+
+    /// The type as events state it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MessageCreated => "message.created",
+            Self::MessageUpdated => "message.updated",
+            Self::MessageDeleted => "message.deleted",
+            Self::ConversationRead => "conversation.read",
+            Self::ConversationDelivered => "conversation.delivered",
+            Self::RoomCreated => "room.created",
+            Self::RoomChanged => "room.changed",
+            Self::RoomDeleted => "room.deleted",
+            Self::RoomJoined => "room.joined",
+            Self::RoomLeft => "room.left",
+            Self::UserErased => "user.erased",
+        }
+    }
+
+    /// Reads a type.
+    pub fn parse(word: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|kind| kind.as_str() == word)
+    }
+
+    /// Whether subscriptions that name no types get it.
+    fn is_default(self) -> bool {
+        self != Self::ConversationDelivered
+    }
+}
+
+/// Where a subscription begins to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedStart {
+    /// With the oldest event that is kept.
+    Start,
+    /// With what happens from now on.
+    #[default]
+    End,
+}
+
+impl FeedStart {
+    /// The argument of `lua/subscriptions/open_feed.lua`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::End => "end",
+        }
+    }
+}
+
+/// Seconds after which events that a consumer has not acknowledged are given to another one: 5 to 600.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "JsonInteger")]
+#[schema(minimum = 5, maximum = 600, default = 30)]
+pub struct AckWait(u16);
+
+impl AckWait {
+    pub const fn seconds(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for AckWait {
+    fn default() -> Self {
+        Self(30)
+    }
+}
+
+impl TryFrom<JsonInteger> for AckWait {
+    type Error = &'static str;
+
+    fn try_from(JsonInteger(seconds): JsonInteger) -> Result<Self, Self::Error> {
+        match u16::try_from(seconds) {
+            Ok(seconds @ 5..=600) => Ok(Self(seconds)),
+            _ => Err("must be 5 to 600 seconds"),
+        }
+    }
+}
+
+/// The settings of a subscription: the body of `PUT /subscriptions/{name}`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubscriptionInput {
+    /// The types of the events. Without it all, except those that are only for subscriptions that name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, min_items = 1, max_items = 100)]
+    types: Option<Vec<FeedEventType>>,
+    /// Only events of these rooms. Without it, or if it is empty, events of all conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_items = 100)]
+    rooms: Option<Vec<RoomId>>,
+    /// Where a new subscription begins: `end` by default. An existing one continues where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    from: Option<FeedStart>,
+    /// Seconds after which events that a consumer has not acknowledged are given to another one. 30 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ack_wait_s: Option<AckWait>,
+}
+
+impl SubscriptionInput {
+    /// The settings of a subscription to these types and rooms; to all if there are none.
+    pub fn new(types: &[FeedEventType], rooms: &[RoomId], from: FeedStart) -> Self {
+        Self {
+            types: (!types.is_empty()).then(|| types.to_vec()),
+            rooms: (!rooms.is_empty()).then(|| rooms.to_vec()),
+            from: Some(from),
+            ack_wait_s: None,
+        }
+    }
+
+    /// The settings with all defaults, of a subscription that is created now.
+    pub fn into_settings(self) -> Result<SubscriptionSettings, Error> {
+        let refused = |pointer, why: &'static str| {
+            let error = Error::field(Code::InvalidRequest, pointer, why);
+            Err(error)
+        };
+        let by_default = FeedEventType::ALL.iter().copied();
+        let by_default = by_default.filter(|kind| kind.is_default()).collect();
+        let mut types: Vec<_> = self.types.unwrap_or(by_default);
+        if types.is_empty() || types.len() > limits::SUBSCRIPTION_FILTER {
+            return refused("/types", "must have 1 to 100 types");
+        }
+        let mut rooms = self.rooms.unwrap_or_default();
+        if rooms.len() > limits::SUBSCRIPTION_FILTER {
+            return refused("/rooms", "must have at most 100 rooms");
+        }
+        types.sort_unstable();
+        types.dedup();
+        rooms.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+        rooms.dedup();
+        Ok(SubscriptionSettings {
+            types,
+            rooms,
+            from: self.from.unwrap_or_default(),
+            ack_wait_s: self.ack_wait_s.unwrap_or_default(),
+        })
+    }
+}
+
+/// The settings of a subscription as the store keeps them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubscriptionSettings {
+    /// The types of the events.
+    pub types: Vec<FeedEventType>,
+    /// The rooms whose events it reads; empty for all conversations.
+    pub rooms: Vec<RoomId>,
+    /// Where it began.
+    pub from: FeedStart,
+    /// Seconds after which events that a consumer has not acknowledged are given to another one.
+    pub ack_wait_s: AckWait,
+}
+
+/// Whether a subscription can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionState {
+    /// It is being created or changed, which takes less than a second, or longer if Redis fails meanwhile.
+    Opening,
+    /// It has every event from now on.
+    Open,
+}
+
+/// A subscription.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Subscription {
+    /// The name.
+    pub name: SubscriptionName,
+    /// The settings.
+    #[serde(flatten)]
+    pub settings: SubscriptionSettings,
+    /// Whether it can be read.
+    pub state: SubscriptionState,
+    /// When it was created (RFC 3339).
+    #[serde(serialize_with = "rfc3339_millis")]
+    pub created_at: DateTime<Utc>,
+    /// What it has not read.
+    #[serde(flatten)]
+    pub backlog: Backlog,
+}
+
+/// What a subscription has not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Backlog {
+    /// Number of events that no consumer was given yet, before types and rooms are filtered.
+    pub lag: u64,
+    /// Number of events that a consumer was given and has not acknowledged.
+    pub pending: u64,
+    /// Number of events that were dropped before they were acknowledged, because they were too old or too many.
+    pub lost: u64,
+    /// When the oldest event happened that is not acknowledged (RFC 3339); null if there is none.
+    #[schema(required = true, format = DateTime)]
+    pub oldest_at: Option<String>,
+    /// The consumers that have events they have not acknowledged.
+    pub consumers: Vec<ConsumerState>,
+}
+
+/// A consumer that has events it has not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ConsumerState {
+    /// The name.
+    #[serde(rename = "name")]
+    #[schema(value_type = ConsumerName)]
+    pub id: ConsumerName,
+    /// Number of these events.
+    pub pending: u64,
+    /// Seconds since it was last given some of them.
+    pub idle_s: u64,
+}
+
+/// All subscriptions.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SubscriptionList {
+    /// The subscriptions in the order of their names; at most 32.
+    pub subscriptions: Vec<Subscription>,
+}

@@ -1,0 +1,284 @@
+//! The feeds: what subscriptions take and acknowledge.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use uuid::Uuid;
+
+use super::Store;
+use super::script::{ACK_EVENTS, TAKE_EVENTS};
+use crate::error::Error;
+use crate::model::{
+    AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, SubscriptionName,
+};
+use crate::rate::{RateLimitRequest, RateLimited};
+
+/// Calls for partitions of a cluster that are made concurrently.
+const CONCURRENCY: usize = 16;
+
+/// What a consumer asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct TakeRequest<'a> {
+    pub subscription: &'a SubscriptionName,
+    pub consumer: &'a ConsumerName,
+    /// Maximum number of events.
+    pub limit: u16,
+}
+
+/// Size of the events of a page: 448 KiB, as of a list of messages.
+const PAGE_BYTES: usize = 458_752;
+
+/// An event in a reply: the place of its partition in the call, its entry, how often it was given, its type and data.
+type TakenEvent = (usize, String, u64, String, String);
+
+/// The space of a page for further events.
+#[derive(Clone, Copy)]
+struct PageSpace {
+    events: usize,
+    /// A page exceeds its size by a few events.
+    bytes: usize,
+}
+
+impl PageSpace {
+    fn is_full(self) -> bool {
+        self.events == 0 || self.bytes == 0
+    }
+
+    fn occupy(&mut self, events: &[RawFeedEvent]) {
+        let bytes: usize = events.iter().map(|event| event.data.len()).sum();
+        self.events = self.events.saturating_sub(events.len());
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn divided_by(self, count: usize) -> Self {
+        Self {
+            events: self.events / count,
+            bytes: self.bytes / count,
+        }
+    }
+}
+
+/// The arguments of a call that takes events, but for those that differ from partition to partition.
+struct Take<'a> {
+    group: String,
+    consumer: &'a str,
+    ack_wait_ms: String,
+    types: String,
+    rooms: String,
+}
+
+impl Store {
+    /// The next events of a subscription for a consumer; those that it has not acknowledged come again.
+    pub async fn take_events(
+        &self,
+        request: TakeRequest<'_>,
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<RawFeedPage>, Error> {
+        let quota = self.charge_several(charge).await?;
+        let stored = self.find_subscription(request.subscription).await?;
+        let partitions = self.partitions_of(&stored.settings);
+        let rooms = stored
+            .settings
+            .rooms
+            .iter()
+            .map(|room| room.name().as_str());
+        let types = stored.settings.types.iter().map(|kind| kind.as_str());
+        let take = Take {
+            group: stored.group(),
+            consumer: request.consumer.as_str(),
+            ack_wait_ms: (u32::from(stored.settings.ack_wait_s.seconds()) * 1000).to_string(),
+            types: between_commas(types),
+            rooms: between_commas(rooms),
+        };
+        let space = PageSpace {
+            events: request.limit.into(),
+            bytes: PAGE_BYTES,
+        };
+        let events = if self.two_steps {
+            self.take_by_partition(&take, &partitions, space).await?
+        } else {
+            let partitions: Vec<_> = partitions.into_iter().collect();
+            self.take_some(&take, &partitions, space, "").await?
+        };
+        let lost = self.lost_events(&stored).await?;
+        let value = RawFeedPage { events, lost };
+        Ok(RateLimited { value, quota })
+    }
+
+    /// Takes events on a cluster, where each partition is in a slot of its own: first those that the consumer has
+    /// not acknowledged, then new ones, of which several partitions get a share, and then what is left of those.
+    async fn take_by_partition(
+        &self,
+        take: &Take<'_>,
+        partitions: &BTreeSet<u16>,
+        mut space: PageSpace,
+    ) -> Result<Vec<RawFeedEvent>, Error> {
+        let again = partitions
+            .iter()
+            .map(async |partition| self.take_some(take, &[*partition], space, "again").await);
+        let again: Vec<_> = stream::iter(again)
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let mut events = Vec::new();
+        for event in again.into_iter().flatten() {
+            if space.is_full() {
+                break;
+            }
+            space.occupy(std::slice::from_ref(&event));
+            events.push(event);
+        }
+        let given: BTreeSet<_> = events
+            .iter()
+            .map(|event: &RawFeedEvent| event.id.partition().into())
+            .collect();
+        let mut rest: Vec<_> = partitions.difference(&given).copied().collect();
+        let first = rand_below(rest.len());
+        rest.rotate_left(first);
+        let mut deep = Vec::new();
+        while !space.is_full() && !rest.is_empty() {
+            let count = rest.len().min(CONCURRENCY).min(space.events);
+            let wave: Vec<_> = rest.drain(..count).collect();
+            let share = space.divided_by(wave.len());
+            let calls = wave
+                .iter()
+                .map(async |partition| self.take_some(take, &[*partition], share, "new").await);
+            for (partition, taken) in wave.iter().zip(try_join_all(calls).await?) {
+                let mut left = share;
+                left.occupy(&taken);
+                if left.is_full() {
+                    deep.push(*partition);
+                }
+                space.occupy(&taken);
+                events.extend(taken);
+            }
+        }
+        while let (false, Some(partition)) = (space.is_full(), deep.pop()) {
+            let taken = self.take_some(take, &[partition], space, "new").await?;
+            space.occupy(&taken);
+            events.extend(taken);
+        }
+        Ok(events)
+    }
+
+    /// Takes events of some partitions. Repeated if those that were read are not wanted.
+    async fn take_some(
+        &self,
+        take: &Take<'_>,
+        partitions: &[u16],
+        space: PageSpace,
+        part: &str,
+    ) -> Result<Vec<RawFeedEvent>, Error> {
+        loop {
+            let (events, more) = self.take_once(take, partitions, space, part).await?;
+            if !more || !events.is_empty() {
+                return Ok(events);
+            }
+        }
+    }
+
+    /// One call. Returns the events, and whether there may be more because those that were read are not wanted.
+    async fn take_once(
+        &self,
+        take: &Take<'_>,
+        partitions: &[u16],
+        space: PageSpace,
+        part: &str,
+    ) -> Result<(Vec<RawFeedEvent>, bool), Error> {
+        let keys: Vec<_> = partitions
+            .iter()
+            .flat_map(|partition| self.keys.feed_and_readers((*partition).into()))
+            .collect();
+        let (limit, bytes) = (space.events.to_string(), space.bytes.to_string());
+        let first = rand_below(partitions.len()).to_string();
+        let args = [
+            &take.group,
+            take.consumer,
+            &limit,
+            &bytes,
+            &take.ack_wait_ms,
+            &take.types,
+            &take.rooms,
+            &first,
+            part,
+        ];
+        let args = args.map(str::as_bytes);
+        let (taken, more): (Vec<TakenEvent>, u8) = self.run(&TAKE_EVENTS, &keys, &args).await?;
+        let events = taken
+            .into_iter()
+            .filter_map(|(index, entry, attempt, kind, data)| {
+                let partition = u8::try_from(*partitions.get(index)?).ok()?;
+                let id = FeedEventId::of(partition, &entry)?;
+                Some(RawFeedEvent {
+                    id,
+                    kind,
+                    attempt,
+                    data,
+                })
+            });
+        Ok((events.collect(), more == 1))
+    }
+
+    /// Acknowledges events: each with those before it in its partition.
+    pub async fn ack_events(
+        &self,
+        subscription: &SubscriptionName,
+        consumer: &ConsumerName,
+        ids: &[FeedEventId],
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<AckResult>, Error> {
+        let quota = self.charge_several(charge).await?;
+        let group = self.find_subscription(subscription).await?.group();
+        let mut last: BTreeMap<u8, FeedEventId> = BTreeMap::new();
+        for id in ids {
+            let known = last.entry(id.partition()).or_insert(*id);
+            *known = (*known).max(*id);
+        }
+        let last: Vec<_> = last.into_values().collect();
+        let at_once = if self.two_steps { 1 } else { last.len().max(1) };
+        let calls = last.chunks(at_once).map(async |last| {
+            let keys: Vec<_> = last
+                .iter()
+                .flat_map(|id| self.keys.feed_and_readers(id.partition().into()))
+                .collect();
+            let entries: Vec<_> = last.iter().map(|id| id.entry()).collect();
+            let args = [group.as_str(), consumer.as_str()];
+            let args = args.into_iter().chain(entries.iter().map(String::as_str));
+            let args: Vec<_> = args.map(str::as_bytes).collect();
+            self.run::<Vec<i64>>(&ACK_EVENTS, &keys, &args).await
+        });
+        let acknowledged = try_join_all(calls).await?.concat();
+        let mut value = AckResult::default();
+        for (id, count) in last.iter().zip(acknowledged) {
+            match u64::try_from(count) {
+                Ok(count) => value.acknowledged += count,
+                Err(_) => {
+                    let late = ids.iter().filter(|each| each.partition() == id.partition());
+                    value.late.extend(late);
+                }
+            }
+        }
+        Ok(RateLimited { value, quota })
+    }
+}
+
+/// The texts, each with a comma before and after it; empty if there are none.
+fn between_commas<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut joined = String::new();
+    for text in texts {
+        if joined.is_empty() {
+            joined.push(',');
+        }
+        joined.push_str(text);
+        joined.push(',');
+    }
+    joined
+}
+
+/// A number below another one, so that no partition is always read first.
+fn rand_below(count: usize) -> usize {
+    // The last 62 bits of a UUID of version 7 are random.
+    let random = Uuid::now_v7().as_u128() % (1 << 62) % (count.max(1) as u128);
+    usize::try_from(random).unwrap_or_default()
+}

@@ -1,0 +1,313 @@
+//! The settings of subscriptions, and the groups of Redis that belong to them.
+//!
+//! A subscription has a consumer group in the feed of each partition, see `lua/lib/reader.lua`. Its groups cannot be
+//! created in one step, so the subscription is marked as opening or closing first; whoever finds it so, for example
+//! after a process died, completes it. Each step may be repeated.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::script::{
+    CLOSE_FEED, DELETE_SUBSCRIPTION, LIST_SUBSCRIPTIONS, OPEN_FEED, READ_SUBSCRIPTION,
+    SET_SUBSCRIPTION, SETTLE_SUBSCRIPTION,
+};
+use super::{PARTITIONS, Store};
+use crate::error::{Code, Error};
+use crate::model::{
+    Subscription, SubscriptionList, SubscriptionName, SubscriptionSettings, SubscriptionState,
+};
+use crate::rate::{RateLimitRequest, RateLimitStatus, RateLimited};
+
+/// Maximum number of subscriptions. Each takes 41 KB of Redis.
+const LIMIT: &str = "32";
+/// Partitions in one call, which takes Redis less than a millisecond.
+const GROUP: usize = 64;
+/// Calls that are made concurrently.
+const CONCURRENCY: usize = 16;
+/// How often a request completes a subscription that others change at the same time.
+const ATTEMPTS: usize = 5;
+
+/// A subscription as the store keeps it.
+#[derive(Clone, Debug)]
+pub struct StoredSubscription {
+    pub(super) name: SubscriptionName,
+    /// When it was created, in microseconds since 1970. Distinguishes it from others of the same name.
+    generation: i64,
+    phase: Phase,
+    pub(super) settings: SubscriptionSettings,
+    /// The text of the store.
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Open,
+    Closing,
+}
+
+impl StoredSubscription {
+    /// Reads `generation|phase|settings`.
+    fn parse(name: SubscriptionName, text: String) -> Result<Self, Error> {
+        let mut parts = text.splitn(3, '|');
+        let mut part = || parts.next().unwrap_or_default();
+        let generation = part().parse().ok();
+        let phase = match part() {
+            "opening" => Some(Phase::Opening),
+            "open" => Some(Phase::Open),
+            "closing" => Some(Phase::Closing),
+            _ => None,
+        };
+        let settings = serde_json::from_str(part()).ok();
+        let parsed = generation
+            .zip(phase)
+            .zip(settings)
+            .map(|((generation, phase), settings)| (generation, phase, settings));
+        let Some((generation, phase, settings)) = parsed else {
+            return Err(Error::new(
+                Code::Internal,
+                "A stored subscription is malformed.",
+            ));
+        };
+        Ok(Self {
+            name,
+            generation,
+            phase,
+            settings,
+            text,
+        })
+    }
+
+    /// The name of its groups.
+    pub(super) fn group(&self) -> String {
+        format!("{},{}", self.name.as_str(), self.generation)
+    }
+
+    /// The subscription with what it has not read.
+    async fn describe(self, store: &Store) -> Result<Subscription, Error> {
+        let backlog = store.describe_backlog(&self).await?;
+        let created_at = DateTime::<Utc>::from_timestamp_micros(self.generation);
+        Ok(Subscription {
+            name: self.name,
+            settings: self.settings,
+            state: match self.phase {
+                Phase::Open => SubscriptionState::Open,
+                Phase::Opening | Phase::Closing => SubscriptionState::Opening,
+            },
+            created_at: created_at.unwrap_or_default(),
+            backlog,
+        })
+    }
+}
+
+impl Store {
+    /// Creates a subscription, or replaces the settings of one. Returns it, and whether it was created.
+    pub async fn set_subscription(
+        &self,
+        name: &SubscriptionName,
+        settings: &SubscriptionSettings,
+        only_create: bool,
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<(Subscription, bool)>, Error> {
+        let quota = self.charge_several(charge).await?;
+        let json = serde_json::to_string(settings).unwrap_or_default();
+        self.complete_deletion(name).await?;
+        let generation = Utc::now().timestamp_micros().to_string();
+        let only_create = if only_create { "1" } else { "0" };
+        let keys = [self.keys.subscriptions()];
+        let args = [name.as_str(), &generation, &json, LIMIT, only_create].map(str::as_bytes);
+        let (created, text): (u8, String) = self.run(&SET_SUBSCRIPTION, &keys, &args).await?;
+        let mut stored = StoredSubscription::parse(name.clone(), text)?;
+        for _ in 0..ATTEMPTS {
+            let is_complete = self.complete_subscription(&stored).await?;
+            stored = self.find_subscription(name).await?;
+            if is_complete {
+                let value = (stored.describe(self).await?, created == 1);
+                return Ok(RateLimited { value, quota });
+            }
+        }
+        Err(Code::Unavailable.into())
+    }
+
+    /// Reads a subscription.
+    pub async fn read_subscription(
+        &self,
+        name: &SubscriptionName,
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<Subscription>, Error> {
+        let quota = self.charge_several(charge).await?;
+        let stored = self.find_subscription(name).await?;
+        let value = stored.describe(self).await?;
+        Ok(RateLimited { value, quota })
+    }
+
+    /// Reads all subscriptions.
+    pub async fn list_subscriptions(
+        &self,
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<SubscriptionList>, Error> {
+        let quota = self.charge_several(charge).await?;
+        let mut subscriptions = Vec::new();
+        for stored in self.read_subscriptions().await? {
+            if stored.phase != Phase::Closing {
+                subscriptions.push(stored.describe(self).await?);
+            }
+        }
+        let value = SubscriptionList { subscriptions };
+        Ok(RateLimited { value, quota })
+    }
+
+    /// Deletes a subscription and everything that only it needed.
+    pub async fn delete_subscription(
+        &self,
+        name: &SubscriptionName,
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<RateLimited<()>, Error> {
+        let quota = self.charge_several(charge).await?;
+        let keys = [self.keys.subscriptions()];
+        let args = [name.as_str().as_bytes()];
+        let text: String = self.run(&DELETE_SUBSCRIPTION, &keys, &args).await?;
+        // It is gone for its readers. The worker completes what fails here.
+        let stored = StoredSubscription::parse(name.clone(), text)?;
+        if let Err(error) = self.complete_subscription(&stored).await {
+            tracing::debug!(%error, "the deletion of a subscription will be completed later");
+        }
+        Ok(RateLimited { value: (), quota })
+    }
+
+    /// The settings of a subscription.
+    pub async fn find_subscription(
+        &self,
+        name: &SubscriptionName,
+    ) -> Result<StoredSubscription, Error> {
+        let keys = [self.keys.subscriptions()];
+        let args = [name.as_str().as_bytes()];
+        let text = self.run(&READ_SUBSCRIPTION, &keys, &args).await?;
+        StoredSubscription::parse(name.clone(), text)
+    }
+
+    /// The settings of all subscriptions by name, also of those that are being deleted.
+    pub async fn read_subscriptions(&self) -> Result<Vec<StoredSubscription>, Error> {
+        let keys = [self.keys.subscriptions()];
+        let stored: Vec<(String, String)> = self.run(&LIST_SUBSCRIPTIONS, &keys, &[]).await?;
+        let stored = stored.into_iter().filter_map(|(name, text)| {
+            let name = SubscriptionName::try_from(name).ok()?;
+            Some(StoredSubscription::parse(name, text))
+        });
+        let mut stored = stored.collect::<Result<Vec<_>, _>>()?;
+        stored.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(stored)
+    }
+
+    /// Completes the deletion of the subscription that has this name, if there is one.
+    async fn complete_deletion(&self, name: &SubscriptionName) -> Result<(), Error> {
+        let all = self.read_subscriptions().await?;
+        let closing = all.iter().find(|stored| stored.name == *name);
+        if let Some(stored) = closing.filter(|stored| stored.phase == Phase::Closing) {
+            self.complete_subscription(stored).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates or removes the groups of a subscription that is opening or closing, and notes that they are. Returns
+    /// `false` if it was changed meanwhile; then the groups that this call created may be superfluous, and the
+    /// worker removes them.
+    pub async fn complete_subscription(&self, stored: &StoredSubscription) -> Result<bool, Error> {
+        let wanted = self.partitions_of(&stored.settings);
+        let all: BTreeSet<_> = (0..PARTITIONS).collect();
+        match stored.phase {
+            Phase::Open => return Ok(true),
+            Phase::Opening => {
+                self.open_feed(stored, &wanted).await?;
+                let others: BTreeSet<_> = all.difference(&wanted).copied().collect();
+                self.close_feed(stored, &others).await?;
+            }
+            Phase::Closing => self.close_feed(stored, &all).await?,
+        }
+        self.settle_subscription(stored).await
+    }
+
+    /// Notes that the groups of a subscription were created or removed. Returns `false` if it was changed meanwhile.
+    pub async fn settle_subscription(&self, stored: &StoredSubscription) -> Result<bool, Error> {
+        let keys = [self.keys.subscriptions()];
+        let args = [stored.name.as_str(), &stored.text].map(str::as_bytes);
+        let settled: u8 = self.run(&SETTLE_SUBSCRIPTION, &keys, &args).await?;
+        Ok(settled == 1)
+    }
+
+    /// The partitions whose feeds a subscription reads.
+    pub(super) fn partitions_of(&self, settings: &SubscriptionSettings) -> BTreeSet<u16> {
+        if settings.rooms.is_empty() {
+            return (0..PARTITIONS).collect();
+        }
+        let rooms = settings.rooms.iter();
+        rooms
+            .map(|room| self.keys.partition(room.name().as_str()))
+            .collect()
+    }
+
+    /// Creates the group of a subscription in the feeds of some partitions.
+    pub async fn open_feed(
+        &self,
+        stored: &StoredSubscription,
+        partitions: &BTreeSet<u16>,
+    ) -> Result<(), Error> {
+        let (group, from) = (stored.group(), stored.settings.from.as_str());
+        let args = [group.as_str(), from].map(str::as_bytes);
+        let keys = |partition| vec![self.keys.feed_of(partition)];
+        let calls = self.feed_calls(partitions, keys);
+        let calls = calls
+            .into_iter()
+            .map(async |keys| self.run::<u64>(&OPEN_FEED, &keys, &args).await);
+        let mut calls = stream::iter(calls).buffer_unordered(CONCURRENCY);
+        while calls.try_next().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Removes the group of a subscription from the feeds of some partitions.
+    pub async fn close_feed(
+        &self,
+        stored: &StoredSubscription,
+        partitions: &BTreeSet<u16>,
+    ) -> Result<(), Error> {
+        let group = stored.group();
+        let args = [group.as_bytes()];
+        let keys = |partition| self.keys.feed_and_readers(partition).to_vec();
+        let calls = self.feed_calls(partitions, keys);
+        let calls = calls
+            .into_iter()
+            .map(async |keys| self.run::<u64>(&CLOSE_FEED, &keys, &args).await);
+        let mut calls = stream::iter(calls).buffer_unordered(CONCURRENCY);
+        while calls.try_next().await?.is_some() {}
+        Ok(())
+    }
+
+    /// The keys of the calls for some partitions: on one Redis many partitions in a call, on a cluster, where each
+    /// is in a slot of its own, one.
+    pub(super) fn feed_calls(
+        &self,
+        partitions: &BTreeSet<u16>,
+        keys: impl Fn(usize) -> Vec<String>,
+    ) -> Vec<Vec<String>> {
+        let partitions: Vec<_> = partitions.iter().copied().collect();
+        let at_once = if self.two_steps { 1 } else { GROUP };
+        let calls = partitions.chunks(at_once);
+        calls
+            .map(|some| some.iter().flat_map(|p| keys((*p).into())).collect())
+            .collect()
+    }
+
+    /// Charges a request that makes several calls, before the first.
+    pub(super) async fn charge_several(
+        &self,
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<Option<RateLimitStatus>, Error> {
+        let Some(charge) = charge else {
+            return Ok(None);
+        };
+        let charged = self.charge_rate(charge).await;
+        charged.map(Some).map_err(Error::as_read_error)
+    }
+}
