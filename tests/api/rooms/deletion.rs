@@ -88,7 +88,7 @@ async fn a_deletion_that_was_interrupted_is_completed() {
     app.send("alice", "room:general", "hello").await;
     // A process that died holds the lease, so that nobody files before it ends.
     let name = RoomName::of_id("general").unwrap();
-    let [_, meta, .., lease] = Keys::new().room(&name);
+    let [_, meta, _, _, _, lease, _] = Keys::new().room(&name);
     let mut redis = app.redis();
     redis::cmd("SET")
         .arg(&lease)
