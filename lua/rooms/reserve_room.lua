@@ -15,9 +15,9 @@ local limit         = ARGV[2] -- integer number of places; empty for a user who 
 local JOINING_US = 60000000
 
 local now = now_us()
--- Gives up the places that are not in use.
-local function give_up()
-  local places, names, given = redis.call('ZRANGE', rooms, 0, -1, 'WITHSCORES'), {}, {}
+-- Returns the places that are not in use.
+local function find_unused()
+  local places, names, unused = redis.call('ZRANGE', rooms, 0, -1, 'WITHSCORES'), {}, {}
   for i = 1, #places, 2 do names[#names + 1] = places[i] end
   for i, row in ipairs(redis.call('HMGET', conversations, unpack(names))) do
     local reserved = tonumber(places[2 * i])
@@ -26,16 +26,21 @@ local function give_up()
       local version = parse_row(row)
       in_use = not has_left(row) or in_use and tonumber(version) < reserved
     end
-    if not in_use then given[#given + 1] = names[i] end
+    if not in_use then unused[#unused + 1] = names[i] end
   end
-  if #given > 0 then redis.call('ZREM', rooms, unpack(given)) end
+  return unused
 end
 
+local unused = {}
 if limit ~= '' then
   if redis.call('ZSCORE', rooms, room) then return 0 end
-  if redis.call('ZCARD', rooms) >= tonumber(limit) then give_up() end
-  if redis.call('ZCARD', rooms) >= tonumber(limit) then
+  local count = redis.call('ZCARD', rooms)
+  if count >= tonumber(limit) then unused = find_unused() end
+  if count - #unused >= tonumber(limit) then
     return redis.error_reply('TOO_MANY_ROOMS The user is in the maximum number of rooms.')
   end
 end
-return redis.call('ZADD', rooms, now, room)
+local reserved = redis.call('ZADD', rooms, now, room)
+-- Last, because the key would be gone with the last place.
+if #unused > 0 then redis.call('ZREM', rooms, unpack(unused)) end
+return reserved
