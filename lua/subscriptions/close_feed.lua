@@ -11,7 +11,11 @@ local removed = 0
 for i = 1, #feeds, 2 do
   local feed, readers = feeds[i], feeds[i + 1]
   if redis.call('EXISTS', feed) == 1 then removed = removed + redis.call('XGROUP', 'DESTROY', feed, group) end
-  redis.call('HDEL', readers, group)
-  if #groups_of(feed) == 0 then redis.call('UNLINK', feed, readers) end
+  -- One of both, because the hash is gone with its last field.
+  if #groups_of(feed) == 0 then
+    redis.call('UNLINK', feed, readers)
+  else
+    redis.call('HDEL', readers, group)
+  end
 end
 return removed

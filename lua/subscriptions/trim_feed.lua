@@ -21,20 +21,20 @@ local ORPHANED_US = 60000000
 
 local known = {}
 for _, group in ipairs(groups) do known[group] = true end
-local found, since = {}, now_us() - ORPHANED_US
+local found, orphaned, since = {}, {}, now_us() - ORPHANED_US
 for _, group in ipairs(groups_of(feed)) do
   local generation = tonumber(string.match(group.name, '(%d+)$') or 0)
   if known[group.name] or generation > since then
     found[#found + 1] = group
   else
-    redis.call('XGROUP', 'DESTROY', feed, group.name)
-    redis.call('HDEL', readers, group.name)
+    orphaned[#orphaned + 1] = group.name
   end
 end
 if #found == 0 then
   redis.call('UNLINK', feed, readers)
   return {0, 0, {}}
 end
+for _, group in ipairs(orphaned) do redis.call('XGROUP', 'DESTROY', feed, group) end
 
 -- What no group needs any more.
 local acknowledged = keep
@@ -73,4 +73,6 @@ for i, group in ipairs(found) do
   end
   backlogs[i] = {name, lag, pending, tonumber(lost)}
 end
+-- Last, because the hash is gone with its last field.
+if #orphaned > 0 then redis.call('HDEL', readers, unpack(orphaned)) end
 return {dropped + unread, tonumber(kept), backlogs}
