@@ -1,0 +1,80 @@
+//! What each script of subscriptions that writes is run on while its slot moves.
+
+use super::moving_cases::{Case, Step};
+
+const fn on_feed(
+    script: &'static str,
+    setup: &'static [Step],
+    args: &'static [&'static str],
+) -> Case {
+    Case {
+        script,
+        fill: FEED,
+        setup,
+        args,
+        changes: true,
+    }
+}
+
+const fn taking(part: &'static str) -> [&'static str; 9] {
+    let kinds = ",message.created,";
+    ["group1", "c", "10", "1000", "30000", kinds, "", "0", part]
+}
+
+const fn event(id: &'static str) -> [&'static str; 9] {
+    let kind = "message.created";
+    ["XADD", "@feed", id, "type", kind, "of", "a,b", "data", "{}"]
+}
+
+/// Creates a subscription, and the feed of a partition, of which it was given two events.
+const FEED: &[Step] = &[
+    &["open_feed", "group1", "end"],
+    &event("1-1"),
+    &event("2-1"),
+    &[
+        "take_events",
+        "group1",
+        "c",
+        "10",
+        "1000",
+        "30000",
+        ",message.created,",
+        "",
+        "0",
+        "",
+    ],
+    &["HSET", "@subscriptions", "s", "1|open|{}"],
+];
+
+const SECOND_GROUP: Step = &["open_feed", "group2", "end"];
+
+/// At least one for each script.
+pub const FEED_CASES: &[Case] = &[
+    on_feed("ack_events", &[], &["group1", "c", "2-1"]),
+    on_feed("close_feed", &[], &["group1"]),
+    on_feed("close_feed", &[SECOND_GROUP], &["group1"]),
+    on_feed("delete_subscription", &[], &["s"]),
+    on_feed("open_feed", &[], &["group2", "start"]),
+    on_feed("seek_feed", &[], &["group1", "0-0", "0-0", "0", "100"]),
+    on_feed("set_subscription", &[], &["t", "2", "{}", "10", "0"]),
+    on_feed(
+        "settle_subscription",
+        &[&["HSET", "@subscriptions", "s", "1|closing|{}"]],
+        &["s", "1|closing|{}"],
+    ),
+    on_feed("take_events", &[], &taking("")),
+    on_feed("take_events", &[&event("3-1")], &taking("new")),
+    // An event is dropped unread.
+    on_feed("trim_feed", &[], &["2-1", "2-1", "100", "group1"]),
+    // No group has a subscription.
+    on_feed("trim_feed", &[], &["2-1", "0-1", "100"]),
+    on_feed(
+        "trim_feed",
+        &[
+            SECOND_GROUP,
+            &["HSET", "@readers", "group2", "0|c"],
+            &["open_feed", "group3", "end"],
+        ],
+        &["2-1", "0-1", "100", "group3"],
+    ),
+];
