@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use duologue::model::{Pair, UserId};
 use duologue::store::Keys;
+use futures_util::future::join;
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -75,8 +76,22 @@ async fn a_full_node_refuses_only_messages_of_its_conversations() {
     assert_eq!(app.badge(to).await, [0, 0]);
 }
 
+/// The times that so many sends take, shortest first. Each must be accepted.
+async fn times_of_sends(app: &TestApp, users: &[String; 2], count: usize) -> Vec<Duration> {
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let begun = Instant::now();
+        assert_eq!(send_status(app, users).await, 201);
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    times
+}
+
 #[tokio::test]
 async fn a_hanging_node_of_a_recipient_delays_only_the_inbox() {
+    const SENDS: usize = 200;
+    const WAITING: usize = 3;
     let cluster = RedisCluster::start();
     let app = spawn_app_on(&cluster.url());
     let elsewhere = users_at(&cluster, 0, 1, 1);
@@ -84,20 +99,23 @@ async fn a_hanging_node_of_a_recipient_delays_only_the_inbox() {
     for users in [&elsewhere, &recipient_hangs] {
         assert_eq!(send_status(&app, users).await, 201);
     }
+    // The machine itself may delay sends: what counts is what the node adds.
+    let p99 = |times: &[Duration]| times[times.len() * 99 / 100];
+    let usual = p99(&times_of_sends(&app, &elsewhere, SENDS).await);
     cluster.masters[2].signal(Signal::STOP);
-    let begun = Instant::now();
-    assert_eq!(send_status(&app, &recipient_hangs).await, 201);
-    let elapsed = begun.elapsed();
-    assert!(elapsed < Duration::from_millis(600), "{elapsed:?}");
-    let begun = Instant::now();
-    assert_eq!(send_status(&app, &elsewhere).await, 201);
-    let elapsed = begun.elapsed();
-    assert!(elapsed < Duration::from_millis(200), "{elapsed:?}");
+    let hanging = times_of_sends(&app, &recipient_hangs, WAITING);
+    let sending = times_of_sends(&app, &elsewhere, SENDS);
+    let (hanging, times) = join(hanging, sending).await;
+    // An update of an inbox is waited for 300 ms.
+    let (limit, delayed) = (Duration::from_millis(400) + usual, hanging[WAITING - 1]);
+    assert!(delayed < limit, "{delayed:?}, usually {usual:?}");
+    let (limit, delayed) = (Duration::from_millis(50).max(2 * usual), p99(&times));
+    assert!(delayed < limit, "{delayed:?}, usually {usual:?}");
     cluster.masters[2].signal(Signal::CONT);
     let [_, to] = &recipient_hangs;
     eventually("the inbox follows", UPDATED, async || {
         let unread = app.get(&format!("/users/{to}/unread")).await;
-        unread.status == 200 && unread.json(200)["total_unread_count"] == 2
+        unread.status == 200 && unread.json(200)["total_unread_count"] == 1 + WAITING
     })
     .await;
 }
