@@ -28,7 +28,7 @@ check: ## Check format and lints and run the tests, as CI does
 
 chaos: ## Kill, stop, replace and cut off parts of a cluster and of a Sentinel set-up under load, ten minutes each
 	@.ci/install rust cc redis
-	cargo test --locked --test api -- chaos:: --ignored --nocapture --test-threads 1
+	cargo test --locked --test api -- chaos:: store:: --ignored --nocapture --test-threads 1
 
 bench: ## Measure throughput, latency, CPU per request, and the worst case of each operation
 	@.ci/install rust cc redis redis-benchmark wrk
