@@ -1,5 +1,7 @@
 //! How many members a room has, and in how many rooms a user is.
 
+use std::time::{Duration, Instant};
+
 use duologue::store::Keys;
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -86,7 +88,6 @@ async fn a_message_reaches_every_member_of_a_full_room() {
         let room = json!({"join": "open", "members": part});
         assert!(app.set_room("general", &room).await.status < 202);
     }
-    app.send("user0", "room:general", "hello").await;
     let unread = async || {
         let mut total = 0;
         for part in users.chunks(100) {
@@ -99,10 +100,20 @@ async fn a_message_reaches_every_member_of_a_full_room() {
         }
         total
     };
-    eventually("everybody else has it", FILED, async || {
-        unread().await == 255
-    })
-    .await;
+    // The fastest of some messages: the machine may be busy.
+    let (mut answered, mut filed) = (Duration::MAX, Duration::MAX);
+    for number in 1..=5 {
+        let sent = Instant::now();
+        app.send("user0", "room:general", "hello").await;
+        answered = answered.min(sent.elapsed());
+        eventually("everybody else has it", FILED, async || {
+            unread().await == 255 * number
+        })
+        .await;
+        filed = filed.min(sent.elapsed());
+    }
+    assert!(answered < Duration::from_millis(50), "{answered:?}");
+    assert!(filed < Duration::from_secs(1), "{filed:?}");
 }
 
 #[tokio::test]
