@@ -39,7 +39,7 @@ async fn every_operation_refuses_every_bad_credential() {
     let (app, signer, _dir) = spawn_strict_app();
     let message = json!({"from": "bob", "to": "alice", "body": "unread"});
     assert_eq!(app.post_as(SERVICE_KEY, &message).await.status, 201);
-    let before = app.contents();
+    let before = app.settled_contents().await;
     for (number, (why, header, said)) in refused(&signer).iter().enumerate() {
         let header = Some(header.as_str()).filter(|header| !header.is_empty());
         for (place, operation) in operations().iter().enumerate() {
@@ -97,7 +97,7 @@ async fn every_operation_serves_exactly_the_callers_it_declares() {
         ];
         for (who, header, status) in expected {
             operation.prepare(&app).await;
-            let before = app.contents();
+            let before = app.settled_contents().await;
             let answer = operation.ask(&app, Some(header), "192.0.2.1").await;
             assert_eq!(
                 answer.status, status,

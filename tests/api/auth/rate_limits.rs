@@ -45,7 +45,7 @@ async fn requests_beyond_the_burst_get_429_with_retry_after() {
         let [remaining, _] = numbers(answer.header("ratelimit"), "send", ["r", "t"]);
         assert_eq!(remaining, left);
     }
-    let before = app.contents();
+    let before = app.settled_contents().await;
     let refused = send(&app, &alice).await;
     refused.problem(429, "RATE_LIMITED");
     assert_eq!(refused.header("retry-after"), "1");

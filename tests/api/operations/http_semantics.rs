@@ -15,9 +15,12 @@ fn filled(path: &str) -> String {
         ("{seq}", "1"),
         ("{emoji}", "%F0%9F%91%8D"),
         ("{room}", "general"),
+        ("{name}", "archive"),
     ];
     let fill = |path: String, (name, value): &(&str, &str)| path.replace(name, value);
-    parameters.iter().fold(path.to_owned(), fill)
+    let filled = parameters.iter().fold(path.to_owned(), fill);
+    assert!(!filled.contains('{'), "{filled}");
+    filled
 }
 
 /// What an operation requires in its query.

@@ -51,7 +51,7 @@ async fn if_none_match_protects_an_existing_room() {
     let created = app.call("PUT", ROOM, &header("*"), Some(&first)).await;
     assert_eq!(created.json(201)["title"], "First");
     app.all_filed().await;
-    let before = app.contents();
+    let before = app.settled_contents().await;
     let second = json!({"title": "Second", "members": ["alice"]});
     let refused = app.call("PUT", ROOM, &header("*"), Some(&second)).await;
     refused.problem(412, "PRECONDITION_FAILED");
@@ -122,7 +122,7 @@ async fn creating_rooms_can_be_for_backends_only() {
     let app = spawn_secured_app_with(&["--rooms", "backends"]);
     let room = json!({"admins": ["alice"]});
     app.all_filed().await;
-    let before = app.contents();
+    let before = app.settled_contents().await;
     for header in [None, Some(("if-none-match", "*"))] {
         let token = crate::harness::auth::secured_app::token("alice");
         let mut headers = vec![("authorization", format!("Bearer {token}"))];

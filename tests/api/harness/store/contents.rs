@@ -1,6 +1,7 @@
 //! The contents of Redis, for tests that compare or search them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::harness::TestApp;
 
@@ -45,5 +46,19 @@ impl TestApp {
             (key, dump)
         })
         .collect()
+    }
+
+    /// The same once the work that earlier requests left in the background is done.
+    pub async fn settled_contents(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut contents = self.contents();
+        loop {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            self.all_filed().await;
+            let later = self.contents();
+            if later == contents {
+                return later;
+            }
+            contents = later;
+        }
     }
 }
