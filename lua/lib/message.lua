@@ -13,5 +13,8 @@ local MESSAGE_AUTHOR = '^{"seq":%d+,"from":"([^"]*)","([%a_]+)"'
 -- Captures the id and the time.
 local MESSAGE_ENVELOPE = '"to":"[^"]*","id":"([^"]*)","sent_at":"([^"]*)"'
 
+-- Captures the user or the room that a message was sent to.
+local MESSAGE_TO = '"to":"([^"]*)"'
+
 -- Captures when a message expires; nothing if it does not, or is a tombstone.
 local MESSAGE_EXPIRY = '^{"seq":%d+,"from":"[^"]*","expires_at":"([^"]*)"'

@@ -115,6 +115,12 @@ local function oldest_visible_in(room, member)
   return math.max(room.dropped_up_to, tonumber(member.floor), tonumber(member.cleared_up_to)) + 1
 end
 
+-- Returns a message that a user sees, as it is stored; nil if there is none. `member` is nil for a stranger.
+local function visible_message(room, member, seq)
+  if tonumber(seq) < oldest_visible_in(room, member) or tonumber(seq) > tonumber(room.seq) then return end
+  return redis.call('LINDEX', room.messages, room.seq - seq) or nil
+end
+
 -- Returns the number of messages that a member has not read, as text. Deleted ones count.
 local function room_unread(room, member)
   if member.read == room.seq then return '0' end

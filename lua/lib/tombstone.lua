@@ -19,22 +19,27 @@ local function as_shown(message, now)
   return expires_at and expires_at <= now and make_tombstone(message, expires_at) or message
 end
 
--- Puts a tombstone in the place of a message that the user wrote. If the peer had not read it yet, it no longer
--- counts.
+-- Puts a tombstone in the place of a message. In a room, it still counts as unread.
+--
+-- conversation  of two users, or a room: the `messages`, and the `seq` of the newest
 --
 -- Returns  the tombstone, and the entry to take from the schedule, if any
-local function delete_stored(conversation, seq, message, deleted_at)
-  local user, peer = conversation.user, conversation.peer
+local function put_tombstone(conversation, seq, message, deleted_at)
   local tombstone = make_tombstone(message, deleted_at)
   redis.call('LSET', conversation.messages, conversation.seq - seq, tombstone)
-  local _, _, next_member = string.match(message, MESSAGE_HEAD)
-  local entry
-  if next_member == EXPIRING then
-    entry = message_entry(user.id, peer.id, seq, (string.match(message, MESSAGE_ENVELOPE)))
-  end
+  local _, from, next_member = string.match(message, MESSAGE_HEAD)
+  if next_member ~= EXPIRING then return tombstone end
+  local to, id = string.match(message, MESSAGE_TO), string.match(message, MESSAGE_ENVELOPE)
+  return tombstone, message_entry(from, to, seq, id)
+end
+
+-- Puts a tombstone in the place of a message that the user wrote to the peer. If the peer had not read it yet, it no
+-- longer counts. Returns the same as put_tombstone.
+local function delete_stored(conversation, seq, message, deleted_at)
+  local peer = conversation.peer
   -- Those that are dropped in this step no longer count already.
   if tonumber(seq) > math.max(tonumber(peer.read), conversation.dropped_up_to) and peer.unread ~= '0' then
     peer.unread = string.format('%d', peer.unread - 1)
   end
-  return tombstone, entry
+  return put_tombstone(conversation, seq, message, deleted_at)
 end

@@ -1,7 +1,6 @@
 #!lua
 --- @include "lib/commit"
---- @include "lib/message"
---- @include "lib/tombstone"
+--- @include "lib/erase_part"
 -- Replaces the user's messages in a part of a conversation by tombstones, and messages of the peer by the
 -- same without the user's reactions, unless they have changed since they were read. Messages that the peer
 -- had not read no longer count.
@@ -30,28 +29,7 @@ local replaced           = {unpack(ARGV, 7)}
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, feed, retention)
-local newest = tonumber(conversation.seq)
-
-local missed = 0
-for i = 1, #replaced, 3 do
-  local index = newest - replaced[i]
-  if redis.call('LINDEX', messages, index) == replaced[i + 1] then
-    redis.call('LSET', messages, index, replaced[i + 2])
-  else
-    missed = missed + 1
-  end
-end
-
-local erased, entries = 0, {}
-for _, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - low)) do
-  local seq, from, next_member = string.match(message, MESSAGE_HEAD)
-  if from == user and next_member ~= TOMBSTONE then
-    local _, entry = delete_stored(conversation, seq, message, deleted_at)
-    entries[#entries + 1] = entry
-    erased = erased + 1
-  end
-end
--- At once, because the key is gone with the last entry.
-if #entries > 0 then redis.call('ZREM', schedule, unpack(entries)) end
+local missed = replace_unchanged(conversation, replaced)
+local erased = erase_part(conversation, user, low, high, deleted_at, schedule, delete_stored)
 local changed = erased > 0 or #replaced > 3 * missed
 return commit(conversation, changed and {kind = 'conversation.changed', message = ''}, nil, {erased, missed})

@@ -4,7 +4,7 @@
 --- @include "lib/precondition"
 --- @include "lib/rate"
 --- @include "lib/room_access"
---- @include "lib/room_tombstone"
+--- @include "lib/tombstone"
 -- Deletes a message of a room for everybody: a tombstone without content replaces it, so that seqs stay. Its author
 -- and admins of the room may do so.
 --
@@ -60,6 +60,6 @@ if not has_version(as_shown(message, deleted_at), if_match) then
 end
 if next_member == TOMBSTONE then return commit_room(room, nil, leader, charge, message) end
 
-local tombstone, entry = delete_room_stored(room, seq, message, deleted_at)
+local tombstone, entry = put_tombstone(room, seq, message, deleted_at)
 if entry then redis.call('ZREM', schedule, entry) end
 return commit_room(room, {kind = 'message.deleted', message = tombstone}, leader, charge, tombstone)

@@ -1,7 +1,7 @@
 #!lua
 --- @include "lib/commit_room"
+--- @include "lib/erase_part"
 --- @include "lib/room"
---- @include "lib/room_tombstone"
 -- Replaces the user's messages in a part of a room by tombstones, and messages of others by the same without the
 -- user's reactions, unless they have changed since they were read.
 --
@@ -28,28 +28,7 @@ local replaced    = {unpack(ARGV, 8)}
 
 local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, '', retention)
 if not room then return {{0, 0}, 0} end
-local newest = tonumber(room.seq)
-
-local missed = 0
-for i = 1, #replaced, 3 do
-  local index = newest - replaced[i]
-  if redis.call('LINDEX', messages, index) == replaced[i + 1] then
-    redis.call('LSET', messages, index, replaced[i + 2])
-  else
-    missed = missed + 1
-  end
-end
-
-local erased, entries = 0, {}
-for _, message in ipairs(redis.call('LRANGE', messages, newest - high, newest - low)) do
-  local seq, from, next_member = string.match(message, MESSAGE_HEAD)
-  if from == user and next_member ~= TOMBSTONE then
-    local _, entry = delete_room_stored(room, seq, message, deleted_at)
-    entries[#entries + 1] = entry
-    erased = erased + 1
-  end
-end
--- At once, because the key is gone with the last entry.
-if #entries > 0 then redis.call('ZREM', schedule, unpack(entries)) end
+local missed = replace_unchanged(room, replaced)
+local erased = erase_part(room, user, low, high, deleted_at, schedule, put_tombstone)
 local changed = erased > 0 or #replaced > 3 * missed
 return commit_room(room, changed and {kind = 'conversation.changed'} or nil, leader, nil, {erased, missed})

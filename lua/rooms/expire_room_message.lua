@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --- @include "lib/commit_room"
 --- @include "lib/message"
---- @include "lib/room_tombstone"
+--- @include "lib/tombstone"
 -- Deletes a message of a room because it has expired. A message that no longer exists, or is already deleted, is only
 -- removed from the schedule.
 --
@@ -32,6 +32,6 @@ if not expires then
   redis.call('ZREM', schedule, message_entry(user, name, seq, id))
   return {0, 0}
 end
-local tombstone, entry = delete_room_stored(room, seq, message, string.match(message, MESSAGE_EXPIRY))
+local tombstone, entry = put_tombstone(room, seq, message, string.match(message, MESSAGE_EXPIRY))
 redis.call('ZREM', schedule, entry)
 return commit_room(room, {kind = 'message.deleted', message = tombstone, expires = true}, leader, nil, 1)

@@ -1,8 +1,7 @@
 #!lua flags=allow-oom
+--- @include "lib/charged"
 --- @include "lib/rate"
 --- @include "lib/room_access"
---- @include "lib/room_tombstone"
---- @include "lib/charged"
 -- Reads one message of a room.
 --
 -- Returns  message  JSON

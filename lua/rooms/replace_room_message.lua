@@ -1,7 +1,6 @@
 #!lua
 --- @include "lib/commit_room"
 --- @include "lib/room_access"
---- @include "lib/room_tombstone"
 -- Replaces a message of a room if it has not changed since it was read (compare and swap). The new JSON is made in
 -- Rust, which parses JSON exactly.
 --
