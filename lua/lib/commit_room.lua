@@ -96,7 +96,7 @@ local function commit_room(room, change, leader, charge, reply)
   if change then
     append_event(room, change, charge and charge.now)
     -- A new message can exceed the limit of messages.
-    if change.active and room.retention ~= '' then drop_old_room_messages(room, room.retention) end
+    if change.active and room.retention ~= '' then find_old_messages(room, room.retention) end
   end
   drop_room_messages(room)
   local leads = #room.published > 0 and publish_room(room, leader)

@@ -30,7 +30,7 @@
 --- @include "lib/clock"
 --- @include "lib/flags"
 --- @include "lib/order"
---- @include "lib/room_retention"
+--- @include "lib/retention"
 
 local ROOM_STATE = '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)$'
 local MEMBER = '^(%l+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)$'
@@ -104,7 +104,7 @@ local function load_room(messages, meta, members, events, outbox, lease, feed, n
   room.join, room.history = string.match(stored[2], '^(%l+)|(%l+)$')
   local record = user ~= '' and redis.call('HGET', members, user)
   room.member = record and parse_member(user, record, room) or nil
-  if retention ~= '' then drop_old_room_messages(room, retention) end
+  if retention ~= '' then find_old_messages(room, retention) end
   return room
 end
 

@@ -20,6 +20,6 @@ local limit       = ARGV[5] -- integer maximum number of messages to drop
 
 local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, '')
 if not room then return {0, 0} end
-drop_old_room_messages(room, retention, tonumber(limit))
+find_old_messages(room, retention, tonumber(limit))
 local change = room.dropped > 0 and {kind = 'conversation.changed'} or nil
 return commit_room(room, change, leader, nil, room.dropped)

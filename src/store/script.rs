@@ -210,7 +210,6 @@ library! {
     "lib/room_admin"
     "lib/room_event"
     "lib/room_inbox"
-    "lib/room_retention"
     "lib/room_view"
     "lib/row"
     "lib/schedule"
