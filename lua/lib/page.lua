@@ -43,3 +43,17 @@ local function read_page(messages, newest, high, low, start, bytes)
   for i = 1, #older do page[#page + 1] = older[i] end
   return page, start + #newer, low
 end
+
+-- Reads the next part of all messages, for an export.
+--
+-- after  seq after which the part begins
+-- limit  maximum number of messages, and bytes, their maximum size; the first one always fits
+--
+-- Returns  the messages, newest first, and the `after` of the next part, 0 at the end
+local function read_part(messages, newest, after, limit, bytes)
+  local low = math.max(after, newest - redis.call('LLEN', messages)) + 1
+  local high = math.min(low + limit - 1, newest)
+  local page
+  page, high = read_page(messages, newest, high, low, low, tonumber(bytes))
+  return page, high < newest and high or 0
+end

@@ -16,8 +16,6 @@ local bytes    = ARGV[4] -- integer maximum bytes of messages
 
 local stored = redis.call('HMGET', meta, 'state', ERASED_FIELD .. user)
 local newest = tonumber(string.match(stored[1] or '0', '%d+'))
-local low = math.max(tonumber(after) or 0, newest - redis.call('LLEN', messages), tonumber(stored[2] or 0)) + 1
-local high = math.min(low + limit - 1, newest)
-local page
-page, high = read_page(messages, newest, high, low, low, tonumber(bytes))
-return {page, high < newest and high or 0, newest}
+local erased_up_to = tonumber(stored[2] or 0)
+local page, next_after = read_part(messages, newest, math.max(tonumber(after) or 0, erased_up_to), limit, bytes)
+return {page, next_after, newest}

@@ -18,14 +18,10 @@ local only_own = ARGV[5] -- flag    1 returns only messages of the user, not tho
 local stored = redis.call('HMGET', meta, 'state', ERASED_FIELD .. user)
 local newest = tonumber(string.match(stored[1] or '0', '%d+'))
 local erased_up_to = only_own == '1' and tonumber(stored[2] or 0) or 0
-local low = math.max(tonumber(after) or 0, newest - redis.call('LLEN', messages), erased_up_to) + 1
-local high = math.min(low + limit - 1, newest)
-local page, own
-page, high = read_page(messages, newest, high, low, low, tonumber(bytes))
-if only_own == '1' then
-  own = {}
-  for _, message in ipairs(page) do
-    if string.match(message, MESSAGE_AUTHOR) == user then own[#own + 1] = message end
-  end
+local page, next_after = read_part(messages, newest, math.max(tonumber(after) or 0, erased_up_to), limit, bytes)
+if only_own ~= '1' then return {page, next_after, newest} end
+local own = {}
+for _, message in ipairs(page) do
+  if string.match(message, MESSAGE_AUTHOR) == user then own[#own + 1] = message end
 end
-return {own or page, high < newest and high or 0, newest}
+return {own, next_after, newest}
