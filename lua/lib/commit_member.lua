@@ -3,13 +3,18 @@
 --- @include "lib/metadata"
 --- @include "lib/room_inbox"
 
+-- Returns the metadata that a user keeps with the room and the profile, as JSON, each of which may be empty; and the
+-- number of members.
+local function room_details(room, member)
+  local stored = redis.call('HMGET', room.meta, 'profile', 'member_count')
+  return member and metadata_of(room, member) or '', stored[1], tonumber(stored[2])
+end
+
 -- Returns how a user sees the room: [entry, newest, metadata, profile, member_count], the entry as in lib/row; the
--- newest message that the user sees, the user's metadata and the profile as JSON, each of which may be empty.
+-- newest message that the user sees as JSON, or empty; the others as room_details returns them.
 local function room_state_of(room, member)
   local newest = oldest_visible_in(room, member) <= tonumber(room.seq) and redis.call('LINDEX', room.messages, 0) or ''
-  local stored = redis.call('HMGET', room.meta, 'profile', 'member_count')
-  local metadata = member and metadata_of(room, member) or ''
-  return {room_entry(room, member), newest, metadata, stored[1], tonumber(stored[2])}
+  return {room_entry(room, member), newest, room_details(room, member)}
 end
 
 -- Writes a changed member, and updates the row of the room in the member's inbox. Others are not told.

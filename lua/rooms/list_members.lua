@@ -35,7 +35,7 @@ local stored, all, records = redis.call('HGETALL', members), {}, {}
 local sees_banned = is_admin(room, user)
 for i = 1, #stored, 2 do
   local id, record = stored[i], stored[i + 1]
-  if id > after and (sees_banned or is_member(parse_member(id, record, room))) then
+  if id > after and (sees_banned or string.match(record, '^%l+') ~= 'banned') then
     all[#all + 1], records[id] = id, record
   end
 end

@@ -51,9 +51,8 @@ history, high, low = read_page(messages, newest, high, low, start, tonumber(byte
 
 local wanted = math.min(reader and room_unread(room, reader) or 0, unread_limit)
 local unread = wanted > 0 and read_range(messages, 0, wanted - 1, tonumber(bytes)) or {}
-local state = room_state_of(room, reader)
 local reply = {
-  state[1], history, unread, low > oldest and low, high < newest and high, state[3], state[4], state[5],
+  room_entry(room, reader), history, unread, low > oldest and low, high < newest and high, room_details(room, reader),
 }
 if peek == '1' or not reader or reader.read == room.seq then return commit_room(room, nil, leader, charge, reply) end
 reader.read = room.seq

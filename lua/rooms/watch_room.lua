@@ -40,10 +40,9 @@ local function at(place)
   return room.created .. '-' .. place
 end
 
-if epoch == '' then return page(room.last_event, false, {}) end
-local known = epoch == room.created and redis.call('XRANGE', events, version .. '-0', version .. '-0') or {}
-if epoch == room.created and version == room.last_event then return page(version, false, {}) end
-if #known == 0 then
+local is_same_room = epoch == room.created
+if epoch == '' or is_same_room and version == room.last_event then return page(room.last_event, false, {}) end
+if not is_same_room or #redis.call('XRANGE', events, version .. '-0', version .. '-0') == 0 then
   local changed = format_room_event(name, 'conversation.changed', at(room.last_event), epoch .. '-' .. version, '', '')
   return page(room.last_event, false, {changed})
 end
