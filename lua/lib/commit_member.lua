@@ -38,7 +38,7 @@ local function commit_member(room, change, owner, leader, charge, reply)
   local leads = publish_room(room, leader)
   for _, event in ipairs(events) do redis.pcall('SPUBLISH', owner.events, event) end
   if change.kind == 'conversation.read' then
-    feed_room_change(room, change.kind, member.id, ',"read_seq":' .. member.read)
+    feed_room_change(room, change.kind, member.id, 'read_seq', member.read)
   end
   local committed = {reply, leads and 1 or 0}
   if is_elsewhere then

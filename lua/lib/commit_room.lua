@@ -17,25 +17,32 @@ end
 --
 -- kind  type of the event in the feed
 -- by    who acted; nil or empty if nobody did, or a backend
--- more  further members of the JSON object, each after a comma
-local function feed_room_change(room, kind, by, more)
+-- name  of a further member of the JSON object, and its value as JSON; nil if there is none
+local function feed_room_change(room, kind, by, name, value)
   if redis.call('EXISTS', room.feed) == 0 then return end
   local data = '{"room":"' .. string.sub(room.name, #'room:' + 1) .. '"'
   if by and by ~= '' then data = data .. ',"by":"' .. by .. '"' end
-  append_to_feed(room.feed, kind, room.name, data .. ',"last_seq":' .. room.seq .. more .. '}')
+  data = data .. ',"last_seq":' .. room.seq
+  if name then data = data .. ',"' .. name .. '":' .. value end
+  append_to_feed(room.feed, kind, room.name, data .. '}')
 end
 
 -- Appends what happened to the feed, as append_event has it. There it says who acted, and what became of the room.
 local function feed_event(room, event, message, user)
   if event.creates then return end
-  local kind, more = event.kind, message == '' and '' or ',"message":' .. message
+  local kind, by = event.kind, not event.expires and room.user
   if kind == 'conversation.changed' then
     kind = 'room.changed'
   elseif kind == 'room.left' and user == '' then
     kind = 'room.deleted'
   end
-  if user ~= '' then more = ',"user":"' .. user .. '"' end
-  feed_room_change(room, kind, not event.expires and room.user, more)
+  if user ~= '' then
+    feed_room_change(room, kind, by, 'user', '"' .. user .. '"')
+  elseif message ~= '' then
+    feed_room_change(room, kind, by, 'message', message)
+  else
+    feed_room_change(room, kind, by)
+  end
 end
 
 -- Appends an event to those of the room.

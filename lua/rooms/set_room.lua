@@ -75,7 +75,7 @@ if not room then
   redis.call('HSET', meta, 'created', created, 'state', '0|' .. created .. '|0|0|0', 'filed', created,
     'access', access, 'profile', profile)
   room, created = load(), 1
-  feed_room_change(room, 'room.created', user, '')
+  feed_room_change(room, 'room.created', user)
   -- The events of a room begin with its creation, so that whoever watches from the beginning misses none.
   if #joining == 0 then append_event(room, {kind = 'conversation.changed', creates = true}) end
 else
