@@ -38,10 +38,6 @@ local owner = conversation.user
 local flags = with_flag(owner.flags, flag == 'blocked' and BLOCKED or MUTED, on)
 local until_ms = flag == 'muted' and (muted_until or '0') or owner.muted_until
 if flags == owner.flags and until_ms == owner.muted_until then return commit_state(conversation, nil, charge) end
-if until_ms == '0' then
-  if owner.muted_until ~= '0' then redis.call('ZREM', schedule, mute_entry(user, peer)) end
-else
-  redis.call('ZADD', schedule, until_ms, mute_entry(user, peer))
-end
+schedule_mute_end(schedule, user, peer, owner.muted_until, until_ms)
 owner.flags, owner.muted_until = flags, until_ms
 return commit_state(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

@@ -1,9 +1,8 @@
 #!lua
 --- @include "lib/commit"
 --- @include "lib/commit_state"
---- @include "lib/flags"
---- @include "lib/metadata"
 --- @include "lib/rate"
+--- @include "lib/settings"
 -- Changes whether a conversation is archived or pinned for the user, and the user's metadata. The peer is
 -- not told.
 --
@@ -38,27 +37,9 @@ local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, feed, retention)
-local owner = conversation.user
-local stored = metadata_of(conversation, owner)
-if old_metadata ~= '*' and old_metadata ~= stored then
-  return redis.error_reply('CONVERSATION_CHANGED The metadata has changed since it was read.')
-end
-local flags = owner.flags
-if archived ~= '' then flags = with_flag(flags, ARCHIVED, archived) end
-if pinned ~= '' then flags = with_flag(flags, PINNED, pinned) end
-if metadata ~= '' then flags = with_flag(flags, HAS_METADATA, metadata == 'null' and '0' or '1') end
-local pins = has_flag(flags, PINNED) ~= has_flag(owner.flags, PINNED)
-if pins and pinned == '1' and not conversation.outbox
-  and tonumber(redis.call('HGET', user_conversations, PINNED_FIELD) or 0) >= tonumber(pin_limit) then
-  return redis.error_reply('TOO_MANY_PINNED The user has the maximum number of pinned conversations.')
-end
-local sets = metadata ~= '' and metadata ~= 'null' and metadata ~= stored
-if flags == owner.flags and not sets then return commit_state(conversation, nil, charge) end
-
-owner.flags = flags
-if sets then
-  redis.call('HSET', meta, METADATA_FIELD .. user, metadata)
-elseif metadata == 'null' then
-  redis.call('HDEL', meta, METADATA_FIELD .. user)
-end
+local counts_pins = not conversation.outbox and user_conversations or nil
+local changed, why = update_settings(conversation, conversation.user, archived, pinned, metadata, old_metadata,
+  counts_pins, pin_limit)
+if why then return why end
+if not changed then return commit_state(conversation, nil, charge) end
 return commit_state(conversation, {kind = 'conversation.changed', message = '', marks = 'user', private = true}, charge)

@@ -13,3 +13,13 @@ end
 local function mute_entry(user, peer)
   return 'mute,' .. user .. ',' .. peer
 end
+
+-- Schedules the end of a mute in place of that of an earlier one. Both are in milliseconds since 1970; 0 for a mute that
+-- does not end, and for none.
+local function schedule_mute_end(schedule, user, peer, old_muted_until, muted_until)
+  if muted_until ~= '0' then
+    redis.call('ZADD', schedule, muted_until, mute_entry(user, peer))
+  elseif old_muted_until ~= '0' then
+    redis.call('ZREM', schedule, mute_entry(user, peer))
+  end
+end

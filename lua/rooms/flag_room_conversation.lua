@@ -44,10 +44,6 @@ local flags = with_flag(member.flags, MUTED, on)
 if flags == member.flags and muted_until == member.muted_until then
   return commit_member(room, nil, owner, leader, charge, room_state_of(room, member))
 end
-if muted_until ~= '0' then
-  redis.call('ZADD', schedule, muted_until, mute_entry(user, name))
-elseif member.muted_until ~= '0' then
-  redis.call('ZREM', schedule, mute_entry(user, name))
-end
+schedule_mute_end(schedule, user, name, member.muted_until, muted_until)
 member.flags, member.muted_until = flags, muted_until
 return commit_member(room, {kind = 'conversation.changed'}, owner, leader, charge, room_state_of(room, member))

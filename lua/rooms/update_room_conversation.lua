@@ -1,9 +1,8 @@
 #!lua
 --- @include "lib/commit_member"
---- @include "lib/flags"
---- @include "lib/metadata"
 --- @include "lib/rate"
 --- @include "lib/room_access"
+--- @include "lib/settings"
 -- Changes whether a room is archived or pinned for a member, and the member's metadata.
 --
 -- Returns  [entry, newest, metadata, profile, member_count]  as lib/commit_member has them
@@ -44,29 +43,9 @@ local refused = refuse_stranger(room)
 if refused then return refused end
 local owner = {inbox = user_inbox, conversations = user_conversations, events = user_events}
 local member = room.member
-local stored = metadata_of(room, member)
-if old_metadata ~= '*' and old_metadata ~= stored then
-  return redis.error_reply('CONVERSATION_CHANGED The metadata has changed since it was read.')
-end
-local flags = member.flags
-if archived ~= '' then flags = with_flag(flags, ARCHIVED, archived) end
-if pinned ~= '' then flags = with_flag(flags, PINNED, pinned) end
-if metadata ~= '' then flags = with_flag(flags, HAS_METADATA, metadata == 'null' and '0' or '1') end
-local pins = has_flag(flags, PINNED) and not has_flag(member.flags, PINNED)
-if pins and owner.inbox ~= outbox
-  and tonumber(redis.call('HGET', user_conversations, PINNED_FIELD) or 0) >= tonumber(pin_limit) then
-  return redis.error_reply('TOO_MANY_PINNED The user has the maximum number of pinned conversations.')
-end
-local sets = metadata ~= '' and metadata ~= 'null' and metadata ~= stored
-if flags == member.flags and not sets then
-  return commit_member(room, nil, owner, leader, charge, room_state_of(room, member))
-end
-
-member.flags = flags
-if archived == '1' then member.archived_up_to = room.seq end
-if sets then
-  redis.call('HSET', meta, METADATA_FIELD .. user, metadata)
-elseif metadata == 'null' then
-  redis.call('HDEL', meta, METADATA_FIELD .. user)
-end
-return commit_member(room, {kind = 'conversation.changed'}, owner, leader, charge, room_state_of(room, member))
+local counts_pins = user_inbox ~= outbox and user_conversations or nil
+local changed, why = update_settings(room, member, archived, pinned, metadata, old_metadata, counts_pins, pin_limit)
+if why then return why end
+if changed and archived == '1' then member.archived_up_to = room.seq end
+local change = changed and {kind = 'conversation.changed'} or nil
+return commit_member(room, change, owner, leader, charge, room_state_of(room, member))

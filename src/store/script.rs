@@ -214,6 +214,7 @@ library! {
     "lib/row"
     "lib/schedule"
     "lib/sent_since"
+    "lib/settings"
     "lib/state"
     "lib/stream"
     "lib/stream_id"
