@@ -61,7 +61,7 @@ for i = 1, #added, 2 do
     joining[#joining + 1] = {user = added[i], role = added[i + 1]}
   elseif added[i + 1] == 'admin' and member.role == 'member' then
     member.role = 'admin'
-    promoted[#promoted + 1] = {user = added[i], member = member}
+    promoted[#promoted + 1] = member
   end
 end
 if room then count = tonumber(redis.call('HGET', meta, 'member_count')) end
@@ -69,19 +69,18 @@ if #joining > 0 and count + #joining > tonumber(limit) then
   return redis.error_reply('ROOM_FULL The room would have more than ' .. limit .. ' members.')
 end
 
-local created, changed = 0, false
-if not room then
-  created = now_us()
+local is_new = not room
+if is_new then
+  local created = now_us()
   redis.call('HSET', meta, 'created', created, 'state', '0|' .. created .. '|0|0|0', 'filed', created,
     'access', access, 'profile', profile)
-  room, created = load(), 1
+  room = load()
   feed_room_change(room, 'room.created', user)
   -- The events of a room begin with its creation, so that whoever watches from the beginning misses none.
   if #joining == 0 then append_event(room, {kind = 'conversation.changed', creates = true}) end
 else
   local old = redis.call('HMGET', meta, 'access', 'profile')
-  changed = old[1] ~= access or old[2] ~= profile
-  if changed then
+  if old[1] ~= access or old[2] ~= profile then
     redis.call('HSET', meta, 'access', access, 'profile', profile)
     room.join, room.history = string.match(access, '^(%l+)|(%l+)$')
     append_event(room, {kind = 'conversation.changed'})
@@ -96,8 +95,8 @@ for i, one in ipairs(joining) do
   joined[i] = one.user
 end
 redis.call('HSET', meta, 'member_count', count + #joining)
-for _, one in ipairs(promoted) do
-  redis.call('HSET', members, one.user, format_member(one.member))
-  append_event(room, {kind = 'conversation.changed', user = one.user})
+for _, member in ipairs(promoted) do
+  redis.call('HSET', members, member.id, format_member(member))
+  append_event(room, {kind = 'conversation.changed', user = member.id})
 end
-return commit_room(room, nil, leader, nil, {created, room_view(room), joined})
+return commit_room(room, nil, leader, nil, {is_new and 1 or 0, room_view(room), joined})
