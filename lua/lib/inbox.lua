@@ -3,6 +3,10 @@
 --- @include "lib/event"
 --- @include "lib/order"
 
+-- How many events of a user are kept at least, and after how many more they are trimmed. A device that was away resumes
+-- from them.
+local KEPT_EVENTS, TRIM_STEP = 512, 64
+
 -- Returns the totals of a user after a row has changed: unread messages, conversations with some, and those in muted
 -- conversations. Counts the pinned rows.
 local function move_totals(conversations, old_unread, old_flags, unread, flags, total, unread_conversations, muted)
@@ -99,9 +103,8 @@ local function update_inbox(owner, peer, version, base, active, entry, kind, mes
     if kept == 0 then
       -- The user has not listened for a week, and the events have expired.
       listening, event = '0', nil
-    elseif kept % 64 == 0 then
-      -- A device that was away resumes from at least this many events.
-      redis.call('LTRIM', owner.events, 0, 512 - 1)
+    elseif kept % TRIM_STEP == 0 then
+      redis.call('LTRIM', owner.events, 0, KEPT_EVENTS - 1)
     end
   end
 

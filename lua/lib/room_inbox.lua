@@ -50,9 +50,19 @@ local function difference(one, other)
   return one == other and '0' or string.format('%d', one - other)
 end
 
--- Formats the events to keep, of which the first one has this offset. If the event is about all members, it is about
--- the owner.
-local function format_member_events(owner, name, epoch, told, offset, prev, entry, total, unread_conversations, muted)
+-- Returns what stands behind the age of a row of a room, see lib/row: the mark, empty if there is no row, and the version
+-- of the last event that was filed.
+local function parse_mark(text, version)
+  if text == '' then return '', '0' end
+  if text == 'r0' then return 'r', version end
+  return string.sub(text, 1, 1), string.format('%d', version - string.sub(text, 2))
+end
+
+-- Keeps events for the devices of a member. The first one has this offset. An event about all members is about the
+-- owner.
+--
+-- Returns  the events; nil if the member has not listened for a week
+local function keep_member_events(owner, name, epoch, told, offset, prev, entry, total, unread_conversations, muted)
   local events = {}
   for i, event in ipairs(told) do
     local json = format_event(event.kind, epoch .. '-' .. offset, epoch .. '-' .. prev, name, entry, total,
@@ -64,6 +74,9 @@ local function format_member_events(owner, name, epoch, told, offset, prev, entr
     events[i] = json
     if i < #told then prev, offset = offset, string.format('%d', offset + 1) end
   end
+  local kept = redis.call('LPUSHX', owner.events, unpack(events))
+  if kept == 0 then return end
+  if kept % TRIM_STEP < #events then redis.call('LTRIM', owner.events, 0, KEPT_EVENTS - 1) end
   return events
 end
 
@@ -97,14 +110,8 @@ local function update_room_inbox(owner, name, version, row, events, kind)
   local conversations = owner.conversations
   local stored = redis.call('HMGET', conversations, TOTALS_FIELD, name, EPOCH_FIELD)
   local prev, total, unread_conversations, muted, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
-  local old_version, old_offset, old_active, old_unread, old_flags, entry_at, mark = parse_row(stored[2])
-  local filed = '0'
-  if mark == 'r0' then
-    mark, filed = 'r', old_version
-  elseif mark ~= '' then
-    filed = string.format('%d', old_version - string.sub(mark, 2))
-    mark = string.sub(mark, 1, 1)
-  end
+  local old_version, old_offset, old_active, old_unread, old_flags, entry_at, old_mark = parse_row(stored[2])
+  local mark, filed = parse_mark(old_mark, old_version)
   local is_newer, had_filed, told = version > old_version, filed, events
   if #events > 0 then told, filed = new_events(events, row, filed) end
   if not is_newer and filed == had_filed then return {} end
@@ -141,13 +148,8 @@ local function update_room_inbox(owner, name, version, row, events, kind)
   local kept_events
   if listening == '1' and #told > 0 then
     kept_events =
-      format_member_events(owner, name, stored[3], told, first, prev, entry, total, unread_conversations, muted)
-    local kept = redis.call('LPUSHX', owner.events, unpack(kept_events))
-    if kept == 0 then
-      listening, kept_events = '0', nil
-    elseif kept % 64 < #kept_events then
-      redis.call('LTRIM', owner.events, 0, 512 - 1)
-    end
+      keep_member_events(owner, name, stored[3], told, first, prev, entry, total, unread_conversations, muted)
+    if not kept_events then listening = '0' end
   end
 
   local age = active == '0' and '' or difference(version, active)
