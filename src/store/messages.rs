@@ -7,15 +7,12 @@ use super::change::ConversationRequest;
 use super::script::{
     DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, RetrySafety, SEND_MESSAGE, Script,
 };
-use super::{RateLimited, Store, reply};
+use super::{RateLimited, Store, replacement, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     Edit, Emoji, IdempotencyKey, Message, PendingMessage, Precondition, Seq, StoredMessage, rfc3339,
 };
 use crate::rate::RateLimitStatus;
-
-/// How often a replacement is tried while the message changes concurrently.
-pub(super) const ATTEMPTS: usize = 5;
 
 /// A message that this request sent, or an earlier one with the same idempotency key.
 pub struct Sent {
@@ -203,10 +200,8 @@ impl Store {
         Ok(deleted.map(StoredMessage))
     }
 
-    /// Replaces a message by the result of `rewrite`; `None` changes nothing. The JSON is parsed and
-    /// serialized here, not in Lua, and the script compares and swaps: if the message has changed
-    /// concurrently, `rewrite` runs again on the new message. If `adds`, the change shows the peer something
-    /// new, and is refused if the peer has blocked the user.
+    /// Replaces a message by the result of `rewrite`, see [`replacement::replace`]. If `adds`, the change shows the peer
+    /// something new, and is refused if the peer has blocked the user.
     pub async fn replace_message(
         &self,
         request: ConversationRequest<'_>,
@@ -215,60 +210,19 @@ impl Store {
         adds: bool,
         rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
+        let first = self.read_stored(request, seq).await?;
         let free = ConversationRequest {
             charge: None,
             ..request
         };
-        // The first read is charged, so that a refusal costs the caller too.
-        let RateLimited { mut value, quota } = self.read_stored(request, seq).await?;
-        for _ in 0..ATTEMPTS {
-            let old = value;
-            let new = match rewritten(&old, precondition, &rewrite)? {
-                Rewritten::New(message) => message,
-                Rewritten::Expired(value) => return Ok(RateLimited { value, quota }),
-            };
-            let position = seq.get().to_string();
-            let adds = if adds { "1" } else { "0" };
-            let args = [position.as_str(), &old.0, &new.0, adds];
-            match self.change::<String>(&REPLACE_MESSAGE, free, &args).await {
-                Err(error) if error.code == Code::MessageChanged => {}
-                Err(error) => return Err(error),
-                Ok(RateLimited { value, .. }) => {
-                    let value = StoredMessage(value);
-                    return Ok(RateLimited { value, quota });
-                }
-            }
-            value = self.read_stored(free, seq).await?.value;
-        }
-        Err(Code::MessageChanged.into())
+        let read = async || self.read_stored(free, seq).await;
+        let (position, adds) = (seq.get().to_string(), if adds { "1" } else { "0" });
+        let swap = async |old: &str, new: &str| {
+            let args = [position.as_str(), old, new, adds];
+            self.change(&REPLACE_MESSAGE, free, &args).await
+        };
+        replacement::replace(first, precondition, rewrite, read, swap).await
     }
-}
-
-/// What is to be stored in place of a message.
-pub(super) enum Rewritten {
-    /// This message, which can be the same.
-    New(StoredMessage),
-    /// Nothing: the message has expired and is not deleted yet, so it does not change. Its tombstone.
-    Expired(StoredMessage),
-}
-
-/// The result of `rewrite` for a stored message.
-pub(super) fn rewritten(
-    old: &StoredMessage,
-    precondition: &Precondition,
-    rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
-) -> Result<Rewritten, Error> {
-    let shown = old.clone().at(Utc::now());
-    let new = rewrite(shown.parse()?)?;
-    // Checked last, because other errors take precedence (RFC 9110 section 13.2.1).
-    if !precondition.is_met_by(&shown) {
-        return Err(Code::PreconditionFailed.into());
-    }
-    Ok(match new {
-        Some(message) => Rewritten::New(message.to_stored()?),
-        None if shown != *old => Rewritten::Expired(shown),
-        None => Rewritten::New(shown),
-    })
 }
 
 /// Names the member or header that the script refused.

@@ -28,6 +28,7 @@ mod pubsub;
 mod rates;
 mod redis_mode;
 mod redis_url;
+mod replacement;
 mod reply;
 mod retention;
 mod room_change;

@@ -3,12 +3,12 @@
 use chrono::Utc;
 use redis::Value;
 
-use super::messages::{ATTEMPTS, Rewritten, rewritten, sent_message, with_pointer};
+use super::messages::{sent_message, with_pointer};
 use super::script::{
     DELETE_ROOM_MESSAGE, EXPIRE_ROOM_MESSAGE, READ_ROOM_MESSAGE, REPLACE_ROOM_MESSAGE, RetrySafety,
     SEND_ROOM_MESSAGE,
 };
-use super::{RateLimited, RoomRequest, Sent, Store};
+use super::{RateLimited, RoomRequest, Sent, Store, replacement};
 use crate::error::{Code, Error};
 use crate::model::{
     IdempotencyKey, Message, PendingMessage, Precondition, RoomName, Seq, StoredMessage, UserId,
@@ -111,32 +111,19 @@ impl Store {
         precondition: &Precondition,
         rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
+        let first = self.read_room_stored(request, seq, true).await?;
         let free = RoomRequest {
             charge: None,
             ..request
         };
-        // The first read is charged, so that a refusal costs the caller too.
-        let RateLimited { mut value, quota } = self.read_room_stored(request, seq, true).await?;
-        for _ in 0..ATTEMPTS {
-            let old = value;
-            let new = match rewritten(&old, precondition, &rewrite)? {
-                Rewritten::New(message) => message,
-                Rewritten::Expired(value) => return Ok(RateLimited { value, quota }),
-            };
-            let position = seq.get().to_string();
-            let args = [position.as_str(), &old.0, &new.0];
-            let swapped = self.change_room::<String>(&REPLACE_ROOM_MESSAGE, free, [], &args);
-            match swapped.await {
-                Err(error) if error.code == Code::MessageChanged => {}
-                Err(error) => return Err(error),
-                Ok(RateLimited { value, .. }) => {
-                    let value = StoredMessage(value);
-                    return Ok(RateLimited { value, quota });
-                }
-            }
-            value = self.read_room_stored(free, seq, true).await?.value;
-        }
-        Err(Code::MessageChanged.into())
+        let read = async || self.read_room_stored(free, seq, true).await;
+        let position = seq.get().to_string();
+        let swap = async |old: &str, new: &str| {
+            let args = [position.as_str(), old, new];
+            self.change_room(&REPLACE_ROOM_MESSAGE, free, [], &args)
+                .await
+        };
+        replacement::replace(first, precondition, rewrite, read, swap).await
     }
 
     /// Replaces a message of a room by a tombstone, for everybody.
