@@ -223,7 +223,8 @@ impl Store {
         Ok(missed.collect())
     }
 
-    /// Files events in the inboxes of some members, which on a cluster are of one partition.
+    /// Files events in the inboxes of some members, which on a cluster are of one partition. Without events, `kind` is the
+    /// type of the event of members who have changed.
     pub async fn file_room_events(
         &self,
         room: &RoomName,
@@ -247,18 +248,6 @@ impl Store {
         self.run::<u8>(&FILE_ROOM_EVENTS, &keys, &args)
             .await
             .map(|_| ())
-    }
-
-    /// Updates the row of a room in the inbox of one member, and tells the member's devices an event of this type.
-    pub(super) async fn update_member_inbox(
-        &self,
-        room: &RoomName,
-        state: &str,
-        kind: &str,
-        member: MemberInbox,
-    ) -> Result<(), Error> {
-        self.file_room_events(room, state, kind, &[], &[member])
-            .await
     }
 }
 

@@ -18,7 +18,6 @@ use super::Store;
 use super::change::{Committed, ConversationRequest, InboxUpdates};
 use super::filing::MemberInbox;
 use super::keys::PARTITIONS;
-use super::room_change::member_entry;
 use super::script::{
     CONFIRM_UPDATES, FIND_UNCONFIRMED, FIND_UNCONFIRMED_OF_USER, REPEAT_ROOM_UPDATE,
     REPEAT_UPDATES, Script, TOUCH_CONVERSATION, TOUCH_ROOM, UPDATE_INBOX,
@@ -63,11 +62,13 @@ impl OutboxEntry {
     fn parse(entry: &str) -> Option<Self> {
         match entry.split_once(',') {
             None => RoomName::parse(entry).map(Self::Room),
-            Some((room, user)) if RoomName::parse(room).is_some() => {
-                let user = UserId::try_from(user.to_owned()).ok()?;
-                Some(Self::Member(RoomName::parse(room)?, user))
-            }
-            Some(_) => Pair::parse(entry).map(|(one, other)| Self::Pair(one, other)),
+            Some((name, user)) => match RoomName::parse(name) {
+                None => Pair::parse(entry).map(|(one, other)| Self::Pair(one, other)),
+                Some(room) => {
+                    let user = UserId::try_from(user.to_owned()).ok()?;
+                    Some(Self::Member(room, user))
+                }
+            },
         }
     }
 
@@ -78,6 +79,11 @@ impl OutboxEntry {
             _ => entry,
         }
     }
+}
+
+/// The entry of a member of a room, as [`OutboxEntry::parse`] reads it.
+pub(super) fn member_entry(room: &RoomName, user: &UserId) -> String {
+    [room.as_str(), ",", user.as_str()].concat()
 }
 
 /// How a row differs from its conversation.

@@ -7,6 +7,7 @@
 use redis::{FromRedisValue, ParsingError, Value};
 
 use super::filing::MemberInbox;
+use super::outbox::member_entry;
 use super::script::{RetrySafety, Script};
 use super::{RateLimited, Store};
 use crate::error::Error;
@@ -141,25 +142,10 @@ impl Store {
         args: &[&str],
     ) -> Result<RateLimited<T>, Error> {
         let (leader, retention) = (self.filings.leader(), self.retention.script_arg());
-        let acting = user.map_or("", UserId::as_str);
-        let common = [room.as_str(), acting, &retention, &leader];
-        let args = common.iter().chain(args).map(|arg| arg.as_bytes());
-        let changed = self.run_rate_limited::<RoomCommitted<T>>(
-            script,
-            retry,
-            charge,
-            keys,
-            args.collect(),
-            None,
-        );
+        let args = room_args(room, user, &retention, &leader, args);
+        let changed = self.run_rate_limited(script, retry, charge, keys, args, None);
         let RateLimited { value, quota } = Box::pin(changed).await?;
-        if value.leads {
-            self.filings.request(room.clone(), leader);
-        }
-        if let (Some((version, update)), Some(user)) = (value.update, user) {
-            Box::pin(self.update_member(room, user, version, update)).await;
-        }
-        let value = value.reply;
+        let value = self.complete_room_change(room, user, leader, value).await;
         Ok(RateLimited { value, quota })
     }
 
@@ -172,19 +158,32 @@ impl Store {
         keys: &[String],
         args: &[&str],
     ) -> Result<T, Error> {
+        let RoomRequest { user, room, .. } = request;
         let (leader, retention) = (self.filings.leader(), self.retention.script_arg());
-        let common = [
-            request.room.as_str(),
-            request.user.as_str(),
-            &retention,
-            &leader,
-        ];
-        let args = common.iter().chain(args).chain(&["1", "0"]);
-        let args: Vec<_> = args.map(|arg| arg.as_bytes()).collect();
-        let found =
-            self.call::<(u32, u64, RoomCommitted<T>)>(script, RetrySafety::Harmless, keys, &args);
-        let (_, _, committed) = found.await?;
-        Ok(committed.reply)
+        let mut args = room_args(room, Some(user), &retention, &leader, args);
+        args.extend([b"1".as_slice(), b"0"]);
+        let found = self.call(script, RetrySafety::Harmless, keys, &args);
+        let (_, _, committed): (u32, u64, RoomCommitted<T>) = found.await?;
+        let completed = self.complete_room_change(room, Some(user), leader, committed);
+        Ok(completed.await)
+    }
+
+    /// What follows a change: the filing of its events, if this process got the lease, and the update of the member's
+    /// inbox. Returns the reply of the script in any case.
+    async fn complete_room_change<T>(
+        &self,
+        room: &RoomName,
+        user: Option<&UserId>,
+        leader: String,
+        committed: RoomCommitted<T>,
+    ) -> T {
+        if committed.leads {
+            self.filings.request(room.clone(), leader);
+        }
+        if let (Some((version, update)), Some(user)) = (committed.update, user) {
+            Box::pin(self.update_member(room, user, version, update)).await;
+        }
+        committed.reply
     }
 
     /// The second step of a change of a member on a cluster. If it fails, it is repeated later.
@@ -199,14 +198,24 @@ impl Store {
             user: user.as_str().to_owned(),
             record,
         };
-        let updated = self.update_member_inbox(room, &state, &kind, inbox).await;
-        if updated.is_ok() {
+        let inboxes = [inbox];
+        let updated = self.file_room_events(room, &state, &kind, &[], &inboxes);
+        if updated.await.is_ok() {
             self.outbox.confirm(&member_entry(room, user), version);
         }
     }
 }
 
-/// The entry of a member in the outbox, see `lua/lib/outbox.lua`.
-pub(super) fn member_entry(room: &RoomName, user: &UserId) -> String {
-    [room.as_str(), ",", user.as_str()].concat()
+/// The arguments of a script that changes a room: those that all of these scripts have, then its own.
+fn room_args<'a>(
+    room: &'a RoomName,
+    user: Option<&'a UserId>,
+    retention: &'a str,
+    leader: &'a str,
+    args: &[&'a str],
+) -> Vec<&'a [u8]> {
+    let acting = user.map_or("", UserId::as_str);
+    let common = [room.as_str(), acting, retention, leader];
+    let args = common.iter().chain(args);
+    args.map(|arg| arg.as_bytes()).collect()
 }

@@ -52,7 +52,7 @@ impl Store {
         &self,
         request: RoomRequest<'_>,
         retryable: bool,
-        mut keys: Vec<String>,
+        keys: Vec<String>,
         args: &[&str],
     ) -> Result<RateLimited<Value>, Error> {
         let safety = if retryable {
@@ -61,9 +61,11 @@ impl Store {
             RetrySafety::Never
         };
         let script = &SEND_ROOM_MESSAGE;
-        let sent = self.run_room_change(script, safety, request, keys.clone(), args);
-        match sent.await {
-            Err(refusal) if refusal.code == Code::RateLimited && self.two_steps && retryable => {
+        let may_be_known = self.two_steps && retryable && request.charge.is_some();
+        let again = may_be_known.then(|| keys.clone());
+        let sent = self.run_room_change(script, safety, request, keys, args);
+        match (sent.await, again) {
+            (Err(refusal), Some(mut keys)) if refusal.code == Code::RateLimited => {
                 // A bucket without tokens, whose key is never written: refuses all but what was sent before.
                 keys.push(self.keys.room_idempotency(request.room, None));
                 let found = Box::pin(self.find_in_room(script, request, &keys, args)).await;
@@ -71,7 +73,7 @@ impl Store {
                 let value = found.map_err(|error| Error { quota, ..error })?;
                 Ok(RateLimited { value, quota })
             }
-            sent => sent,
+            (sent, _) => sent,
         }
     }
 
