@@ -10,6 +10,7 @@ mod change;
 mod cluster;
 mod connection;
 mod conversations;
+mod erasure;
 mod events;
 mod feed;
 mod filing;

@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
+use super::erasure::erasure_args;
 use super::script::{
     DROP_ROOM_EVENTS, ERASE_ROOM_MESSAGES, EXPORT_ROOM_MESSAGES, FORGET_ROOM_MEMBER,
     FORGET_ROOM_ROW,
 };
-use super::users::{ATTEMPTS, ExportPage, MESSAGE_STEP, without_reactions};
-use super::{PAGE_BYTES, Store, reply};
+use super::users::{ExportPage, MESSAGE_STEP};
+use super::{PAGE_BYTES, RoomRequest, Store, reply};
 use crate::error::{Code, Error};
-use crate::model::{RoomName, Seq, StoredMessage, UserId, rfc3339};
+use crate::model::{Peer, RoomName, Seq, StoredMessage, UserId};
 
 /// How long an erasure waits until the events of a room are filed. A process that died holds the lease for some seconds.
 const FILING_TIMEOUT: Duration = Duration::from_secs(8);
@@ -36,14 +36,9 @@ impl Store {
         let after = after.get().to_string();
         let own = if only_own { "1" } else { "0" };
         let args = [user.as_str(), &after, MESSAGE_STEP, PAGE_BYTES, own].map(str::as_bytes);
-        let (messages, next, last_seq): (Vec<String>, u64, u64) = self
-            .run(&EXPORT_ROOM_MESSAGES, &[messages, meta], &args)
-            .await?;
-        Ok(ExportPage {
-            messages: reply::messages(messages.into_iter().rev()),
-            next: reply::cursor(next)?,
-            last_seq: reply::seq(last_seq)?,
-        })
+        let keys = [messages, meta];
+        let exported = self.run(&EXPORT_ROOM_MESSAGES, &keys, &args);
+        ExportPage::of(exported.await?)
     }
 
     /// Erases the data of a user in a room. The user leaves first, so that nothing is added meanwhile; the row in the
@@ -57,38 +52,11 @@ impl Store {
             self.forget_room_row(user, room, false).await?;
             return Ok(0);
         };
-        let (mut erased, mut after) = (0, Some(Seq::default()));
-        while let Some(begin) = after.filter(|begin| *begin < last) {
-            let page = self.export_room_messages(user, room, begin, false).await?;
-            erased += self.erase_room_page(user, room, begin, &page).await?;
-            after = page.next;
-        }
+        let with = Peer::Room(room.clone());
+        let (erased, _) = self.erase_messages_with(user, &with, Some(last)).await?;
         self.drop_copies(room).await?;
         self.forget_room_row(user, room, true).await?;
         Ok(erased)
-    }
-
-    /// Erases the data of a user in a page. Repeated if a message changes concurrently.
-    async fn erase_room_page(
-        &self,
-        user: &UserId,
-        room: &RoomName,
-        begin: Seq,
-        page: &ExportPage,
-    ) -> Result<u64, Error> {
-        let (mut erased, mut missed) = self.erase_room_messages(user, room, &page.messages).await?;
-        for _ in 0..ATTEMPTS {
-            if missed == 0 {
-                return Ok(erased);
-            }
-            let again = self.export_room_messages(user, room, begin, false).await?;
-            let mut again = again.messages;
-            again.truncate(page.messages.len());
-            let (some, still) = self.erase_room_messages(user, room, &again).await?;
-            erased += some;
-            missed = still;
-        }
-        Err(Code::MessageChanged.into())
     }
 
     /// Replaces the messages of a user in a part of a room by tombstones, and removes the user's reactions from the
@@ -100,18 +68,12 @@ impl Store {
         room: &RoomName,
         part: &[StoredMessage],
     ) -> Result<(u64, u64), Error> {
-        let seq_of = |message: Option<&StoredMessage>| message.and_then(StoredMessage::seq);
-        let (Some(low), Some(high)) = (seq_of(part.first()), seq_of(part.last())) else {
+        let Some(args) = erasure_args(user, part)? else {
             return Ok((0, 0));
         };
-        let mut args = vec![low.to_string(), high.to_string(), rfc3339(Utc::now())];
-        args.extend(without_reactions(user, part)?);
         let args: Vec<_> = args.iter().map(String::as_str).collect();
-        let script = &ERASE_ROOM_MESSAGES;
-        let mut keys = self.keys.room(room).to_vec();
-        keys.push(self.keys.room_schedule(room));
-        let acting = (room, Some(user));
-        let erased = self.run_as(script, script.retry, acting, None, keys, &args);
+        let (request, schedule) = self.erasing_from(user, room);
+        let erased = self.change_room(&ERASE_ROOM_MESSAGES, request, [schedule], &args);
         Ok(erased.await?.value)
     }
 
@@ -122,12 +84,17 @@ impl Store {
         user: &UserId,
         room: &RoomName,
     ) -> Result<Option<Seq>, Error> {
-        let script = &FORGET_ROOM_MEMBER;
-        let mut keys = self.keys.room(room).to_vec();
-        keys.push(self.keys.room_schedule(room));
-        let acting = (room, Some(user));
-        let forgotten = self.run_as::<Option<u64>>(script, script.retry, acting, None, keys, &[]);
+        let (request, schedule) = self.erasing_from(user, room);
+        let forgotten =
+            self.change_room::<Option<u64>>(&FORGET_ROOM_MEMBER, request, [schedule], &[]);
         forgotten.await?.value.map(reply::seq).transpose()
+    }
+
+    /// The request of an erasure, and the schedule from which it takes what belongs to the user.
+    fn erasing_from<'a>(&self, user: &'a UserId, room: &'a RoomName) -> (RoomRequest<'a>, String) {
+        let charge = None;
+        let request = RoomRequest { user, room, charge };
+        (request, self.keys.room_schedule(room))
     }
 
     /// Removes what remains of a room in the inbox of an erased user. Returns whether nothing remains.
