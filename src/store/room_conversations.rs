@@ -7,13 +7,13 @@ use super::script::{
     MARK_ROOM_UNREAD, READ_ROOM_CONVERSATION, READ_ROOM_SUMMARIES, TRIM_ROOM,
     UPDATE_ROOM_CONVERSATION,
 };
-use super::settings::{ANY_METADATA, MERGE_ATTEMPTS, PIN_LIMIT, too_many_pinned};
 use super::{PAGE_BYTES, RateLimited, RoomRequest, Store, Trimmed, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     Conversation, ConversationPatch, ConversationState, InboxEntry, PageQuery, Peer, RoomName,
     RoomSummary, Seq, UserId,
 };
+use crate::rate::RateLimitRequest;
 
 /// The reply of `lua/rooms/read_room_conversation.lua`.
 type RoomReply = (
@@ -130,47 +130,13 @@ impl Store {
         request: RoomRequest<'_>,
         patch: &ConversationPatch,
     ) -> Result<RateLimited<ConversationState>, Error> {
-        let updates = self.merge_room_settings(request, patch);
-        if !self.two_steps || patch.pinned != Some(true) {
-            return updates.await;
-        }
-        self.pin_elsewhere(request.user, request.room.as_str(), updates)
-            .await
-    }
-
-    async fn merge_room_settings(
-        &self,
-        mut request: RoomRequest<'_>,
-        patch: &ConversationPatch,
-    ) -> Result<RateLimited<ConversationState>, Error> {
-        let digit = |on: Option<bool>| on.map_or("", |on| if on { "1" } else { "0" });
-        let (archived, pinned) = (digit(patch.archived), digit(patch.pinned));
         let peer = Peer::Room(request.room.clone());
-        for _ in 0..MERGE_ATTEMPTS {
-            let mut old = ANY_METADATA.to_owned();
-            if patch.merges_metadata() {
-                old = self.read_metadata(request.user, &[&peer]).await?.concat();
-            }
-            let metadata = patch.metadata_after(&old)?;
-            let args = [archived, pinned, &metadata, &old, PIN_LIMIT];
-            match self.update_member_settings(request, &args).await {
-                // The refused attempt was charged.
-                Err(error) if error.code == Code::ConversationChanged => request.charge = None,
-                Err(error) if error.code == Code::TooManyPinned => {
-                    return Err(too_many_pinned(error));
-                }
-                result => return result,
-            }
-        }
-        Err(Code::ConversationChanged.into())
-    }
-
-    async fn update_member_settings(
-        &self,
-        request: RoomRequest<'_>,
-        args: &[&str],
-    ) -> Result<RateLimited<ConversationState>, Error> {
-        self.change_member_state(&UPDATE_ROOM_CONVERSATION, request, [], args)
+        let update = async |charge: Option<&RateLimitRequest>, args: &[&str]| {
+            let request = RoomRequest { charge, ..request };
+            self.change_member_state(&UPDATE_ROOM_CONVERSATION, request, [], args)
+                .await
+        };
+        self.update_settings(request.user, &peer, request.charge, patch, update)
             .await
     }
 

@@ -16,13 +16,13 @@ use crate::model::{
 use crate::rate::RateLimitRequest;
 
 /// Maximum number of pinned conversations of a user. The text of `TOO_MANY_PINNED` names it too.
-pub(super) const PIN_LIMIT: &str = "100";
+const PIN_LIMIT: &str = "100";
 /// Approximate number of rows that one page of blocks examines, which takes Redis half a millisecond.
 const BLOCKS_STEP: &str = "1000";
 /// Maximum number of merges while the metadata changes concurrently.
-pub(super) const MERGE_ATTEMPTS: usize = 5;
+const MERGE_ATTEMPTS: usize = 5;
 /// Matches any stored metadata in the comparison of the script.
-pub(super) const ANY_METADATA: &str = "*";
+const ANY_METADATA: &str = "*";
 
 impl Store {
     /// Changes whether a conversation is archived or pinned, and the metadata. Metadata is merged here,
@@ -32,18 +32,39 @@ impl Store {
         request: ConversationRequest<'_>,
         patch: &ConversationPatch,
     ) -> Result<RateLimited<ConversationState>, Error> {
+        let peer = request.peer.clone().into();
+        let update = async |charge: Option<&RateLimitRequest>, args: &[&str]| {
+            let request = ConversationRequest { charge, ..request };
+            self.change_state(&UPDATE_CONVERSATION, request, args).await
+        };
+        self.update_settings(request.user, &peer, request.charge, patch, update)
+            .await
+    }
+
+    /// Updates the settings of a user in a conversation. `update` runs the script with a rate limit to charge and
+    /// arguments.
+    pub(super) async fn update_settings(
+        &self,
+        user: &UserId,
+        peer: &Peer,
+        charge: Option<&RateLimitRequest>,
+        patch: &ConversationPatch,
+        update: impl AsyncFn(
+            Option<&RateLimitRequest>,
+            &[&str],
+        ) -> Result<RateLimited<ConversationState>, Error>,
+    ) -> Result<RateLimited<ConversationState>, Error> {
+        let merged = self.merge_settings(user, peer, charge, patch, update);
         // On one Redis the script that pins also reads how many are pinned.
         if !self.two_steps || patch.pinned != Some(true) {
-            return self.merge_settings(request, patch).await;
+            return merged.await;
         }
-        let updates = self.merge_settings(request, patch);
-        self.pin_elsewhere(request.user, request.peer.as_str(), updates)
-            .await
+        self.pin_elsewhere(user, peer.as_str(), merged).await
     }
 
     /// Makes an update that pins a conversation on another node of a cluster, if there is a place among the pinned
     /// conversations of the user.
-    pub(super) async fn pin_elsewhere<T>(
+    async fn pin_elsewhere<T>(
         &self,
         user: &UserId,
         peer: &str,
@@ -62,27 +83,30 @@ impl Store {
         updated
     }
 
+    /// Merges the metadata, and runs an update again if it changed concurrently.
     async fn merge_settings(
         &self,
-        mut request: ConversationRequest<'_>,
+        user: &UserId,
+        peer: &Peer,
+        mut charge: Option<&RateLimitRequest>,
         patch: &ConversationPatch,
+        update: impl AsyncFn(
+            Option<&RateLimitRequest>,
+            &[&str],
+        ) -> Result<RateLimited<ConversationState>, Error>,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let digit = |on: Option<bool>| on.map_or("", |on| if on { "1" } else { "0" });
         let (archived, pinned) = (digit(patch.archived), digit(patch.pinned));
         for _ in 0..MERGE_ATTEMPTS {
             let mut old = ANY_METADATA.to_owned();
             if patch.merges_metadata() {
-                let peer = request.peer.clone().into();
-                old = self.read_metadata(request.user, &[&peer]).await?.concat();
+                old = self.read_metadata(user, &[peer]).await?.concat();
             }
             let metadata = patch.metadata_after(&old)?;
             let args = [archived, pinned, &metadata, &old, PIN_LIMIT];
-            match self
-                .change_state(&UPDATE_CONVERSATION, request, &args)
-                .await
-            {
+            match update(charge, &args).await {
                 // The refused attempt was charged.
-                Err(error) if error.code == Code::ConversationChanged => request.charge = None,
+                Err(error) if error.code == Code::ConversationChanged => charge = None,
                 Err(error) if error.code == Code::TooManyPinned => {
                     return Err(too_many_pinned(error));
                 }
@@ -181,6 +205,6 @@ impl Store {
     }
 }
 
-pub(super) fn too_many_pinned(refusal: Error) -> Error {
+fn too_many_pinned(refusal: Error) -> Error {
     Error::field(refusal.code, "/pinned", refusal.detail)
 }
