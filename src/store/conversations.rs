@@ -26,20 +26,9 @@ impl Store {
         request: ConversationRequest<'_>,
         query: &PageQuery,
     ) -> Result<RateLimited<Conversation>, Error> {
-        let range = query.range()?;
-        let marks_read = query.marks_read(range);
-        let (limit, unread_limit) = (query.limit(), query.unread_limit(range));
-        let [limit, unread_limit] = [limit, unread_limit].map(|limit| limit.to_string());
-        let (range, place) = range.script_args();
+        let (args, marks_read) = page_args(query)?;
+        let args = args.each_ref().map(String::as_str);
         let (user, peer) = (request.user, request.peer);
-        let args = [
-            limit.as_str(),
-            range,
-            &place,
-            if marks_read { "0" } else { "1" },
-            &unread_limit,
-            PAGE_BYTES,
-        ];
         let reply = self
             .change::<ConversationReply>(&READ_CONVERSATION, request, &args)
             .await;
@@ -102,4 +91,20 @@ impl Store {
     ) -> Result<RateLimited<ConversationState>, Error> {
         self.change_state(&CLEAR_CONVERSATION, request, &[]).await
     }
+}
+
+/// The arguments of a script that reads a page, and whether that marks the conversation as read.
+pub(super) fn page_args(query: &PageQuery) -> Result<([String; 6], bool), Error> {
+    let range = query.range()?;
+    let marks_read = query.marks_read(range);
+    let (name, place) = range.script_args();
+    let args = [
+        query.limit().to_string(),
+        name.to_owned(),
+        place,
+        if marks_read { "0" } else { "1" }.to_owned(),
+        query.unread_limit(range).to_string(),
+        PAGE_BYTES.to_owned(),
+    ];
+    Ok((args, marks_read))
 }

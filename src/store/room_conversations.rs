@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
+use super::conversations::page_args;
 use super::script::{
     CLEAR_ROOM_CONVERSATION, END_ROOM_MUTE, FLAG_ROOM_CONVERSATION, MARK_ROOM_READ,
     MARK_ROOM_UNREAD, READ_ROOM_CONVERSATION, READ_ROOM_SUMMARIES, TRIM_ROOM,
     UPDATE_ROOM_CONVERSATION,
 };
-use super::{PAGE_BYTES, RateLimited, RoomRequest, Store, Trimmed, reply};
+use super::{RateLimited, RoomRequest, Store, Trimmed, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     Conversation, ConversationPatch, ConversationState, InboxEntry, PageQuery, Peer, RoomName,
@@ -43,20 +44,8 @@ impl Store {
         request: RoomRequest<'_>,
         query: &PageQuery,
     ) -> Result<RateLimited<Conversation>, Error> {
-        let range = query.range()?;
-        let marks_read = query.marks_read(range);
-        let (limit, unread_limit) = (query.limit(), query.unread_limit(range));
-        let [limit, unread_limit] = [limit, unread_limit].map(|limit| limit.to_string());
-        let (range, place) = range.script_args();
-        let peek = if marks_read { "0" } else { "1" };
-        let args = [
-            limit.as_str(),
-            range,
-            &place,
-            peek,
-            &unread_limit,
-            PAGE_BYTES,
-        ];
+        let (args, marks_read) = page_args(query)?;
+        let args = args.each_ref().map(String::as_str);
         let reply = self
             .change_member::<RoomReply>(&READ_ROOM_CONVERSATION, request, [], &args)
             .await;
