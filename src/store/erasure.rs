@@ -183,7 +183,7 @@ impl Store {
         };
         let args: Vec<_> = args.iter().map(String::as_str).collect();
         let request = erasing(user, peer);
-        let schedule = self.keys.schedule(&request.pair());
+        let schedule = self.keys.schedule(request.pair().as_str());
         let erased = self.change_with_keys(&ERASE_MESSAGES, request, [schedule], &args);
         Ok(erased.await?.value)
     }
@@ -199,7 +199,7 @@ impl Store {
         let request = erasing(user, peer);
         let pair = request.pair();
         let mut keys = self.change_keys(&pair, request);
-        keys.extend([self.keys.imported(&pair), self.keys.schedule(&pair)]);
+        keys.extend([self.keys.imported(&pair), self.keys.schedule(pair.as_str())]);
         let retention = self.retention.script_arg();
         let args = [user.as_str(), peer.as_str(), &retention, &last].map(str::as_bytes);
         let committed = self.first_step::<u8>(&FORGET_CONVERSATION, &keys, &args);

@@ -133,7 +133,7 @@ impl Store {
         let mut keys = self.change_keys(&last.pair, request);
         keys.extend([
             self.keys.imported(&last.pair),
-            self.keys.schedule(&last.pair),
+            self.keys.schedule(last.pair.as_str()),
         ]);
         let args = args.iter().map(String::as_bytes).collect();
         let safety = IMPORT_MESSAGES.retry;

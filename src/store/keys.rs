@@ -118,9 +118,9 @@ impl Keys {
         self.of_pair("imported", pair)
     }
 
-    /// The schedule of the partition of a pair.
-    pub fn schedule(&self, pair: &Pair) -> String {
-        schedule(self.tag(pair.as_str()))
+    /// The schedule of the partition of a pair or a room.
+    pub fn schedule(&self, conversation: &str) -> String {
+        schedule(self.tag(conversation))
     }
 
     /// The schedule of a partition.
@@ -180,13 +180,18 @@ impl Keys {
     pub fn room(&self, room: &RoomName) -> [String; 7] {
         [
             self.of_room("messages", room),
-            self.of_room("meta", room),
+            self.room_meta(room),
             self.of_room("members", room),
             self.room_events(room),
             self.outbox(room.as_str()),
             self.of_room("lease", room),
             self.feed(room.as_str()),
         ]
+    }
+
+    /// The state of a room, and everything of it but its messages.
+    pub fn room_meta(&self, room: &RoomName) -> String {
+        self.of_room("meta", room)
     }
 
     /// The events of a room and the channel of the same name.
@@ -203,11 +208,6 @@ impl Keys {
         idempotency(self.of_room("idempotency", room), key)
     }
 
-    /// The schedule of the partition of a room.
-    pub fn room_schedule(&self, room: &RoomName) -> String {
-        schedule(self.tag(room.as_str()))
-    }
-
     /// The messages of a conversation of a user with a peer.
     pub fn messages_with(&self, user: &UserId, peer: &Peer) -> String {
         match peer {
@@ -220,7 +220,7 @@ impl Keys {
     pub fn meta_with(&self, user: &UserId, peer: &Peer) -> String {
         match peer {
             Peer::User(peer) => self.meta(&Pair::of(user, peer)),
-            Peer::Room(room) => self.of_room("meta", room),
+            Peer::Room(room) => self.room_meta(room),
         }
     }
 

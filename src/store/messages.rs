@@ -48,7 +48,7 @@ impl Store {
         let expires_ms = expires_ms.map(|time| time.to_string());
         let expiry = expires_ms
             .as_ref()
-            .map(|time| (self.keys.schedule(&pair), time.as_bytes()));
+            .map(|time| (self.keys.schedule(pair.as_str()), time.as_bytes()));
         let sends_plainly = retry.is_none() && request.charge.is_none() && expiry.is_none();
         if !sends_plainly {
             let key = retry.map(|key| (request.user, key));
@@ -193,7 +193,7 @@ impl Store {
         let seq = seq.get().to_string();
         let now = rfc3339(Utc::now());
         let args = [seq.as_str(), &now, precondition.script_arg()];
-        let schedule = self.keys.schedule(&request.pair());
+        let schedule = self.keys.schedule(request.pair().as_str());
         let deleted = self
             .change_with_keys::<String>(&DELETE_MESSAGE, request, [schedule], &args)
             .await?;

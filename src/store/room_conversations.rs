@@ -98,7 +98,7 @@ impl Store {
     ) -> Result<RateLimited<ConversationState>, Error> {
         let on = if on { "1" } else { "0" };
         let until = until.map_or(0, |time| time.timestamp_millis()).to_string();
-        let schedule = self.keys.room_schedule(request.room);
+        let schedule = self.keys.schedule(request.room.as_str());
         self.change_member_state(&FLAG_ROOM_CONVERSATION, request, [schedule], &[on, &until])
             .await
     }
@@ -107,7 +107,7 @@ impl Store {
     pub async fn end_room_mute(&self, user: &UserId, room: &RoomName) -> Result<bool, Error> {
         let charge = None;
         let request = RoomRequest { user, room, charge };
-        let schedule = self.keys.room_schedule(room);
+        let schedule = self.keys.schedule(room.as_str());
         let ended = self.change_member::<u8>(&END_ROOM_MUTE, request, [schedule], &[]);
         Ok(ended.await?.value == 1)
     }
@@ -148,10 +148,7 @@ impl Store {
         if rooms.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = rooms.iter().map(|room| {
-            let [_, meta, ..] = self.keys.room(room);
-            meta
-        });
+        let keys = rooms.iter().map(|room| self.keys.room_meta(room));
         let keys: Vec<_> = keys.collect();
         // On a cluster, rooms can be on different nodes.
         let at_once = if self.two_steps { 1 } else { keys.len() };

@@ -94,7 +94,7 @@ impl Store {
     fn erasing_from<'a>(&self, user: &'a UserId, room: &'a RoomName) -> (RoomRequest<'a>, String) {
         let charge = None;
         let request = RoomRequest { user, room, charge };
-        (request, self.keys.room_schedule(room))
+        (request, self.keys.schedule(room.as_str()))
     }
 
     /// Removes what remains of a room in the inbox of an erased user. Returns whether nothing remains.

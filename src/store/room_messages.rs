@@ -33,7 +33,7 @@ impl Store {
         let key = retry.map(|key| (request.user, key));
         let mut keys = self.keys.room(request.room).to_vec();
         keys.push(self.keys.room_idempotency(request.room, key));
-        keys.push(self.keys.room_schedule(request.room));
+        keys.push(self.keys.schedule(request.room.as_str()));
         let args = [json.as_str(), &reply_to, &fingerprint, &expires_ms];
         let sent = self
             .send_or_find_in_room(request, retry.is_some(), keys, &args)
@@ -138,7 +138,7 @@ impl Store {
         let seq = seq.get().to_string();
         let now = rfc3339(Utc::now());
         let args = [seq.as_str(), &now, precondition.script_arg()];
-        let schedule = self.keys.room_schedule(request.room);
+        let schedule = self.keys.schedule(request.room.as_str());
         let deleted = self
             .change_room::<String>(&DELETE_ROOM_MESSAGE, request, [schedule], &args)
             .await?;
@@ -159,7 +159,7 @@ impl Store {
             room,
             charge,
         };
-        let schedule = self.keys.room_schedule(room);
+        let schedule = self.keys.schedule(room.as_str());
         let args = [seq, id];
         let expired = self.change_room::<u8>(&EXPIRE_ROOM_MESSAGE, request, [schedule], &args);
         Ok(expired.await?.value == 1)

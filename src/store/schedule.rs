@@ -132,7 +132,7 @@ impl Store {
         let request = ConversationRequest { user, peer, charge };
         let pair = request.pair();
         let mut keys = self.change_keys(&pair, request);
-        keys.push(self.keys.schedule(&pair));
+        keys.push(self.keys.schedule(pair.as_str()));
         let args = args.iter().map(|arg| arg.as_bytes()).collect();
         let changed = self.run_change::<u8>(script, script.retry, request, keys, args, None);
         Ok(changed.await?.value == 1)

@@ -173,7 +173,7 @@ impl Store {
     ) -> Result<RateLimited<ConversationState>, Error> {
         let on = if on { "1" } else { "0" };
         let until = until.map_or(0, |time| time.timestamp_millis()).to_string();
-        let schedule = self.keys.schedule(&request.pair());
+        let schedule = self.keys.schedule(request.pair().as_str());
         let args = [flag.as_str(), on, &until];
         self.change_state_with_keys(&FLAG_CONVERSATION, request, [schedule], &args)
             .await

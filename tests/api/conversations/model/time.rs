@@ -74,7 +74,7 @@ impl Scenario<'_> {
     fn hasten(&self, one: &str, other: &str, days: u32) -> Vec<(String, String)> {
         let mut redis = self.services[0].app.redis();
         let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
-        let schedule = Keys::new().schedule(&Pair::of(&user(one), &user(other)));
+        let schedule = Keys::new().schedule(Pair::of(&user(one), &user(other)).as_str());
         let entries: Vec<(String, i64)> = redis.zrange_withscores(&schedule, 0, -1).unwrap();
         let pairs = [format!(",{one},{other},"), format!(",{other},{one},")];
         let entries = entries

@@ -38,7 +38,7 @@ pub fn send_in_room(redis: &mut impl ConnectionLike, room: &str, from: &str, jso
     let mut keys = keys_of_room(room).to_vec();
     keys.extend([
         Keys::new().room_idempotency(&name, None),
-        Keys::new().room_schedule(&name),
+        Keys::new().schedule(name.as_str()),
     ]);
     let mut eval = cmd("EVAL");
     eval.arg(source("send_room_message"))

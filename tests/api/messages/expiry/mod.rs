@@ -65,7 +65,7 @@ pub fn stored(app: &TestApp) -> Vec<String> {
 /// The schedule of the partition of alice and bob.
 pub fn schedule() -> String {
     let user = |id: &str| UserId::try_from(id.to_owned()).unwrap();
-    Keys::new().schedule(&Pair::of(&user("alice"), &user("bob")))
+    Keys::new().schedule(Pair::of(&user("alice"), &user("bob")).as_str())
 }
 
 /// What is in that schedule.
