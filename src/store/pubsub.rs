@@ -67,51 +67,49 @@ pub struct PubSub {
 impl PubSub {
     /// Subscribes to a channel. Events published after this returns are received.
     pub async fn subscribe(&self, channel: &Channel) -> Result<(), Error> {
-        let (confirmation, confirmed) = oneshot::channel();
         let channel = self.store.keys.channel(channel);
-        // The receiver lives as long as the process.
-        let request = SubscriptionRequest::Subscribe(channel, confirmation);
-        let _ = self.requests.send(request);
-        match timeout(connection::TIMEOUT, confirmed).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Code::Unavailable.into()),
-        }
+        self.subscribe_to(std::iter::once(channel)).await
     }
 
     /// Subscribes to the feeds of all partitions. What is appended after this returns is reported.
     pub async fn subscribe_to_feeds(&self) -> Result<(), Error> {
-        let confirmations = self.feeds().map(|channel| {
+        self.subscribe_to(self.feeds()).await
+    }
+
+    /// Unsubscribes from a channel.
+    pub fn unsubscribe(&self, channel: &Channel) {
+        let channel = self.store.keys.channel(channel);
+        self.request(SubscriptionRequest::Unsubscribe(channel));
+    }
+
+    /// Unsubscribes from the feeds of all partitions.
+    pub fn unsubscribe_from_feeds(&self) {
+        for channel in self.feeds() {
+            self.request(SubscriptionRequest::Unsubscribe(channel));
+        }
+    }
+
+    async fn subscribe_to(&self, channels: impl Iterator<Item = String>) -> Result<(), Error> {
+        let confirmations = channels.map(|channel| {
             let (confirmation, confirmed) = oneshot::channel();
-            let request = SubscriptionRequest::Subscribe(channel, confirmation);
-            let _ = self.requests.send(request);
+            self.request(SubscriptionRequest::Subscribe(channel, confirmation));
             confirmed
         });
-        let confirmed = try_join_all(confirmations.collect::<Vec<_>>());
+        let confirmed = try_join_all(confirmations);
         match timeout(connection::TIMEOUT, confirmed).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(Code::Unavailable.into()),
         }
     }
 
-    /// Unsubscribes from the feeds of all partitions.
-    pub fn unsubscribe_from_feeds(&self) {
-        for channel in self.feeds() {
-            let _ = self
-                .requests
-                .send(SubscriptionRequest::Unsubscribe(channel));
-        }
+    fn request(&self, request: SubscriptionRequest) {
+        // The receiver lives as long as the process.
+        let _ = self.requests.send(request);
     }
 
     fn feeds(&self) -> impl Iterator<Item = String> {
         let partitions = 0..usize::from(PARTITIONS);
         partitions.map(|partition| self.store.keys.feed_of(partition))
-    }
-
-    /// Unsubscribes from a channel.
-    pub fn unsubscribe(&self, channel: &Channel) {
-        let channel = self.store.keys.channel(channel);
-        let request = SubscriptionRequest::Unsubscribe(channel);
-        let _ = self.requests.send(request);
     }
 }
 
