@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, join_all};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Store;
 use super::change::{Committed, ConversationRequest, InboxUpdates};
 use super::filing::MemberInbox;
 use super::keys::PARTITIONS;
@@ -22,6 +21,7 @@ use super::script::{
     CONFIRM_UPDATES, FIND_UNCONFIRMED, FIND_UNCONFIRMED_OF_USER, REPEAT_ROOM_UPDATE,
     REPEAT_UPDATES, Script, TOUCH_CONVERSATION, TOUCH_ROOM, UPDATE_INBOX,
 };
+use super::{RoomAccess, Store};
 use crate::error::{Code, Error};
 use crate::model::{Pair, RoomName, UserId};
 
@@ -250,10 +250,8 @@ impl Store {
 
     /// Gives a room a new version, so that rows that are ahead of it follow it again.
     pub async fn touch_room(&self, room: &RoomName) -> Result<(), Error> {
-        let keys = self.keys.room(room).to_vec();
-        let (script, nobody) = (&TOUCH_ROOM, (room, None));
-        self.run_as::<u8>(script, script.retry, nobody, None, keys, &[])
-            .await?;
+        let access = RoomAccess::of_service(room);
+        self.manage_room::<u8>(&TOUCH_ROOM, access, &[]).await?;
         self.metrics.repairs("touched").inc();
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::script::{
     MARK_ROOM_UNREAD, READ_ROOM_CONVERSATION, READ_ROOM_SUMMARIES, TRIM_ROOM,
     UPDATE_ROOM_CONVERSATION,
 };
-use super::{RateLimited, RoomRequest, Store, Trimmed, reply};
+use super::{RateLimited, RoomAccess, RoomRequest, Store, Trimmed, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     Conversation, ConversationPatch, ConversationState, InboxEntry, PageQuery, Peer, RoomName,
@@ -134,11 +134,9 @@ impl Store {
         if !self.retention.is_limited() {
             return Ok(Trimmed::default());
         }
-        let keys = self.keys.room(room).to_vec();
-        let (script, nobody) = (&TRIM_ROOM, (room, None));
-        let limit = Trimmed::STEP.to_string();
+        let (access, limit) = (RoomAccess::of_service(room), Trimmed::STEP.to_string());
         let trimmed = self
-            .run_as::<u64>(script, script.retry, nobody, None, keys, &[&limit])
+            .manage_room::<u64>(&TRIM_ROOM, access, &[&limit])
             .await?;
         Ok(Trimmed::of(trimmed.value))
     }

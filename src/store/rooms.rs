@@ -33,6 +33,17 @@ pub struct RoomAccess<'a> {
     pub charge: Option<&'a RateLimitRequest>,
 }
 
+impl<'a> RoomAccess<'a> {
+    /// The service itself, which acts for nobody.
+    pub(super) fn of_service(room: &'a RoomName) -> Self {
+        Self {
+            actor: None,
+            room,
+            charge: None,
+        }
+    }
+}
+
 /// Whether a request may create a room.
 #[derive(Clone, Copy, Debug)]
 pub struct RoomCreation {
@@ -205,8 +216,8 @@ impl Store {
         Ok(removed.map(|_| ()))
     }
 
-    /// Runs a script that changes a room. `args` follow the argument `leader`.
-    async fn manage_room<T: FromRedisValue>(
+    /// Runs a script that changes a room, also for nobody. `args` follow the argument `leader`.
+    pub(super) async fn manage_room<T: FromRedisValue>(
         &self,
         script: &'static Script,
         access: RoomAccess<'_>,
