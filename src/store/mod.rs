@@ -45,6 +45,7 @@ mod settings;
 mod slot_map;
 mod subscriptions;
 mod topology;
+mod unread;
 mod users;
 
 use std::sync::Arc;
