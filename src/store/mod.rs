@@ -29,6 +29,7 @@ mod pubsub;
 mod rates;
 mod redis_mode;
 mod redis_url;
+mod repair;
 mod replacement;
 mod reply;
 mod retention;
