@@ -149,8 +149,8 @@ impl Store {
                 self.erase_room(&filing.room).await?;
                 return Ok(Filed::Deleted);
             }
-            filing.missed = self.file_taken(&filing.room, &taken).await?;
             filing.done = taken.last_version();
+            filing.missed = self.file_taken(&filing.room, taken).await?;
         }
         self.filings.queue(filing);
         Ok(Filed::Later)
@@ -184,34 +184,36 @@ impl Store {
         }))
     }
 
-    /// Files events in the inboxes of all members. Returns those whose inboxes could not be updated, because their node
-    /// of a cluster is down.
-    async fn file_taken(&self, room: &RoomName, taken: &TakenEvents) -> Result<Vec<String>, Error> {
-        let TakenEvents {
-            state,
-            events,
-            members,
-            ..
-        } = taken;
-        let bytes: usize = events.iter().map(Vec::len).sum();
+    /// Files events in the inboxes of all members. Returns those whose inboxes could not be updated.
+    async fn file_taken(&self, room: &RoomName, taken: TakenEvents) -> Result<Vec<String>, Error> {
+        let bytes: usize = taken.events.iter().map(Vec::len).sum();
         let at_once = (BYTES_AT_ONCE / bytes.max(1)).clamp(1, MEMBERS_AT_ONCE);
-        if !self.two_steps {
-            for members in members.chunks(at_once) {
-                self.file_room_events(room, state, "", events, members)
-                    .await?;
-            }
-            return Ok(Vec::new());
+        if self.two_steps {
+            return Ok(self.file_in_partitions(room, taken, at_once).await);
         }
-        // Each partition is a call of its own.
+        for members in taken.members.chunks(at_once) {
+            self.file_room_events(room, &taken.state, "", &taken.events, members)
+                .await?;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Files events on a cluster: each partition is a call of its own, and its node can be down.
+    async fn file_in_partitions(
+        &self,
+        room: &RoomName,
+        taken: TakenEvents,
+        at_once: usize,
+    ) -> Vec<String> {
         let mut partitions = BTreeMap::<&str, Vec<MemberInbox>>::new();
-        for member in members {
-            let partition = partitions.entry(self.keys.tag(&member.user));
-            partition.or_default().push(member.clone());
+        for member in taken.members {
+            let partition = self.keys.tag(&member.user);
+            partitions.entry(partition).or_default().push(member);
         }
         let parts = partitions.values().flat_map(|part| part.chunks(at_once));
         let parts: Vec<_> = parts.map(<[MemberInbox]>::to_vec).collect();
         let calls = parts.into_iter().map(async |members| {
-            let filed = self.file_room_events(room, state, "", events, &members);
+            let filed = self.file_room_events(room, &taken.state, "", &taken.events, &members);
             match timeout(FILE_TIMEOUT, filed).await {
                 Ok(Ok(())) => Vec::new(),
                 _ => members,
@@ -220,7 +222,7 @@ impl Store {
         let missed = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE);
         let missed: Vec<_> = missed.collect().await;
         let missed = missed.into_iter().flatten().map(|member| member.user);
-        Ok(missed.collect())
+        missed.collect()
     }
 
     /// Files events in the inboxes of some members, which on a cluster are of one partition. Without events, `kind` is the
