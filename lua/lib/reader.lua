@@ -22,7 +22,7 @@ local function describe_stream(feed)
   return string.format('%d', stream['entries-added']), string.format('%d', stream.length), stream['last-generated-id']
 end
 
--- Returns the groups of a feed.
+-- Returns the groups of a feed as XINFO has them.
 local function groups_of(feed)
   if redis.call('EXISTS', feed) == 0 then return {} end
   local groups = {}
@@ -30,17 +30,14 @@ local function groups_of(feed)
   return groups
 end
 
+-- Returns the group of this name; nil if the feed does not have it.
+local function find_group(feed, name)
+  for _, group in ipairs(groups_of(feed)) do
+    if group.name == name then return group end
+  end
+end
+
 -- Returns how many events a group lost, and which consumer has its batch, or had the last one; as text.
 local function read_reader(readers, group)
   return string.match(redis.call('HGET', readers, group) or '0|', '^(%d+)|(.*)$')
-end
-
--- Returns the ids of up to `limit` entries that a group was given and has not acknowledged, oldest first, and
--- how often each was given. `first` and `last` are bounds as XPENDING has them.
-local function pending_ids(feed, group, first, last, limit)
-  local ids, counts = {}, {}
-  for i, entry in ipairs(redis.call('XPENDING', feed, group, first, last, limit)) do
-    ids[i], counts[entry[1]] = entry[1], entry[4]
-  end
-  return ids, counts
 end

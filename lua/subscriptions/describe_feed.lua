@@ -12,20 +12,19 @@ local group = ARGV[1] -- string  name of the group
 local rows = {}
 for i = 1, #feeds, 2 do
   local feed, readers = feeds[i], feeds[i + 1]
-  for _, found in ipairs(groups_of(feed)) do
-    if found.name == group then
-      local lost, consumer = read_reader(readers, group)
-      local first = redis.call('XPENDING', feed, group, '-', '+', 1)[1]
-      local oldest, idle = '', 0
-      if first then
-        oldest, idle = first[1], first[3]
-      else
-        local next = redis.call('XRANGE', feed, '(' .. found['last-delivered-id'], '+', 'COUNT', 1)[1]
-        oldest = next and next[1] or ''
-      end
-      local lag = found.lag or redis.call('XLEN', feed)
-      rows[#rows + 1] = {lag, found.pending, tonumber(lost), oldest, consumer, idle}
+  local found = find_group(feed, group)
+  if found then
+    local lost, consumer = read_reader(readers, group)
+    local first = redis.call('XPENDING', feed, group, '-', '+', 1)[1]
+    local oldest, idle = '', 0
+    if first then
+      oldest, idle = first[1], first[3]
+    else
+      local next = redis.call('XRANGE', feed, '(' .. found['last-delivered-id'], '+', 'COUNT', 1)[1]
+      oldest = next and next[1] or ''
     end
+    local lag = found.lag or redis.call('XLEN', feed)
+    rows[#rows + 1] = {lag, found.pending, tonumber(lost), oldest, consumer, idle}
   end
 end
 return rows

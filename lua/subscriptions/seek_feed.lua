@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+--- @include "lib/pending"
 --- @include "lib/reader"
 --- @include "lib/stream_id"
 -- Moves a group to another place of a feed. What it was given is acknowledged. Redis does not know how many events
@@ -13,9 +14,7 @@ local from    = ARGV[3] -- string  where to count: `to`, or `next` of the call b
 local counted = ARGV[4] -- integer number of events that were counted before
 local limit   = ARGV[5] -- integer maximum number of events to count
 
-local found
-for _, each in ipairs(groups_of(feed)) do found = found or each.name == group end
-if not found then return {false, 0} end
+if not find_group(feed, group) then return {false, 0} end
 local added, kept, newest = describe_stream(feed)
 local follow, position = tonumber(counted), newest
 if to == '0-0' then
@@ -24,12 +23,8 @@ elseif to ~= '+' then
   local entries = redis.call('XRANGE', feed, from, '+', 'COUNT', limit)
   follow = follow + #entries
   if #entries == tonumber(limit) then return {id_after(entries[#entries][1]), follow} end
-  if is_before(to, newest) or to == newest then position = id_before(to) end
+  if not is_before(newest, to) then position = id_before(to) end
 end
-local ids
-repeat
-  ids = pending_ids(feed, group, '-', '+', 1000)
-  if #ids > 0 then redis.call('XACK', feed, group, unpack(ids)) end
-until #ids == 0
+drop_pending(feed, group, '+')
 redis.call('XGROUP', 'SETID', feed, group, position, 'ENTRIESREAD', string.format('%d', added - follow))
 return {false, follow}

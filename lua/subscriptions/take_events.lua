@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+--- @include "lib/pending"
 --- @include "lib/reader"
 -- Gives a consumer of a subscription its next events in the feeds of some partitions. Each partition has one batch in
 -- flight, so order holds whatever the number of consumers. What the consumer was given before and has not
@@ -79,25 +80,24 @@ local function give_new(partition, feed, readers)
   if given > 0 then redis.call('HSET', readers, group, (read_reader(readers, group)) .. '|' .. consumer) end
 end
 
-local free = {}
-for i = 1, #feeds, 2 do
-  local feed, readers = feeds[i], feeds[i + 1]
+local partitions, free = #feeds / 2, {}
+for partition = 0, partitions - 1 do
+  local feed, readers = feeds[2 * partition + 1], feeds[2 * partition + 2]
   local pending = redis.pcall('XPENDING', feed, group, '-', '+', 1)
   if pending.err then
     -- The group is not there yet, or no longer.
     if string.sub(pending.err, 1, 7) ~= 'NOGROUP' then return pending end
   elseif not pending[1] then
-    free[(i - 1) / 2] = true
+    free[partition] = true
   elseif part == 'new' then
     local _, holder = read_reader(readers, group)
-    free[(i - 1) / 2] = holder == consumer
+    free[partition] = holder == consumer
   elseif left > 0 and size > 0 then
     local lost, holder = read_reader(readers, group)
     local is_abandoned = pending[1][3] >= tonumber(ack_wait_ms)
-    if holder == consumer or is_abandoned then give_again((i - 1) / 2, feed, readers, lost) end
+    if holder == consumer or is_abandoned then give_again(partition, feed, readers, lost) end
   end
 end
-local partitions = #feeds / 2
 for step = 0, part == 'again' and -1 or partitions - 1 do
   local partition = (first + step) % partitions
   if free[partition] and left > 0 and size > 0 then

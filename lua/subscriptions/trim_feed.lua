@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
 --- @include "lib/clock"
+--- @include "lib/pending"
 --- @include "lib/reader"
 --- @include "lib/stream_id"
 -- Drops the events of a feed that all groups have acknowledged and that are older than those kept for replays; and,
@@ -19,17 +20,37 @@ local groups  = {unpack(ARGV, 4)}
 -- Age at which a group without subscription is removed, in microseconds: its subscription may have been created since.
 local ORPHANED_US = 60000000
 
-local known = {}
-for _, group in ipairs(groups) do known[group] = true end
-local found, orphaned, since = {}, {}, now_us() - ORPHANED_US
-for _, group in ipairs(groups_of(feed)) do
-  local generation = tonumber(string.match(group.name, '(%d+)$') or 0)
-  if known[group.name] or generation > since then
-    found[#found + 1] = group
-  else
-    orphaned[#orphaned + 1] = group.name
+-- Returns the groups of the feed that belong to a subscription, and the names of the others.
+local function sort_groups()
+  local known = {}
+  for _, group in ipairs(groups) do known[group] = true end
+  local found, orphaned, since = {}, {}, now_us() - ORPHANED_US
+  for _, group in ipairs(groups_of(feed)) do
+    local generation = tonumber(string.match(group.name, '(%d+)$') or 0)
+    if known[group.name] or generation > since then
+      found[#found + 1] = group
+    else
+      orphaned[#orphaned + 1] = group.name
+    end
   end
+  return found, orphaned
 end
+
+-- Moves a group to the oldest event that is left, if it was before. `added` and `kept` as describe_stream has them.
+--
+-- Returns  how many events were not given yet, how many were given and not acknowledged, and how many the group lost
+local function move_group(group, cut, added, kept)
+  local name, lag = group.name, group.lag or tonumber(kept)
+  local lost = drop_pending(feed, name, '(' .. cut)
+  local pending = group.pending - lost
+  if is_before(id_after(group['last-delivered-id']), cut) then
+    lost, lag = lost + lag - kept, tonumber(kept)
+    redis.call('XGROUP', 'SETID', feed, name, id_before(cut), 'ENTRIESREAD', string.format('%d', added - kept))
+  end
+  return lag, pending, lost
+end
+
+local found, orphaned = sort_groups()
 if #found == 0 then
   redis.call('UNLINK', feed, readers)
   return {0, 0, {}}
@@ -54,18 +75,7 @@ local first = redis.call('XRANGE', feed, '-', '+', 'COUNT', 1)[1]
 local cut = first and first[1] or id_after(newest)
 for i, group in ipairs(found) do
   local name, lag, pending, gone = group.name, group.lag or tonumber(kept), group.pending, 0
-  if unread > 0 then
-    local ids
-    repeat
-      ids = pending_ids(feed, name, '-', '(' .. cut, 1000)
-      if #ids > 0 then gone = gone + redis.call('XACK', feed, name, unpack(ids)) end
-    until #ids == 0
-    pending = pending - gone
-    if is_before(id_after(group['last-delivered-id']), cut) then
-      gone, lag = gone + lag - kept, tonumber(kept)
-      redis.call('XGROUP', 'SETID', feed, name, id_before(cut), 'ENTRIESREAD', string.format('%d', added - kept))
-    end
-  end
+  if unread > 0 then lag, pending, gone = move_group(group, cut, added, kept) end
   local lost, consumer = read_reader(readers, name)
   if gone > 0 then
     lost = string.format('%d', lost + gone)

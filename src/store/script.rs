@@ -199,6 +199,7 @@ library! {
     "lib/order"
     "lib/outbox"
     "lib/page"
+    "lib/pending"
     "lib/precondition"
     "lib/rate"
     "lib/read_range"

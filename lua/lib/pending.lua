@@ -1,0 +1,21 @@
+-- What the group of a subscription was given and has not acknowledged, see lib/reader.
+
+-- Returns the ids of up to `limit` entries that a group was given and has not acknowledged, oldest first, and
+-- how often each was given. `first` and `last` are bounds as XPENDING has them.
+local function pending_ids(feed, group, first, last, limit)
+  local ids, counts = {}, {}
+  for i, entry in ipairs(redis.call('XPENDING', feed, group, first, last, limit)) do
+    ids[i], counts[entry[1]] = entry[1], entry[4]
+  end
+  return ids, counts
+end
+
+-- Acknowledges what a group was given up to `last`, a bound as XPENDING has it. Returns the number of events.
+local function drop_pending(feed, group, last)
+  local dropped = 0
+  repeat
+    local ids = pending_ids(feed, group, '-', last, 1000)
+    if #ids > 0 then dropped = dropped + redis.call('XACK', feed, group, unpack(ids)) end
+  until #ids == 0
+  return dropped
+end
