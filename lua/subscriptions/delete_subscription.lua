@@ -1,16 +1,17 @@
 #!lua flags=allow-oom
+--- @include "lib/subscription"
 -- Marks a subscription as being deleted: it no longer exists for its readers.
 --
 -- Returns  stored  the subscription as it is stored now
 -- Errors   SUBSCRIPTION_NOT_FOUND  there is none of this name
 
-local subscriptions = KEYS[1] -- hash    name -> generation|state|settings
+local subscriptions = KEYS[1] -- hash    name -> subscription, see lib/subscription
 local name          = ARGV[1] -- string  name of the subscription
 
-local generation, state, settings = string.match(redis.call('HGET', subscriptions, name) or '', '^(%d+)|(%l+)|(.*)$')
+local generation, state, settings = parse_subscription(redis.call('HGET', subscriptions, name))
 if not generation or state == 'closing' then
   return redis.error_reply('SUBSCRIPTION_NOT_FOUND There is no such subscription.')
 end
-local new = generation .. '|closing|' .. settings
+local new = format_subscription(generation, 'closing', settings)
 redis.call('HSET', subscriptions, name, new)
 return new

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- Reads the settings of all subscriptions, also of those that are being deleted.
 --
--- Returns  [name, stored, ...]  as lua/subscriptions/set_subscription.lua has them
+-- Returns  [name, stored, ...]  as they are stored
 
-local subscriptions = KEYS[1] -- hash    name -> generation|state|settings
+local subscriptions = KEYS[1] -- hash    name -> subscription, see lib/subscription
 
 return redis.call('HGETALL', subscriptions)

@@ -1,18 +1,19 @@
 #!lua flags=allow-oom
+--- @include "lib/subscription"
 -- Ends the opening or the deletion of a subscription, after the groups of all feeds were created or removed: it is
 -- open, or gone. If it was changed meanwhile, nothing happens.
 --
 -- Returns  settled  0 if it was changed meanwhile
 
-local subscriptions = KEYS[1] -- hash    name -> generation|state|settings
+local subscriptions = KEYS[1] -- hash    name -> subscription, see lib/subscription
 local name          = ARGV[1] -- string  name of the subscription
 local stored        = ARGV[2] -- string  as it was stored when the groups were created or removed
 
 if redis.call('HGET', subscriptions, name) ~= stored then return 0 end
-local generation, state, settings = string.match(stored, '^(%d+)|(%l+)|(.*)$')
+local generation, state, settings = parse_subscription(stored)
 if state == 'closing' then
   redis.call('HDEL', subscriptions, name)
 else
-  redis.call('HSET', subscriptions, name, generation .. '|open|' .. settings)
+  redis.call('HSET', subscriptions, name, format_subscription(generation, 'open', settings))
 end
 return 1

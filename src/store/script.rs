@@ -219,6 +219,7 @@ library! {
     "lib/state"
     "lib/stream"
     "lib/stream_id"
+    "lib/subscription"
     "lib/tombstone"
     "lib/writers"
 }
