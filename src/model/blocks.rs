@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::UserId;
+use super::{UserId, parse_decimal};
 
 /// The query of `GET /users/{user}/blocks`.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -31,9 +31,9 @@ impl TryFrom<String> for BlocksCursor {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         // A cursor of Redis is a 64-bit number.
-        match text.parse::<u64>() {
-            Ok(_) if text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 20 => Ok(Self(text)),
-            _ => Err("must be the `next_cursor` of another page"),
+        match parse_decimal(&text, 20) {
+            Some(_) => Ok(Self(text)),
+            None => Err("must be the `next_cursor` of another page"),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::subscription::is_name;
-use super::{Limit, SubscriptionName, Time, expired, limits};
+use super::{Limit, SubscriptionName, Time, expired, limits, parse_decimal};
 use crate::error::{Code, Error};
 
 /// The id of an event: the number of its partition, when it was appended in milliseconds since 1970, and a number
@@ -33,15 +33,10 @@ impl FeedEventId {
     /// The id of an entry of the feed of a partition.
     pub fn of(partition: u8, entry: &str) -> Option<Self> {
         let (ms, number) = entry.split_once('-')?;
-        let part = |text: &str| {
-            let is_plain =
-                (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-            text.parse().ok().filter(|_| is_plain)
-        };
         Some(Self(FeedPosition {
             partition,
-            ms: part(ms)?,
-            number: part(number)?,
+            ms: parse_decimal(ms, 15)?,
+            number: parse_decimal(number, 15)?,
         }))
     }
 

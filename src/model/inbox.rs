@@ -12,6 +12,7 @@ use super::conversation::{metadata_json, push_array, room_member, time_json};
 use super::message::rfc3339_millis_of;
 use super::{
     ConversationMetadata, Limit, Message, Peer, RoomSummary, Seq, StoredMessage, UnreadTotals,
+    parse_decimal,
 };
 
 /// The query of `GET /conversations/{user}`.
@@ -89,12 +90,10 @@ impl TryFrom<String> for InboxCursor {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let digits = |version: &&str| {
-            (1..=16).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_digit())
-        };
         let parts = text.split_once('-').and_then(|(version, peer)| {
             let peer = String::from_utf8(URL_SAFE_NO_PAD.decode(peer).ok()?).ok()?;
-            let version = Some(version).filter(digits)?.to_owned();
+            parse_decimal(version, 16)?;
+            let version = version.to_owned();
             Peer::try_from(peer.clone())
                 .is_ok()
                 .then_some(Self { version, peer })

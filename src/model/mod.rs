@@ -73,7 +73,7 @@ pub use room::{
     RoomMember, RoomMembership, RoomProfile, RoomQuery, RoomRole, RoomState, RoomSummary,
     RoomTitle,
 };
-pub use seq::Seq;
+pub use seq::{Seq, parse_decimal};
 pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags, Mute};
 pub use subscription::{
     AckWait, Backlog, ConsumerState, FeedEventType, FeedStart, Subscription, SubscriptionInput,

@@ -1,4 +1,4 @@
-//! Positions in a conversation.
+//! Positions in a conversation, and numbers in the text of other positions.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,4 +42,10 @@ impl TryFrom<u64> for Seq {
             Err("must be at most 9007199254740991")
         }
     }
+}
+
+/// Reads a decimal number of at most `digits` digits, as ids and cursors contain them.
+pub fn parse_decimal(text: &str, digits: usize) -> Option<u64> {
+    let valid = (1..=digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    valid.then(|| text.parse().ok()).flatten()
 }

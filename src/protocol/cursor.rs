@@ -8,6 +8,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::model::parse_decimal;
+
 /// A position in the event stream of a user, directly after an event. Opaque to clients.
 ///
 /// The epoch distinguishes a stream from a later one of the same user, after the user was erased or the
@@ -85,17 +87,14 @@ impl fmt::Display for Scan {
     }
 }
 
-/// Parses a decimal number of at most `digits` digits.
-fn number(text: &str, digits: usize) -> Option<u64> {
-    let valid = (1..=digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    valid.then(|| text.parse().ok()).flatten()
-}
-
 /// Parses the part of a coarse cursor after `~`.
 fn parse_scan(text: &str) -> Option<Scan> {
     let mut parts = text.splitn(4, '-');
-    let position = number(parts.next()?, 20)?;
-    let (told, newest) = (number(parts.next()?, 16)?, number(parts.next()?, 16)?);
+    let position = parse_decimal(parts.next()?, 20)?;
+    let (told, newest) = (
+        parse_decimal(parts.next()?, 16)?,
+        parse_decimal(parts.next()?, 16)?,
+    );
     let server = parts.next()?;
     let lowercase = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     if server.len() != 8 || !server.bytes().all(lowercase) {
@@ -117,8 +116,8 @@ fn parse(text: &str) -> Option<Cursor> {
     };
     let (epoch, offset) = exact.split_once('-')?;
     Some(Cursor {
-        epoch: number(epoch, 16)?,
-        offset: number(offset, 16)?,
+        epoch: parse_decimal(epoch, 16)?,
+        offset: parse_decimal(offset, 16)?,
         scan,
     })
 }
