@@ -1,5 +1,5 @@
 -- The feed of a partition: a stream of what happens in its conversations, which subscriptions read as consumer
--- groups. The stream exists while there is a subscription, so nothing is appended for nobody.
+-- groups. The stream exists only while there is a subscription: without one nothing is appended.
 
 -- Appends an event, and wakes those who wait for one.
 --
