@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::subscription::is_name;
-use super::{Limit, SubscriptionName, Time, expired, limits, parse_decimal};
+use super::{Limit, SubscriptionName, Time, Wait, expired, limits, parse_decimal};
 use crate::error::{Code, Error};
 
 /// The id of an event: the number of its partition, when it was appended in milliseconds since 1970, and a number
@@ -113,28 +113,6 @@ impl TryFrom<String> for ConsumerName {
     }
 }
 
-/// Seconds to wait for an event: 0 to 30.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(try_from = "u64")]
-pub struct TakeWait(u8);
-
-impl TakeWait {
-    pub const fn seconds(self) -> u8 {
-        self.0
-    }
-}
-
-impl TryFrom<u64> for TakeWait {
-    type Error = &'static str;
-
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        match u8::try_from(seconds) {
-            Ok(seconds @ 0..=30) => Ok(Self(seconds)),
-            _ => Err("must be 0 to 30 seconds"),
-        }
-    }
-}
-
 /// The query of `GET /subscriptions/{name}/events`.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -151,7 +129,7 @@ pub struct TakeQuery {
     /// Seconds to wait for an event if there is none.
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 0, maximum = 30, default = 0)]
-    wait: TakeWait,
+    wait: Wait,
     /// Whether the client only asks for the headers.
     #[serde(skip)]
     #[param(ignore)]

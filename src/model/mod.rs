@@ -50,7 +50,7 @@ pub use expiry::{ExpiresIn, expired};
 pub use export::ExportLine;
 pub use feed::{
     AckInput, AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, SeekInput,
-    SeekResult, SeekTarget, TakeQuery, TakeWait,
+    SeekResult, SeekTarget, TakeQuery,
 };
 pub use feed_event::{FeedEvent, FeedPage};
 pub use idempotency_key::IdempotencyKey;
@@ -62,7 +62,7 @@ pub use inbox_entry::{InboxEntry, InboxRow};
 pub use json::{MergePatch, parse_json, parse_value, pointer};
 pub use message::{Message, StoredMessage, digest, rfc3339};
 pub use origin::{OriginPattern, is_origin_of};
-pub use page::{Limit, PageQuery, PageTime, Range};
+pub use page::{Limit, PageQuery, PageTime, Range, Wait};
 pub use peer::{Participants, Peer, RoomName};
 pub use pending_message::{MessageInput, PendingMessage, fresh_id};
 pub use precondition::Precondition;

@@ -1,4 +1,4 @@
-//! Pages of a conversation: which messages a read returns, and whether it marks them as read.
+//! Pages: how many items a read returns, from where and after which wait, and whether it marks them as read.
 
 use chrono::{DateTime, Datelike, Utc};
 use serde::Deserialize;
@@ -162,6 +162,28 @@ impl<const MIN: u16, const MAX: u16> TryFrom<u64> for Limit<MIN, MAX> {
         match u16::try_from(limit) {
             Ok(limit) if (MIN..=MAX).contains(&limit) => Ok(Self(limit)),
             _ => Err(format!("must be {MIN} to {MAX}")),
+        }
+    }
+}
+
+/// Seconds to wait for an event: 0 to 30.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct Wait(u8);
+
+impl Wait {
+    pub const fn seconds(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u64> for Wait {
+    type Error = &'static str;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        match u8::try_from(seconds) {
+            Ok(seconds @ 0..=30) => Ok(Self(seconds)),
+            _ => Err("must be 0 to 30 seconds"),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::http::connection::ClientConnection;
 use crate::http::extract::QueryParams;
 use crate::http::middleware::head::IsHead;
 use crate::http::{json, problem};
-use crate::model::{Limit, UserId};
+use crate::model::{Limit, UserId, Wait};
 use crate::protocol::{CloseReason, Cursor, EventPage, Notification};
 use crate::realtime::ConnectionGuard;
 
@@ -46,22 +46,6 @@ pub struct EventQuery {
     #[param(value_type = Option<String>, nullable = false, min_length = 1, max_length = 128)]
     #[expect(dead_code, reason = "`handshake::ticket` reads it")]
     ticket: Option<String>,
-}
-
-/// Seconds to wait for an event: 0 to 30.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(try_from = "u64")]
-struct Wait(u8);
-
-impl TryFrom<u64> for Wait {
-    type Error = &'static str;
-
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        match u8::try_from(seconds) {
-            Ok(seconds @ 0..=30) => Ok(Self(seconds)),
-            _ => Err("must be 0 to 30 seconds"),
-        }
-    }
 }
 
 problem::refusals!(ReadEventsErrors: CALL READ; TooManyConnections, Busy);
@@ -97,7 +81,7 @@ pub async fn read_events(
     if wants_stream(&req) {
         return sse::answer(&req, handshake, listener, wanted.cursor, is_head).await;
     }
-    let seconds = if is_head { 0 } else { wanted.wait.0 };
+    let seconds = if is_head { 0 } else { wanted.wait.seconds() };
     let deadline = Instant::now() + Duration::from_secs(seconds.into());
     let (connection, state) = handshake.join(&listener, seconds > 0).await?;
     if !is_head {
