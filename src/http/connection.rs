@@ -5,6 +5,7 @@
 //! closes a connection after a request to upgrade. [`ClientStream`], below it, corrects that.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -83,6 +84,16 @@ impl ClientConnection {
     /// Whether the client has closed the connection, or its sending direction.
     pub fn has_client_closed(&self) -> bool {
         self.has_client_closed.get()
+    }
+
+    /// Ends when the client closes the connection of a request, or its sending direction. The task that polls this
+    /// also reads the connection, so it is woken.
+    pub fn closed_by_client(req: &HttpRequest) -> impl Future<Output = ()> + use<> {
+        let connection = Self::of(req).cloned();
+        poll_fn(move |_| match &connection {
+            Some(connection) if connection.has_client_closed() => Poll::Ready(()),
+            _ => Poll::Pending,
+        })
     }
 
     /// Closes the sending direction as soon as everything is sent. The other direction is still read for

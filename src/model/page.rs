@@ -1,4 +1,5 @@
-//! Pages: how many items a read returns, from where and after which wait, and whether it marks them as read.
+//! Pages of a conversation: which messages a read returns, and whether it marks them as read. Also the limit and
+//! the wait that other reads have too.
 
 use chrono::{DateTime, Datelike, Utc};
 use serde::Deserialize;

@@ -1,8 +1,6 @@
 //! `/subscriptions`: everything that happens, for backends.
 
-use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -24,11 +22,11 @@ use crate::http::middleware::head::IsHead;
 use crate::http::path::PathSubscription;
 use crate::http::{json, problem};
 use crate::model::{
-    AckInput, AckResult, FeedPage, SeekInput, SeekResult, Subscription, SubscriptionInput,
-    SubscriptionList, TakeQuery,
+    AckInput, AckResult, FeedPage, RawFeedPage, SeekInput, SeekResult, Subscription,
+    SubscriptionInput, SubscriptionList, TakeQuery,
 };
 use crate::operations::Operations;
-use crate::realtime::{FeedWaiter, Hub};
+use crate::realtime::Hub;
 
 /// Pause after a request that waits was woken and found nothing for it.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -191,43 +189,31 @@ pub async fn take_events(
 ) -> Result<HttpResponse, Error> {
     query.is_head = is_head;
     let deadline = Instant::now() + Duration::from_secs(query.wait_s().into());
-    let (mut waiter, mut waits, mut quota) = (None, false, None);
-    loop {
-        if waits && waiter.is_none() {
-            waiter = Some(hub.feed().join().await?);
-        }
-        // Before the look, so that nothing is missed in between.
-        let mut appended = pin!(waiter.as_ref().map(FeedWaiter::appended));
-        if let Some(appended) = appended.as_mut().as_pin_mut() {
-            appended.enable();
-        }
-        let taken = operations.take_events(&caller, &name, &query, quota.is_none());
-        let taken = taken.await?;
-        let quota = *quota.get_or_insert(taken.quota);
-        let is_over = Instant::now() >= deadline || hub.is_stopping();
-        if is_over || !taken.value.events.is_empty() {
-            return Ok(json::answer(taken.value.to_json(), quota));
-        }
-        waits = true;
-        let Some(appended) = appended.as_pin_mut() else {
-            continue;
-        };
-        let look = deadline.min(Instant::now() + LOOK_INTERVAL);
-        tokio::select! {
-            () = appended => sleep(PAUSE).await,
-            () = sleep_until(look) => {}
-            () = disconnected(&req) => return Ok(json::answer(taken.value.to_json(), quota)),
+    let first = operations.take_events(&caller, &name, &query, true).await?;
+    let is_over = |page: &RawFeedPage| {
+        !page.events.is_empty() || Instant::now() >= deadline || hub.is_stopping()
+    };
+    let mut page = first.value;
+    if !is_over(&page) {
+        let waiter = hub.feed().join().await?;
+        loop {
+            // Before the look, so that nothing is missed in between.
+            let mut appended = pin!(waiter.appended());
+            appended.as_mut().enable();
+            let taken = operations.take_events(&caller, &name, &query, false);
+            page = taken.await?.value;
+            if is_over(&page) {
+                break;
+            }
+            let look = deadline.min(Instant::now() + LOOK_INTERVAL);
+            tokio::select! {
+                () = appended => sleep(PAUSE).await,
+                () = sleep_until(look) => {}
+                () = ClientConnection::closed_by_client(&req) => break,
+            }
         }
     }
-}
-
-/// Ends when the client closes the connection. The task that polls this also reads the connection, so it is woken.
-fn disconnected(req: &HttpRequest) -> impl Future<Output = ()> {
-    let client = ClientConnection::of(req).cloned();
-    poll_fn(move |_| match &client {
-        Some(client) if client.has_client_closed() => Poll::Ready(()),
-        _ => Poll::Pending,
-    })
+    Ok(json::answer(page.to_json(), first.quota))
 }
 
 problem::refusals!(AckEventsErrors: CALL BODY CHANGE; SubscriptionNotFound);

@@ -1,13 +1,12 @@
 //! `GET /events`: one page of events, for clients that poll.
 
 use std::future::poll_fn;
-use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::http::header::ACCEPT;
 use actix_web::{HttpRequest, HttpResponse, get};
 use serde::Deserialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use utoipa::IntoParams;
 
 use super::handshake::Handshake;
@@ -18,7 +17,7 @@ use crate::http::extract::QueryParams;
 use crate::http::middleware::head::IsHead;
 use crate::http::{json, problem};
 use crate::model::{Limit, UserId, Wait};
-use crate::protocol::{CloseReason, Cursor, EventPage, Notification};
+use crate::protocol::{Cursor, EventPage, Notification};
 use crate::realtime::ConnectionGuard;
 
 /// The query of `GET /events`.
@@ -122,22 +121,17 @@ async fn is_notified(
     let Some(connection) = connection else {
         return false;
     };
-    // The task that polls this also reads the connection, so it is woken when the client disconnects.
-    let is_gone = || ClientConnection::of(req).is_some_and(|client| client.has_client_closed());
-    let notified = || {
-        poll_fn(|cx| match connection.poll(cx) {
-            Poll::Pending if is_gone() => {
-                Poll::Ready(Notification::Close(CloseReason::ClientClosed))
-            }
-            notification => notification,
-        })
-    };
     loop {
-        match timeout_at(deadline, notified()).await {
-            Ok(Notification::Event(event)) if event.cursor().is_some() => return true,
-            Ok(Notification::Gap) => return true,
-            Ok(Notification::Event(_) | Notification::RoomEvent(_) | Notification::Heartbeat) => (),
-            Ok(Notification::Close(_)) | Err(_) => return false,
+        tokio::select! {
+            biased;
+            notification = poll_fn(|cx| connection.poll(cx)) => match notification {
+                Notification::Event(event) if event.cursor().is_some() => return true,
+                Notification::Gap => return true,
+                Notification::Event(_) | Notification::RoomEvent(_) | Notification::Heartbeat => (),
+                Notification::Close(_) => return false,
+            },
+            () = ClientConnection::closed_by_client(req) => return false,
+            () = sleep_until(deadline) => return false,
         }
     }
 }
