@@ -13,10 +13,8 @@ use crate::store::Store;
 impl Operations {
     /// Begins an export of all data of `user`.
     pub async fn export_user(&self, caller: &Caller, user: UserId) -> Result<Export, Error> {
-        if let Some(charge) = self.authorize_request(caller, &user)? {
-            let charged = self.store.charge_rate(&charge).await;
-            charged.map_err(Error::as_read_error)?;
-        }
+        let charge = self.authorize_request(caller, &user)?;
+        self.store.charge_several(charge.as_ref()).await?;
         Ok(Export {
             user,
             store: Store::clone(&self.store),

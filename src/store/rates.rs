@@ -22,6 +22,19 @@ impl Store {
             .map_err(|e| refused(charge, e))
     }
 
+    /// Charges a request that runs several scripts, if `charge` is given, before the first. Nothing was done yet, so
+    /// a lost reply means that nothing was.
+    pub async fn charge_several(
+        &self,
+        charge: Option<&RateLimitRequest>,
+    ) -> Result<Option<RateLimitStatus>, Error> {
+        let Some(charge) = charge else {
+            return Ok(None);
+        };
+        let charged = self.charge_rate(charge).await;
+        charged.map(Some).map_err(Error::as_read_error)
+    }
+
     /// Runs a script and charges for it, if `charge` is given, in one round trip.
     pub(super) async fn run_charged<T: FromRedisValue>(
         &self,
@@ -63,12 +76,10 @@ impl Store {
             return Ok(RateLimited { value, quota: None });
         };
         if self.two_steps {
-            // The bucket is on another node. Nothing was done yet, so a lost reply means that nothing was.
-            let charged = Box::pin(self.charge_rate(charge)).await;
-            let quota = charged.map_err(Error::as_read_error)?;
+            // The bucket is on another node.
+            let quota = Box::pin(self.charge_several(Some(charge))).await?;
             let free = self.run_rate_limited(script, retry, None, keys, args, last);
             let RateLimited { value, .. } = Box::pin(free).await?;
-            let quota = Some(quota);
             return Ok(RateLimited { value, quota });
         }
         let (interval_us, burst) = charge.script_args();

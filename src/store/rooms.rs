@@ -257,15 +257,7 @@ impl Store {
         &self,
         access: RoomAccess<'a>,
     ) -> Result<(RoomAccess<'a>, Option<RateLimitStatus>), Error> {
-        let quota = match access.charge {
-            // Nothing was done yet, so a lost reply means that nothing was.
-            Some(charge) => Some(
-                self.charge_rate(charge)
-                    .await
-                    .map_err(Error::as_read_error)?,
-            ),
-            None => None,
-        };
+        let quota = self.charge_several(access.charge).await?;
         let charge = None;
         Ok((RoomAccess { charge, ..access }, quota))
     }

@@ -18,7 +18,7 @@ use crate::error::{Code, Error};
 use crate::model::{
     Subscription, SubscriptionList, SubscriptionName, SubscriptionSettings, SubscriptionState,
 };
-use crate::rate::{RateLimitRequest, RateLimitStatus, RateLimited};
+use crate::rate::{RateLimitRequest, RateLimited};
 
 /// Maximum number of subscriptions. Each takes 41 KB of Redis.
 const LIMIT: &str = "32";
@@ -297,17 +297,5 @@ impl Store {
         calls
             .map(|some| some.iter().flat_map(|p| keys((*p).into())).collect())
             .collect()
-    }
-
-    /// Charges a request that makes several calls, before the first.
-    pub(super) async fn charge_several(
-        &self,
-        charge: Option<&RateLimitRequest>,
-    ) -> Result<Option<RateLimitStatus>, Error> {
-        let Some(charge) = charge else {
-            return Ok(None);
-        };
-        let charged = self.charge_rate(charge).await;
-        charged.map(Some).map_err(Error::as_read_error)
     }
 }
