@@ -8,15 +8,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Store;
 use super::script::{DESCRIBE_FEED, SEEK_FEED, TRIM_FEED};
-use super::subscriptions::StoredSubscription;
+use super::subscriptions::{CONCURRENCY, StoredSubscription};
 use crate::error::Error;
 use crate::model::{
     Backlog, ConsumerName, ConsumerState, SeekResult, SeekTarget, SubscriptionName, rfc3339,
 };
 use crate::rate::{RateLimitRequest, RateLimited};
 
-/// Calls for partitions that are made concurrently.
-const CONCURRENCY: usize = 16;
 /// Events that one call counts, which takes Redis about 2 ms.
 const COUNTED: &str = "1000";
 
@@ -143,16 +141,8 @@ impl Store {
         let args = [group.as_bytes()];
         let partitions = self.partitions_of(&stored.settings);
         let keys = |partition| self.keys.feed_and_readers(partition).to_vec();
-        let calls = self.feed_calls(&partitions, keys);
-        let calls = calls.into_iter().map(async |keys| {
-            self.run::<Vec<PartitionBacklog>>(&DESCRIBE_FEED, &keys, &args)
-                .await
-        });
-        let rows: Vec<_> = stream::iter(calls)
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await?;
-        Ok(rows.concat())
+        let rows = self.run_on_feeds::<Vec<_>>(&DESCRIBE_FEED, &partitions, keys, &args);
+        Ok(rows.await?.concat())
     }
 
     /// The number of events that a subscription lost, as this process counted it last.

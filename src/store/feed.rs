@@ -8,14 +8,12 @@ use uuid::Uuid;
 
 use super::Store;
 use super::script::{ACK_EVENTS, TAKE_EVENTS};
+use super::subscriptions::CONCURRENCY;
 use crate::error::Error;
 use crate::model::{
     AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, SubscriptionName,
 };
 use crate::rate::{RateLimitRequest, RateLimited};
-
-/// Calls for partitions of a cluster that are made concurrently.
-const CONCURRENCY: usize = 16;
 
 /// What a consumer asks for.
 #[derive(Clone, Copy, Debug)]

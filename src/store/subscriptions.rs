@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use redis::FromRedisValue;
 
 use super::script::{
     CLOSE_FEED, DELETE_SUBSCRIPTION, LIST_SUBSCRIPTIONS, OPEN_FEED, READ_SUBSCRIPTION,
-    SET_SUBSCRIPTION, SETTLE_SUBSCRIPTION,
+    SET_SUBSCRIPTION, SETTLE_SUBSCRIPTION, Script,
 };
 use super::{PARTITIONS, Store};
 use crate::error::{Code, Error};
@@ -22,10 +23,10 @@ use crate::rate::{RateLimitRequest, RateLimited};
 
 /// Maximum number of subscriptions. Each takes 41 KB of Redis.
 const LIMIT: &str = "32";
-/// Partitions in one call, which takes Redis less than a millisecond.
+/// Partitions in one call on one Redis, which takes it less than a millisecond.
 const GROUP: usize = 64;
-/// Calls that are made concurrently.
-const CONCURRENCY: usize = 16;
+/// Calls for partitions that are made concurrently.
+pub(super) const CONCURRENCY: usize = 16;
 /// How often a request completes a subscription that others change at the same time.
 const ATTEMPTS: usize = 5;
 
@@ -257,13 +258,9 @@ impl Store {
         let (group, from) = (stored.group(), stored.settings.from.as_str());
         let args = [group.as_str(), from].map(str::as_bytes);
         let keys = |partition| vec![self.keys.feed_of(partition)];
-        let calls = self.feed_calls(partitions, keys);
-        let calls = calls
-            .into_iter()
-            .map(async |keys| self.run::<u64>(&OPEN_FEED, &keys, &args).await);
-        let mut calls = stream::iter(calls).buffer_unordered(CONCURRENCY);
-        while calls.try_next().await?.is_some() {}
-        Ok(())
+        self.run_on_feeds::<u64>(&OPEN_FEED, partitions, keys, &args)
+            .await
+            .map(|_| ())
     }
 
     /// Removes the group of a subscription from the feeds of some partitions.
@@ -275,27 +272,28 @@ impl Store {
         let group = stored.group();
         let args = [group.as_bytes()];
         let keys = |partition| self.keys.feed_and_readers(partition).to_vec();
-        let calls = self.feed_calls(partitions, keys);
-        let calls = calls
-            .into_iter()
-            .map(async |keys| self.run::<u64>(&CLOSE_FEED, &keys, &args).await);
-        let mut calls = stream::iter(calls).buffer_unordered(CONCURRENCY);
-        while calls.try_next().await?.is_some() {}
-        Ok(())
+        self.run_on_feeds::<u64>(&CLOSE_FEED, partitions, keys, &args)
+            .await
+            .map(|_| ())
     }
 
-    /// The keys of the calls for some partitions: on one Redis many partitions in a call, on a cluster, where each
-    /// is in a slot of its own, one.
-    pub(super) fn feed_calls(
+    /// Runs a script on the feeds of some partitions, whose keys `keys` names: on one Redis many partitions in a call,
+    /// on a cluster, where each is in a slot of its own, one.
+    pub(super) async fn run_on_feeds<T: FromRedisValue>(
         &self,
+        script: &'static Script,
         partitions: &BTreeSet<u16>,
         keys: impl Fn(usize) -> Vec<String>,
-    ) -> Vec<Vec<String>> {
+        args: &[&[u8]],
+    ) -> Result<Vec<T>, Error> {
         let partitions: Vec<_> = partitions.iter().copied().collect();
         let at_once = if self.two_steps { 1 } else { GROUP };
-        let calls = partitions.chunks(at_once);
-        calls
-            .map(|some| some.iter().flat_map(|p| keys((*p).into())).collect())
-            .collect()
+        let of_call = |some: &[u16]| some.iter().flat_map(|p| keys((*p).into())).collect();
+        let calls: Vec<Vec<_>> = partitions.chunks(at_once).map(of_call).collect();
+        let calls = calls
+            .into_iter()
+            .map(async |keys| self.run(script, &keys, args).await);
+        let replies = stream::iter(calls).buffer_unordered(CONCURRENCY);
+        replies.try_collect().await
     }
 }
