@@ -50,33 +50,24 @@ enum Phase {
 }
 
 impl StoredSubscription {
-    /// Reads `generation|phase|settings`.
+    /// Reads a subscription as `lua/lib/subscription.lua` has it.
     fn parse(name: SubscriptionName, text: String) -> Result<Self, Error> {
-        let mut parts = text.splitn(3, '|');
-        let mut part = || parts.next().unwrap_or_default();
-        let generation = part().parse().ok();
-        let phase = match part() {
-            "opening" => Some(Phase::Opening),
-            "open" => Some(Phase::Open),
-            "closing" => Some(Phase::Closing),
-            _ => None,
+        let malformed = || Error::new(Code::Internal, "A stored subscription is malformed.");
+        let parts: Vec<_> = text.splitn(3, '|').collect();
+        let [generation, phase, settings] = parts[..] else {
+            return Err(malformed());
         };
-        let settings = serde_json::from_str(part()).ok();
-        let parsed = generation
-            .zip(phase)
-            .zip(settings)
-            .map(|((generation, phase), settings)| (generation, phase, settings));
-        let Some((generation, phase, settings)) = parsed else {
-            return Err(Error::new(
-                Code::Internal,
-                "A stored subscription is malformed.",
-            ));
+        let phase = match phase {
+            "opening" => Phase::Opening,
+            "open" => Phase::Open,
+            "closing" => Phase::Closing,
+            _ => return Err(malformed()),
         };
         Ok(Self {
             name,
-            generation,
+            generation: generation.parse().map_err(|_| malformed())?,
             phase,
-            settings,
+            settings: serde_json::from_str(settings).map_err(|_| malformed())?,
             text,
         })
     }
