@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use uuid::Uuid;
 
 use super::Store;
 use super::script::{ACK_EVENTS, TAKE_EVENTS};
@@ -105,8 +104,24 @@ impl Store {
     }
 
     /// Takes events on a cluster, where each partition is in a slot of its own: first those that the consumer has
-    /// not acknowledged, then new ones, of which several partitions get a share, and then what is left of those.
+    /// not acknowledged, then new ones of the other partitions.
     async fn take_by_partition(
+        &self,
+        take: &Take<'_>,
+        partitions: &BTreeSet<u16>,
+        mut space: PageSpace,
+    ) -> Result<Vec<RawFeedEvent>, Error> {
+        let mut events = self.take_again(take, partitions, space).await?;
+        space.occupy(&events);
+        let given = events.iter().map(|event| event.id.partition().into());
+        let given: BTreeSet<_> = given.collect();
+        let others = partitions.difference(&given).copied().collect();
+        events.extend(self.take_new(take, others, space).await?);
+        Ok(events)
+    }
+
+    /// The events that the consumer was given before and has not acknowledged.
+    async fn take_again(
         &self,
         take: &Take<'_>,
         partitions: &BTreeSet<u16>,
@@ -127,17 +142,23 @@ impl Store {
             space.occupy(std::slice::from_ref(&event));
             events.push(event);
         }
-        let given: BTreeSet<_> = events
-            .iter()
-            .map(|event: &RawFeedEvent| event.id.partition().into())
-            .collect();
-        let mut rest: Vec<_> = partitions.difference(&given).copied().collect();
-        let first = rand_below(rest.len());
-        rest.rotate_left(first);
-        let mut deep = Vec::new();
-        while !space.is_full() && !rest.is_empty() {
-            let count = rest.len().min(CONCURRENCY).min(space.events);
-            let wave: Vec<_> = rest.drain(..count).collect();
+        Ok(events)
+    }
+
+    /// New events: several partitions get a share of the page at a time, and in the end what is left of the page goes
+    /// to those that have more.
+    async fn take_new(
+        &self,
+        take: &Take<'_>,
+        mut partitions: Vec<u16>,
+        mut space: PageSpace,
+    ) -> Result<Vec<RawFeedEvent>, Error> {
+        let first = random_below(partitions.len());
+        partitions.rotate_left(first);
+        let (mut events, mut deep) = (Vec::new(), Vec::new());
+        while !space.is_full() && !partitions.is_empty() {
+            let count = partitions.len().min(CONCURRENCY).min(space.events);
+            let wave: Vec<_> = partitions.drain(..count).collect();
             let share = space.divided_by(wave.len());
             let calls = wave
                 .iter()
@@ -189,7 +210,7 @@ impl Store {
             .flat_map(|partition| self.keys.feed_and_readers((*partition).into()))
             .collect();
         let (limit, bytes) = (space.events.to_string(), space.bytes.to_string());
-        let first = rand_below(partitions.len()).to_string();
+        let first = random_below(partitions.len()).to_string();
         let args = [
             &take.group,
             take.consumer,
@@ -263,20 +284,15 @@ impl Store {
 
 /// The texts, each with a comma before and after it; empty if there are none.
 fn between_commas<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let mut joined = String::new();
-    for text in texts {
-        if joined.is_empty() {
-            joined.push(',');
-        }
-        joined.push_str(text);
-        joined.push(',');
+    let texts: Vec<_> = texts.collect();
+    if texts.is_empty() {
+        return String::new();
     }
-    joined
+    [",", &texts.join(","), ","].concat()
 }
 
-/// A number below another one, so that no partition is always read first.
-fn rand_below(count: usize) -> usize {
-    // The last 62 bits of a UUID of version 7 are random.
-    let random = Uuid::now_v7().as_u128() % (1 << 62) % (count.max(1) as u128);
-    usize::try_from(random).unwrap_or_default()
+/// A random number below another one, so that no partition is always read first.
+fn random_below(count: usize) -> usize {
+    let random = getrandom::u32().unwrap_or_default();
+    usize::try_from(random).unwrap_or_default() % count.max(1)
 }
