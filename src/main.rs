@@ -12,7 +12,7 @@ use duologue::cli::chat;
 use duologue::cli::client::ApiClient;
 use duologue::cli::import;
 use duologue::cli::listen;
-use duologue::config::{CliCommand, Config, ListenArgs};
+use duologue::config::{CliCommand, Config, ListenArgs, ServiceArgs};
 use duologue::model::{ImportResult, Peer, SubscriptionInput, UserId};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
     let outcome = match &config.command {
         Some(CliCommand::Token { sub, ttl }) => print_token(&config, sub.clone(), *ttl),
         Some(CliCommand::Key) => print_key(),
-        Some(CliCommand::Import { file, url, key }) => import(file, url.clone(), key.clone()).await,
+        Some(CliCommand::Import { file, service }) => import(file, service).await,
         Some(CliCommand::Listen(args)) => listen(args).await,
         Some(CliCommand::Chat {
             me,
@@ -128,9 +128,14 @@ fn print_token(config: &Config, sub: UserId, ttl: Duration) -> Outcome {
     Ok(())
 }
 
+/// The client of a backend's command.
+fn client(ServiceArgs { url, key }: &ServiceArgs, timeout: Duration) -> reqwest::Result<ApiClient> {
+    ApiClient::new(url.clone(), key.clone(), timeout)
+}
+
 /// `duologue import`.
-async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
-    let client = ApiClient::new(url, key, import::TIMEOUT)?;
+async fn import(file: &Path, service: &ServiceArgs) -> Outcome {
+    let client = client(service, import::TIMEOUT)?;
     let report = import::import(file, &client).await?;
     let ImportResult { imported, skipped } = report.done;
     println!("{imported} imported, {skipped} skipped");
@@ -145,7 +150,7 @@ async fn import(file: &Path, url: Url, key: Option<String>) -> Outcome {
 
 /// `duologue listen`. Ends when it is interrupted; what was written and not acknowledged comes again.
 async fn listen(args: &ListenArgs) -> Outcome {
-    let client = ApiClient::new(args.url.clone(), args.key.clone(), listen::TIMEOUT)?;
+    let client = client(&args.service, listen::TIMEOUT)?;
     let subscription = SubscriptionInput::new(&args.types, &args.room, args.from);
     let reader = listen::SubscriptionReader::new(client, &args.subscription, args.consumer.clone());
     Ok(reader.listen(&subscription).await?)

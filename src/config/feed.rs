@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use url::Url;
 
+use super::ServiceArgs;
 use crate::model::{FeedEventType, FeedStart, RoomId, SubscriptionName};
 
 /// What is kept for subscriptions.
@@ -39,12 +39,8 @@ pub struct ListenArgs {
     /// Name of this consumer of the subscription
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub consumer: String,
-    /// URL of the service
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    pub url: Url,
-    /// Service key, if the service requires one
-    #[arg(long, value_name = "KEY", env = "DUOLOGUE_KEY", hide_env_values = true)]
-    pub key: Option<String>,
+    #[command(flatten)]
+    pub service: ServiceArgs,
 }
 
 /// At most 72 hours, after which every event is dropped.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::error::{ContextKind, ContextValue};
-use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -134,12 +134,8 @@ pub enum CliCommand {
     Import {
         /// NDJSON file, oldest message first; each line is a message of POST /messages/batch
         file: PathBuf,
-        /// URL of the service
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-        url: Url,
-        /// Service key, if the service requires one
-        #[arg(long, value_name = "KEY", env = "DUOLOGUE_KEY", hide_env_values = true)]
-        key: Option<String>,
+        #[command(flatten)]
+        service: ServiceArgs,
     },
     /// Write the events of a subscription to the standard output, a line of JSON each; Ctrl-C ends it
     Listen(ListenArgs),
@@ -167,6 +163,17 @@ pub enum CliCommand {
         )]
         token: Option<String>,
     },
+}
+
+/// The service that a backend's command calls.
+#[derive(Args, Clone, Debug)]
+pub struct ServiceArgs {
+    /// URL of the service
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: Url,
+    /// Service key, if the service requires one
+    #[arg(long, value_name = "KEY", env = "DUOLOGUE_KEY", hide_env_values = true)]
+    pub key: Option<String>,
 }
 
 /// When the private Redis flushes its append-only file.
