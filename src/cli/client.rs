@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use url::Url;
 
 /// Sends requests to one service with one credential.
@@ -38,4 +38,10 @@ impl ApiClient {
             None => request,
         }
     }
+}
+
+/// Sends a request and receives the whole response.
+pub(super) async fn exchange(request: RequestBuilder) -> reqwest::Result<(StatusCode, String)> {
+    let response = request.send().await?;
+    Ok((response.status(), response.text().await?))
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Method, StatusCode};
 
-use super::client::ApiClient;
+use super::client::{ApiClient, exchange};
 use crate::model::ImportResult;
 use crate::protocol::Problem;
 use lines::{FileLine, FileLines};
@@ -171,8 +171,7 @@ impl Importer<'_> {
     async fn post(&self, batch: Vec<u8>) -> reqwest::Result<(StatusCode, String)> {
         let request = self.client.request(Method::POST, "/messages/batch");
         let request = request.header("content-type", "application/x-ndjson");
-        let response = request.body(batch).send().await?;
-        Ok((response.status(), response.text().await?))
+        exchange(request.body(batch)).await
     }
 
     async fn send(&self, batch: &[FileLine]) -> Result<BatchOutcome, ImportError> {

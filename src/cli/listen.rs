@@ -11,7 +11,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::ApiClient;
+use super::client::{ApiClient, exchange};
 use crate::model::{SubscriptionInput, SubscriptionName};
 use crate::protocol::Problem;
 
@@ -63,7 +63,7 @@ impl SubscriptionReader {
     /// Creates the subscription if it does not exist, and writes its events until the process ends.
     pub async fn listen(mut self, settings: &SubscriptionInput) -> Result<(), ListenError> {
         self.create(settings).await?;
-        let mut lost = None;
+        let mut lost: Option<u64> = None;
         loop {
             self.progress
                 .set_message(format!("{} events written", self.written));
@@ -76,11 +76,11 @@ impl SubscriptionReader {
             let Ok(batch) = serde_json::from_str::<Batch>(batch) else {
                 return Err(refused(status, &body));
             };
-            if batch.lost > *lost.get_or_insert(batch.lost) {
-                let more = batch.lost - lost.unwrap_or_default();
+            let before = lost.replace(batch.lost).unwrap_or(batch.lost);
+            if batch.lost > before {
+                let more = batch.lost - before;
                 self.say(&format!("{more} events were dropped before they were read"));
             }
-            lost = Some(batch.lost);
             self.write(&batch.events)?;
             self.acknowledge(&batch.events).await?;
         }
@@ -124,11 +124,7 @@ impl SubscriptionReader {
     async fn ask(&self, request: impl Fn(&ApiClient) -> RequestBuilder) -> (StatusCode, String) {
         let mut is_first = true;
         loop {
-            let exchange = async {
-                let response = request(&self.client).send().await?;
-                Ok::<_, reqwest::Error>((response.status(), response.text().await?))
-            };
-            let why = match exchange.await {
+            let why = match exchange(request(&self.client)).await {
                 Ok((status, body)) if !is_temporary(status) => return (status, body),
                 Ok((status, body)) => refused(status, &body).to_string(),
                 Err(error) => format!("cannot reach the service: {error}"),
