@@ -5,6 +5,67 @@ use utoipa::ToSchema;
 
 use super::{FeedEventId, Message, RoomId, Seq, UserId};
 
+macro_rules! feed_event_types {
+    ($($(#[doc = $doc:literal])* $variant:ident $word:literal,)*) => {
+        /// The type of an event of the feed.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+        )]
+        pub enum FeedEventType {
+            $($(#[doc = $doc])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl FeedEventType {
+            const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The type as events state it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+    };
+}
+
+feed_event_types! {
+    /// A user sent a message.
+    MessageCreated "message.created",
+    /// A message was edited, or its reactions changed.
+    MessageUpdated "message.updated",
+    /// A message was deleted, or expired.
+    MessageDeleted "message.deleted",
+    /// A user has read up to a message.
+    ConversationRead "conversation.read",
+    /// A device of a user has received up to a message. Only for subscriptions that name it.
+    ConversationDelivered "conversation.delivered",
+    /// A room was created.
+    RoomCreated "room.created",
+    /// The settings of a room, or the role of a member, changed.
+    RoomChanged "room.changed",
+    /// A room was deleted.
+    RoomDeleted "room.deleted",
+    /// A user became a member of a room.
+    RoomJoined "room.joined",
+    /// A user is no longer a member of a room.
+    RoomLeft "room.left",
+    /// All data of a user was erased.
+    UserErased "user.erased",
+}
+
+impl FeedEventType {
+    /// The type that events state so.
+    pub fn parse(word: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|kind| kind.as_str() == word)
+    }
+
+    /// The types of subscriptions that name none.
+    pub fn defaults() -> Vec<Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(|kind| *kind != Self::ConversationDelivered)
+            .collect()
+    }
+}
+
 /// The events that a consumer is given, those of each conversation in order.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct FeedPage {

@@ -52,7 +52,7 @@ pub use feed::{
     AckInput, AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, SeekInput,
     SeekResult, SeekTarget, TakeQuery,
 };
-pub use feed_event::{FeedEvent, FeedPage};
+pub use feed_event::{FeedEvent, FeedEventType, FeedPage};
 pub use idempotency_key::IdempotencyKey;
 pub use import::{ImportResult, parse_batch};
 pub use import_line::{ImportLine, SeenLines};
@@ -76,8 +76,8 @@ pub use room::{
 pub use seq::{Seq, parse_decimal};
 pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags, Mute};
 pub use subscription::{
-    AckWait, Backlog, ConsumerState, FeedEventType, FeedStart, Subscription, SubscriptionInput,
-    SubscriptionList, SubscriptionName, SubscriptionSettings, SubscriptionState,
+    AckWait, Backlog, ConsumerState, FeedStart, Subscription, SubscriptionInput, SubscriptionList,
+    SubscriptionName, SubscriptionSettings, SubscriptionState,
 };
 pub use ticket::{IssuedTicket, TicketRequest};
 pub use time::Time;

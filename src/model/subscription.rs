@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::json::JsonInteger;
 use super::message::rfc3339_millis;
-use super::{ConsumerName, RoomId, limits};
+use super::{ConsumerName, FeedEventType, RoomId, limits};
 use crate::error::{Code, Error};
 
 /// The name of a subscription: 1 to 64 characters of `A-Z a-z 0-9 - . _ ~`; not `.` or `..`.
@@ -42,88 +42,6 @@ impl TryFrom<String> for SubscriptionName {
 pub(super) fn is_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     (1..=limits::SUBSCRIPTION_NAME).contains(&name.len()) && name.bytes().all(allowed)
-}
-
-/// The type of an event of the feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-pub enum FeedEventType {
-    /// A user sent a message.
-    #[serde(rename = "message.created")]
-    MessageCreated,
-    /// A message was edited, or its reactions changed.
-    #[serde(rename = "message.updated")]
-    MessageUpdated,
-    /// A message was deleted, or expired.
-    #[serde(rename = "message.deleted")]
-    MessageDeleted,
-    /// A user has read up to a message.
-    #[serde(rename = "conversation.read")]
-    ConversationRead,
-    /// A device of a user has received up to a message. Only for subscriptions that name it.
-    #[serde(rename = "conversation.delivered")]
-    ConversationDelivered,
-    /// A room was created.
-    #[serde(rename = "room.created")]
-    RoomCreated,
-    /// The settings of a room, or the role of a member, changed.
-    #[serde(rename = "room.changed")]
-    RoomChanged,
-    /// A room was deleted.
-    #[serde(rename = "room.deleted")]
-    RoomDeleted,
-    /// A user became a member of a room.
-    #[serde(rename = "room.joined")]
-    RoomJoined,
-    /// A user is no longer a member of a room.
-    #[serde(rename = "room.left")]
-    RoomLeft,
-    /// All data of a user was erased.
-    #[serde(rename = "user.erased")]
-    UserErased,
-}
-
-impl FeedEventType {
-    const ALL: &'static [Self] = &[
-        Self::MessageCreated,
-        Self::MessageUpdated,
-        Self::MessageDeleted,
-        Self::ConversationRead,
-        Self::ConversationDelivered,
-        Self::RoomCreated,
-        Self::RoomChanged,
-        Self::RoomDeleted,
-        Self::RoomJoined,
-        Self::RoomLeft,
-        Self::UserErased,
-    ];
-
-    /// The type as events state it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MessageCreated => "message.created",
-            Self::MessageUpdated => "message.updated",
-            Self::MessageDeleted => "message.deleted",
-            Self::ConversationRead => "conversation.read",
-            Self::ConversationDelivered => "conversation.delivered",
-            Self::RoomCreated => "room.created",
-            Self::RoomChanged => "room.changed",
-            Self::RoomDeleted => "room.deleted",
-            Self::RoomJoined => "room.joined",
-            Self::RoomLeft => "room.left",
-            Self::UserErased => "user.erased",
-        }
-    }
-
-    /// Reads a type.
-    pub fn parse(word: &str) -> Option<Self> {
-        let mut all = Self::ALL.iter().copied();
-        all.find(|kind| kind.as_str() == word)
-    }
-
-    /// Whether subscriptions that name no types get it.
-    fn is_default(self) -> bool {
-        self != Self::ConversationDelivered
-    }
 }
 
 /// Where a subscription begins to read.
@@ -215,9 +133,7 @@ impl SubscriptionInput {
             let error = Error::field(Code::InvalidRequest, pointer, why);
             Err(error)
         };
-        let by_default = FeedEventType::ALL.iter().copied();
-        let by_default = by_default.filter(|kind| kind.is_default()).collect();
-        let mut types: Vec<_> = self.types.unwrap_or(by_default);
+        let mut types = self.types.unwrap_or_else(FeedEventType::defaults);
         if types.is_empty() || types.len() > limits::SUBSCRIPTION_FILTER {
             return refused("/types", "must have 1 to 100 types");
         }
