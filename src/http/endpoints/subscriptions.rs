@@ -28,7 +28,7 @@ use crate::model::{
 use crate::operations::Operations;
 use crate::realtime::Hub;
 
-/// Pause after a request that waits was woken and found nothing for it.
+/// Pause of a waiting request between an event and its next look, so that many events cause few looks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a request waits without looking by itself.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
