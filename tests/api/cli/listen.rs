@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::cli::service_process::{self, ServiceProcess};
-use crate::harness::{TestApp, eventually, spawn_app};
+use crate::harness::{client, eventually, spawn_app};
 
 /// A running `duologue listen` that appends to a file. Killed when dropped.
 struct ListenProcess(Child);
@@ -42,7 +42,6 @@ fn written(file: &Path) -> Vec<Value> {
     lines.filter_map(Result::ok).collect()
 }
 
-/// The ids of events.
 fn ids(events: &[Value]) -> BTreeSet<&str> {
     events.iter().map(|e| e["id"].as_str().unwrap()).collect()
 }
@@ -53,8 +52,9 @@ async fn wait_for(file: &Path, count: usize) {
     eventually(&what, Duration::from_secs(20), enough).await;
 }
 
-async fn wait_for_subscription(app: &TestApp) {
-    let there = async || app.get("/subscriptions/archive").await.status == 200;
+async fn wait_for_subscription(address: &str) {
+    let path = format!("{address}/subscriptions/archive");
+    let there = async || client().get(&path).send().await.unwrap().status() == 200;
     eventually("it subscribes", Duration::from_secs(20), there).await;
 }
 
@@ -64,7 +64,7 @@ async fn a_listener_that_is_killed_misses_nothing() {
     let file = dir.path().join("events.ndjson");
     let types = ["--types", "message.created,message.deleted"];
     let mut listener = ListenProcess::start(&app.address, &file, &types);
-    wait_for_subscription(&app).await;
+    wait_for_subscription(&app.address).await;
     let state = app.subscription("archive").await;
     assert_eq!(state["types"].as_array().unwrap().len(), 2);
     let mut sent = 0;
@@ -95,21 +95,11 @@ async fn a_listener_outlives_the_service() {
     let address = service.address.clone();
     let _listener = ListenProcess::start(&address, &file, &[]);
     let send = async |body: &str| {
-        let message = serde_json::json!({"from": "alice", "to": "bob", "body": body});
-        let request = crate::harness::client().post(format!("{address}/messages"));
+        let message = json!({"from": "alice", "to": "bob", "body": body});
+        let request = client().post(format!("{address}/messages"));
         request.json(&message).send().await.unwrap().status() == 201
     };
-    let there = async || {
-        let path = format!("{address}/subscriptions/archive");
-        crate::harness::client()
-            .get(path)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            == 200
-    };
-    eventually("it subscribes", Duration::from_secs(20), there).await;
+    wait_for_subscription(&address).await;
     assert!(send("before").await);
     wait_for(&file, 1).await;
     service.signal(rustix::process::Signal::KILL);

@@ -12,6 +12,12 @@ impl TestApp {
         self.ask(Method::PUT, &path, settings).await.json(201)
     }
 
+    /// Deletes a subscription, which must exist.
+    pub async fn unsubscribe(&self, name: &str) {
+        let path = format!("/subscriptions/{name}");
+        assert_eq!(self.request(Method::DELETE, &path).await.status, 204);
+    }
+
     /// What the service says of a subscription.
     pub async fn subscription(&self, name: &str) -> Value {
         self.get(&format!("/subscriptions/{name}")).await.json(200)
@@ -66,8 +72,7 @@ impl TestApp {
         let waiting = format!("/subscriptions/{name}/events?wait=1");
         assert_eq!(self.get(&waiting).await.status, 200);
         assert_eq!(self.get("/subscriptions").await.status, 200);
-        let path = format!("/subscriptions/{name}");
-        assert_eq!(self.request(Method::DELETE, &path).await.status, 204);
+        self.unsubscribe(name).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use duologue::store::Keys;
 use duologue::worker::feed::{FeedRetention, trim_feeds};
 use redis::Commands;
 use reqwest::Method;
@@ -11,7 +12,7 @@ use super::open_store;
 use crate::harness::metrics::metric;
 use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::lua::fill;
-use crate::harness::{TestApp, eventually, keys, spawn_app};
+use crate::harness::{TestApp, eventually, spawn_app};
 
 /// Trims the feeds as the worker does every 10 seconds. Returns how many events are left.
 async fn trim(app: &TestApp, keep: Duration, events: u64) -> u64 {
@@ -110,8 +111,7 @@ async fn the_loss_is_in_the_answer_and_in_the_metrics() {
 async fn groups_without_a_subscription_are_removed() {
     let app = spawn_app();
     app.subscribe("archive", &json!({})).await;
-    let [messages, _] = keys("alice", "bob");
-    let feed = messages.replace(":messages:alice,bob", ":feed");
+    let feed = Keys::new().feed("alice,bob");
     let mut redis = app.redis();
     let old = "left,1700000000000000";
     let mut create = redis::cmd("XGROUP");
@@ -152,8 +152,7 @@ async fn consumers_drain_a_full_redis() {
     assert_eq!(moved.json(200)["lag"], 3);
     app.drain("archive").await;
     assert_eq!(trim(&app, Duration::ZERO, 1_000_000).await, 0);
-    let path = "/subscriptions/archive";
-    assert_eq!(app.request(Method::DELETE, path).await.status, 204);
+    app.unsubscribe("archive").await;
     let list: Value = app.get("/subscriptions").await.json(200);
     assert_eq!(list["subscriptions"], json!([]));
 }

@@ -1,5 +1,6 @@
 //! Creating, changing, listing and deleting subscriptions.
 
+use duologue::store::Keys;
 use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use super::open_store;
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app, token};
 use crate::harness::subscriptions::bodies;
-use crate::harness::{TestApp, keys, spawn_app};
+use crate::harness::{TestApp, spawn_app};
 
 async fn put(app: &TestApp, name: &str, headers: &[(&str, &str)], body: &Value) -> u16 {
     let path = format!("/subscriptions/{name}");
@@ -63,18 +64,16 @@ async fn lag_and_pending_count_what_is_not_acknowledged() {
 async fn a_deleted_subscription_leaves_nothing_in_redis() {
     let app = spawn_app();
     app.send("alice", "bob", "before").await;
-    let before = app.contents();
     app.subscribe("one", &json!({})).await;
     app.subscribe("two", &json!({})).await;
+    app.unsubscribe("one").await;
     let path = "/subscriptions/one";
-    assert_eq!(app.request(Method::DELETE, path).await.status, 204);
     app.get(path).await.problem(404, "SUBSCRIPTION_NOT_FOUND");
     let again = app.request(Method::DELETE, path).await;
     again.problem(404, "SUBSCRIPTION_NOT_FOUND");
     app.send("carol", "dave", "kept for two").await;
     assert_eq!(app.take("two", "c").await.len(), 1);
-    let path = "/subscriptions/two";
-    assert_eq!(app.request(Method::DELETE, path).await.status, 204);
+    app.unsubscribe("two").await;
     assert_eq!(
         app.request(Method::DELETE, "/users/carol").await.status,
         200
@@ -87,7 +86,6 @@ async fn a_deleted_subscription_leaves_nothing_in_redis() {
         .iter()
         .filter(|key| feeds.iter().any(|end| key.ends_with(end)));
     assert_eq!(left.count(), 0);
-    drop(before);
 }
 
 #[tokio::test]
@@ -96,8 +94,7 @@ async fn a_name_that_is_used_again_begins_anew() {
     app.subscribe("archive", &json!({})).await;
     app.send("alice", "bob", "old").await;
     app.take("archive", "c").await;
-    let path = "/subscriptions/archive";
-    assert_eq!(app.request(Method::DELETE, path).await.status, 204);
+    app.unsubscribe("archive").await;
     app.subscribe("archive", &json!({})).await;
     assert_eq!(app.take("archive", "c").await, [] as [Value; 0]);
     app.send("alice", "bob", "new").await;
@@ -116,8 +113,7 @@ async fn a_33rd_subscription_is_refused() {
         .await;
     more.problem(409, "TOO_MANY_SUBSCRIPTIONS");
     assert_eq!(put(&app, "s3", &[], &json!({})).await, 200);
-    let path = "/subscriptions/s7";
-    assert_eq!(app.request(Method::DELETE, path).await.status, 204);
+    app.unsubscribe("s7").await;
     app.subscribe("more", &json!({})).await;
 }
 
@@ -221,8 +217,7 @@ async fn an_interrupted_creation_or_deletion_is_completed() {
     let app = spawn_app();
     app.subscribe("archive", &json!({})).await;
     let mut redis = app.redis();
-    let [messages, _] = keys("alice", "bob");
-    let feed = messages.replace(":messages:alice,bob", ":feed");
+    let feed = Keys::new().feed("alice,bob");
     let () = redis.del(&feed).unwrap();
     interrupt(&app, "archive", "opening");
     assert_eq!(app.subscription("archive").await["state"], "opening");
