@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::message::rfc3339_millis;
-use super::user::path_segment;
+use super::user::{INVALID_ID, path_segment};
 use super::{Limit, Metadata, RoomName, Seq, UserId, limits};
 use crate::error::{Code, Error};
 
@@ -40,10 +40,7 @@ impl TryFrom<String> for RoomId {
     type Error = &'static str;
 
     fn try_from(id: String) -> Result<Self, Self::Error> {
-        // The rules of user ids apply, and so does the text that states them.
-        let id = UserId::try_from(id)?;
-        let name = RoomName::of_id(id.as_str());
-        name.map(Self).ok_or("must be the id of a room")
+        RoomName::of_id(&id).map(Self).ok_or(INVALID_ID)
     }
 }
 

@@ -6,6 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// The rules of the ids of users and of rooms.
+pub(super) const INVALID_ID: &str = "must have 1 to 255 characters of A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + ; = : @ |, \
+    not be . or .., and not begin with room:";
+
 /// The id of a user in the host application: 1 to 255 characters of
 /// `A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + ; = : @ |`, case-sensitive; not `.` or `..`, and not beginning
 /// with `room:`.
@@ -47,10 +51,7 @@ impl TryFrom<String> for UserId {
         if Self::is_valid(&id) {
             Ok(Self(id))
         } else {
-            Err(
-                "must have 1 to 255 characters of A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + ; = : @ |, \
-                 not be . or .., and not begin with room:",
-            )
+            Err(INVALID_ID)
         }
     }
 }
