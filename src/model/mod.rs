@@ -31,6 +31,7 @@ mod precondition;
 mod presence;
 mod retention;
 mod room;
+mod room_member;
 mod seq;
 mod settings;
 mod subscription;
@@ -69,9 +70,11 @@ pub use precondition::Precondition;
 pub use presence::{Presence, Presences, UsersQuery};
 pub use retention::Retention;
 pub use room::{
-    JoinRule, MemberInput, MemberPage, MemberRecord, MembersQuery, RoomHistory, RoomId, RoomInput,
-    RoomMember, RoomMembership, RoomProfile, RoomQuery, RoomRole, RoomState, RoomSummary,
+    JoinRule, RoomHistory, RoomId, RoomInput, RoomProfile, RoomQuery, RoomState, RoomSummary,
     RoomTitle,
+};
+pub use room_member::{
+    MemberInput, MemberPage, MembersQuery, RoomMember, RoomMembership, RoomRole,
 };
 pub use seq::{Seq, parse_decimal};
 pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags, Mute};

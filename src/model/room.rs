@@ -1,4 +1,4 @@
-//! Rooms, their settings and their members.
+//! Rooms and their settings.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::message::rfc3339_millis;
 use super::user::{INVALID_ID, path_segment};
-use super::{Limit, Metadata, RoomName, Seq, UserId, limits};
+use super::{Metadata, RoomMembership, RoomName, Seq, UserId, limits};
 use crate::error::{Code, Error};
 
 /// The id of a room, of the same form as a user id. As the peer of a conversation the room is called `room:`
@@ -78,18 +78,7 @@ pub enum RoomHistory {
     Joined,
 }
 
-/// What a user may do in a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RoomRole {
-    /// Reads and writes.
-    Member,
-    /// Also changes the room and its members, and deletes messages of others.
-    Admin,
-    /// Nothing. A banned user is not a member and cannot join.
-    Banned,
-}
-
+/// Declares the words by which the store knows the variants of an enum.
 macro_rules! stored_words {
     ($($name:ident { $($variant:ident $word:literal),* })*) => {
         $(impl $name {
@@ -105,11 +94,11 @@ macro_rules! stored_words {
         })*
     };
 }
+pub(super) use stored_words;
 
 stored_words! {
     JoinRule { Open "open", Invited "invited" }
     RoomHistory { All "all", Joined "joined" }
-    RoomRole { Member "member", Admin "admin", Banned "banned" }
 }
 
 /// The title of a room: 1 to 128 characters (Unicode scalar values), none of which is a control character.
@@ -298,71 +287,6 @@ impl RoomSummary {
     }
 }
 
-/// The membership of the caller in a room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct RoomMembership {
-    /// What the caller may do.
-    pub role: RoomRole,
-    /// The `seq` up to which the caller has read.
-    pub read_seq: Seq,
-    /// When the caller joined (RFC 3339).
-    #[serde(serialize_with = "rfc3339_millis")]
-    pub joined_at: DateTime<Utc>,
-}
-
-/// A member of a room, or a banned user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct RoomMember {
-    /// The user.
-    pub user: UserId,
-    /// What the user may do.
-    pub role: RoomRole,
-    /// The `seq` up to which the user has read.
-    pub read_seq: Seq,
-    /// When the user joined or was banned (RFC 3339).
-    #[serde(serialize_with = "rfc3339_millis")]
-    pub joined_at: DateTime<Utc>,
-}
-
-/// What the store keeps of a member, see `lua/lib/room.lua`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemberRecord {
-    pub role: RoomRole,
-    pub read_seq: Seq,
-    pub joined_at: DateTime<Utc>,
-}
-
-impl MemberRecord {
-    /// Reads role, read seq and time of joining in milliseconds since 1970.
-    pub fn parse(role: &str, read: &str, joined_ms: &str) -> Option<Self> {
-        let read = read.parse::<u64>().ok()?;
-        Some(Self {
-            role: RoomRole::parse(role)?,
-            read_seq: Seq::try_from(read).ok()?,
-            joined_at: DateTime::from_timestamp_millis(joined_ms.parse().ok()?)?,
-        })
-    }
-
-    pub fn of(self, user: UserId) -> RoomMember {
-        RoomMember {
-            user,
-            role: self.role,
-            read_seq: self.read_seq,
-            joined_at: self.joined_at,
-        }
-    }
-}
-
-impl From<MemberRecord> for RoomMembership {
-    fn from(record: MemberRecord) -> Self {
-        Self {
-            role: record.role,
-            read_seq: record.read_seq,
-            joined_at: record.joined_at,
-        }
-    }
-}
-
 /// The query of `GET /rooms/{room}`.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -372,46 +296,4 @@ pub struct RoomQuery {
     /// and no membership.
     #[param(nullable = false, example = "alice")]
     pub user: Option<UserId>,
-}
-
-/// The query of `GET /rooms/{room}/members`.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct MembersQuery {
-    /// The `next_after` of the previous page: only users whose ids follow this one.
-    #[param(nullable = false, example = "alice")]
-    pub after: Option<UserId>,
-    /// The maximum number of members.
-    #[serde(default)]
-    #[param(value_type = Option<u8>, minimum = 1, maximum = 200, default = 50)]
-    limit: Limit,
-}
-
-impl MembersQuery {
-    /// The maximum number of members.
-    pub fn limit(&self) -> u16 {
-        self.limit.get()
-    }
-}
-
-/// A page of the members of a room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct MemberPage {
-    /// The members in the order of their ids. Admins and backends also see banned users.
-    pub members: Vec<RoomMember>,
-    /// The `after` of the next page; null on the last page.
-    #[schema(required = true)]
-    pub next_after: Option<UserId>,
-}
-
-/// What to make a user in a room: the body of `PUT /rooms/{room}/members/{user}`.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MemberInput {
-    /// The role. Without it a user becomes a member, and a member keeps its role. Roles other than `member` are
-    /// given by admins and backends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub role: Option<RoomRole>,
 }

@@ -13,8 +13,8 @@ use super::script::{
 use super::{RateLimited, Store, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    JoinRule, MemberPage, MemberRecord, MembersQuery, RoomHistory, RoomInput, RoomMember, RoomName,
-    RoomProfile, RoomRole, RoomState, UserId,
+    JoinRule, MemberPage, MembersQuery, RoomHistory, RoomInput, RoomMember, RoomMembership,
+    RoomName, RoomProfile, RoomRole, RoomState, UserId,
 };
 use crate::rate::{RateLimitRequest, RateLimitStatus};
 
@@ -282,7 +282,7 @@ fn room_state(name: &RoomName, reply: RoomViewReply) -> Result<RoomState, Error>
     let profile = RoomProfile::parse(&profile)?;
     let membership = match &membership[..] {
         [] => None,
-        view => Some(member_record(view)?.into()),
+        view => Some(room_membership(view)?),
     };
     Ok(RoomState {
         id: name.clone().into(),
@@ -298,13 +298,13 @@ fn room_state(name: &RoomName, reply: RoomViewReply) -> Result<RoomState, Error>
 }
 
 fn room_member(user: UserId, view: &[String]) -> Result<RoomMember, Error> {
-    member_record(view).map(|record| record.of(user))
+    room_membership(view).map(|membership| membership.of(user))
 }
 
 /// Reads a member as `lua/lib/room_view.lua` returns it.
-fn member_record(view: &[String]) -> Result<MemberRecord, Error> {
+fn room_membership(view: &[String]) -> Result<RoomMembership, Error> {
     match view {
-        [role, read, joined_ms] => MemberRecord::parse(role, read, joined_ms),
+        [role, read, joined_ms] => RoomMembership::parse(role, read, joined_ms),
         _ => None,
     }
     .ok_or_else(malformed)
