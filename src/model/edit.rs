@@ -1,10 +1,10 @@
 //! The bodies of requests that change a message or move a receipt.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::attachment::named_attachments;
-use super::json::{MergePatch, ObjectChange};
+use super::json::{MergePatch, ObjectChange, changed_or_default};
 use super::{Attachment, AttachmentInput, Body, Metadata, Seq, limits};
 use crate::error::{Code, Error};
 
@@ -13,7 +13,7 @@ use crate::error::{Code, Error};
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     /// The new text. `null` has the same effect as the empty text.
-    #[serde(default, deserialize_with = "body_or_null")]
+    #[serde(default, deserialize_with = "changed_or_default")]
     pub(super) body: Option<Body>,
     /// All attachments that the message has after the edit, at most 10.
     #[serde(default, deserialize_with = "named_attachments")]
@@ -26,11 +26,6 @@ pub struct Edit {
     /// Whether `metadata` is merged into the existing metadata.
     #[serde(skip)]
     merges: bool,
-}
-
-fn body_or_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Body>, D::Error> {
-    let body = Option::<Body>::deserialize(value)?;
-    Ok(Some(body.unwrap_or_default()))
 }
 
 impl MergePatch for Edit {

@@ -140,6 +140,24 @@ pub(super) fn optional_u32<'de, D: Deserializer<'de>>(from: D) -> Result<Option<
     number.map(fits).transpose()
 }
 
+/// Reads a member where null stands for the default value.
+pub(super) fn default_if_null<'de, T, D>(from: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
+/// Reads a member of a patch where null stands for the default value. Without the member nothing changes.
+pub(super) fn changed_or_default<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    default_if_null(from).map(Some)
+}
+
 /// A JSON object that the service does not interpret. Two are equal if they have the same members, in
 /// any order, and their numbers have the same values.
 #[derive(Clone, Debug, Serialize, Deserialize)]

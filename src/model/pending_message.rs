@@ -1,12 +1,12 @@
 //! Messages before they are stored: as received from a client, and as accepted.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::{Timestamp, Uuid};
 
 use super::attachment::attachments;
-use super::json::canonical;
+use super::json::{canonical, default_if_null};
 use super::message::{digest, rfc3339_millis, rfc3339_millis_of};
 use super::{
     Attachment, AttachmentInput, Body, ClientId, ExpiresIn, Metadata, Peer, Seq, UserId, limits,
@@ -38,7 +38,7 @@ pub struct MessageInput {
     /// The users whose attention the sender wants, at most 50. Only in messages to rooms.
     #[serde(
         default,
-        deserialize_with = "mentions",
+        deserialize_with = "default_if_null",
         skip_serializing_if = "Vec::is_empty"
     )]
     #[schema(value_type = Option<Vec<UserId>>, nullable = false, max_items = 50)]
@@ -229,11 +229,6 @@ impl PendingMessage {
         json.remove(0);
         Ok(json)
     }
-}
-
-/// Reads the mentions of a message, where null counts as none.
-fn mentions<'de, D: Deserializer<'de>>(array: D) -> Result<Vec<UserId>, D::Error> {
-    Option::deserialize(array).map(Option::unwrap_or_default)
 }
 
 /// A UUID of version 7 with 74 random bits. `Uuid::now_v7` also counts within a millisecond, which takes

@@ -1,12 +1,12 @@
 //! The settings of a user in a conversation. The peer does not see them.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::content::within;
-use super::json::{MergePatch, ObjectChange, OpaqueObject};
+use super::json::{MergePatch, ObjectChange, OpaqueObject, changed_or_default};
 use super::limits;
 use super::time::FutureTime;
 use crate::error::{Code, Error};
@@ -132,10 +132,10 @@ impl TryFrom<Map<String, Value>> for ConversationMetadata {
 #[serde(deny_unknown_fields)]
 pub struct ConversationPatch {
     /// Whether the conversation is archived until its next message. `null` is `false`.
-    #[serde(default, deserialize_with = "false_if_null")]
+    #[serde(default, deserialize_with = "changed_or_default")]
     pub archived: Option<bool>,
     /// Whether the inbox lists the conversation before those that are not pinned. `null` is `false`.
-    #[serde(default, deserialize_with = "false_if_null")]
+    #[serde(default, deserialize_with = "changed_or_default")]
     pub pinned: Option<bool>,
     /// The new metadata; in a JSON Merge Patch, the changes to it. `null` removes the metadata.
     #[serde(default)]
@@ -144,11 +144,6 @@ pub struct ConversationPatch {
     /// Whether `metadata` is merged into the existing metadata.
     #[serde(skip)]
     merges: bool,
-}
-
-fn false_if_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<bool>, D::Error> {
-    let given = Option::<bool>::deserialize(value)?;
-    Ok(Some(given.unwrap_or_default()))
 }
 
 impl MergePatch for ConversationPatch {
