@@ -94,29 +94,37 @@ pub struct PendingMessage {
     expires_in: Option<ExpiresIn>,
 }
 
-impl PendingMessage {
-    /// Accepts a message of `from`: assigns its id and time, and validates what depends on more than one
-    /// field.
-    pub fn new(from: UserId, message: MessageInput) -> Result<Self, Error> {
+impl MessageInput {
+    /// Refuses what depends on more than one field, and what is too long.
+    fn check(&self, from: &UserId) -> Result<(), Error> {
         let refused = |pointer, why| Err(Error::field(Code::InvalidRequest, pointer, why));
-        if message.to == from {
+        if self.to == *from {
             return refused("/to", "`to` must differ from `from`.");
         }
-        if message.body.is_blank() && message.attachments.is_empty() {
+        if self.body.is_blank() && self.attachments.is_empty() {
             return refused(
                 "/body",
                 "must have visible characters unless there are attachments",
             );
         }
-        if message.attachments.len() > limits::ATTACHMENTS {
+        if self.attachments.len() > limits::ATTACHMENTS {
             return refused("/attachments", "must have at most 10 attachments");
         }
-        if message.mentions.len() > limits::MENTIONS {
+        if self.mentions.len() > limits::MENTIONS {
             return refused("/mentions", "must have at most 50 users");
         }
-        if message.to.room().is_none() && !message.mentions.is_empty() {
+        if self.to.room().is_none() && !self.mentions.is_empty() {
             return refused("/mentions", "only messages to rooms can mention users");
         }
+        Ok(())
+    }
+}
+
+impl PendingMessage {
+    /// Accepts a message of `from`: assigns its id and time, and validates what depends on more than one
+    /// field.
+    pub fn new(from: UserId, message: MessageInput) -> Result<Self, Error> {
+        message.check(&from)?;
         let MessageInput {
             to,
             client_id,
