@@ -7,7 +7,7 @@ use actix_web::{FromRequest, HttpRequest};
 use utoipa::IntoParams;
 
 use crate::error::{Code, Error};
-use crate::model::{Emoji, Participants, Peer, RoomId, Seq, SubscriptionName, UserId};
+use crate::model::{Emoji, Participants, RoomId, Seq, SubscriptionName, UserId};
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -64,38 +64,33 @@ macro_rules! extractor {
 }
 
 extractor!(PathUser, |req| {
-    user(req, "user").map(|user| PathUser { user })
+    id(req, "user").map(|user| PathUser { user })
 });
 extractor!(PathRoom, |req| {
-    let room = RoomId::try_from(segment(req, "room"));
-    let room = room.map_err(|why| invalid("room", why));
-    room.map(|room| PathRoom { room })
+    id(req, "room").map(|room| PathRoom { room })
 });
 extractor!(PathSeq, |req| seq(req).map(|seq| PathSeq { seq }));
 extractor!(PathEmoji, |req| emoji(req).map(|emoji| PathEmoji { emoji }));
 extractor!(PathSubscription, |req| {
-    let name = SubscriptionName::try_from(segment(req, "name"));
-    let name = name.map_err(|why| invalid("name", why));
-    name.map(|name| PathSubscription { name })
+    id(req, "name").map(|name| PathSubscription { name })
 });
 extractor!(Participants, participants);
 
-fn user(req: &HttpRequest, name: &str) -> Result<UserId, Error> {
-    UserId::try_from(segment(req, name)).map_err(|why| invalid(name, why))
-}
-
-/// A segment that contains an id. actix decodes everything except `%`, `/` and `+`, of which only `+` can be
-/// part of an id.
-fn segment(req: &HttpRequest, name: &str) -> String {
-    match req.match_info().query(name) {
+/// A parameter that is an id or a name. actix decodes everything except `%`, `/` and `+`, of which only `+` can be
+/// part of one.
+fn id<T>(req: &HttpRequest, name: &str) -> Result<T, Error>
+where
+    T: TryFrom<String, Error = &'static str>,
+{
+    let id = match req.match_info().query(name) {
         encoded if encoded.contains('%') => encoded.replace("%2B", "+").replace("%2b", "+"),
         plain => plain.to_owned(),
-    }
+    };
+    T::try_from(id).map_err(|why| invalid(name, why))
 }
 
 fn participants(req: &HttpRequest) -> Result<Participants, Error> {
-    let peer = Peer::try_from(segment(req, "peer")).map_err(|why| invalid("peer", why));
-    let (user, peer) = (user(req, "user")?, peer?);
+    let (user, peer) = (id(req, "user")?, id(req, "peer")?);
     Participants::new(user, peer).map_err(|why| invalid("peer", why))
 }
 
