@@ -1,7 +1,8 @@
 //! Responses from JSON that is already serialized.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
 
 use super::middleware::authenticate;
 use crate::rate::RateLimitStatus;
@@ -15,5 +16,19 @@ pub fn answer(json: String, quota: Option<RateLimitStatus>) -> HttpResponse {
     let response = response.insert_header((CACHE_CONTROL, "no-store"));
     let mut response = response.insert_header((CONTENT_TYPE, TYPE)).body(json);
     authenticate::insert_rate_limit_headers(response.headers_mut(), quota);
+    response
+}
+
+/// Like [`answer`], with the status 201, and the path of what was created.
+pub fn created(
+    json: String,
+    quota: Option<RateLimitStatus>,
+    location: Option<&str>,
+) -> HttpResponse {
+    let mut response = answer(json, quota);
+    *response.status_mut() = StatusCode::CREATED;
+    if let Some(Ok(location)) = location.map(HeaderValue::try_from) {
+        response.headers_mut().insert(LOCATION, location);
+    }
     response
 }

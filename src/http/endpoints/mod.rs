@@ -15,3 +15,15 @@ pub mod subscriptions;
 pub mod tickets;
 pub mod typing;
 pub mod users;
+
+use actix_web::HttpResponse;
+
+use super::middleware::authenticate;
+use crate::rate::RateLimitStatus;
+
+/// A 204 with the headers of the rate limit.
+fn no_content(quota: Option<RateLimitStatus>) -> HttpResponse {
+    let mut response = HttpResponse::NoContent().finish();
+    authenticate::insert_rate_limit_headers(response.headers_mut(), quota);
+    response
+}

@@ -1,18 +1,15 @@
 //! `/rooms`: rooms and their members.
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, put};
 use serde_json::json;
 use utoipa::IntoResponses;
 
-use super::examples;
+use super::{examples, no_content};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::http::extract::{JsonBody, NoInput, OptionalBody, QueryParams};
 use crate::http::header::IfNoneMatchHeader;
-use crate::http::middleware::authenticate;
 use crate::http::path::{PathRoom, PathUser};
 use crate::http::{json, problem};
 use crate::model::{
@@ -62,18 +59,15 @@ pub async fn set_room(
     JsonBody(input): JsonBody<RoomInput>,
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
-    let room = operations
+    let set = operations
         .set_room(&caller, &room, input, only_create)
         .await?;
-    let location = ["/rooms/", &room.value.room.id.path_segment()].concat();
-    let mut response = json::answer(json!(room.value.room).to_string(), room.quota);
-    if room.value.created {
-        *response.status_mut() = StatusCode::CREATED;
-        if let Ok(location) = HeaderValue::try_from(location) {
-            response.headers_mut().insert(LOCATION, location);
-        }
+    let json = json!(set.value.room).to_string();
+    if !set.value.created {
+        return Ok(json::answer(json, set.quota));
     }
-    Ok(response)
+    let location = ["/rooms/", &room.path_segment()].concat();
+    Ok(json::created(json, set.quota, Some(&location)))
 }
 
 problem::refusals!(ReadRoomErrors: CALL READ; NotAMember, RoomNotFound);
@@ -123,9 +117,7 @@ pub async fn delete_room(
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let deleted = operations.delete_room(&caller, &room).await?;
-    let mut response = HttpResponse::NoContent().finish();
-    authenticate::insert_rate_limit_headers(response.headers_mut(), deleted.quota);
-    Ok(response)
+    Ok(no_content(deleted.quota))
 }
 
 /// List the members of a room
@@ -194,11 +186,12 @@ pub async fn set_member(
 ) -> Result<HttpResponse, Error> {
     let role = input.unwrap_or_default().role;
     let member = operations.set_member(&caller, &room, &user, role).await?;
-    let mut response = json::answer(json!(member.value.member).to_string(), member.quota);
-    if member.value.added {
-        *response.status_mut() = StatusCode::CREATED;
-    }
-    Ok(response)
+    let json = json!(member.value.member).to_string();
+    Ok(if member.value.added {
+        json::created(json, member.quota, None)
+    } else {
+        json::answer(json, member.quota)
+    })
 }
 
 /// Leave a room, or remove a member
@@ -222,7 +215,5 @@ pub async fn remove_member(
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let removed = operations.remove_member(&caller, &room, &user).await?;
-    let mut response = HttpResponse::NoContent().finish();
-    authenticate::insert_rate_limit_headers(response.headers_mut(), removed.quota);
-    Ok(response)
+    Ok(no_content(removed.quota))
 }

@@ -3,21 +3,18 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 use utoipa::IntoResponses;
 
-use super::examples;
+use super::{examples, no_content};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::http::connection::ClientConnection;
 use crate::http::extract::{JsonBody, NoInput, QueryParams};
 use crate::http::header::IfNoneMatchHeader;
-use crate::http::middleware::authenticate;
 use crate::http::middleware::head::IsHead;
 use crate::http::path::PathSubscription;
 use crate::http::{json, problem};
@@ -75,15 +72,12 @@ pub async fn set_subscription(
         .set_subscription(&caller, &name, input, only_create)
         .await?;
     let (subscription, is_new) = set.value;
-    let mut response = json::answer(json!(subscription).to_string(), set.quota);
-    if is_new {
-        *response.status_mut() = StatusCode::CREATED;
-        let location = ["/subscriptions/", name.as_str()].concat();
-        if let Ok(location) = HeaderValue::try_from(location) {
-            response.headers_mut().insert(LOCATION, location);
-        }
+    let json = json!(subscription).to_string();
+    if !is_new {
+        return Ok(json::answer(json, set.quota));
     }
-    Ok(response)
+    let location = ["/subscriptions/", name.as_str()].concat();
+    Ok(json::created(json, set.quota, Some(&location)))
 }
 
 problem::refusals!(ListSubscriptionsErrors: CALL READ);
@@ -154,9 +148,7 @@ pub async fn delete_subscription(
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let deleted = operations.delete_subscription(&caller, &name).await?;
-    let mut response = HttpResponse::NoContent().finish();
-    authenticate::insert_rate_limit_headers(response.headers_mut(), deleted.quota);
-    Ok(response)
+    Ok(no_content(deleted.quota))
 }
 
 problem::refusals!(TakeEventsErrors: CALL CHANGE; SubscriptionNotFound);

@@ -1,6 +1,5 @@
 //! `/tickets`: credentials for clients that cannot set headers.
 
-use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 use serde_json::json;
@@ -35,7 +34,6 @@ pub async fn issue_ticket(
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let ticket = operations.issue_ticket(&identity, ticket.0.user).await?;
-    let mut response = json::answer(json!(ticket.value).to_string(), ticket.quota);
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    let json = json!(ticket.value).to_string();
+    Ok(json::created(json, ticket.quota, None))
 }

@@ -3,10 +3,10 @@
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 
+use super::no_content;
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::http::extract::NoInput;
-use crate::http::middleware::authenticate;
 use crate::http::problem;
 use crate::model::Participants;
 use crate::operations::Operations;
@@ -31,7 +31,5 @@ pub async fn announce_typing(
     operations: Data<Operations>,
 ) -> Result<HttpResponse, Error> {
     let told = operations.announce_typing(&caller, &users).await?;
-    let mut response = HttpResponse::NoContent().finish();
-    authenticate::insert_rate_limit_headers(response.headers_mut(), told.quota);
-    Ok(response)
+    Ok(no_content(told.quota))
 }
