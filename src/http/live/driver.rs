@@ -10,9 +10,8 @@ use chrono::Utc;
 use tokio::time::sleep;
 
 use super::commands::Commands;
-use crate::error::Error;
 use crate::model::RoomName;
-use crate::protocol::{Cursor, RawEventPage, Reference};
+use crate::protocol::{Cursor, Reference};
 use crate::realtime::{ConnectionGuard, Input, Outgoing, Output, Session};
 
 /// Events that a session reads at once.
@@ -20,8 +19,8 @@ const PAGE: u16 = 200;
 /// The pause before a session reads again from a store that failed.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// A future in progress. Boxed, because an idle connection has none.
-type Pending<T> = Option<Pin<Box<dyn Future<Output = T>>>>;
+/// What becomes an input of the session. Boxed, because an idle connection has none in progress.
+type PendingInput = Pin<Box<dyn Future<Output = Input>>>;
 
 /// A session and what it needs.
 pub struct ConnectionDriver {
@@ -29,9 +28,9 @@ pub struct ConnectionDriver {
     connection: ConnectionGuard,
     commands: Commands,
     out: VecDeque<Output>,
-    reading: Pending<Result<RawEventPage, Error>>,
-    reading_room: Pending<Input>,
-    executing: Pending<Input>,
+    reading: Option<PendingInput>,
+    reading_room: Option<PendingInput>,
+    executing: Option<PendingInput>,
 }
 
 impl ConnectionDriver {
@@ -72,10 +71,9 @@ impl ConnectionDriver {
                     // Most connections are idle and need no buffer, however large the last burst was.
                     self.out = VecDeque::new();
                 }
-                if let Output::Send(outgoing) = output {
+                if let Some(outgoing) = self.perform(output) {
                     return Poll::Ready(outgoing);
                 }
-                self.perform(output);
             }
             match self.poll_input(cx) {
                 Poll::Ready(input) => self.handle(input),
@@ -84,15 +82,15 @@ impl ConnectionDriver {
         }
     }
 
-    /// Does what the session asks for.
-    fn perform(&mut self, output: Output) {
-        let now = Duration::ZERO;
+    /// Does what the session asks for; returns what is to be sent.
+    fn perform(&mut self, output: Output) -> Option<Outgoing> {
+        let at_once = Duration::ZERO;
         match output {
-            Output::Send(_) => {}
-            Output::Read(cursor) => self.reading = Some(self.read(cursor, now)),
+            Output::Send(outgoing) => return Some(outgoing),
+            Output::Read(cursor) => self.reading = Some(self.read(cursor, at_once)),
             Output::ReadLater(cursor) => self.reading = Some(self.read(cursor, RETRY_DELAY)),
             Output::ReadRoom(room, after) => {
-                self.reading_room = Some(self.read_room(room, after, now));
+                self.reading_room = Some(self.read_room(room, after, at_once));
             }
             Output::ReadRoomLater(room, after) => {
                 self.reading_room = Some(self.read_room(room, after, RETRY_DELAY));
@@ -107,17 +105,18 @@ impl ConnectionDriver {
             Output::Unwatch(room) => self.connection.unwatch(&room),
             Output::ExpireAt(expires_at) => self.connection.until(expires_at),
         }
+        None
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
         if let Poll::Ready(notification) = self.connection.poll(cx) {
             return Poll::Ready(Input::Notification(notification));
         }
-        if let Some(Poll::Ready(page)) = self.reading.as_mut().map(|r| r.as_mut().poll(cx)) {
-            self.reading = None;
-            return Poll::Ready(Input::Page(page));
-        }
-        for pending in [&mut self.reading_room, &mut self.executing] {
+        for pending in [
+            &mut self.reading,
+            &mut self.reading_room,
+            &mut self.executing,
+        ] {
             if let Some(Poll::Ready(input)) = pending.as_mut().map(|p| p.as_mut().poll(cx)) {
                 *pending = None;
                 return Poll::Ready(input);
@@ -126,15 +125,11 @@ impl ConnectionDriver {
         Poll::Pending
     }
 
-    fn read(
-        &self,
-        after: Cursor,
-        pause: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<RawEventPage, Error>>>> {
+    fn read(&self, after: Cursor, pause: Duration) -> PendingInput {
         let commands = self.commands.clone();
         Box::pin(async move {
             wait(pause).await;
-            commands.resume(after, PAGE).await
+            Input::Page(commands.resume(after, PAGE).await)
         })
     }
 
@@ -144,7 +139,7 @@ impl ConnectionDriver {
         reference: Option<Reference>,
         room: RoomName,
         after: Option<Cursor>,
-    ) -> Pin<Box<dyn Future<Output = Input>>> {
+    ) -> PendingInput {
         let subscribed = self.connection.watch(&room);
         let commands = self.commands.clone();
         Box::pin(async move {
@@ -156,12 +151,7 @@ impl ConnectionDriver {
         })
     }
 
-    fn read_room(
-        &self,
-        room: RoomName,
-        after: Cursor,
-        pause: Duration,
-    ) -> Pin<Box<dyn Future<Output = Input>>> {
+    fn read_room(&self, room: RoomName, after: Cursor, pause: Duration) -> PendingInput {
         let commands = self.commands.clone();
         Box::pin(async move {
             wait(pause).await;
