@@ -167,34 +167,28 @@ impl Session {
 
     fn handle_text(&mut self, text: &str, now: i64, out: &mut VecDeque<Output>) {
         self.silent = false;
-        match ClientMessage::parse(text) {
-            Ok(ClientMessage {
-                reference,
-                command: Command::Ping {},
-            }) => send(Ack::json(reference.as_ref()), out),
-            Ok(ClientMessage {
-                reference,
-                command: Command::Watch { room, after },
-            }) => match self.watches.begin(room.name(), after) {
+        let (reference, command) = match ClientMessage::parse(text) {
+            Ok(message) => (message.reference, message.command),
+            Err((reference, error)) => return self.refuse(reference, error, now, out),
+        };
+        match command {
+            Command::Ping {} => send(Ack::json(reference.as_ref()), out),
+            Command::Watch { room, after } => match self.watches.begin(room.name(), after) {
                 Ok(()) => {
                     self.executing = true;
                     out.push_back(Output::Watch(reference, room.name().clone(), after));
                 }
                 Err(error) => self.refuse(reference, error, now, out),
             },
-            Ok(ClientMessage {
-                reference,
-                command: Command::Unwatch { room },
-            }) => {
+            Command::Unwatch { room } => {
                 self.watches.end(room.name());
                 out.push_back(Output::Unwatch(room.name().clone()));
                 acknowledge(reference.as_ref(), CommandResult::Done, out);
             }
-            Ok(ClientMessage { reference, command }) => {
+            command => {
                 self.executing = true;
                 out.push_back(Output::Execute(reference, command));
             }
-            Err((reference, error)) => self.refuse(reference, error, now, out),
         }
     }
 
