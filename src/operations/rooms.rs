@@ -21,7 +21,7 @@ impl Operations {
     ) -> Result<RateLimited<SetRoom>, Error> {
         let input = input.checked()?;
         let charge = self.charge_request(caller);
-        let access = access(actor(caller), room, charge.as_ref());
+        let access = access(caller, room, charge.as_ref());
         if access.actor.is_some() && !input.admins().is_empty() {
             let why = "is for backends; admins set the role of a member";
             return Err(Error::field(Code::Forbidden, "/admins", why));
@@ -46,7 +46,8 @@ impl Operations {
             caller.authorize(user)?;
         }
         let charge = self.charge_request(caller);
-        let access = access(actor(caller).or(named), room, charge.as_ref());
+        let mut access = access(caller, room, charge.as_ref());
+        access.actor = access.actor.or(named);
         self.store.read_room(access).await
     }
 
@@ -57,7 +58,7 @@ impl Operations {
         room: &RoomId,
     ) -> Result<RateLimited<()>, Error> {
         let charge = self.charge_request(caller);
-        let access = access(actor(caller), room, charge.as_ref());
+        let access = access(caller, room, charge.as_ref());
         self.store.delete_room(access).await
     }
 
@@ -69,7 +70,7 @@ impl Operations {
         query: &MembersQuery,
     ) -> Result<RateLimited<MemberPage>, Error> {
         let charge = self.charge_request(caller);
-        let access = access(actor(caller), room, charge.as_ref());
+        let access = access(caller, room, charge.as_ref());
         self.store.list_members(access, query).await
     }
 
@@ -82,7 +83,7 @@ impl Operations {
         role: Option<RoomRole>,
     ) -> Result<RateLimited<SetMember>, Error> {
         let charge = self.charge_request(caller);
-        let access = access(actor(caller), room, charge.as_ref());
+        let access = access(caller, room, charge.as_ref());
         let limit = self.settings.room_members;
         self.store.set_member(access, user, role, limit).await
     }
@@ -95,26 +96,22 @@ impl Operations {
         user: &UserId,
     ) -> Result<RateLimited<()>, Error> {
         let charge = self.charge_request(caller);
-        let access = access(actor(caller), room, charge.as_ref());
+        let access = access(caller, room, charge.as_ref());
         self.store.remove_member(access, user).await
     }
 }
 
-/// The user as whom the caller acts in a room; `None` for backends and anonymous callers, who may do everything.
-fn actor(caller: &Caller) -> Option<&UserId> {
-    match caller {
-        Caller::User(user) => Some(user),
-        Caller::Anonymous | Caller::Backend(_) => None,
-    }
-}
-
+/// The access of a caller to a room. Backends and anonymous callers act as no user, and may do everything.
 fn access<'a>(
-    actor: Option<&'a UserId>,
+    caller: &'a Caller,
     room: &'a RoomId,
     charge: Option<&'a RateLimitRequest>,
 ) -> RoomAccess<'a> {
     RoomAccess {
-        actor,
+        actor: match caller {
+            Caller::User(user) => Some(user),
+            Caller::Anonymous | Caller::Backend(_) => None,
+        },
         room: room.name(),
         charge,
     }
