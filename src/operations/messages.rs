@@ -8,7 +8,6 @@ use crate::model::{
     Precondition, Seq, StoredMessage, UserId,
 };
 use crate::rate::RateLimited;
-use crate::store::{ConversationRequest, RoomRequest};
 
 /// A stored message and its position.
 pub struct SentMessage {
@@ -39,17 +38,10 @@ impl Operations {
         let named = named.and_then(Option::as_ref).map(IdempotencyKey::from);
         let message = PendingMessage::new(from, message)?;
         let charge = self.charge_send(caller);
-        let (user, charge) = (message.from(), charge.as_ref());
         let key = key.or(named.as_ref());
-        let sent = match message.to() {
-            Peer::User(peer) => {
-                let request = ConversationRequest { user, peer, charge };
-                self.store.send_message(&message, key, request).await
-            }
-            Peer::Room(room) => {
-                let request = RoomRequest { user, room, charge };
-                self.store.send_room_message(&message, key, request).await
-            }
+        let sent = match Target::of(message.from(), message.to(), charge.as_ref()) {
+            Target::Pair(request) => self.store.send_message(&message, key, request).await,
+            Target::Room(request) => self.store.send_room_message(&message, key, request).await,
         };
         let sent = sent.map_err(|error| match named {
             Some(_) => error.with_pointer("/header/idempotency-key", "/client_id"),

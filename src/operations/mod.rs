@@ -133,10 +133,15 @@ enum Target<'a> {
     Room(RoomRequest<'a>),
 }
 
-fn target<'a>(users: &'a Participants, charge: Option<&'a RateLimitRequest>) -> Target<'a> {
-    let user = users.user();
-    match users.peer() {
-        Peer::User(peer) => Target::Pair(ConversationRequest { user, peer, charge }),
-        Peer::Room(room) => Target::Room(RoomRequest { user, room, charge }),
+impl<'a> Target<'a> {
+    fn of(user: &'a UserId, peer: &'a Peer, charge: Option<&'a RateLimitRequest>) -> Self {
+        match peer {
+            Peer::User(peer) => Self::Pair(ConversationRequest { user, peer, charge }),
+            Peer::Room(room) => Self::Room(RoomRequest { user, room, charge }),
+        }
     }
+}
+
+fn target<'a>(users: &'a Participants, charge: Option<&'a RateLimitRequest>) -> Target<'a> {
+    Target::of(users.user(), users.peer(), charge)
 }
