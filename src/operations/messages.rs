@@ -82,14 +82,15 @@ impl Operations {
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
         let edit = edit.checked()?;
+        let adds = true;
+        let change = |message: Message| message.edited(users.user(), &edit);
         match target(users, charge.as_ref()) {
             Target::Pair(request) => {
                 self.store
-                    .edit_message(request, seq, &edit, precondition)
+                    .replace_message(request, seq, precondition, adds, change)
                     .await
             }
             Target::Room(request) => {
-                let change = |message: Message| message.edited(request.user, &edit);
                 self.store
                     .replace_room_message(request, seq, precondition, change)
                     .await
@@ -126,14 +127,15 @@ impl Operations {
         precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
+        let adds = true;
+        let change = |message: Message| message.reacted(users.user(), emoji);
         match target(users, charge.as_ref()) {
             Target::Pair(request) => {
                 self.store
-                    .add_reaction(request, seq, emoji, precondition)
+                    .replace_message(request, seq, precondition, adds, change)
                     .await
             }
             Target::Room(request) => {
-                let change = |message: Message| message.reacted(request.user, emoji);
                 self.store
                     .replace_room_message(request, seq, precondition, change)
                     .await
@@ -151,14 +153,15 @@ impl Operations {
         precondition: &Precondition,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let charge = self.authorize_send(caller, users.user())?;
+        let adds = false;
+        let change = |message: Message| Ok(message.unreacted(users.user(), emoji));
         match target(users, charge.as_ref()) {
             Target::Pair(request) => {
                 self.store
-                    .remove_reaction(request, seq, emoji, precondition)
+                    .replace_message(request, seq, precondition, adds, change)
                     .await
             }
             Target::Room(request) => {
-                let change = |message: Message| Ok(message.unreacted(request.user, emoji));
                 self.store
                     .replace_room_message(request, seq, precondition, change)
                     .await

@@ -10,7 +10,7 @@ use super::script::{
 use super::{RateLimited, Store, replacement, reply};
 use crate::error::{Code, Error};
 use crate::model::{
-    Edit, Emoji, IdempotencyKey, Message, PendingMessage, Precondition, Seq, StoredMessage, rfc3339,
+    IdempotencyKey, Message, PendingMessage, Precondition, Seq, StoredMessage, rfc3339,
 };
 use crate::rate::RateLimitStatus;
 
@@ -142,45 +142,6 @@ impl Store {
             .run_charged::<String>(&READ_MESSAGE, request.charge, &keys, &args)
             .await?;
         Ok(read.map(StoredMessage))
-    }
-
-    /// Edits a message of the user.
-    pub async fn edit_message(
-        &self,
-        request: ConversationRequest<'_>,
-        seq: Seq,
-        edit: &Edit,
-        precondition: &Precondition,
-    ) -> Result<RateLimited<StoredMessage>, Error> {
-        let edit = |message: Message| message.edited(request.user, edit);
-        self.replace_message(request, seq, precondition, true, edit)
-            .await
-    }
-
-    /// Adds a reaction of the user to a message.
-    pub async fn add_reaction(
-        &self,
-        request: ConversationRequest<'_>,
-        seq: Seq,
-        emoji: &Emoji,
-        precondition: &Precondition,
-    ) -> Result<RateLimited<StoredMessage>, Error> {
-        let react = |message: Message| message.reacted(request.user, emoji);
-        self.replace_message(request, seq, precondition, true, react)
-            .await
-    }
-
-    /// Removes a reaction of the user from a message.
-    pub async fn remove_reaction(
-        &self,
-        request: ConversationRequest<'_>,
-        seq: Seq,
-        emoji: &Emoji,
-        precondition: &Precondition,
-    ) -> Result<RateLimited<StoredMessage>, Error> {
-        let unreact = |message: Message| Ok(message.unreacted(request.user, emoji));
-        self.replace_message(request, seq, precondition, false, unreact)
-            .await
     }
 
     /// Replaces a message of the user by a tombstone, for both users.
