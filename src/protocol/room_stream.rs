@@ -1,5 +1,6 @@
 //! The events of a room as the store keeps and publishes them.
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,11 +22,13 @@ pub struct RawRoomEvent {
     may_end_access: bool,
 }
 
-/// The members that say whom and what an event is about.
+/// The members that say where an event is, and whom and what it is about.
 #[derive(Deserialize)]
 struct Subject<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
+    cursor: Option<Cursor>,
+    prev: Option<Cursor>,
     user: Option<UserId>,
     message: Option<MessagePosition>,
 }
@@ -37,24 +40,34 @@ struct MessagePosition {
 }
 
 impl RawRoomEvent {
-    /// Reads an event of a room.
-    pub fn of(room: &RoomName, event: RawEvent) -> Result<Self, Error> {
+    /// Reads an event of a room as the store publishes and keeps it.
+    pub fn parse(room: &RoomName, json: String) -> Result<Self, Error> {
         let Subject {
             kind,
+            cursor,
+            prev,
             user,
             message,
-        } = serde_json::from_str(event.json()).map_err(|e| {
+        } = serde_json::from_str(&json).map_err(|e| {
             let why = format!("An event of a room is malformed: {e}.");
             Error::new(Code::Internal, why)
         })?;
-        let may_end_access = matches!(kind, "conversation.changed" | "room.left");
         Ok(Self {
             room: room.clone(),
             user,
             seq: message.map_or(0, |message| message.seq),
-            may_end_access,
-            event,
+            may_end_access: matches!(kind, "conversation.changed" | "room.left"),
+            event: RawEvent::new(json, cursor, prev),
         })
+    }
+
+    /// The event as clients see it at a time, see [`RawEvent::at`].
+    #[must_use]
+    pub fn at(self, now: DateTime<Utc>) -> Self {
+        Self {
+            event: self.event.at(now),
+            ..self
+        }
     }
 
     pub fn room(&self) -> &RoomName {

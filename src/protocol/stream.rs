@@ -29,7 +29,12 @@ impl RawEvent {
     pub fn parse(json: String) -> Result<Self, Error> {
         let Position { cursor, prev } = serde_json::from_str(&json)
             .map_err(|e| Error::new(Code::Internal, format!("An event is malformed: {e}.")))?;
-        Ok(Self { json, cursor, prev })
+        Ok(Self::new(json, cursor, prev))
+    }
+
+    /// An event whose position was read already.
+    pub(super) fn new(json: String, cursor: Option<Cursor>, prev: Option<Cursor>) -> Self {
+        Self { json, cursor, prev }
     }
 
     /// The event as clients see it at a time: a message that has expired is replaced by its tombstone.

@@ -104,14 +104,13 @@ impl Hub {
 
     /// Queues a published event; returns for how many connections.
     fn deliver(&self, channel: &Channel, text: String) -> Result<usize, Error> {
-        let event = RawEvent::parse(text)?;
         match channel {
             Channel::User(user) => {
-                let event = Notification::Event(Arc::new(event));
+                let event = Notification::Event(Arc::new(RawEvent::parse(text)?));
                 Ok(self.registry.notify(user.as_str(), &event))
             }
             Channel::Room(room) => {
-                let event = RawRoomEvent::of(room, event)?;
+                let event = RawRoomEvent::parse(room, text)?;
                 let event = Notification::RoomEvent(Arc::new(event));
                 Ok(self.registry.watchers().notify(room, &event))
             }

@@ -6,7 +6,7 @@ use super::events::PAGE_BYTES;
 use super::script::{ANNOUNCE_ROOM_TYPING, WATCH_ROOM};
 use super::{RateLimited, RoomRequest, Store};
 use crate::error::Error;
-use crate::protocol::{Cursor, RawEvent, RawRoomEvent, RoomEvent, RoomEventPage};
+use crate::protocol::{Cursor, RawRoomEvent, RoomEvent, RoomEventPage};
 
 impl Store {
     /// The events of a room after a cursor, as the user may watch them; without a cursor only its end. If the
@@ -38,7 +38,7 @@ impl Store {
             let now = Utc::now();
             let events = events
                 .into_iter()
-                .map(|event| RawRoomEvent::of(room, RawEvent::parse(event)?.at(now)));
+                .map(|event| Ok(RawRoomEvent::parse(room, event)?.at(now)));
             Ok(RoomEventPage {
                 viewer: user.clone(),
                 hidden_up_to,

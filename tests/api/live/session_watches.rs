@@ -1,7 +1,7 @@
 //! Rooms that a live session watches, tested without a socket.
 
 use duologue::error::Code;
-use duologue::protocol::{Notification, RoomEvent};
+use duologue::protocol::{Notification, RawRoomEvent, RoomEvent};
 use duologue::realtime::Input;
 use serde_json::json;
 
@@ -207,8 +207,7 @@ fn a_hidden_message_becomes_a_change_of_the_room() {
 fn typing_in_a_room_is_told_to_all_but_the_typist() {
     let typing = |id: &str| {
         let event = RoomEvent::typing(room("general"), user(id)).to_json();
-        let event = duologue::protocol::RawEvent::parse(event).unwrap();
-        published_in(duologue::protocol::RawRoomEvent::of(&room("general"), event).unwrap())
+        published_in(RawRoomEvent::parse(&room("general"), event).unwrap())
     };
     let mut session = TestSession::live();
     session.watch("general");

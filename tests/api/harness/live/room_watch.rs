@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use duologue::model::RoomName;
-use duologue::protocol::{Cursor, Notification, RawEvent, RawRoomEvent, RoomEventPage};
+use duologue::protocol::{Cursor, Notification, RawRoomEvent, RoomEventPage};
 use duologue::realtime::Input;
 use serde_json::{Value, json};
 
@@ -24,8 +24,7 @@ pub fn room_event(id: &str, kind: &str, prev: u64, version: u64, more: &Value) -
         json!({"type": kind, "room": id, "cursor": cursor(version), "prev": cursor(prev)});
     let more = more.as_object().unwrap().clone();
     event.as_object_mut().unwrap().extend(more);
-    let event = RawEvent::parse(event.to_string()).unwrap();
-    RawRoomEvent::of(&room(id), event).unwrap()
+    RawRoomEvent::parse(&room(id), event.to_string()).unwrap()
 }
 
 pub fn published_in(event: RawRoomEvent) -> Input {
