@@ -52,10 +52,9 @@ pub fn render(line: &TranscriptLine, user: &UserId) -> RenderedLine {
         ),
         TranscriptLine::Joined(user) => remark(format!("* {user} joined")),
         TranscriptLine::Left(user) => remark(format!("* {user} left")),
-        TranscriptLine::Omitted(count) => info(
-            &format!("{count} older unread messages are not shown"),
-            String::new(),
-        ),
+        TranscriptLine::Omitted(count) => {
+            remark(format!("  {count} older unread messages are not shown"))
+        }
     }
 }
 
@@ -69,9 +68,8 @@ fn remark(head: String) -> RenderedLine {
 
 fn info(head: &str, text: String) -> RenderedLine {
     RenderedLine {
-        style: LineStyle::Info,
-        head: format!("  {head}"),
         text,
+        ..remark(format!("  {head}"))
     }
 }
 

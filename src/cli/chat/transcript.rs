@@ -69,15 +69,17 @@ impl Transcript {
 
     /// `seq` of the newest displayed message of a user.
     pub fn newest_from(&self, user: &UserId) -> Option<Seq> {
-        let mut newest_first = self.displayed.values().rev();
-        let newest = newest_first.find(|message| &message.from == user);
-        newest.map(|message| message.seq)
+        self.newest(|author| author == user)
     }
 
     /// `seq` of the newest displayed message that is not of this user.
     pub fn newest_for(&self, user: &UserId) -> Option<Seq> {
+        self.newest(|author| author != user)
+    }
+
+    fn newest(&self, is_wanted: impl Fn(&UserId) -> bool) -> Option<Seq> {
         let mut newest_first = self.displayed.values().rev();
-        let newest = newest_first.find(|message| &message.from != user);
+        let newest = newest_first.find(|message| is_wanted(&message.from));
         newest.map(|message| message.seq)
     }
 
