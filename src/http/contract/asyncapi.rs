@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{OpenApi, RefOr};
 
@@ -78,9 +79,9 @@ fn info(openapi: &OpenApi) -> Value {
         "title": openapi.info.title,
         "version": openapi.info.version,
         "description": "The WebSocket of Duologue, messaging for the backends of mobile apps, one-to-one and in \
-            rooms: events of a user and of watched rooms, and commands of the client. `openapi.yaml` describes the HTTP operations, \
-            `docs/live.md` what a client does with each event. Later versions may add types of messages and \
-            members: a client ignores those that it does not know.",
+            rooms: events of a user and of watched rooms, and commands of the client. `openapi.yaml` describes \
+            the HTTP operations, `docs/live.md` what a client does with each event. Later versions may add \
+            types of messages and members: a client ignores those that it does not know.",
         "contact": {"name": "The developers of Duologue"},
         "license": {"name": "MIT"},
     })
@@ -151,39 +152,50 @@ fn operations(
     let commands = commands.map(|(kind, name)| (kind.clone(), execute_command(schemas, name)));
     let mut operations: Map<_, _> = commands.collect();
     let hello = "HelloMessage";
-    let is_event = |name: &&String| !ANSWERS.contains(&name.as_str()) && *name != hello;
-    let events: Vec<_> = others.values().filter(is_event).collect();
-    let welcome = json!({
-        "action": "send",
-        "channel": {"$ref": CHANNEL},
-        "title": "Hello",
-        "summary": schemas.description(hello),
-        "description": "Its `cursor` is the position at which the stream starts.",
-        "messages": [of_channel(hello)],
-    });
-    let stream = json!({
-        "action": "send",
-        "channel": {"$ref": CHANNEL},
-        "title": "Events",
-        "summary": "The events of the user.",
-        "description": "Every event after the `cursor` of `hello`, in order. A client keeps the `cursor` of the \
-            last event that it has processed, and reconnects with it.",
-        "messages": events.into_iter().map(|name| of_channel(name)).collect::<Vec<_>>(),
-    });
-    let rooms = json!({
-        "action": "send",
-        "channel": {"$ref": CHANNEL},
-        "title": "Events of rooms",
-        "summary": "The events of the rooms that the connection watches.",
-        "description": "They have a member `room`, which tells them apart from the events of the user, and `cursor` \
+    let is_event = |name: &&str| !ANSWERS.contains(name) && *name != hello;
+    let others = others.values().map(String::as_str).filter(is_event);
+    let rooms = send_messages(
+        "Events of rooms",
+        "The events of the rooms that the connection watches.",
+        "They have a member `room`, which tells them apart from the events of the user, and `cursor` \
             and `prev` are positions in the events of this room. After the `ack` of a `watch`, every event after its \
             `cursor` follows in order.",
-        "messages": room_events.values().map(|name| of_channel(name)).collect::<Vec<_>>(),
-    });
+        room_events.values().map(String::as_str),
+    );
+    let welcome = send_messages(
+        "Hello",
+        schemas.description(hello),
+        "Its `cursor` is the position at which the stream starts.",
+        [hello],
+    );
+    let stream = send_messages(
+        "Events",
+        "The events of the user.",
+        "Every event after the `cursor` of `hello`, in order. A client keeps the `cursor` of the \
+            last event that it has processed, and reconnects with it.",
+        others,
+    );
     operations.insert("room_events".to_owned(), rooms);
     operations.insert("hello".to_owned(), welcome);
     operations.insert("events".to_owned(), stream);
     operations.into()
+}
+
+/// The operation that sends messages which answer no command.
+fn send_messages<'a>(
+    title: &str,
+    summary: impl Serialize,
+    description: &str,
+    messages: impl IntoIterator<Item = &'a str>,
+) -> Value {
+    json!({
+        "action": "send",
+        "channel": {"$ref": CHANNEL},
+        "title": title,
+        "summary": summary,
+        "description": description,
+        "messages": messages.into_iter().map(of_channel).collect::<Vec<_>>(),
+    })
 }
 
 /// The operation that a command requests.
