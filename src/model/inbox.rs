@@ -94,9 +94,8 @@ impl TryFrom<String> for InboxCursor {
             let peer = String::from_utf8(URL_SAFE_NO_PAD.decode(peer).ok()?).ok()?;
             parse_decimal(version, 16)?;
             let version = version.to_owned();
-            Peer::try_from(peer.clone())
-                .is_ok()
-                .then_some(Self { version, peer })
+            let peer = Peer::try_from(peer).ok()?.into();
+            Some(Self { version, peer })
         });
         parts.ok_or("must be the `next_cursor` of another page")
     }
