@@ -28,7 +28,7 @@
  * @typedef {object} Room
  * @property {string} room  its id; the peer of its conversation is `room:` and the id
  * @property {?string} title
- * @property {"open"|"invited"} join  whether anybody may join, or an admin adds the members
+ * @property {"open"|"invited"} join  whether anyone may join, or only whom an admin adds
  * @property {"all"|"joined"} history  what a new member sees: all messages, or those from joining on
  * @property {?object} metadata
  * @property {number} member_count
