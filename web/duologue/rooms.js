@@ -20,6 +20,8 @@ export const roomOf = (peer) => peer.slice(PREFIX.length);
 
 const roomPath = (room) => `/rooms/${encodeURIComponent(room)}`;
 
+const memberPath = (room, user) => `${roomPath(room)}/members/${encodeURIComponent(user)}`;
+
 export class Rooms {
   #client;
   #namesUser;
@@ -93,11 +95,11 @@ export class Rooms {
    * @returns {Promise<Member>}
    */
   setMember(room, user, role) {
-    return this.#client.request("PUT", this.#memberPath(room, user), role ? { role } : {});
+    return this.#client.request("PUT", memberPath(room, user), role ? { role } : {});
   }
 
   removeMember(room, user) {
-    return this.#client.request("DELETE", this.#memberPath(room, user));
+    return this.#client.request("DELETE", memberPath(room, user));
   }
 
   /** Returns whether there was no such room. */
@@ -110,10 +112,6 @@ export class Rooms {
       if (error.code === "PRECONDITION_FAILED") return false;
       throw error;
     }
-  }
-
-  #memberPath(room, user) {
-    return `${roomPath(room)}/members/${encodeURIComponent(user)}`;
   }
 
   #userQuery() {

@@ -87,8 +87,11 @@ let refreshing = false;
 
 /** Reads the open room again, once for many who join or leave. Another room is read when it is opened. */
 function onMembersChanged(peer) {
-  if (peer !== state.openPeer) conversation(peer).settings = null;
-  if (peer !== state.openPeer || refreshing) return;
+  if (peer !== state.openPeer) {
+    conversation(peer).settings = null;
+    return;
+  }
+  if (refreshing) return;
   refreshing = true;
   setTimeout(() => {
     refreshing = false;

@@ -4,8 +4,8 @@
  * @module messenger/screen
  */
 
-import { openMenu } from "./composer.js";
 import { isRoom } from "../duologue.js";
+import { openMenu } from "./composer.js";
 import { $, createElement, createTick, renderList } from "./dom.js";
 import { deliveryStatus, formatTime, listOf, quote } from "./format.js";
 import { renderInbox } from "./inbox.js";
