@@ -20,7 +20,6 @@ pub struct Rooms {
     pub room_members: u16,
 }
 
-/// Who may create rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RoomCreators {
     /// Every user, who becomes the first admin, and every backend.

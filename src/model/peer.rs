@@ -51,9 +51,7 @@ impl fmt::Display for RoomName {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Peer {
-    /// Another user.
     User(UserId),
-    /// A room.
     Room(RoomName),
 }
 

@@ -213,7 +213,6 @@ pub struct RoomProfile {
 }
 
 impl RoomProfile {
-    /// Reads a stored profile.
     pub fn parse(json: &str) -> Result<Self, Error> {
         serde_json::from_str(json).map_err(|e| {
             let why = format!("The profile of a room is malformed: {e}.");
@@ -280,7 +279,6 @@ impl RoomSummary {
         })
     }
 
-    /// The summary as JSON.
     pub(super) fn to_json(&self) -> String {
         // An object with string keys is always valid JSON.
         serde_json::to_string(self).unwrap_or_default()

@@ -285,7 +285,6 @@ impl ConnectionGuard {
         self.registry.watchers.add(room, &self.connection)
     }
 
-    /// Stops watching a room.
     pub fn unwatch(&mut self, room: &RoomName) {
         self.watched.retain(|watched| watched != room);
         self.registry.watchers.remove(room, &self.connection);

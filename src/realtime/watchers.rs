@@ -42,7 +42,6 @@ impl Watchers {
         async move { pubsub.subscribe(&channel).await }
     }
 
-    /// Removes a watcher.
     pub(super) fn remove(&self, room: &RoomName, connection: &Arc<Connection>) {
         let mut by_room = self.lock();
         let Some(of_room) = by_room.get_mut(room) else {
