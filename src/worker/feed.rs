@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::Worker;
+use super::{Worker, every};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::store::{FeedLimits, PARTITIONS, Store, StoredSubscription, TrimmedFeed};
@@ -79,8 +78,7 @@ impl Worker for FeedWorker {
     const NAME: &'static str = "feed";
 
     async fn run(&mut self, stop: &CancellationToken) {
-        let mut ticks = interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = every(PERIOD);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             if let Err(error) = self.pass().await {
                 tracing::debug!(%error, "the feeds could not be trimmed");

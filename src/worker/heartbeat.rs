@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::Worker;
+use super::{Worker, every};
 use crate::realtime::Hub;
 
 /// Calls [`Hub::heartbeat`] every second.
@@ -26,8 +25,7 @@ impl Worker for HeartbeatWorker {
     const NAME: &'static str = "heartbeat";
 
     async fn run(&mut self, stop: &CancellationToken) {
-        let mut second = interval(Duration::from_secs(1));
-        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut second = every(Duration::from_secs(1));
         while stop.run_until_cancelled(second.tick()).await.is_some() {
             self.hub.heartbeat(self.tick, Utc::now().timestamp());
             self.tick = self.tick.wrapping_add(1);

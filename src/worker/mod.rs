@@ -16,8 +16,10 @@ pub mod schedule;
 mod supervisor;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 pub use supervisor::{Worker, Workers};
 
@@ -73,4 +75,11 @@ pub fn start(background: Background, metrics: Arc<Metrics>) -> Workers {
     workers.start(presence::PresenceWorker::new(store, registry, changes));
     workers.start(pubsub::PubSubWorker::new(hub, background.listener));
     workers
+}
+
+/// Ticks at once, and then in a period. After a step that takes longer than the period, it does not catch up.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

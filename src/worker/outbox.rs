@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::Worker;
+use super::{Worker, every};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::store::{PARTITIONS, Store};
@@ -67,8 +66,7 @@ impl Worker for OutboxWorker {
     const NAME: &'static str = "outbox";
 
     async fn run(&mut self, stop: &CancellationToken) {
-        let mut ticks = interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = every(PERIOD);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             confirm(&self.store).await;
             self.search().await;

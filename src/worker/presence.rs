@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::Worker;
+use super::{Worker, every};
 use crate::error::Error;
 use crate::model::UserId;
 use crate::realtime::{PresenceChange, Registry};
@@ -66,8 +66,7 @@ impl Worker for PresenceWorker {
     async fn run(&mut self, stop: &CancellationToken) {
         let (schedule, steps) = (&mut self.schedule, &self.steps);
         let mut in_progress = FuturesUnordered::new();
-        let mut second = interval(Duration::from_secs(1));
-        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut second = every(Duration::from_secs(1));
         let mut stopping = false;
         loop {
             while in_progress.len() < CONCURRENCY

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::Worker;
+use super::{Worker, every};
 use crate::error::Error;
 use crate::store::{DueEntry, Store};
 
@@ -30,8 +29,7 @@ impl Worker for ScheduleWorker {
     const NAME: &'static str = "schedule";
 
     async fn run(&mut self, stop: &CancellationToken) {
-        let mut ticks = interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = every(PERIOD);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             if let Err(error) = perform_due(&self.store, stop).await {
                 tracing::debug!(%error, "the schedule could not be read");
