@@ -7,7 +7,6 @@ use crate::harness::{TestApp, spawn_app};
 
 /// Sends requests that must be refused for a field. Nothing may change.
 async fn assert_refused(app: &TestApp, cases: Vec<(&str, Method, String, Option<Value>)>) {
-    app.all_filed().await;
     let before = app.settled_contents().await;
     for (pointer, method, path, body) in cases {
         let answer = match &body {

@@ -24,7 +24,6 @@ async fn create_rooms(app: &TestApp, prefix: &str, count: usize) {
 async fn a_room_has_no_more_members_than_its_limit() {
     let app = spawn_app_with(&["--room-members", "3"]);
     app.open_room("general", &["alice", "bob", "carol"]).await;
-    app.all_filed().await;
     let before = app.settled_contents().await;
     let refused = app.set_member("general", "dave", "member").await;
     refused.problem(409, "ROOM_FULL");

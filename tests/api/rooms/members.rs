@@ -58,7 +58,6 @@ async fn anybody_joins_an_open_room_once_and_leaves_it() {
         (&joined["role"], &joined["read_seq"]),
         (&json!("member"), &json!(0))
     );
-    app.all_filed().await;
     let before = app.settled_contents().await;
     assert_eq!(set(&app, CAROL, "carol", None).await.json(200), joined);
     set(&app, CAROL, "carol", Some("member")).await.json(200);
@@ -102,7 +101,6 @@ async fn only_an_admin_adds_members_to_an_invited_room() {
 async fn a_member_cannot_do_what_an_admin_can() {
     let app = spawn_room("open").await;
     set(&app, CAROL, "carol", None).await.json(201);
-    app.all_filed().await;
     let before = app.settled_contents().await;
     let refused = [
         rename(&app, BOB).await,
@@ -141,7 +139,6 @@ async fn a_banned_user_is_kept_out_until_the_ban_is_lifted() {
     let app = spawn_room("open").await;
     let banned = set(&app, ALICE, "bob", Some("banned")).await.json(200);
     assert_eq!(banned["role"], "banned");
-    app.all_filed().await;
     let before = app.settled_contents().await;
     let members = format!("{ROOM}/members");
     let refused = [

@@ -50,7 +50,6 @@ async fn if_none_match_protects_an_existing_room() {
     let first = json!({"title": "First"});
     let created = app.call("PUT", ROOM, &header("*"), Some(&first)).await;
     assert_eq!(created.json(201)["title"], "First");
-    app.all_filed().await;
     let before = app.settled_contents().await;
     let second = json!({"title": "Second", "members": ["alice"]});
     let refused = app.call("PUT", ROOM, &header("*"), Some(&second)).await;
@@ -121,7 +120,6 @@ async fn a_backend_makes_admins_and_unbans_nobody_by_listing() {
 async fn creating_rooms_can_be_for_backends_only() {
     let app = spawn_secured_app_with(&["--rooms", "backends"]);
     let room = json!({"admins": ["alice"]});
-    app.all_filed().await;
     let before = app.settled_contents().await;
     for header in [None, Some(("if-none-match", "*"))] {
         let token = crate::harness::auth::secured_app::token("alice");
