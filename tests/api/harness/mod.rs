@@ -9,6 +9,7 @@ pub mod import;
 pub mod live;
 pub mod load_generator;
 pub mod metrics;
+pub mod models;
 pub mod page;
 pub mod rng;
 pub mod rooms;
@@ -272,10 +273,18 @@ pub fn keys(one: &str, other: &str) -> [String; 2] {
 }
 
 /// Polls until a condition holds; panics after the timeout.
-pub async fn eventually(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: &str, within: Duration, holds: impl AsyncFnMut() -> bool) {
+    assert!(holds_within(within, holds).await, "never: {what}");
+}
+
+/// Polls until a condition holds; returns whether it did in time.
+pub async fn holds_within(within: Duration, mut holds: impl AsyncFnMut() -> bool) -> bool {
     let deadline = tokio::time::Instant::now() + within;
     while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
+        if tokio::time::Instant::now() >= deadline {
+            return false;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    true
 }

@@ -7,12 +7,11 @@ mod time;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use duologue::model::{Retention, rfc3339};
-use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::conversations::message_path;
 use crate::harness::http::response::ApiResponse;
+use crate::harness::models::{delete, run_cases, set_reaction};
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 use reference::{Model, Perspective};
 use steps::{Action, Draft, Page, Read, Step, scenarios};
@@ -301,16 +300,15 @@ impl Scenario<'_> {
         };
         let tombstone = answer.json(200);
         if message.get("deleted_at").is_none() {
-            reference::delete(message, &tombstone["deleted_at"]);
+            delete(message, &tombstone["deleted_at"]);
         }
         assert_eq!(&tombstone, message);
     }
 
     async fn react(&mut self, who: Perspective, seq: u64, emoji: &str, on: bool) {
         let [user, peer] = self.names(who);
-        let (user, path) = (json!(user), message_path(user, peer, seq));
-        let path = format!("{path}/reactions/{emoji}");
-        let answer = self.app.request(switch(on), &path).await;
+        let answer = self.app.react(switch(on), [user, peer], seq, emoji).await;
+        let user = json!(user);
         let reactions = self.model.message(who, seq);
         let users = reactions.map(|message| message["reactions"][emoji].clone());
         let there =
@@ -319,14 +317,7 @@ impl Scenario<'_> {
         let Some(message) = self.expect_replaced(who, seq, &answer, false, adds) else {
             return;
         };
-        let users = message["reactions"][emoji].as_array().cloned();
-        let mut users = users.unwrap_or_default();
-        match (on, users.contains(&user)) {
-            (true, false) => users.push(user),
-            (false, true) => users.retain(|other| *other != user),
-            _ => {}
-        }
-        reference::set_reaction(message, emoji, &users);
+        set_reaction(message, emoji, &user, on);
         assert_eq!(&answer.json(200), message);
     }
 
@@ -454,39 +445,22 @@ fn services() -> [Service; 3] {
 
 #[test]
 fn the_service_agrees_with_the_model() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
     let services = services();
-    let told_before = std::cell::Cell::new(0);
-    let config = Config {
-        cases: 60,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    let told = TestRunner::new(config).run(&scenarios(), |steps| {
-        let number = told_before.replace(told_before.get() + 1);
+    run_cases(60, &scenarios(), async |case, steps| {
         // The names sort differently from case to case, and some contain others.
-        let names = ["u", "u.", "U"].map(|name| format!("{name}{number}"));
-        let model = Model::of(names);
+        let names = ["u", "u.", "U"].map(|name| format!("{name}{case}"));
         let mut scenario = Scenario {
             services: &services,
             app: &services[0].app,
             kept: services[0].kept,
             past: Utc::now() - TimeDelta::days(5),
-            model,
+            model: Model::of(names),
         };
-        runtime.block_on(async {
-            for (number, step) in steps.iter().enumerate() {
+        for steps in steps.chunks(STEPS_BETWEEN_CHECKS) {
+            for step in steps {
                 scenario.apply(step).await;
-                if number % STEPS_BETWEEN_CHECKS == STEPS_BETWEEN_CHECKS - 1 {
-                    scenario.assert_agreement().await;
-                }
             }
             scenario.assert_agreement().await;
-        });
-        Ok(())
+        }
     });
-    told.unwrap();
 }

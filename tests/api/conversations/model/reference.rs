@@ -8,6 +8,7 @@ use duologue::model::{Retention, rfc3339};
 use serde_json::{Value, json};
 
 use super::steps::{Page, Read};
+use crate::harness::models::delete;
 
 /// A user and the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -404,27 +405,4 @@ pub fn metadata(number: u8) -> Value {
 
 fn seq(message: &Value) -> u64 {
     message["seq"].as_u64().unwrap()
-}
-
-/// Makes a tombstone of a message.
-pub fn delete(message: &mut Value, deleted_at: &Value) {
-    let fixed = ["seq", "id", "from", "to", "sent_at", "expires_at"];
-    let members = message.as_object_mut().unwrap();
-    members.retain(|name, _| fixed.contains(&name.as_str()));
-    members.insert("body".to_owned(), json!(""));
-    members.insert("deleted_at".to_owned(), deleted_at.clone());
-}
-
-/// Sets the users who reacted with an emoji; removes the emoji if there are none.
-pub fn set_reaction(message: &mut Value, emoji: &str, users: &[Value]) {
-    let message = message.as_object_mut().unwrap();
-    let reactions = message.entry("reactions").or_insert(json!({}));
-    let reactions = reactions.as_object_mut().unwrap();
-    reactions.remove(emoji);
-    if !users.is_empty() {
-        reactions.insert(emoji.to_owned(), json!(users));
-    }
-    if reactions.is_empty() {
-        message.remove("reactions");
-    }
 }

@@ -6,55 +6,49 @@ use serde_json::{Value, json};
 
 use super::Scenario;
 use super::steps::USERS;
+use crate::harness::holds_within;
+
+/// How long an inbox may take to follow the room.
+const FOLLOWS: Duration = Duration::from_secs(10);
 
 impl Scenario<'_> {
     /// Compares everything that each user can see with the model.
     pub async fn assert_agreement(&mut self) {
         for user in 0..USERS {
-            let name = self.model.names[user].clone();
-            let expected = self.model.row(user);
-            let follows = async || {
-                let inbox = self.services[0].inbox(&name, "").await;
-                row_of(&inbox, &self.model.room) == expected
-            };
-            let within = Duration::from_secs(10);
-            if !eventually_holds(within, follows).await {
-                let inbox = self.services[0].inbox(&name, "").await;
-                assert_eq!(
-                    row_of(&inbox, &self.model.room),
-                    expected,
-                    "the inbox of {name}"
-                );
-            }
-            let inbox = self.services[0].inbox(&name, "").await;
-            assert_totals(&inbox);
+            self.assert_row(user).await;
             self.read(user, 0, 200, true).await;
         }
+        self.assert_members().await;
+    }
+
+    async fn assert_row(&mut self, user: usize) {
+        let expected = self.model.row(user);
+        let (name, room) = (&self.model.names[user], &self.model.room);
+        let mut inbox = Value::Null;
+        let follows = async || {
+            inbox = self.services[0].inbox(name, "").await;
+            row_of(&inbox, room) == expected
+        };
+        holds_within(FOLLOWS, follows).await;
+        assert_eq!(row_of(&inbox, room), expected, "the inbox of {name}");
+        assert_totals(&inbox);
+    }
+
+    async fn assert_members(&self) {
         let path = format!("{}/members?limit=200", self.room_path());
         let mut listed = self.services[0].get(&path).await.json(200)["members"].clone();
+        let mut expected = self.model.members();
         for member in listed.as_array_mut().unwrap() {
             member.as_object_mut().unwrap().remove("joined_at");
         }
-        let banned = |member: &Value| member["role"] == "banned";
-        for (listed, expected) in [(&mut listed, &mut self.model.members())] {
-            for member in listed
-                .as_array_mut()
-                .unwrap()
-                .iter_mut()
-                .filter(|m| banned(m))
-            {
-                member["read_seq"] = json!(0);
+        // What a banned user has read does not matter.
+        for all in [&mut listed, &mut expected] {
+            let members = all.as_array_mut().unwrap().iter_mut();
+            for banned in members.filter(|member| member["role"] == "banned") {
+                banned["read_seq"] = json!(0);
             }
-            for member in expected
-                .as_array_mut()
-                .unwrap()
-                .iter_mut()
-                .filter(|m| banned(m))
-            {
-                member["read_seq"] = json!(0);
-            }
-            assert_eq!(listed, expected);
         }
+        assert_eq!(listed, expected);
     }
 }
 
@@ -102,18 +96,4 @@ fn assert_totals(inbox: &Value) {
         rows.iter().filter(|row| unread(row) > 0).count()
     );
     assert_eq!(inbox["muted_unread_count"], muted.map(unread).sum::<u64>());
-}
-
-/// Waits until a condition holds; returns whether it did in time.
-async fn eventually_holds(within: Duration, mut holds: impl AsyncFnMut() -> bool) -> bool {
-    let deadline = tokio::time::Instant::now() + within;
-    loop {
-        if holds().await {
-            return true;
-        }
-        if tokio::time::Instant::now() > deadline {
-            return false;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }

@@ -8,15 +8,14 @@ mod views;
 
 use std::time::Duration;
 
-use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::conversations::message_path;
 use crate::harness::http::response::ApiResponse;
+use crate::harness::models::{run_cases, set_reaction};
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_with};
 use agreement::known;
-use reference::{Model, set_reaction};
+use reference::{Model, THUMB};
 use steps::{Action, Role, Step, USERS, scenarios};
 
 /// Steps between two comparisons of the whole state.
@@ -210,8 +209,8 @@ impl Scenario<'_> {
     }
 
     async fn react(&mut self, user: usize, seq: u64) {
-        let path = message_path(&self.model.names[user], &self.model.room, seq) + "/reactions/👍";
-        let answer = self.services[0].request(Method::PUT, &path).await;
+        let peers = [&*self.model.names[user], &*self.model.room];
+        let answer = self.services[0].react(Method::PUT, peers, seq, THUMB).await;
         let Some(message) = self.expect_seen(user, seq, &answer) else {
             return;
         };
@@ -221,10 +220,7 @@ impl Scenario<'_> {
         }
         let name = json!(self.model.names[user]);
         let message = self.model.message(user, seq).unwrap();
-        let users = message["reactions"]["👍"].as_array();
-        if !users.is_some_and(|users| users.contains(&name)) {
-            set_reaction(message, &name, true);
-        }
+        set_reaction(message, THUMB, &name, true);
         assert_eq!(&answer.json(200), message);
     }
 
@@ -286,42 +282,26 @@ impl Scenario<'_> {
 
 #[test]
 fn a_room_agrees_with_its_model() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
     let app = spawn_app();
     let url = app.redis_url.clone();
     let limit = LIMIT.to_string();
     let limited = spawn_app_with(&["--redis-url", &url, "--history-limit", &limit]);
     let services = [app, limited];
-    let cases = std::cell::Cell::new(0);
-    let config = Config {
-        cases: 40,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    let told = TestRunner::new(config).run(&scenarios(), |steps| {
-        let case = cases.replace(cases.get() + 1);
+    run_cases(40, &scenarios(), async |case, steps| {
         let names = ["u", "u.", "U", "room"].map(|name| format!("{name}{case}"));
         let mut scenario = Scenario {
             services: &services,
             model: Model::of(names.to_vec(), format!("room:r{case}")),
         };
-        runtime.block_on(async {
-            scenario.change(true, true).await;
-            for user in 0..2 {
-                scenario.join(user, Role::Member).await;
-            }
-            for (number, step) in steps.iter().enumerate() {
+        scenario.change(true, true).await;
+        for user in 0..2 {
+            scenario.join(user, Role::Member).await;
+        }
+        for steps in steps.chunks(STEPS_BETWEEN_CHECKS) {
+            for step in steps {
                 scenario.apply(step).await;
-                if number % STEPS_BETWEEN_CHECKS == STEPS_BETWEEN_CHECKS - 1 {
-                    scenario.assert_agreement().await;
-                }
             }
             scenario.assert_agreement().await;
-        });
-        Ok(())
+        }
     });
-    told.unwrap();
 }

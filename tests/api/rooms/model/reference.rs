@@ -5,6 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::steps::Role;
+use crate::harness::models;
+
+/// The reaction of the steps.
+pub const THUMB: &str = "👍";
+/// When a message was deleted is not part of the model.
+const DELETED: Value = Value::Bool(true);
 
 /// A refusal: its status and its code.
 pub type Refusal = (u16, &'static str);
@@ -224,7 +230,7 @@ impl Model {
 
     pub fn delete(&mut self, seq: u64) -> Option<&Value> {
         let stored = self.stored(seq)?;
-        delete(&mut stored.message);
+        models::delete(&mut stored.message, &DELETED);
         Some(&stored.message)
     }
 
@@ -237,37 +243,11 @@ impl Model {
         self.leave(user);
         let name = json!(self.names[user]);
         for stored in &mut self.messages {
-            set_reaction(&mut stored.message, &name, false);
+            models::set_reaction(&mut stored.message, THUMB, &name, false);
             if stored.author == Some(user) {
                 stored.author = None;
-                delete(&mut stored.message);
+                models::delete(&mut stored.message, &DELETED);
             }
         }
-    }
-}
-
-/// Makes a tombstone of a message. When it was deleted is not part of the model.
-fn delete(message: &mut Value) {
-    let fixed = ["seq", "id", "from", "to", "sent_at"];
-    let members = message.as_object_mut().unwrap();
-    members.retain(|name, _| fixed.contains(&name.as_str()));
-    members.insert("body".to_owned(), json!(""));
-    members.insert("deleted_at".to_owned(), json!(true));
-}
-
-/// Adds or removes a reaction.
-pub fn set_reaction(message: &mut Value, user: &Value, on: bool) {
-    let message = message.as_object_mut().unwrap();
-    let users = message.get("reactions").map(|all| all["👍"].clone());
-    let mut users = users
-        .and_then(|all| all.as_array().cloned())
-        .unwrap_or_default();
-    users.retain(|other| other != user);
-    if on {
-        users.push(user.clone());
-    }
-    message.remove("reactions");
-    if !users.is_empty() {
-        message.insert("reactions".to_owned(), json!({"👍": users}));
     }
 }
