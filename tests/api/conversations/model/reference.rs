@@ -1,5 +1,4 @@
-//! The model: conversations and inboxes by definition, without counters; everything is counted each
-//! time.
+//! The model: conversations and inboxes by definition, without counters; everything is counted each time.
 
 use std::collections::HashMap;
 
@@ -7,8 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use duologue::model::{Retention, rfc3339};
 use serde_json::{Value, json};
 
-use super::steps::{Page, Read};
 use crate::harness::models::delete;
+
+/// A refusal: its status and its code.
+pub type Refusal = (u16, &'static str);
 
 /// A user and the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,18 +35,18 @@ impl Perspective {
 #[expect(clippy::struct_excessive_bools, reason = "flags are independent")]
 #[derive(Clone, Copy, Default)]
 pub struct Side {
-    read: u64,
+    pub read: u64,
     /// The read mark that the peer has been told.
-    told_read_seq: u64,
-    delivered: u64,
-    cleared_up_to: u64,
-    muted: bool,
-    muted_until: Option<DateTime<Utc>>,
+    pub told_read_seq: u64,
+    pub delivered: u64,
+    pub cleared_up_to: u64,
+    pub muted: bool,
+    pub muted_until: Option<DateTime<Utc>>,
     pub blocked: bool,
-    archived: bool,
-    pinned: bool,
+    pub archived: bool,
+    pub pinned: bool,
     /// The only member of the metadata; 0 if there is none.
-    metadata: u8,
+    pub metadata: u8,
 }
 
 #[derive(Default)]
@@ -59,7 +60,7 @@ pub struct Model {
     imported: HashMap<(usize, usize), u64>,
     /// The order of the inbox: whether the last message was sent (not imported), and a number
     /// that increases.
-    activity: HashMap<(usize, usize), (bool, usize)>,
+    pub activity: HashMap<(usize, usize), (bool, usize)>,
     clock: usize,
 }
 
@@ -75,11 +76,11 @@ impl Model {
         self.sides.entry(who).or_default()
     }
 
-    fn side_of(&self, who: Perspective) -> Side {
+    pub fn side_of(&self, who: Perspective) -> Side {
         self.sides.get(&who).copied().unwrap_or_default()
     }
 
-    fn all(&self, who: Perspective) -> &[Value] {
+    pub fn all(&self, who: Perspective) -> &[Value] {
         self.messages.get(&who.pair()).map_or(&[], Vec::as_slice)
     }
 
@@ -108,11 +109,7 @@ impl Model {
         (seq > cleared_up_to || message["from"] == user).then_some(message)
     }
 
-    pub fn refuses_send(
-        &mut self,
-        who: Perspective,
-        reply_to: Option<u64>,
-    ) -> Option<(u16, &'static str)> {
+    pub fn refuses_send(&mut self, who: Perspective, reply_to: Option<u64>) -> Option<Refusal> {
         if self.side_of(who.other()).blocked {
             return Some((403, "BLOCKED"));
         }
@@ -221,7 +218,7 @@ impl Model {
     }
 
     /// The seq of the newest message that a user does not see.
-    fn gone(&self, who: Perspective) -> u64 {
+    pub fn gone(&self, who: Perspective) -> u64 {
         let dropped = self.dropped.get(&who.pair()).copied();
         self.side_of(who)
             .cleared_up_to
@@ -272,137 +269,4 @@ impl Model {
         self.mark_read(who, last, true);
         self.side(who).cleared_up_to = last;
     }
-
-    /// The peer's messages after the read mark, without deleted ones, newest first.
-    fn unread(&self, who: Perspective) -> Vec<Value> {
-        let read = self.side_of(who).read.max(self.gone(who));
-        let peer = &self.names[who.peer];
-        let all = self.all(who).iter().rev().filter(|message| {
-            seq(message) > read && message["from"] == **peer && message.get("deleted_at").is_none()
-        });
-        all.cloned().collect()
-    }
-
-    /// When the message with this seq was sent; a time before or after all if there is none.
-    pub fn time(&self, who: Perspective, place: u64) -> String {
-        let message = self.all(who).iter().find(|message| seq(message) == place);
-        let beyond = if place == 0 { "1999" } else { "9999" };
-        let beyond = format!("{beyond}-12-31T23:59:59Z");
-        message.map_or(beyond, |message| {
-            message["sent_at"].as_str().unwrap().into()
-        })
-    }
-
-    /// The messages of a page, newest first, and where the page lies if it has none: in front of
-    /// the message with this seq.
-    fn history(&self, who: Perspective, page: Page, limit: u64) -> (Vec<&Value>, u64) {
-        let (first, next) = (self.gone(who) + 1, self.last(who) + 1);
-        let (start, end) = match page {
-            Page::Newest => (next.saturating_sub(limit), next),
-            Page::Before(place) => {
-                let end = place.clamp(first, next);
-                (end.saturating_sub(limit), end)
-            }
-            Page::After(place) => {
-                let start = (place + 1).clamp(first, next);
-                (start, start + limit)
-            }
-            Page::Around(place) => {
-                // Equally many on each side; with an even limit, one more before.
-                let place = place.min(next - 1).max(first);
-                let start = place.saturating_sub(limit / 2);
-                (start, (place + limit).saturating_sub(limit / 2))
-            }
-            Page::AroundTime(place) => {
-                let time = self.time(who, place);
-                let mut shown = self.all(who).iter().filter(|message| seq(message) >= first);
-                let since = shown.find(|message| message["sent_at"].as_str() >= Some(&time));
-                return self.history(who, Page::Around(since.map_or(next, seq)), limit);
-            }
-        };
-        let start = start.max(first);
-        let within = |message: &&Value| (start..end).contains(&seq(message));
-        let history = self.all(who).iter().rev().filter(within).collect();
-        (history, start.min(end))
-    }
-
-    /// A conversation as `GET` returns it.
-    pub fn page(&self, who: Perspective, read: Read) -> Value {
-        let (history, place) = self.history(who, read.page, read.limit);
-        let (first, last) = (self.gone(who) + 1, self.last(who));
-        let oldest = history.last().map_or(place, |message| seq(message));
-        let latest = history.first().map_or(place - 1, |message| seq(message));
-        let shown = match read.page {
-            Page::Newest => 100,
-            _ => 0,
-        };
-        let shown = read.unread_limit.unwrap_or(shown);
-        let unread = self.unread(who);
-        let (side, other) = (self.side_of(who), self.side_of(who.other()));
-        json!({
-            "user": self.names[who.user], "peer": self.names[who.peer], "history": history,
-            "unread_count": unread.len(), "unread": unread[..shown.min(unread.len())], "last_seq": self.last(who),
-            "read_seq": side.read, "peer_read_seq": other.told_read_seq,
-            "peer_delivered_seq": other.delivered.max(other.told_read_seq),
-            "muted": side.muted, "muted_until": side.muted_until.map(rfc3339), "blocked": side.blocked, "archived": side.archived,
-            "pinned": side.pinned, "metadata": metadata(side.metadata),
-            "next_before": (oldest > first).then_some(oldest),
-            "next_after": (latest < last).then_some(latest),
-        })
-    }
-
-    /// A conversation as a row of the inbox.
-    pub fn state(&self, who: Perspective) -> Value {
-        let (side, other) = (self.side_of(who), self.side_of(who.other()));
-        let last = self.all(who).last();
-        let last = last.filter(|message| seq(message) > self.gone(who));
-        json!({
-            "peer": self.names[who.peer], "last_message": last,
-            "unread_count": self.unread(who).len(), "last_seq": self.last(who),
-            "read_seq": side.read, "peer_read_seq": other.told_read_seq,
-            "peer_delivered_seq": other.delivered.max(other.told_read_seq),
-            "muted": side.muted, "muted_until": side.muted_until.map(rfc3339), "blocked": side.blocked, "archived": side.archived,
-            "pinned": side.pinned, "metadata": metadata(side.metadata),
-            "updated_at": last.map(|message| &message["sent_at"]),
-        })
-    }
-
-    /// The whole inbox of a user.
-    pub fn inbox(&self, user: usize) -> Value {
-        let mut pairs: Vec<_> = self.activity.iter().collect();
-        pairs.sort_by_key(|(_, activity)| std::cmp::Reverse(**activity));
-        let mine = pairs
-            .into_iter()
-            .filter_map(|(&(one, other), _)| match user {
-                _ if user == one => Some(Perspective { user, peer: other }),
-                _ if user == other => Some(Perspective { user, peer: one }),
-                _ => None,
-            });
-        let mut rows: Vec<_> = mine
-            .filter(|who| self.last(*who) > self.side_of(*who).cleared_up_to)
-            .map(|who| self.state(who))
-            .collect();
-        rows.sort_by_key(|row| row["pinned"] == false);
-        let unread = |row: &&Value| row["unread_count"].as_u64().unwrap();
-        let counted = || rows.iter().filter(|row| row["blocked"] == false);
-        let muted = counted().filter(|row| row["muted"] == true);
-        json!({
-            "conversations": rows, "total_unread_count": counted().map(|row| unread(&row)).sum::<u64>(),
-            "unread_conversations": counted().filter(|row| unread(row) > 0).count(),
-            "muted_unread_count": muted.map(|row| unread(&row)).sum::<u64>(),
-            "next_cursor": null,
-        })
-    }
-}
-
-/// The metadata with this member; null for 0.
-pub fn metadata(number: u8) -> Value {
-    match number {
-        0 => Value::Null,
-        _ => json!({"number": number}),
-    }
-}
-
-fn seq(message: &Value) -> u64 {
-    message["seq"].as_u64().unwrap()
 }

@@ -16,6 +16,25 @@ pub struct Step {
 pub enum Action {
     Send(Draft),
     Read(Read),
+    Change(Change),
+    Import(usize),
+    /// Days pass.
+    Age(u32),
+    Edit {
+        seq: u64,
+        metadata: bool,
+    },
+    Delete(u64),
+    React {
+        seq: u64,
+        emoji: &'static str,
+        on: bool,
+    },
+}
+
+/// A change of the user's marks or settings.
+#[derive(Clone, Copy, Debug)]
+pub enum Change {
     MarkRead {
         seq: u64,
         private: bool,
@@ -32,19 +51,6 @@ pub enum Action {
         archived: Option<bool>,
         pinned: Option<bool>,
         metadata: Option<u8>,
-    },
-    Import(usize),
-    /// Days pass.
-    Age(u32),
-    Edit {
-        seq: u64,
-        metadata: bool,
-    },
-    Delete(u64),
-    React {
-        seq: u64,
-        emoji: &'static str,
-        on: bool,
     },
 }
 
@@ -104,8 +110,40 @@ pub fn scenarios() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..80)
 }
 
+fn seq() -> impl Strategy<Value = u64> {
+    0..9_u64
+}
+
 fn action() -> impl Strategy<Value = Action> {
-    let seq = || 0..9_u64;
+    let edit = (seq(), any::<bool>()).prop_map(|(seq, metadata)| Action::Edit { seq, metadata });
+    let emoji = prop_oneof![Just("👍"), Just("🎉")];
+    let react = (seq(), emoji, prop::bool::weighted(0.7))
+        .prop_map(|(seq, emoji, on)| Action::React { seq, emoji, on });
+    prop_oneof![
+        8 => draft().prop_map(Action::Send),
+        4 => read().prop_map(Action::Read),
+        11 => change().prop_map(Action::Change),
+        1 => (1..4_usize).prop_map(Action::Import),
+        1 => prop_oneof![Just(1_u32), Just(20)].prop_map(Action::Age),
+        2 => edit,
+        2 => seq().prop_map(Action::Delete),
+        2 => react,
+    ]
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
+    let reply_to = prop::option::weighted(0.3, seq());
+    let days = prop_oneof![Just(1_i64), Just(30)];
+    let expires_in = prop::option::weighted(0.3, days);
+    let draft = (reply_to, any::<bool>(), expires_in);
+    draft.prop_map(|(reply_to, metadata, expires_in)| Draft {
+        reply_to,
+        metadata,
+        expires_in,
+    })
+}
+
+fn read() -> impl Strategy<Value = Read> {
     let page = prop_oneof![
         Just(Page::Newest),
         (0..14_u64).prop_map(Page::Before),
@@ -113,58 +151,34 @@ fn action() -> impl Strategy<Value = Action> {
         (0..14_u64).prop_map(Page::Around),
         (0..14_u64).prop_map(Page::AroundTime),
     ];
-    let reply_to = prop::option::weighted(0.3, seq());
-    let days = prop_oneof![Just(1_i64), Just(30)];
-    let expires_in = prop::option::weighted(0.3, days);
-    let send = (reply_to, any::<bool>(), expires_in);
-    let send = send.prop_map(|(reply_to, metadata, expires_in)| {
-        Action::Send(Draft {
-            reply_to,
-            metadata,
-            expires_in,
-        })
-    });
     let unread_limit = prop::option::of(0..4_usize);
     let read = (page, 0..6_u64, unread_limit, any::<Option<bool>>());
-    let read = read.prop_map(|(page, limit, unread_limit, peek)| {
-        Action::Read(Read {
-            page,
-            limit,
-            unread_limit,
-            peek,
-        })
-    });
-    let edit = (seq(), any::<bool>()).prop_map(|(seq, metadata)| Action::Edit { seq, metadata });
+    read.prop_map(|(page, limit, unread_limit, peek)| Read {
+        page,
+        limit,
+        unread_limit,
+        peek,
+    })
+}
+
+fn change() -> impl Strategy<Value = Change> {
     let mark_read = (seq(), prop::bool::weighted(0.3))
-        .prop_map(|(seq, private)| Action::MarkRead { seq, private });
-    let emoji = prop_oneof![Just("👍"), Just("🎉")];
-    let react = (seq(), emoji, prop::bool::weighted(0.7))
-        .prop_map(|(seq, emoji, on)| Action::React { seq, emoji, on });
-    let set = (
-        any::<Option<bool>>(),
-        any::<Option<bool>>(),
-        prop::option::of(0..3_u8),
-    );
-    let set = set.prop_map(|(archived, pinned, metadata)| Action::Set {
+        .prop_map(|(seq, private)| Change::MarkRead { seq, private });
+    let flag = any::<Option<bool>>;
+    let set = (flag(), flag(), prop::option::of(0..3_u8));
+    let set = set.prop_map(|(archived, pinned, metadata)| Change::Set {
         archived,
         pinned,
         metadata,
     });
     prop_oneof![
-        8 => send,
-        4 => read,
         2 => mark_read,
-        1 => seq().prop_map(Action::MarkDelivered),
-        2 => seq().prop_map(Action::MarkUnread),
-        1 => Just(Action::Clear),
-        1 => prop::bool::weighted(0.4).prop_map(Action::Block),
-        1 => prop::option::of(prop_oneof![Just(1_i64), Just(30)]).prop_map(Action::Mute),
-        1 => Just(Action::Unmute),
+        1 => seq().prop_map(Change::MarkDelivered),
+        2 => seq().prop_map(Change::MarkUnread),
+        1 => Just(Change::Clear),
+        1 => prop::bool::weighted(0.4).prop_map(Change::Block),
+        1 => prop::option::of(prop_oneof![Just(1_i64), Just(30)]).prop_map(Change::Mute),
+        1 => Just(Change::Unmute),
         2 => set,
-        1 => (1..4_usize).prop_map(Action::Import),
-        1 => prop_oneof![Just(1_u32), Just(20)].prop_map(Action::Age),
-        2 => edit,
-        2 => seq().prop_map(Action::Delete),
-        2 => react,
     ]
 }
