@@ -2,6 +2,7 @@
 //! difference is shrunk to the shortest sequence that shows it.
 
 mod agreement;
+mod messages;
 mod reference;
 mod steps;
 mod views;
@@ -11,11 +12,10 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::http::response::ApiResponse;
-use crate::harness::models::{run_cases, set_reaction};
+use crate::harness::models::run_cases;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_with};
 use agreement::known;
-use reference::{Model, THUMB};
+use reference::Model;
 use steps::{Action, Role, Step, USERS, scenarios};
 
 /// Steps between two comparisons of the whole state.
@@ -41,30 +41,30 @@ impl Scenario<'_> {
             }
             Action::Read { limit, peek } => self.read(user, service, limit, peek).await,
             Action::MarkRead(seq) => {
-                let body = json!({"seq": seq});
-                let answer = self.ask(service, Method::PUT, user, "/read", &body).await;
-                self.expect_state(user, service, &answer, |model| model.mark_read(user, seq));
+                let body = Some(json!({"seq": seq}));
+                let mark = |model: &mut Model| model.mark_read(user, seq);
+                self.change_member(step, "PUT", "/read", body, mark).await;
             }
             Action::MarkUnread(seq) => {
-                let body = json!({"seq": seq});
-                let answer = self
-                    .ask(service, Method::POST, user, "/unread", &body)
+                let body = Some(json!({"seq": seq}));
+                let mark = |model: &mut Model| model.mark_unread(user, seq);
+                self.change_member(step, "POST", "/unread", body, mark)
                     .await;
-                self.expect_state(user, service, &answer, |model| model.mark_unread(user, seq));
             }
             Action::Clear => {
-                let path = self.path(user);
-                let answer = self.services[service].request(Method::DELETE, &path).await;
-                self.expect_state(user, service, &answer, |model| model.clear(user));
+                let clear = |model: &mut Model| model.clear(user);
+                self.change_member(step, "DELETE", "", None, clear).await;
             }
             Action::Mute(on) => {
-                let path = self.path(user) + "/mute";
-                let method = if on { Method::PUT } else { Method::DELETE };
-                let answer = self.services[service].request(method, &path).await;
+                let method = if on { "PUT" } else { "DELETE" };
                 let mute = |model: &mut Model| model.member(user).unwrap().muted = on;
-                self.expect_state(user, service, &answer, mute);
+                self.change_member(step, method, "/mute", None, mute).await;
             }
-            Action::Set { archived, pinned } => self.set(user, service, archived, pinned).await,
+            Action::Set { archived, pinned } => {
+                let body = Some(patch(archived, pinned));
+                let set = |model: &mut Model| model.set(user, archived, pinned);
+                self.change_member(step, "PATCH", "", body, set).await;
+            }
             Action::Edit(seq) => self.edit(user, seq).await,
             Action::React(seq) => self.react(user, seq).await,
             Action::Delete(seq) => self.delete(user, seq).await,
@@ -104,26 +104,18 @@ impl Scenario<'_> {
         [0, LIMIT][service]
     }
 
-    async fn ask(
-        &self,
-        service: usize,
-        method: Method,
-        user: usize,
-        what: &str,
-        body: &Value,
-    ) -> ApiResponse {
-        let path = self.path(user) + what;
-        self.services[service].ask(method, &path, body).await
-    }
-
-    /// Checks the response to a change of a member's marks or settings.
-    fn expect_state(
+    /// Changes the marks or settings of the user of a step, by a request whose path continues that of the conversation.
+    async fn change_member(
         &mut self,
-        user: usize,
-        service: usize,
-        answer: &ApiResponse,
+        &Step { user, service, .. }: &Step,
+        method: &str,
+        what: &str,
+        body: Option<Value>,
         change: impl FnOnce(&mut Model),
     ) {
+        let path = self.path(user) + what;
+        let app = &self.services[service];
+        let answer = app.call(method, &path, &[], body.as_ref()).await;
         if let Some((status, code)) = self.model.refuses_stranger(user) {
             answer.problem(status, code);
             return;
@@ -131,22 +123,6 @@ impl Scenario<'_> {
         self.model.drop_old(Self::limit(service));
         change(&mut self.model);
         assert_eq!(known(answer.json(200)), self.model.state(user));
-    }
-
-    async fn send(&mut self, user: usize, service: usize) {
-        let message = json!({"from": self.model.names[user], "to": self.model.room, "body": "hi"});
-        let answer = self.services[service].post(&message).await;
-        if let Some((status, code)) = self.model.refuses_stranger(user) {
-            answer.problem(status, code);
-            return;
-        }
-        let sent = answer.json(201);
-        assert_eq!(sent["seq"], self.model.last() + 1);
-        for (name, value) in message.as_object().unwrap() {
-            assert_eq!(&sent[name], value);
-        }
-        self.model.sent(user, sent);
-        self.model.drop_old(Self::limit(service));
     }
 
     async fn read(&mut self, user: usize, service: usize, limit: u64, peek: bool) {
@@ -169,86 +145,6 @@ impl Scenario<'_> {
             let last = self.model.last();
             self.model.mark_read(user, last);
         }
-    }
-
-    async fn set(
-        &mut self,
-        user: usize,
-        service: usize,
-        archived: Option<bool>,
-        pinned: Option<bool>,
-    ) {
-        let mut patch = json!({});
-        for (name, value) in [("archived", archived), ("pinned", pinned)] {
-            if let Some(value) = value {
-                patch[name] = json!(value);
-            }
-        }
-        let answer = self.ask(service, Method::PATCH, user, "", &patch).await;
-        self.expect_state(user, service, &answer, |model| {
-            model.set(user, archived, pinned);
-        });
-    }
-
-    async fn edit(&mut self, user: usize, seq: u64) {
-        let edit = json!({"body": format!("edited {seq}")});
-        let (name, room) = (&self.model.names[user], &self.model.room);
-        let answer = self.services[0].edit(name, room, seq, &edit).await;
-        let Some(message) = self.expect_seen(user, seq, &answer) else {
-            return;
-        };
-        if message["from"] != self.model.names[user] {
-            answer.problem(403, "FORBIDDEN");
-        } else if message.get("deleted_at").is_some() {
-            answer.problem(409, "MESSAGE_DELETED");
-        } else {
-            let edited = answer.json(200);
-            assert_eq!(edited["body"], edit["body"]);
-            *self.model.message(user, seq).unwrap() = edited;
-        }
-    }
-
-    async fn react(&mut self, user: usize, seq: u64) {
-        let peers = [&*self.model.names[user], &*self.model.room];
-        let answer = self.services[0].react(Method::PUT, peers, seq, THUMB).await;
-        let Some(message) = self.expect_seen(user, seq, &answer) else {
-            return;
-        };
-        if message.get("deleted_at").is_some() {
-            answer.problem(409, "MESSAGE_DELETED");
-            return;
-        }
-        let name = json!(self.model.names[user]);
-        let message = self.model.message(user, seq).unwrap();
-        set_reaction(message, THUMB, &name, true);
-        assert_eq!(&answer.json(200), message);
-    }
-
-    /// The message that a member wants to change; `None` if the member must be refused, and was.
-    fn expect_seen(&mut self, user: usize, seq: u64, answer: &ApiResponse) -> Option<Value> {
-        if let Some((status, code)) = self.model.refuses_reader(user) {
-            answer.problem(status, code);
-            return None;
-        }
-        let Some(message) = self.model.message(user, seq).cloned() else {
-            assert!([403, 404].contains(&answer.status), "{}", answer.status);
-            return None;
-        };
-        if let Some((status, code)) = self.model.refuses_stranger(user) {
-            answer.problem(status, code);
-            return None;
-        }
-        Some(message)
-    }
-
-    async fn delete(&mut self, user: usize, seq: u64) {
-        let (name, room) = (&self.model.names[user], &self.model.room);
-        let answer = self.services[0].delete(name, room, seq).await;
-        if let Some((status, code)) = self.model.refuses_deletion(user, seq) {
-            answer.problem(status, code);
-            return;
-        }
-        assert_eq!(Some(&known(answer.json(200))), self.model.delete(seq));
     }
 
     async fn join(&mut self, user: usize, role: Role) {
@@ -278,6 +174,17 @@ impl Scenario<'_> {
         eventually("the user is erased", Duration::from_secs(10), done).await;
         self.model.erase(user);
     }
+}
+
+/// A patch with the settings that are not `None`.
+fn patch(archived: Option<bool>, pinned: Option<bool>) -> Value {
+    let mut patch = json!({});
+    for (name, value) in [("archived", archived), ("pinned", pinned)] {
+        if let Some(value) = value {
+            patch[name] = json!(value);
+        }
+    }
+    patch
 }
 
 #[test]
