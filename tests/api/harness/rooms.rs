@@ -45,6 +45,11 @@ impl TestApp {
         self.set_room(room, &settings).await.json(201)
     }
 
+    pub async fn delete_room(&self, room: &str) -> ApiResponse {
+        self.request(Method::DELETE, &format!("/rooms/{room}"))
+            .await
+    }
+
     /// Adds a user to a room, or sets its role.
     pub async fn set_member(&self, room: &str, user: &str, role: &str) -> ApiResponse {
         let path = format!("/rooms/{room}/members/{user}");

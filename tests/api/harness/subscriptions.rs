@@ -76,12 +76,6 @@ impl TestApp {
     }
 }
 
-/// The types of events.
-pub fn types(events: &[Value]) -> Vec<&str> {
-    let types = events.iter().map(|event| event["type"].as_str());
-    types.map(Option::unwrap).collect()
-}
-
 /// The bodies of the messages of events.
 pub fn bodies(events: &[Value]) -> Vec<&str> {
     let bodies = events.iter().map(|e| e["data"]["message"]["body"].as_str());

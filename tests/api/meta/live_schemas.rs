@@ -86,13 +86,10 @@ async fn everything(app: &TestApp) -> Vec<Value> {
     messages.push(alice.ask(&json!({"type": "ping"})).await);
     messages.push(alice.ask(&json!({"type": "send"})).await);
     let room = json!({"admins": ["bob"], "members": ["alice"]});
-    app.ask(Method::PUT, "/rooms/general", &room)
-        .await
-        .json(201);
+    app.set_room("general", &room).await.json(201);
     let watch = json!({"type": "watch", "room": "general"});
     messages.push(alice.ask(&watch).await);
-    let path = "/rooms/general/members/alice";
-    assert_eq!(app.request(Method::DELETE, path).await.status, 204);
+    assert_eq!(app.remove_member("general", "alice").await.status, 204);
     let left = |event: &Value| event["type"] == "room.left";
     messages.extend(bob.events_until(left).await);
     let muted = app
@@ -130,13 +127,13 @@ async fn events_of_rooms_hold_exactly_what_their_schemas_declare() {
     app.edit("alice", "room:general", 1, &edit).await;
     app.delete("alice", "room:general", 1).await;
     let typing = "/conversations/alice/room:general/typing";
-    app.request(reqwest::Method::POST, typing).await;
+    app.request(Method::POST, typing).await;
     app.set_member("general", "bob", "member").await;
     app.set_member("general", "bob", "admin").await;
     app.remove_member("general", "bob").await;
     let settings = json!({"join": "open", "title": "General"});
     app.set_room("general", &settings).await;
-    app.request(reqwest::Method::DELETE, "/rooms/general").await;
+    app.delete_room("general").await;
     let is_end = |event: &Value| event["type"] == "unwatched";
     let events = eve.events_until(is_end).await;
     for (kind, schema) in messages_of("RoomEvent") {

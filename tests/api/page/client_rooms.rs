@@ -1,6 +1,5 @@
 //! Rooms in the client `web/duologue.js`, in Chromium, against the service.
 
-use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::auth::secured_app::{spawn_secured_app, token};
@@ -63,17 +62,15 @@ async fn a_client_without_access_is_told_that_it_does_not_watch() {
     };
     let app = spawn_app();
     let room = json!({"join": "open", "admins": ["alice"]});
-    let made = app.ask(Method::PUT, "/rooms/general", &room).await;
-    made.json(201);
+    app.set_room("general", &room).await.json(201);
     let carol = ClientPage::connect(&browser, &app.address, "carol");
     carol.0.evaluate("client.watch('absent')");
     carol.0.wait_until("refused.length");
     let refused = carol.0.evaluate("refused");
     assert_eq!(refused, json!(["absent: 404 ROOM_NOT_FOUND"]));
     watch(&carol, "general");
-    let banned = json!({"role": "banned"});
-    let path = "/rooms/general/members/carol";
-    app.ask(Method::PUT, path, &banned).await.json(201);
+    let banned = app.set_member("general", "carol", "banned").await;
+    banned.json(201);
     carol
         .0
         .wait_until("roomEvents.some(({ type }) => type === 'unwatched')");

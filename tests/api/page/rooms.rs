@@ -1,6 +1,5 @@
 //! Rooms in the messenger page, in Chromium: beside people, across an outage, with their members.
 
-use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::page::browser::Browser;
@@ -173,8 +172,7 @@ async fn an_admin_changes_a_room_and_its_members() {
 async fn spawn_app_with_room() -> TestApp {
     let app = spawn_app();
     let room = json!({"join": "open", "admins": ["alice"], "title": "All of us"});
-    let made = app.ask(Method::PUT, "/rooms/general", &room).await;
-    made.json(201);
+    app.set_room("general", &room).await.json(201);
     app.send("alice", "room:general", "Welcome").await;
     app
 }
@@ -224,16 +222,15 @@ async fn a_room_that_is_not_there_is_told_and_left() {
     };
     let app = spawn_app_with_room().await;
     let invited = json!({"join": "invited"});
-    let board = app.ask(Method::PUT, "/rooms/board", &invited).await;
-    board.json(201);
+    app.set_room("board", &invited).await.json(201);
     let carol = browser.open(&format!("{}/#room:board", app.address));
     carol.sign_in("carol");
     carol.wait_visible("#none-open");
     carol.wait_until("document.querySelector('#error').textContent");
     carol.wait_connected();
     // Unread messages of a room have a badge like those of a person.
-    let added = app.request(Method::PUT, "/rooms/general/members/carol");
-    added.await.json(201);
+    let added = app.set_member("general", "carol", "member").await;
+    added.json(201);
     app.send("alice", "room:general", "Hello Carol").await;
     carol.wait_for_text(".row[href='#room:general'] .badge", "1");
     carol.wait_for_text(".row[href='#room:general']", "alice: Hello Carol");
@@ -249,8 +246,8 @@ async fn a_room_fits_a_phone_and_labels_every_control() {
     };
     let app = spawn_app_with_room().await;
     let member = "m".repeat(255);
-    let path = format!("/rooms/general/members/{member}");
-    app.request(Method::PUT, &path).await.json(201);
+    let added = app.set_member("general", &member, "member").await;
+    added.json(201);
     app.send(&member, "room:general", "Long").await;
     let alice = browser.open(&app.address);
     alice.resize(360, 640);

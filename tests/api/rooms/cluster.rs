@@ -5,10 +5,8 @@ use std::time::Duration;
 use duologue::store::Keys;
 use rustix::process::Signal;
 
-use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::redis_cluster::RedisCluster;
 use crate::harness::store::rooms::{create_room, keys_of_room};
-use crate::harness::store::tcp_server::TcpServer;
 use crate::harness::{TestApp, eventually, spawn_app_on};
 
 /// How long an inbox may take to follow after a fault.
@@ -41,10 +39,7 @@ async fn a_hanging_node_delays_only_the_inboxes_on_it() {
     let (works, hangs) = ((of_room + 1) % 3, (of_room + 2) % 3);
     let app = spawn_app_on(&cluster.url());
     let members = [users_at(&cluster, works, 4), users_at(&cluster, hangs, 4)].concat();
-    let masters: Vec<_> = cluster.masters.iter().map(TcpServer::url).collect();
-    let mut redis = DirectConnection::to(masters.iter().map(String::as_str));
-    let names: Vec<_> = members.iter().map(String::as_str).collect();
-    create_room(&mut redis, "general", &names);
+    create_room(&mut cluster.connect(), "general", &members);
     app.send(&members[0], "room:general", "one").await;
     for member in &members[1..] {
         unread_becomes(&app, member, 1).await;

@@ -13,7 +13,7 @@ use crate::harness::live::resume::{place, polled};
 use crate::harness::rng::Rng;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::store::rooms::create_room;
-use crate::harness::{TestApp, client, spawn_app_on};
+use crate::harness::{client, spawn_app_on};
 use crate::rooms::filing::{assert_exact, created, users};
 
 const ROOM: &str = "room:general";
@@ -61,15 +61,6 @@ async fn act(client: &Client, addresses: &[String], user: &str, rng: &mut Rng) {
     );
 }
 
-/// The members of the room.
-async fn members(app: &TestApp) -> BTreeSet<String> {
-    let page = app.get("/rooms/general/members?limit=200").await.json(200);
-    let members = page["members"].as_array().unwrap().iter();
-    members
-        .map(|member| member["user"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 #[tokio::test]
 async fn who_comes_and_goes_has_the_inbox_of_a_member_or_none() {
     let (redis, dir) = (RedisServer::volatile(), TempDir::new().unwrap());
@@ -101,10 +92,12 @@ async fn who_comes_and_goes_has_the_inbox_of_a_member_or_none() {
         tokio::join!(join_all(acting), killing);
     }
     staying.outboxes_are_empty().await;
-    let members = members(&staying).await;
+    let members = staying.members("general").await;
+    let members = members.iter().filter_map(|member| member.split(':').next());
+    let members: BTreeSet<_> = members.collect();
     for (user, after) in users.iter().zip(&cursors) {
         created(&polled(&staying, user, after, &[200]).await, after);
-        if members.contains(user) {
+        if members.contains(&**user) {
             assert_exact(&staying, user).await;
         } else {
             let inbox = staying.inbox(user, "").await;

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use duologue::model::RoomName;
-use duologue::store::Keys;
-use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::live::event_stream::EventStream;
+use crate::harness::store::rooms::keys_of_room;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
+use crate::rooms::badge_becomes;
 
 /// The keys of a room that exist.
 fn keys_of(app: &TestApp, room: &str) -> Vec<String> {
@@ -25,10 +24,7 @@ async fn a_deleted_room_is_told_to_its_members_and_gone() {
     let mut bob = EventStream::open(&app, "bob", None).await;
     app.send("alice", "room:general", "hello").await;
     assert_eq!(bob.next().await["type"], "message.created");
-    assert_eq!(
-        app.request(Method::DELETE, "/rooms/general").await.status,
-        204
-    );
+    assert_eq!(app.delete_room("general").await.status, 204);
 
     let left = bob.next().await;
     assert_eq!(
@@ -52,7 +48,7 @@ async fn a_deleted_room_is_told_to_its_members_and_gone() {
     for path in ["/rooms/general", "/conversations/alice/room:general"] {
         app.get(path).await.problem(404, "ROOM_NOT_FOUND");
     }
-    let again = app.request(Method::DELETE, "/rooms/general").await;
+    let again = app.delete_room("general").await;
     again.problem(404, "ROOM_NOT_FOUND");
 }
 
@@ -65,18 +61,9 @@ async fn a_name_is_free_again_after_the_deletion() {
         let sent = app.send("alice", "room:general", &format!("{round}")).await;
         assert_eq!(sent["seq"], 1);
         app.lists("bob", &["room:general"]).await;
-        eventually("bob has it", Duration::from_secs(10), async || {
-            app.badge("bob").await == [1, 1]
-        })
-        .await;
-        assert_eq!(
-            app.request(Method::DELETE, "/rooms/general").await.status,
-            204
-        );
-        eventually("bob has nothing", Duration::from_secs(10), async || {
-            app.badge("bob").await == [0, 0]
-        })
-        .await;
+        badge_becomes(&app, "bob", [1, 1]).await;
+        assert_eq!(app.delete_room("general").await.status, 204);
+        badge_becomes(&app, "bob", [0, 0]).await;
     }
 }
 
@@ -87,8 +74,7 @@ async fn a_deletion_that_was_interrupted_is_completed() {
     app.lists("bob", &["room:general"]).await;
     app.send("alice", "room:general", "hello").await;
     // A process that died holds the lease, so that nobody files before it ends.
-    let name = RoomName::of_id("general").unwrap();
-    let [_, meta, _, _, _, lease, _] = Keys::new().room(&name);
+    let [_, meta, _, _, _, lease, _] = keys_of_room("general");
     let mut redis = app.redis();
     redis::cmd("SET")
         .arg(&lease)
@@ -97,10 +83,7 @@ async fn a_deletion_that_was_interrupted_is_completed() {
         .arg(4000)
         .exec(&mut redis)
         .unwrap();
-    assert_eq!(
-        app.request(Method::DELETE, "/rooms/general").await.status,
-        204
-    );
+    assert_eq!(app.delete_room("general").await.status, 204);
     let exists: bool = redis::cmd("EXISTS").arg(&meta).query(&mut redis).unwrap();
     assert!(exists, "members are not told yet");
     let other = spawn_app_on(&app.redis_url);

@@ -17,7 +17,6 @@ use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::redis_cluster::RedisCluster;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::store::rooms::create_room;
-use crate::harness::store::tcp_server::TcpServer;
 use crate::harness::{TestApp, client, eventually, spawn_app, spawn_app_on};
 use crate::rooms::FILED;
 
@@ -25,11 +24,6 @@ const ROOM: &str = "room:general";
 
 pub fn users(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("user-{n}")).collect()
-}
-
-fn create(app: &TestApp, users: &[String]) {
-    let users: Vec<_> = users.iter().map(String::as_str).collect();
-    create_room(&mut app.redis(), "general", &users);
 }
 
 /// The seqs of the messages whose creation a user was told, each once and in order. The chain of events has no gap.
@@ -106,7 +100,7 @@ async fn read_at_random(app: &TestApp, user: &str, seed: u64, stop: &AtomicBool)
 async fn counts_are_exact_after_many_senders_and_readers() {
     let app = spawn_app();
     let members = users(50);
-    create(&app, &members);
+    create_room(&mut app.redis(), "general", &members);
     let stop = Arc::new(AtomicBool::new(false));
     let reading = (0..20).map(|n| read_at_random(&app, &members[n], n as u64, &stop));
     let sending = async {
@@ -130,8 +124,7 @@ async fn kill_in_a_burst(url: &str, redis: &mut DirectConnection) {
     let settings = [("DUOLOGUE_REDIS_URL", url)];
     let staying = spawn_app_on(url);
     let members = users(12);
-    let names: Vec<_> = members.iter().map(String::as_str).collect();
-    create_room(redis, "general", &names);
+    create_room(redis, "general", &members);
     let mut cursors = Vec::new();
     for member in &members {
         cursors.push(place(&staying, member).await);
@@ -183,16 +176,14 @@ async fn a_killed_process_loses_no_event_of_a_room() {
 #[tokio::test]
 async fn a_killed_process_loses_no_event_of_a_room_on_a_cluster() {
     let cluster = RedisCluster::start();
-    let masters: Vec<_> = cluster.masters.iter().map(TcpServer::url).collect();
-    let mut redis = DirectConnection::to(masters.iter().map(String::as_str));
-    kill_in_a_burst(&cluster.url(), &mut redis).await;
+    kill_in_a_burst(&cluster.url(), &mut cluster.connect()).await;
 }
 
 #[tokio::test]
 async fn who_was_away_for_many_messages_learns_of_all() {
     let app = spawn_app();
     let members = users(2);
-    create(&app, &members);
+    create_room(&mut app.redis(), "general", &members);
     app.send("user-0", ROOM, "before").await;
     app.outboxes_are_empty().await;
     let after = place(&app, "user-1").await;

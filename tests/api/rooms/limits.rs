@@ -154,7 +154,7 @@ async fn a_user_is_in_at_most_a_thousand_rooms() {
         .await
         .problem(409, "TOO_MANY_ROOMS");
     // Rooms that are deleted make room too.
-    let deleted = app.request(Method::DELETE, "/rooms/new2").await;
+    let deleted = app.delete_room("new2").await;
     assert_eq!(deleted.status, 204);
     eventually("a place is free", FILED, async || {
         app.set_room("new3", &both).await.status == 201

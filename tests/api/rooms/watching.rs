@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::live::device::Device;
-use crate::harness::live::watcher::{bodies, watcher};
+use crate::harness::live::resume::{bodies, kinds};
+use crate::harness::live::watcher::watcher;
 use crate::harness::spawn_app;
 
 #[tokio::test]
@@ -24,10 +25,6 @@ async fn a_watcher_receives_every_event_of_the_room() {
         .await;
     app.send("bob", "room:general", "the end").await;
     let events = eve.room_events_until(&start, "the end").await;
-    let kinds: Vec<_> = events
-        .iter()
-        .map(|event| event["type"].as_str().unwrap())
-        .collect();
     let expected = [
         "message.created",
         "message.updated",
@@ -37,7 +34,7 @@ async fn a_watcher_receives_every_event_of_the_room() {
         "conversation.changed",
         "message.created",
     ];
-    assert_eq!(kinds, expected);
+    assert_eq!(kinds(&events), expected);
     assert_eq!(bodies(&events), ["one", "two", "", "", "", "", "the end"]);
     assert_eq!([&events[2]["user"], &events[4]["user"]], ["carol", "carol"]);
     let members = ["type", "room", "cursor", "prev", "message"];

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::live::device::Device;
-use crate::harness::live::watcher::{bodies, watcher};
+use crate::harness::live::resume::bodies;
+use crate::harness::live::watcher::watcher;
 use crate::harness::{TestApp, spawn_app};
 
 /// Waits until a device does not watch a room any more; returns why.
@@ -98,7 +98,7 @@ async fn a_deleted_room_is_watched_by_nobody() {
     app.open_room("general", &["alice"]).await;
     let (mut alice, start) = watcher(&app, "alice", "general").await;
     let (mut eve, _) = watcher(&app, "eve", "general").await;
-    let deleted = app.request(Method::DELETE, "/rooms/general").await;
+    let deleted = app.delete_room("general").await;
     assert_eq!(deleted.status, 204);
     for device in [&mut alice, &mut eve] {
         assert_eq!(unwatched(device).await, "ROOM_NOT_FOUND");

@@ -5,13 +5,11 @@ use std::time::Duration;
 use redis::cmd;
 use serde_json::{Value, json};
 
-use duologue::model::RoomName;
-use duologue::store::Keys;
-
-use crate::harness::http::raw_connection::{pipeline, post};
 use crate::harness::live::device::Device;
-use crate::harness::live::watcher::{bodies, watcher};
+use crate::harness::live::resume::{bodies, fill};
+use crate::harness::live::watcher::watcher;
 use crate::harness::load_generator::LoadGenerator;
+use crate::harness::store::rooms::keys_of_room;
 use crate::harness::{TestApp, eventually, spawn_app};
 
 /// Creates an open room with alice.
@@ -19,22 +17,6 @@ async fn app_with_room() -> TestApp {
     let app = spawn_app();
     app.open_room("general", &["alice"]).await;
     app
-}
-
-/// Sends numbered messages of alice to the room.
-fn send_many(app: &TestApp, numbers: impl Iterator<Item = usize>) {
-    let requests: Vec<_> = numbers
-        .map(|n| {
-            post(json!({"from": "alice", "to": "room:general", "body": n.to_string()}).to_string())
-        })
-        .collect();
-    for answer in pipeline(&app.address, &requests) {
-        assert_eq!(answer.status, 201);
-    }
-}
-
-fn stream_key() -> String {
-    Keys::new().room_events(&RoomName::of_id("general").unwrap())
 }
 
 #[tokio::test]
@@ -46,7 +28,7 @@ async fn a_watcher_resumes_with_exactly_what_it_missed() {
     let after = seen[0]["cursor"].as_str().unwrap().to_owned();
     drop(eve);
     // More than one page.
-    send_many(&app, 0..230);
+    fill(&app, "alice", "room:general", 0..230);
     let mut eve = Device::connect(&app, "eve").await;
     assert_eq!(eve.watch("general", Some(&after)).await, after);
     app.send("alice", "room:general", "the end").await;
@@ -90,12 +72,10 @@ async fn reconnects_while_messages_are_sent_lose_and_repeat_nothing() {
 async fn a_cursor_that_is_too_old_yields_one_change() {
     let app = app_with_room().await;
     let (mut eve, start) = watcher(&app, "eve", "general").await;
-    send_many(&app, 0..300);
+    fill(&app, "alice", "room:general", 0..300);
+    let [_, _, _, events, ..] = keys_of_room("general");
     let length = async || {
-        let length: u64 = cmd("XLEN")
-            .arg(stream_key())
-            .query(&mut app.redis())
-            .unwrap();
+        let length: u64 = cmd("XLEN").arg(&events).query(&mut app.redis()).unwrap();
         length < 300
     };
     eventually(

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use duologue::model::RoomName;
-use duologue::store::Keys;
 use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
-use crate::harness::live::watcher::{bodies, watcher};
+use crate::harness::live::resume::bodies;
+use crate::harness::live::watcher::watcher;
 use crate::harness::spawn_app_on;
 use crate::harness::store::replicated_cluster::ReplicatedCluster;
+use crate::harness::store::rooms::keys_of_room;
 
 /// Rooms, each with a watcher.
 const ROOMS: usize = 30;
@@ -59,9 +59,8 @@ async fn assert_watchers_miss_nothing(change: impl FnOnce(&ReplicatedCluster) + 
 async fn slots_that_move_cost_no_watcher_an_event() {
     assert_watchers_miss_nothing(|cluster| {
         for number in (0..ROOMS).step_by(3) {
-            let room = RoomName::of_id(&room(number)).unwrap();
-            let slot = cluster.slot_of(&Keys::new().room_events(&room));
-            cluster.move_slot(slot, number % 3);
+            let [messages, ..] = keys_of_room(&room(number));
+            cluster.move_slot(cluster.slot_of(&messages), number % 3);
         }
     })
     .await;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use duologue::model::RoomName;
-use duologue::store::Keys;
 use futures_util::{StreamExt, stream};
 use redis::cmd;
 use serde_json::{Value, json};
@@ -14,11 +12,13 @@ use crate::harness::http::raw_connection::{pipeline, post};
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::device::Device;
 use crate::harness::live::raw_socket::{connect_raw, masked, read_frame, read_text};
-use crate::harness::live::watcher::{bodies, watcher};
+use crate::harness::live::resume::bodies;
+use crate::harness::live::watcher::watcher;
 use crate::harness::load_generator::LoadGenerator;
 use crate::harness::metrics::metric;
 use crate::harness::rooms::By;
 use crate::harness::store::redis_server::RedisServer;
+use crate::harness::store::rooms::keys_of_room;
 use crate::harness::{eventually, spawn_app, spawn_app_on};
 
 const WATCHERS: usize = 1000;
@@ -46,11 +46,9 @@ fn published(redis: &RedisServer) -> u64 {
 
 /// How many processes subscribe to the events of the room.
 fn subscribers(redis: &RedisServer) -> u64 {
-    let room = RoomName::of_id("general").unwrap();
+    let [_, _, _, events, ..] = keys_of_room("general");
     let mut command = cmd("PUBSUB");
-    let command = command
-        .arg("SHARDNUMSUB")
-        .arg(Keys::new().room_events(&room));
+    let command = command.arg("SHARDNUMSUB").arg(events);
     let (_, number): (String, u64) = command.query(&mut redis.connect()).unwrap();
     number
 }

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::live::resume::kinds;
 use crate::harness::spawn_app;
 use crate::harness::store::rooms::create_room;
-use crate::harness::subscriptions::types;
 
 #[tokio::test]
 async fn changes_of_a_room_are_events() {
@@ -21,7 +21,7 @@ async fn changes_of_a_room_are_events() {
     let events = app.drain("archive").await;
     let said = ["message.created", "message.updated"];
     let more = ["conversation.read", "message.deleted"];
-    assert_eq!(types(&events), [said, more].concat());
+    assert_eq!(kinds(&events), [said, more].concat());
     let data = json!({"room": "general", "by": "alice", "last_seq": 1, "message": sent});
     assert_eq!(events[0]["data"], data);
     assert_eq!(events[1]["data"]["by"], "bob");
@@ -34,24 +34,20 @@ async fn rooms_and_their_members_are_events() {
     let app = spawn_app();
     app.subscribe("archive", &json!({})).await;
     let room = json!({"join": "open", "members": ["alice"]});
-    app.ask(Method::PUT, "/rooms/general", &room)
-        .await
-        .json(201);
+    app.set_room("general", &room).await.json(201);
     let titled = json!({"join": "open", "title": "General"});
-    app.ask(Method::PUT, "/rooms/general", &titled)
-        .await
-        .json(200);
-    let bob = "/rooms/general/members/bob";
-    app.request(Method::PUT, bob).await.json(201);
-    let admin = json!({"role": "admin"});
-    app.ask(Method::PUT, bob, &admin).await.json(200);
-    assert_eq!(app.request(Method::DELETE, bob).await.status, 204);
-    let deleted = app.request(Method::DELETE, "/rooms/general").await;
+    app.set_room("general", &titled).await.json(200);
+    let added = app.set_member("general", "bob", "member").await;
+    added.json(201);
+    let promoted = app.set_member("general", "bob", "admin").await;
+    promoted.json(200);
+    assert_eq!(app.remove_member("general", "bob").await.status, 204);
+    let deleted = app.delete_room("general").await;
     assert_eq!(deleted.status, 204);
     let events = app.drain("archive").await;
     let said = ["room.created", "room.joined", "room.changed", "room.joined"];
     let more = ["room.changed", "room.left", "room.deleted"];
-    assert_eq!(types(&events), [&said[..], &more[..]].concat());
+    assert_eq!(kinds(&events), [&said[..], &more[..]].concat());
     let users = events.iter().map(|event| event["data"]["user"].as_str());
     let (alice, bob) = (Some("alice"), Some("bob"));
     let expected = [None, alice, None, bob, bob, bob, None];

@@ -7,8 +7,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::harness::live::resume::kinds;
 use crate::harness::spawn_app;
-use crate::harness::subscriptions::{bodies, types};
+use crate::harness::subscriptions::bodies;
 
 #[tokio::test]
 async fn each_change_of_a_conversation_is_an_event() {
@@ -34,7 +35,7 @@ async fn each_change_of_a_conversation_is_an_event() {
         "conversation.read",
         "message.deleted",
     ];
-    assert_eq!(types(&events), [said, more].concat());
+    assert_eq!(kinds(&events), [said, more].concat());
     let data = |n: usize| &events[n]["data"];
     let conversation =
         json!({"users": ["alice", "bob"], "by": "bob", "last_seq": 1, "message": sent});
@@ -56,7 +57,7 @@ async fn each_change_of_a_conversation_is_an_event() {
     assert!(ids.iter().all(of_one), "one partition: {ids:?}");
     app.request(Method::DELETE, "/users/bob").await.json(200);
     let events = app.drain("archive").await;
-    assert_eq!(types(&events).last(), Some(&"user.erased"));
+    assert_eq!(kinds(&events).last(), Some(&"user.erased"));
     assert_eq!(events.last().unwrap()["data"], json!({"user": "bob"}));
 }
 
@@ -147,7 +148,7 @@ async fn each_subscription_has_what_it_wants_of_everything() {
     app.delete("alice", "user-7", 1).await.json(200);
     assert_eq!(app.drain("all").await.len(), 31);
     let deleted = app.drain("deleted").await;
-    assert_eq!(types(&deleted), ["message.deleted"]);
+    assert_eq!(kinds(&deleted), ["message.deleted"]);
     assert_eq!(app.drain("rooms").await.len(), 0);
     for name in ["all", "deleted", "rooms"] {
         let state = app.subscription(name).await;
@@ -164,7 +165,7 @@ async fn many_unwanted_events_are_skipped_in_one_request() {
     crate::harness::store::lua::fill(&mut app.redis(), "alice", "bob", 2500);
     app.delete("alice", "bob", 2500).await.json(200);
     let deleted = app.take("deleted", "c").await;
-    assert_eq!(types(&deleted), ["message.deleted"]);
+    assert_eq!(kinds(&deleted), ["message.deleted"]);
 }
 
 #[tokio::test]

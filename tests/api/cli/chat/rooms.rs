@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::terminals::{chat_with_interruptions, start_service};
 use super::test_session::{NOTHING, TestSession, event, message};
-use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app, token};
+use crate::harness::auth::secured_app::{spawn_secured_app, token};
 use crate::harness::cli::chat_process::ChatProcess;
 use crate::harness::cli::service_process;
+use crate::harness::rooms::By;
 use crate::harness::spawn_app;
 use crate::harness::store::redis_server::RedisServer;
 
@@ -51,10 +51,10 @@ async fn users_chat_in_a_room_that_the_first_one_creates() {
     let app = spawn_app();
     let join = |user| ChatProcess::join(&app.address, user, "general");
     let mut alice = join("alice");
-    alice.type_line("Anybody here?");
+    alice.type_line("Is anyone here?");
     alice.wait_for_line("✓ sent 1");
     let mut bob = join("bob");
-    bob.wait_for_line("alice: Anybody here?");
+    bob.wait_for_line("alice: Is anyone here?");
     alice.wait_for_line("* bob joined");
     bob.type_line("I am");
     let mut carol = join("carol");
@@ -65,11 +65,10 @@ async fn users_chat_in_a_room_that_the_first_one_creates() {
     carol.type_line("Me too");
     for chat in [&mut alice, &mut bob, &mut carol] {
         chat.wait_for_line("carol: Me too");
-        let messages = ["alice: Anybody here?", "bob: I am", "carol: Me too"];
+        let messages = ["alice: Is anyone here?", "bob: I am", "carol: Me too"];
         assert_eq!(chat.messages(), messages, "each once, in order");
     }
-    let removed = app.request(Method::DELETE, "/rooms/general/members/carol");
-    assert_eq!(removed.await.status, 204);
+    assert_eq!(app.remove_member("general", "carol").await.status, 204);
     assert_eq!(carol.wait_for_exit().code(), Some(1));
     carol.wait_for_line("duologue: you are no longer a member of the room");
     for chat in [&mut alice, &mut bob] {
@@ -141,13 +140,9 @@ async fn a_token_creates_joins_and_is_refused_a_room() {
     assert_eq!(room["membership"]["role"], "member");
 
     // Nobody can join a room by invitation, which does not exist for others.
-    let key = format!("Bearer {SERVICE_KEY}");
-    let headers = [("authorization", &*key)];
     let board = json!({"join": "invited", "admins": ["carol"]});
-    let made = app
-        .call("PUT", "/rooms/board", &headers, Some(&board))
-        .await;
-    made.json(201);
+    let made = app.by(By::Backend, "PUT", "/rooms/board", Some(&board));
+    made.await.json(201);
     let mut alice = join("alice", "board");
     assert_eq!(alice.wait_for_exit().code(), Some(1));
     assert_eq!(alice.shown.len(), 1, "{:?}", alice.shown);

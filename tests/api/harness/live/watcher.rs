@@ -38,12 +38,6 @@ impl Device {
     }
 }
 
-/// The texts of the messages of events.
-pub fn bodies(events: &[Value]) -> Vec<&str> {
-    let bodies = events.iter().map(|event| event["message"]["body"].as_str());
-    bodies.map(Option::unwrap_or_default).collect()
-}
-
 /// A device of a user that watches a room from now on, and the cursor of that moment.
 pub async fn watcher(app: &TestApp, user: &str, room: &str) -> (Device, String) {
     let mut device = Device::connect(app, user).await;

@@ -12,7 +12,7 @@ pub fn keys_of_room(room: &str) -> [String; 7] {
 }
 
 /// Stores an invited room with members, the first of whom is an admin.
-pub fn create_room(redis: &mut impl ConnectionLike, room: &str, members: &[&str]) {
+pub fn create_room(redis: &mut impl ConnectionLike, room: &str, members: &[impl AsRef<str>]) {
     let [_, meta, key, ..] = keys_of_room(room);
     let created = 1_769_860_800_000_000_u64;
     let fields = [
@@ -27,7 +27,7 @@ pub fn create_room(redis: &mut impl ConnectionLike, room: &str, members: &[&str]
     for (number, member) in members.iter().enumerate() {
         let role = if number == 0 { "admin" } else { "member" };
         let record = format!("{role}|{created}|{}|0|0|0|00000|0|0", created / 1000);
-        let _: () = redis.hset(&key, *member, record).unwrap();
+        let _: () = redis.hset(&key, member.as_ref(), record).unwrap();
     }
 }
 
