@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::harness::TestApp;
 use crate::harness::auth::operations::{Operation, operations};
 use crate::harness::auth::secured_app::spawn_secured_app;
+use crate::harness::http::calls::By;
 use crate::harness::http::response::ApiResponse;
-use crate::harness::rooms::By;
 use crate::harness::spawn_app;
 
 /// What a user is in a room.

@@ -5,34 +5,10 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::auth::secured_app::{SERVICE_KEY, token};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::{TestApp, eventually};
 
-/// Who makes a request to a service that requires credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By<'a> {
-    User(&'a str),
-    Backend,
-}
-
 impl TestApp {
-    /// A request of a user or a backend to a service that requires credentials.
-    pub async fn by(
-        &self,
-        caller: By<'_>,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> ApiResponse {
-        let credential = match caller {
-            By::User(user) => token(user),
-            By::Backend => SERVICE_KEY.to_owned(),
-        };
-        let header = ("authorization", &*format!("Bearer {credential}"));
-        self.call(method, path, &[header], body).await
-    }
-
     /// Creates or changes a room, on a service without credentials.
     pub async fn set_room(&self, room: &str, settings: &Value) -> ApiResponse {
         self.ask(Method::PUT, &format!("/rooms/{room}"), settings)

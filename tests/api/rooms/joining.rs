@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::badge_becomes;
 use crate::harness::auth::secured_app::spawn_secured_app;
+use crate::harness::http::calls::By;
 use crate::harness::http::response::ApiResponse;
 use crate::harness::live::event_stream::EventStream;
-use crate::harness::rooms::By;
 use crate::harness::{TestApp, seqs, spawn_app};
 
 const GENERAL: &str = "room:general";

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::harness::TestApp;
 use crate::harness::auth::secured_app::spawn_secured_app;
+use crate::harness::http::calls::By;
 use crate::harness::http::response::ApiResponse;
-use crate::harness::rooms::{By, names};
+use crate::harness::rooms::names;
 use crate::harness::spawn_app;
 
 const ROOM: &str = "/rooms/general";

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::auth::secured_app::{spawn_secured_app, spawn_secured_app_with};
-use crate::harness::rooms::By;
+use crate::harness::auth::secured_app::{spawn_secured_app, spawn_secured_app_with, token};
+use crate::harness::http::calls::By;
 use crate::harness::spawn_app;
 
 const ROOM: &str = "/rooms/general";
@@ -121,11 +121,8 @@ async fn creating_rooms_can_be_for_backends_only() {
     let app = spawn_secured_app_with(&["--rooms", "backends"]);
     let room = json!({"admins": ["alice"]});
     let before = app.settled_contents().await;
-    for header in [None, Some(("if-none-match", "*"))] {
-        let token = crate::harness::auth::secured_app::token("alice");
-        let mut headers = vec![("authorization", format!("Bearer {token}"))];
-        headers.extend(header.map(|(name, value)| (name, value.to_owned())));
-        let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let credential = ("authorization", &*format!("Bearer {}", token("alice")));
+    for headers in [vec![credential], vec![credential, ("if-none-match", "*")]] {
         let refused = app.call("PUT", ROOM, &headers, Some(&json!({}))).await;
         refused.problem(403, "FORBIDDEN");
     }

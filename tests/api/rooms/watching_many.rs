@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app, token, token_until};
+use crate::harness::http::calls::By;
 use crate::harness::http::raw_connection::{pipeline, post};
 use crate::harness::live::connect_options::ConnectOptions;
 use crate::harness::live::device::Device;
@@ -16,7 +17,6 @@ use crate::harness::live::resume::bodies;
 use crate::harness::live::watcher::watcher;
 use crate::harness::load_generator::LoadGenerator;
 use crate::harness::metrics::metric;
-use crate::harness::rooms::By;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::store::rooms::keys_of_room;
 use crate::harness::{eventually, spawn_app, spawn_app_on};

@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::open_store;
-use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app, token};
+use crate::harness::auth::secured_app::spawn_secured_app;
+use crate::harness::http::calls::By;
 use crate::harness::subscriptions::bodies;
 use crate::harness::{TestApp, spawn_app};
 
@@ -193,13 +194,12 @@ async fn an_unknown_subscription_is_not_found() {
 #[tokio::test]
 async fn only_backends_use_subscriptions() {
     let app = spawn_secured_app();
-    let (user, backend) = (token("alice"), SERVICE_KEY.to_owned());
-    for (credential, status) in [(user, 403), (backend, 201)] {
-        let header = format!("Bearer {credential}");
-        let headers = [("authorization", header.as_str())];
-        assert_eq!(put(&app, "archive", &headers, &json!({})).await, status);
-        let waiting = "/subscriptions/archive/events?wait=1";
-        let waits = app.get_as(&credential, waiting).await;
+    let (path, settings) = ("/subscriptions/archive", json!({}));
+    for (caller, status) in [(By::User("alice"), 403), (By::Backend, 201)] {
+        let set = app.by(caller, "PUT", path, Some(&settings)).await;
+        assert_eq!(set.status, status);
+        let waiting = format!("{path}/events?wait=1");
+        let waits = app.by(caller, "GET", &waiting, None).await;
         assert_eq!(waits.status == 403, status == 403, "{waits:?}");
     }
 }

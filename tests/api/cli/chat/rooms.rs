@@ -10,7 +10,7 @@ use super::test_session::{NOTHING, TestSession, event, message};
 use crate::harness::auth::secured_app::{spawn_secured_app, token};
 use crate::harness::cli::chat_process::ChatProcess;
 use crate::harness::cli::service_process;
-use crate::harness::rooms::By;
+use crate::harness::http::calls::By;
 use crate::harness::spawn_app;
 use crate::harness::store::redis_server::RedisServer;
 

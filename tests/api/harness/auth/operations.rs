@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::harness::TestApp;
 use crate::harness::auth::secured_app::SERVICE_KEY;
+use crate::harness::http::calls::By;
 use crate::harness::http::response::ApiResponse;
-use crate::harness::rooms::By;
 
 /// Where a request names the acting user.
 pub enum Actor {
@@ -173,11 +173,14 @@ impl Operation {
             assert_eq!(app.post_as(SERVICE_KEY, &message).await.status, 201);
         }
         if self.path.starts_with("/subscriptions/archive") && self.id != "set_subscription" {
-            let key = format!("Bearer {SERVICE_KEY}");
-            let headers = [("authorization", key.as_str())];
-            let path = "/subscriptions/archive";
-            let made = app.call("PUT", path, &headers, Some(&json!({}))).await;
-            assert_eq!(made.status, 201);
+            let settings = json!({});
+            let made = app.by(
+                By::Backend,
+                "PUT",
+                "/subscriptions/archive",
+                Some(&settings),
+            );
+            assert_eq!(made.await.status, 201);
         }
     }
 

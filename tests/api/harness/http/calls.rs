@@ -4,9 +4,46 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::harness::TestApp;
+use crate::harness::auth::secured_app::{SERVICE_KEY, token};
 use crate::harness::http::response::ApiResponse;
 
+/// Who makes a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By<'a> {
+    User(&'a str),
+    Backend,
+    /// Somebody without a credential.
+    Anonymous,
+}
+
 impl TestApp {
+    /// Sends a request with the credential of a caller and an optional JSON body.
+    pub async fn by(
+        &self,
+        caller: By<'_>,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> ApiResponse {
+        match caller {
+            By::User(user) => self.call_as(&token(user), method, path, body).await,
+            By::Backend => self.call_as(SERVICE_KEY, method, path, body).await,
+            By::Anonymous => self.call(method, path, &[], body).await,
+        }
+    }
+
+    /// Sends a request with a bearer credential and an optional JSON body.
+    pub async fn call_as(
+        &self,
+        credential: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> ApiResponse {
+        let header = ("authorization", &*format!("Bearer {credential}"));
+        self.call(method, path, &[header], body).await
+    }
+
     /// Sends a request with headers and an optional JSON body.
     pub async fn call(
         &self,
@@ -42,14 +79,12 @@ impl TestApp {
 
     /// Sends a `GET` with a bearer credential.
     pub async fn get_as(&self, credential: &str, path: &str) -> ApiResponse {
-        let header = ("authorization", &*format!("Bearer {credential}"));
-        self.call("GET", path, &[header], None).await
+        self.call_as(credential, "GET", path, None).await
     }
 
     /// Sends a `POST /messages` with a bearer credential.
     pub async fn post_as(&self, credential: &str, message: &Value) -> ApiResponse {
-        let header = ("authorization", &*format!("Bearer {credential}"));
-        self.call("POST", "/messages", &[header], Some(message))
+        self.call_as(credential, "POST", "/messages", Some(message))
             .await
     }
 }
