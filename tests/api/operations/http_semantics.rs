@@ -3,25 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::auth::operations::filled;
 use crate::harness::http::raw_connection::{RawConnection, exchange, post};
 use crate::harness::{TestApp, spawn_app};
 use crate::meta::openapi::operations;
-
-/// The path of an operation with its parameters filled in.
-fn filled(path: &str) -> String {
-    let parameters = [
-        ("{user}", "alice"),
-        ("{peer}", "bob"),
-        ("{seq}", "1"),
-        ("{emoji}", "%F0%9F%91%8D"),
-        ("{room}", "general"),
-        ("{name}", "archive"),
-    ];
-    let fill = |path: String, (name, value): &(&str, &str)| path.replace(name, value);
-    let filled = parameters.iter().fold(path.to_owned(), fill);
-    assert!(!filled.contains('{'), "{filled}");
-    filled
-}
 
 /// What an operation requires in its query.
 fn required_query(operation: &Value) -> &'static str {

@@ -119,13 +119,7 @@ impl Operation {
         let success = statuses
             .rfind(|s| s.starts_with('2'))
             .map_or("426", String::as_str);
-        let path = path.replace("{user}", "alice").replace("{peer}", "bob");
-        let path = path
-            .replace("{room}", "general")
-            .replace("{seq}", "1")
-            .replace("{emoji}", "%F0%9F%91%8D")
-            .replace("{name}", "archive");
-        assert!(!path.contains('{'), "no value for a parameter of {path}");
+        let path = filled(path);
         let query = match (actor, path.as_str()) {
             (Actor::Query, _) => "?user=alice",
             (_, "/presence" | "/unread") => "?users=alice,bob",
@@ -199,6 +193,25 @@ impl Operation {
             refusal
         }
     }
+}
+
+/// The path of an operation with its parameters filled in.
+pub fn filled(path: &str) -> String {
+    let parameters = [
+        ("{user}", "alice"),
+        ("{peer}", "bob"),
+        ("{room}", "general"),
+        ("{seq}", "1"),
+        ("{emoji}", "%F0%9F%91%8D"),
+        ("{name}", "archive"),
+    ];
+    let fill = |path: String, (name, value): &(&str, &str)| path.replace(name, value);
+    let filled = parameters.iter().fold(path.to_owned(), fill);
+    assert!(
+        !filled.contains('{'),
+        "no value for a parameter of {filled}"
+    );
+    filled
 }
 
 pub fn media_type(operation: &Value) -> &'static str {
