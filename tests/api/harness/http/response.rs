@@ -86,6 +86,14 @@ impl ApiResponse {
         problem
     }
 
+    /// The status and the body of a problem, without the id of its request.
+    #[track_caller]
+    pub fn problem_text(&self) -> String {
+        let problem = self.any_problem();
+        let id = problem["request_id"].as_str().unwrap();
+        format!("{} {}", self.status, self.text.replace(id, ""))
+    }
+
     /// The problem document; its first error must point at this field.
     #[track_caller]
     pub fn invalid_field(&self, pointer: &str) -> Value {
