@@ -1,10 +1,12 @@
 //! Calls that read and change a conversation, its messages and the inbox.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::TestApp;
 use crate::harness::http::response::ApiResponse;
+use crate::harness::{TestApp, eventually};
 
 impl TestApp {
     /// Sends a receipt; `what` is the last segment of the path.
@@ -80,6 +82,17 @@ impl TestApp {
     /// The unread totals of a user.
     pub async fn totals(&self, user: &str) -> Value {
         self.get(&format!("/users/{user}/unread")).await.json(200)
+    }
+
+    /// Waits until a user has this many unread messages. Meanwhile requests may fail.
+    pub async fn unread_becomes(&self, user: &str, count: u64, within: Duration) {
+        let what = format!("{user} has {count} unread messages");
+        let path = format!("/users/{user}/unread");
+        let becomes = async || {
+            let totals = self.get(&path).await;
+            totals.status == 200 && totals.json(200)["total_unread_count"] == count
+        };
+        eventually(&what, within, becomes).await;
     }
 
     /// The unread totals of a user: messages, and conversations that have any.

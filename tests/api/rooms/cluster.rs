@@ -5,9 +5,9 @@ use std::time::Duration;
 use duologue::store::Keys;
 use rustix::process::Signal;
 
+use crate::harness::spawn_app_on;
 use crate::harness::store::redis_cluster::RedisCluster;
 use crate::harness::store::rooms::{create_room, keys_of_room};
-use crate::harness::{TestApp, eventually, spawn_app_on};
 
 /// How long an inbox may take to follow after a fault.
 const UPDATED: Duration = Duration::from_secs(30);
@@ -24,14 +24,6 @@ fn users_at(cluster: &RedisCluster, master: usize, count: usize) -> Vec<String> 
     names.take(count).collect()
 }
 
-async fn unread_becomes(app: &TestApp, user: &str, count: u64) {
-    eventually(&format!("{user} has {count}"), UPDATED, async || {
-        let unread = app.get(&format!("/users/{user}/unread")).await;
-        unread.status == 200 && unread.json(200)["total_unread_count"] == count
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_hanging_node_delays_only_the_inboxes_on_it() {
     let cluster = RedisCluster::start();
@@ -42,17 +34,17 @@ async fn a_hanging_node_delays_only_the_inboxes_on_it() {
     create_room(&mut cluster.connect(), "general", &members);
     app.send(&members[0], "room:general", "one").await;
     for member in &members[1..] {
-        unread_becomes(&app, member, 1).await;
+        app.unread_becomes(member, 1, UPDATED).await;
     }
     cluster.masters[hangs].signal(Signal::STOP);
     for body in ["two", "three"] {
         app.send(&members[0], "room:general", body).await;
     }
     for member in &members[1..4] {
-        unread_becomes(&app, member, 3).await;
+        app.unread_becomes(member, 3, UPDATED).await;
     }
     cluster.masters[hangs].signal(Signal::CONT);
     for member in &members[4..] {
-        unread_becomes(&app, member, 3).await;
+        app.unread_becomes(member, 3, UPDATED).await;
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::harness::live::device::Device;
 use crate::harness::store::redis_cluster::RedisCluster;
 use crate::harness::store::tcp_server::TcpServer;
-use crate::harness::{TestApp, eventually, spawn_app_on};
+use crate::harness::{TestApp, spawn_app_on};
 
 /// How long updates of inboxes may take after a fault.
 const UPDATED: Duration = Duration::from_secs(20);
@@ -113,11 +113,7 @@ async fn a_hanging_node_of_a_recipient_delays_only_the_inbox() {
     assert!(delayed < limit, "{delayed:?}, usually {usual:?}");
     cluster.masters[2].signal(Signal::CONT);
     let [_, to] = &recipient_hangs;
-    eventually("the inbox follows", UPDATED, async || {
-        let unread = app.get(&format!("/users/{to}/unread")).await;
-        unread.status == 200 && unread.json(200)["total_unread_count"] == 1 + WAITING
-    })
-    .await;
+    app.unread_becomes(to, 1 + WAITING as u64, UPDATED).await;
 }
 
 /// Copies all keys of a Redis into a cluster, as docs/operations.md says.

@@ -73,12 +73,7 @@ async fn send_to(app: &TestApp, peer: &str) {
     let message = json!({"from": "alice", "to": peer, "body": "hi"});
     let sent = async || matches!(app.send_with_key(peer, &message).await.status, 200 | 201);
     eventually("the message is sent", CONNECTED, sent).await;
-    let path = format!("/users/{peer}/unread");
-    let arrived = async || {
-        let badge = app.get(&path).await;
-        badge.status == 200 && badge.json(200)["total_unread_count"] == 1
-    };
-    eventually("the inbox follows", CONNECTED, arrived).await;
+    app.unread_becomes(peer, 1, CONNECTED).await;
 }
 
 /// Users whose conversations and inboxes are at all nodes.
