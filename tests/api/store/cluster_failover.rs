@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 
 use super::cluster::{inbox_status, user_at};
-use super::sentinel::{send_the_first, send_until, stored};
+use super::sentinel::{min_replicas_warnings, send_the_first, send_until, stored};
 use crate::harness::store::redis_cluster::RedisCluster;
 use crate::harness::store::redis_sentinel::{info, wait};
 use crate::harness::{eventually, keys, spawn_app_on, spawn_app_with};
@@ -52,15 +52,7 @@ async fn warnings_of_a_cluster_fit_the_number_of_replicas() {
     let app = spawn_app_on(&cluster.url());
     let (master, second) = (&cluster.masters[0], cluster.add_replica(0));
     let has_replicas = |count: u64| info(master, "connected_slaves") == count.to_string();
-    let warnings = async || {
-        let ready = app.get("/readyz").await.json(200)["redis"].clone();
-        let mut all = ready.as_array().unwrap().iter();
-        let here = all.find(|found| found["address"] == master.address());
-        let warnings = here.unwrap()["warnings"].as_array().unwrap().clone();
-        let warnings = warnings.iter().map(|warning| warning.as_str().unwrap());
-        let about = warnings.filter(|warning| warning.contains("min-replicas"));
-        about.collect::<Vec<_>>().concat()
-    };
+    let warnings = async || min_replicas_warnings(&app, master).await.concat();
     assert!(has_replicas(2));
     assert!(warnings().await.starts_with("min-replicas-to-write is 0: "));
     master.run("CONFIG SET min-replicas-to-write 1");

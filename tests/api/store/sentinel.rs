@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::harness::live::device::Device;
 use crate::harness::store::redis_sentinel::{RedisSentinel, info, replicated, wait};
-use crate::harness::store::tcp_server::free_port;
+use crate::harness::store::tcp_server::{TcpServer, free_port};
 use crate::harness::{TestApp, eventually, keys, spawn_app_with};
 
 /// Sends until it is told to stop. Returns the bodies that were acknowledged.
@@ -250,16 +250,16 @@ async fn sentinel_warnings_name_what_a_failover_can_lose() {
         "{ready}"
     );
     redis.master.run("CONFIG SET min-replicas-to-write 1");
-    assert_eq!(min_replicas_warnings(&app).await, [""; 0]);
+    assert_eq!(min_replicas_warnings(&app, &redis.master).await, [""; 0]);
 }
 
-/// The warnings about the two `min-replicas` settings.
-async fn min_replicas_warnings(app: &TestApp) -> Vec<String> {
+/// The warnings about the two `min-replicas` settings of a master.
+pub async fn min_replicas_warnings(app: &TestApp, master: &TcpServer) -> Vec<String> {
     let ready = app.get("/readyz").await.json(200);
-    let all = ready["redis"][0]["warnings"].as_array().unwrap().clone();
-    let all = all
-        .iter()
-        .map(|warning| warning.as_str().unwrap().to_owned());
+    let mut nodes = ready["redis"].as_array().unwrap().iter();
+    let node = nodes.find(|node| node["address"] == master.address());
+    let all = node.unwrap()["warnings"].as_array().unwrap().iter();
+    let all = all.map(|warning| warning.as_str().unwrap().to_owned());
     all.filter(|warning| warning.contains("min-replicas"))
         .collect()
 }
@@ -276,7 +276,7 @@ async fn warnings_say_what_the_min_replicas_settings_do() {
     ] {
         let set = format!("CONFIG SET min-replicas-max-lag {seconds}");
         redis.master.run(&set);
-        let warnings = min_replicas_warnings(&app).await;
+        let warnings = min_replicas_warnings(&app, &redis.master).await;
         assert_eq!(
             warnings.len(),
             usize::from(expected.is_some()),
@@ -286,7 +286,7 @@ async fn warnings_say_what_the_min_replicas_settings_do() {
     }
     redis.replica.kill();
     let refuses = async || {
-        min_replicas_warnings(&app)
+        min_replicas_warnings(&app, &redis.master)
             .await
             .concat()
             .contains("no message is accepted")
