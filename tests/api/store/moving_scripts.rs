@@ -9,7 +9,7 @@ use redis::{Cmd, Connection, ErrorKind, RedisResult, ServerErrorKind, Value, cmd
 use super::moving_cases::{CASES, Case};
 use super::moving_feed_cases::FEED_CASES;
 use super::moving_room_cases::ROOM_CASES;
-use crate::harness::store::lua::source;
+use crate::harness::store::lua::{self, key_names, source};
 use crate::harness::store::redis_cluster::RedisCluster;
 
 /// The names of all keys.
@@ -49,25 +49,16 @@ struct Dataset {
 /// The names of the keys of a script on a cluster, where the outbox is in the place of the keys of users, and nobody
 /// is charged in the same step.
 fn keys_of(script: &str) -> Vec<&'static str> {
-    let file = SCRIPTS.iter().find(|known| known.name == script).unwrap();
-    let declared = file.file.lines().filter(|line| line.contains("= KEYS"));
-    let declared = declared.map(|line| line.split_whitespace().nth(1).unwrap());
-    match script {
-        "file_room_events" => return vec!["inbox", "conversations", "events"],
-        "ack_events" | "close_feed" | "take_events" => return vec!["feed", "readers"],
-        "open_feed" => return vec!["feed"],
-        _ => {}
-    }
     let named = |name: &'static str| match (script, name) {
         ("charge_rate", name) => Some(name),
         // Any key may be in its place.
         ("send_message", "bucket") => Some("outbox"),
         (_, "bucket") => None,
-        (_, "schedules") => Some("schedule"),
         (_, name) if name.starts_with("user_") || name.starts_with("peer_") => Some("outbox"),
         (_, name) => Some(name),
     };
-    declared.filter_map(named).collect()
+    let names = key_names(lua::script(script)).into_iter();
+    names.filter_map(named).collect()
 }
 
 impl Dataset {

@@ -7,7 +7,7 @@ use std::process::Command;
 use duologue::model::{Pair, RoomName, UserId};
 use duologue::store::{Keys, RetrySafety, SCRIPTS, Script};
 
-use crate::harness::store::lua::open_stream;
+use crate::harness::store::lua::{key_names, names_in, open_stream};
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::store::rooms::{create_room, send_in_room};
 use crate::store::scripts::{contents, send};
@@ -140,58 +140,34 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     } else {
         values()
     };
-    let of = |table: &str| {
-        let lines = script.file.lines().filter(|line| line.contains(table));
-        let names = lines.map(|line| line.split_whitespace().nth(1).unwrap());
-        let rate = ["bucket", "interval_us", "burst"];
-        let names = names.filter(|name| charged || !rate.contains(name));
-        // What a message that expires has stands behind what is charged.
-        let expiry = ["schedule", "expires_ms"];
-        let is_plain = script.name == "send_message" && !charged;
-        let names = names.filter(|name| !is_plain || !expiry.contains(name));
-        let values = names.map(|name| match (script.name, name) {
-            // No reply to a message that does not exist, and no flag on a new conversation.
-            ("trim_conversation" | "trim_room", "retention") => "10|".to_owned(),
-            ("file_room_events", "count") => "0".to_owned(),
-            ("trim_feed", "keep" | "oldest") => "1-0".to_owned(),
-            (_, name) => values.get(name).cloned().unwrap_or_else(|| "1".to_owned()),
-        });
-        values.collect::<Vec<_>>()
+    let rate = ["bucket", "interval_us", "burst"];
+    // What a message that expires has stands behind what is charged.
+    let expiry = ["schedule", "expires_ms"];
+    let is_plain = script.name == "send_message" && !charged;
+    let is_given =
+        |name: &&str| (charged || !rate.contains(name)) && !(is_plain && expiry.contains(name));
+    let value = |name| match (script.name, name) {
+        // No reply to a message that does not exist, and no flag on a new conversation.
+        ("trim_conversation" | "trim_room", "retention") => "10|".to_owned(),
+        ("file_room_events", "count") => "0".to_owned(),
+        ("trim_feed", "keep" | "oldest") => "1-0".to_owned(),
+        (_, name) => values.get(name).cloned().unwrap_or_else(|| "1".to_owned()),
     };
-    let mut args = of("= ARGV[");
-    if script.name == "import_messages" {
-        args.extend(["id", "digest", "", "", "1", ""].map(str::to_owned));
-        args.push(values["json"].clone());
-    }
-    if script.name == "read_last_messages" {
-        return [vec![values["messages"].clone()], vec!["1".to_owned()]];
-    }
-    if script.name == "read_metadata" {
-        return [vec![values["meta"].clone()], args];
-    }
-    if script.name == "confirm_updates" {
-        return [of("= KEYS["), ["a,b", "1"].map(str::to_owned).to_vec()];
-    }
-    if script.path.starts_with("subscriptions/") && script.file.contains("= KEYS ") {
-        let of_partition = [values["feed"].clone(), values["readers"].clone()];
-        let count = if script.name == "open_feed" { 1 } else { 2 };
-        return [of_partition[..count].to_vec(), args];
-    }
-    if script.name == "claim_due" {
-        return [vec![values["schedule"].clone()], args];
-    }
-    if script.name == "find_unconfirmed" {
-        return [vec![values["outbox"].clone()], args];
-    }
-    if script.name == "read_room_summaries" {
-        return [vec![values["meta"].clone()], args];
-    }
-    if script.name == "file_room_events" {
-        args.extend(["a".to_owned(), MEMBER.to_owned()]);
-        let owner = ["inbox", "conversations", "events"];
-        return [owner.map(|name| values[name].clone()).to_vec(), args];
-    }
-    [of("= KEYS["), args]
+    let values_of = |names: Vec<&'static str>| -> Vec<String> {
+        names.into_iter().filter(is_given).map(value).collect()
+    };
+    let keys = values_of(key_names(script));
+    let mut args = values_of(names_in(script, "= ARGV["));
+    let json = &*values["json"];
+    let more: &[&str] = match script.name {
+        "confirm_updates" => &["a,b", "1"],
+        "file_room_events" => &["a", MEMBER],
+        "import_messages" => &["id", "digest", "", "", "1", "", json],
+        "read_last_messages" => &["1"],
+        _ => &[],
+    };
+    args.extend(more.iter().map(|arg| (*arg).to_owned()));
+    [keys, args]
 }
 
 /// Runs a script by redis-cli as a user of Redis, whose password is `password`.

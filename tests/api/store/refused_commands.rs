@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use duologue::store::{SCRIPTS, Script};
 use redis::cmd;
 
+use crate::harness::store::lua::script;
 use crate::harness::store::redis_server::RedisServer;
 use crate::store::permissions::{permitted_commands, set_user};
 use crate::store::redis_cli::{fill, run_as};
@@ -49,7 +50,7 @@ fn a_refused_command_is_an_error_and_checked_at_start() {
         }
         assert!(checked.contains(command), "{command}: {refused:?}");
         for name in refused {
-            let script = SCRIPTS.iter().find(|script| script.name == name).unwrap();
+            let script = script(name);
             assert!(commands(script).contains(command), "{name}: {command}");
         }
     }

@@ -1,16 +1,40 @@
 //! Calls of the scripts without the service.
 
 use duologue::model::{Pair, UserId};
-use duologue::store::{Keys, SCRIPTS};
+use duologue::store::{Keys, SCRIPTS, Script};
 use redis::{Cmd, Value, cmd};
 
 use crate::harness::store::outbox::is_in_two_steps;
 
+pub fn script(name: &str) -> &'static Script {
+    let script = SCRIPTS.iter().find(|script| script.name == name);
+    script.unwrap_or_else(|| panic!("there is no script {name}"))
+}
+
 /// The source of a script, with its includes.
 pub fn source(name: &str) -> &'static str {
-    let script = SCRIPTS.iter().find(|script| script.name == name);
-    let script = script.unwrap_or_else(|| panic!("there is no script {name}"));
-    script.source.as_str()
+    script(name).source.as_str()
+}
+
+/// The names of the keys with which a script can be called. Of keys whose number varies, these are the fewest.
+pub fn key_names(script: &Script) -> Vec<&'static str> {
+    match script.name {
+        "ack_events" | "close_feed" | "describe_feed" | "take_events" => vec!["feed", "readers"],
+        "claim_due" => vec!["schedule"],
+        "file_room_events" => vec!["inbox", "conversations", "events"],
+        "find_unconfirmed" => vec!["outbox"],
+        "open_feed" => vec!["feed"],
+        "read_last_messages" => vec!["messages"],
+        "read_metadata" | "read_room_summaries" => vec!["meta"],
+        _ => names_in(script, "= KEYS["),
+    }
+}
+
+/// The names that a script gives to the elements of a table: `= KEYS[` or `= ARGV[`.
+pub fn names_in(script: &Script, table: &str) -> Vec<&'static str> {
+    let lines = script.file.lines().filter(|line| line.contains(table));
+    let names = lines.map(|line| line.split_whitespace().nth(1).unwrap());
+    names.collect()
 }
 
 /// The keys and common arguments of the scripts that change a conversation.
