@@ -10,7 +10,7 @@ use crate::harness::auth::secured_app::{
 };
 use crate::harness::http::response::ApiResponse;
 use crate::harness::store::outbox::is_in_two_steps;
-use crate::harness::store::redis_server::RedisServer;
+use crate::harness::store::redis_server::{RedisServer, set_full};
 use crate::harness::{TestApp, spawn_app_with};
 
 pub const READ: &str = "/conversations/alice/bob?peek=true";
@@ -244,9 +244,7 @@ async fn rate_limiting_adds_no_round_trip_to_redis() {
 async fn a_full_redis_still_serves_and_rate_limits_readers() {
     let app = spawn_secured_app_with(&["--request-rate", "1:2"]);
     assert_eq!(send(&app, SERVICE_KEY).await.status, 201);
-    let mut config = cmd("CONFIG");
-    config.arg("SET").arg("maxmemory").arg("1");
-    config.exec(&mut app.redis()).unwrap();
+    set_full(&mut app.redis(), true);
     send(&app, SERVICE_KEY).await.problem(507, "STORAGE_FULL");
     let bob = token("bob");
     let read = app.get_as(&bob, "/conversations/bob/alice").await;

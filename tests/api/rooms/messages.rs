@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::harness::live::device::Device;
 use crate::harness::seqs;
+use crate::harness::store::redis_server::set_full;
 use crate::rooms::{badge_becomes, spawn_with_room};
 
 #[tokio::test]
@@ -161,9 +162,7 @@ async fn a_full_redis_refuses_messages_to_a_room_and_serves_reads() {
     app.send("alice", "room:general", "one").await;
     badge_becomes(&app, "bob", [1, 1]).await;
     badge_becomes(&app, "carol", [1, 1]).await;
-    let mut full = redis::cmd("CONFIG");
-    full.arg("SET").arg("maxmemory").arg("1");
-    full.exec(&mut app.redis()).unwrap();
+    set_full(&mut app.redis(), true);
     let message = json!({"from": "alice", "to": "room:general", "body": "two"});
     app.post(&message).await.problem(507, "STORAGE_FULL");
     assert_eq!(app.message("bob", "room:general", 1).await.status, 200);

@@ -4,11 +4,9 @@
 use redis::{Commands, Connection, Value};
 
 use crate::harness::store::lua::{Conversation, keys_of_user, source};
-use crate::harness::store::redis_server::RedisServer;
+use crate::harness::store::redis_server::{RedisServer, set_full};
 use crate::harness::{keys, store::lua};
-use crate::store::scripts::{
-    change, contents, meta, read, refused_with, send, set_full, unread_count,
-};
+use crate::store::scripts::{change, contents, meta, read, refused_with, send, unread_count};
 
 const TIME: &str = "2026-01-31T12:02:00.000Z";
 

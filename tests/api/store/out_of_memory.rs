@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app_with};
 use crate::harness::http::response::ApiResponse;
 use crate::harness::store::direct_connection::DirectConnection;
+use crate::harness::store::redis_server::set_full;
 use crate::harness::{TestApp, spawn_app, spawn_app_with, spawn_durable_app};
 
 async fn ask(app: &TestApp, method: Method, path: &str, body: &Value) -> ApiResponse {
@@ -75,9 +76,7 @@ async fn a_full_redis_serves_reads_and_refuses_writes() {
             let sent = ask(&app, Method::POST, "/messages", &message).await;
             assert_eq!(sent.status, 201, "{sent:?}");
         }
-        let mut full = redis::cmd("CONFIG");
-        full.arg("SET").arg("maxmemory").arg("1");
-        full.exec(&mut app.redis()).unwrap();
+        set_full(&mut app.redis(), true);
         for (method, path, body, works) in operations() {
             let answer = ask(&app, method.clone(), path, &body).await;
             if works {
@@ -96,16 +95,6 @@ async fn a_full_redis_serves_reads_and_refuses_writes() {
 
 /// A fault in addition to a full Redis.
 type Fault = fn(&mut DirectConnection);
-
-/// Sets `maxmemory` to a value that is already used up.
-fn fill_up(redis: &mut DirectConnection) {
-    cmd("CONFIG")
-        .arg("SET")
-        .arg("maxmemory")
-        .arg("1")
-        .exec(redis)
-        .unwrap();
-}
 
 fn flush_scripts(redis: &mut DirectConnection) {
     for kind in ["FUNCTION", "SCRIPT"] {
@@ -134,7 +123,7 @@ async fn a_full_redis_refuses_messages_but_reads_and_resets() {
     for (reason, fault) in faults {
         app.send("alice", "bob", "hi").await;
         let before = app.peek("bob", "alice").await;
-        fill_up(&mut redis);
+        set_full(&mut redis, true);
         fault(&mut redis);
         tokio::time::sleep(Duration::from_millis(50)).await;
         let refused = app.post(&message).await;
@@ -153,12 +142,7 @@ async fn a_full_redis_refuses_messages_but_reads_and_resets() {
             read["last_seq"]
         );
         assert_eq!(app.get("/readyz").await.status, 200, "{reason}");
-        cmd("CONFIG")
-            .arg("SET")
-            .arg("maxmemory")
-            .arg("0")
-            .exec(&mut redis)
-            .unwrap();
+        set_full(&mut redis, false);
     }
     app.send("alice", "bob", "hi").await;
 }

@@ -4,7 +4,7 @@ use redis::{Commands, Connection, ConnectionLike, RedisError, RedisResult, Value
 
 use crate::harness::keys;
 use crate::harness::store::lua::{Conversation, draft, source};
-use crate::harness::store::redis_server::RedisServer;
+use crate::harness::store::redis_server::{RedisServer, set_full};
 
 /// Calls a script by name with keys and arguments.
 fn call<T: redis::FromRedisValue>(
@@ -71,16 +71,6 @@ pub fn contents(redis: &mut Connection) -> Vec<(String, Vec<u8>)> {
         (key, dump)
     };
     keys.into_iter().map(dump).collect()
-}
-
-pub fn set_full(redis: &mut impl ConnectionLike, full: bool) {
-    let limit = if full { "1" } else { "0" };
-    cmd("CONFIG")
-        .arg("SET")
-        .arg("maxmemory")
-        .arg(limit)
-        .exec(redis)
-        .unwrap();
 }
 
 #[track_caller]

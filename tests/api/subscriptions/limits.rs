@@ -12,6 +12,7 @@ use super::open_store;
 use crate::harness::metrics::metric;
 use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::lua::fill;
+use crate::harness::store::redis_server::set_full;
 use crate::harness::{TestApp, eventually, spawn_app};
 
 /// Trims the feeds as the worker does every 10 seconds. Returns how many events are left.
@@ -135,9 +136,7 @@ async fn consumers_drain_a_full_redis() {
     for n in 0..3 {
         app.send("alice", "bob", &n.to_string()).await;
     }
-    let mut full = redis::cmd("CONFIG");
-    full.arg("SET").arg("maxmemory").arg("1");
-    full.exec(&mut app.redis()).unwrap();
+    set_full(&mut app.redis(), true);
     let refused = app
         .ask(Method::PUT, "/subscriptions/more", &json!({}))
         .await;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use redis::ConnectionLike;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -123,6 +124,14 @@ pub fn connect_to_key(url: &str, key: &str) -> redis::Connection {
         Err(Some((address, _))) => connect(&format!("redis://{address}")),
         _ => any,
     }
+}
+
+/// Sets `maxmemory` to a value that is already used up, or to none.
+pub fn set_full(redis: &mut impl ConnectionLike, full: bool) {
+    let limit = if full { "1" } else { "0" };
+    let mut config = redis::cmd("CONFIG");
+    config.arg("SET").arg("maxmemory").arg(limit);
+    config.exec(redis).unwrap();
 }
 
 /// The process id from `INFO`.

@@ -19,9 +19,8 @@ use crate::harness::conversations::message_path;
 use crate::harness::http::response::ApiResponse;
 use crate::harness::live::device::Device;
 use crate::harness::live::resume::{bodies, kinds, page, place, resumed};
-use crate::harness::store::redis_server::RedisServer;
+use crate::harness::store::redis_server::{RedisServer, set_full};
 use crate::harness::{TestApp, client, eventually, keys, spawn_app, spawn_app_on};
-use crate::store::scripts::set_full;
 
 /// Removes everything from the schedule, so that no worker deletes anything.
 fn empty_schedule(app: &TestApp) {
