@@ -3,7 +3,7 @@
 
 use redis::{Commands, Connection, Value};
 
-use crate::harness::store::lua::{Conversation, keys_of_user, source};
+use crate::harness::store::lua::{Conversation, eval, keys_of_user};
 use crate::harness::store::redis_server::{RedisServer, set_full};
 use crate::harness::{keys, store::lua};
 use crate::store::scripts::{change, contents, meta, read, refused_with, send, unread_count};
@@ -23,8 +23,7 @@ fn conversation() -> (RedisServer, Connection) {
 /// The unread totals of a user: messages, and conversations that have any.
 pub fn totals(redis: &mut Connection, user: &str) -> (u64, u64) {
     let [_, conversations, ..] = keys_of_user(user);
-    let mut count = redis::cmd("EVAL");
-    count.arg(source("count_unread")).arg(1).arg(conversations);
+    let count = eval("count_unread", &[conversations], &[""; 0]);
     let (messages, conversations, _): (u64, u64, u64) = count.query(redis).unwrap();
     (messages, conversations)
 }

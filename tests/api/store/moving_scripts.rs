@@ -9,7 +9,7 @@ use redis::{Cmd, Connection, ErrorKind, RedisResult, ServerErrorKind, Value, cmd
 use super::moving_cases::{CASES, Case};
 use super::moving_feed_cases::FEED_CASES;
 use super::moving_room_cases::ROOM_CASES;
-use crate::harness::store::lua::{self, key_names, source};
+use crate::harness::store::lua::{self, eval, key_names};
 use crate::harness::store::redis_cluster::RedisCluster;
 
 /// The names of all keys.
@@ -78,9 +78,7 @@ impl Dataset {
             return command;
         }
         let keys: Vec<_> = keys_of(name).iter().map(|key| self.key(key)).collect();
-        let mut eval = cmd("EVAL");
-        eval.arg(source(name)).arg(keys.len()).arg(keys).arg(args);
-        eval
+        eval(name, &keys, args)
     }
 
     fn fill(&self, redis: &mut Connection) {

@@ -2,12 +2,12 @@
 
 use duologue::store::Keys;
 use futures_util::future::join_all;
-use redis::{Cmd, Commands};
+use redis::Commands;
 use serde_json::json;
 
 use super::two_steps::spawn;
 use crate::harness::TestApp;
-use crate::harness::store::lua::{keys_of_user, source};
+use crate::harness::store::lua::{eval, keys_of_user};
 
 /// Pins a conversation of bob; whether that was possible.
 async fn pins(app: &TestApp, peer: String) -> bool {
@@ -47,23 +47,17 @@ async fn a_pin_that_no_row_has_yet_counts() {
         assert!(pins(&app, format!("peer-{n}")).await);
     }
     let mut redis = app.redis();
-    let reserve = |peer: &str| -> Cmd {
-        let names = Keys::new();
-        let mut eval = redis::cmd("EVAL");
-        eval.arg(source("reserve_pin")).arg(2);
-        eval.arg(names.conversations("bob"))
-            .arg(names.pinning("bob"));
-        eval.arg(&[peer, "request", "100"]);
-        eval
-    };
+    let names = Keys::new();
+    let places = [names.conversations("bob"), names.pinning("bob")];
+    let reserve = eval("reserve_pin", &places, &["one-more", "request", "100"]);
     // As after a process that died between the two steps.
-    assert_eq!(reserve("one-more").query(&mut redis), Ok(1));
+    assert_eq!(reserve.query(&mut redis), Ok(1));
     assert!(!pins(&app, "another".to_owned()).await);
     assert!(pins(&app, "one-more".to_owned()).await, "it has the place");
     // A place that was taken for longer than any pin takes is free again.
     let unpinned = json!({"pinned": false});
     app.patch("bob", "one-more", &unpinned).await.json(200);
-    let pinning = Keys::new().pinning("bob");
-    let _: () = redis.zadd(&pinning, "one-more,request", 1).unwrap();
+    let [_, pinning] = &places;
+    let _: () = redis.zadd(pinning, "one-more,request", 1).unwrap();
     assert!(pins(&app, "another".to_owned()).await);
 }

@@ -1,9 +1,9 @@
 //! Scripts called directly do exactly what their headers say.
 
-use redis::{Commands, Connection, ConnectionLike, RedisError, RedisResult, Value, cmd};
+use redis::{Commands, Connection, RedisError, RedisResult, Value, cmd};
 
 use crate::harness::keys;
-use crate::harness::store::lua::{Conversation, draft, source};
+use crate::harness::store::lua::{Conversation, draft, eval};
 use crate::harness::store::redis_server::{RedisServer, set_full};
 
 /// Calls a script by name with keys and arguments.
@@ -13,9 +13,7 @@ fn call<T: redis::FromRedisValue>(
     keys: &[&str],
     args: &[&str],
 ) -> RedisResult<T> {
-    let mut eval = cmd("EVAL");
-    eval.arg(source(script)).arg(keys.len()).arg(keys).arg(args);
-    eval.query(redis)
+    eval(script, keys, args).query(redis)
 }
 
 /// Calls a script that changes the conversation of a and b, with its own arguments.

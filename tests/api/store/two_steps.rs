@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::live::device::Device;
 use crate::harness::metrics::metric;
-use crate::harness::store::lua::{Conversation, draft, keys_of_user, source, update_inbox};
+use crate::harness::store::lua::{Conversation, draft, eval, keys_of_user, update_inbox};
 use crate::harness::store::outbox::outbox_entries;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::{TestApp, eventually, spawn_app_with};
@@ -226,9 +226,8 @@ fn a_pair_that_has_changed_again_is_not_confirmed() {
     let _: () = redis
         .zadd_multiple("o", &[(10, "a,b"), (20, "a,c")])
         .unwrap();
-    let mut eval = redis::cmd("EVAL");
-    eval.arg(source("confirm_updates")).arg(1).arg("o");
-    eval.arg(&["a,b", "10", "a,c", "19", "a,d", "30"]);
-    assert_eq!(eval.query(&mut redis), Ok(1));
+    let pairs = ["a,b", "10", "a,c", "19", "a,d", "30"];
+    let confirm = eval("confirm_updates", &["o"], &pairs);
+    assert_eq!(confirm.query(&mut redis), Ok(1));
     assert_eq!(redis.zrange("o", 0, -1), Ok(vec!["a,c".to_owned()]));
 }

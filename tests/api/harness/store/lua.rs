@@ -16,6 +16,19 @@ pub fn source(name: &str) -> &'static str {
     script(name).source.as_str()
 }
 
+/// The call of a script by its text.
+pub fn eval(name: &str, keys: &[impl AsRef<str>], args: &[impl AsRef<str>]) -> Cmd {
+    let mut eval = cmd("EVAL");
+    eval.arg(source(name)).arg(keys.len());
+    for arg in keys {
+        eval.arg(arg.as_ref());
+    }
+    for arg in args {
+        eval.arg(arg.as_ref());
+    }
+    eval
+}
+
 /// The names of the keys with which a script can be called. Of keys whose number varies, these are the fewest.
 pub fn key_names(script: &Script) -> Vec<&'static str> {
     match script.name {
@@ -112,9 +125,7 @@ pub fn keys_of_user(user: &str) -> [String; 3] {
 /// Opens the stream of a user, like a device that connects.
 pub fn open_stream(redis: &mut impl redis::ConnectionLike, user: &str) {
     let [_, conversations, events] = keys_of_user(user);
-    let mut open = cmd("EVAL");
-    open.arg(source("open_stream")).arg(2);
-    open.arg(conversations).arg(events).arg(3600);
+    let open = eval("open_stream", &[conversations, events], &["3600"]);
     open.exec(redis).unwrap();
 }
 
@@ -168,15 +179,10 @@ pub fn fill_with(
 pub fn update_inbox(redis: &mut impl redis::ConnectionLike, user: &str, update: &Value) -> String {
     let args: Vec<String> = redis::from_redis_value(update.clone()).unwrap();
     let mut keys = keys_of_user(user).to_vec();
-    let mut update = |keys: &[String]| -> String {
-        let mut eval = cmd("EVAL");
-        eval.arg(source("update_inbox")).arg(keys.len());
-        eval.arg(keys).arg(&args).query(redis).unwrap()
-    };
-    let outcome = update(&keys);
+    let outcome: String = eval("update_inbox", &keys, &args).query(redis).unwrap();
     if outcome != "absent" {
         return outcome;
     }
     keys.push(Keys::new().forgotten(user, &args[0]));
-    update(&keys)
+    eval("update_inbox", &keys, &args).query(redis).unwrap()
 }

@@ -2,9 +2,9 @@
 
 use duologue::model::RoomName;
 use duologue::store::Keys;
-use redis::{Commands, ConnectionLike, cmd};
+use redis::{Commands, ConnectionLike};
 
-use crate::harness::store::lua::source;
+use crate::harness::store::lua::eval;
 
 /// The keys of a room: messages, meta, members, events, outbox, lease, feed.
 pub fn keys_of_room(room: &str) -> [String; 7] {
@@ -40,11 +40,7 @@ pub fn send_in_room(redis: &mut impl ConnectionLike, room: &str, from: &str, jso
         Keys::new().room_idempotency(&name, None),
         Keys::new().schedule(name.as_str()),
     ]);
-    let mut eval = cmd("EVAL");
-    eval.arg(source("send_room_message"))
-        .arg(keys.len())
-        .arg(keys);
-    eval.arg(name.as_str()).arg(from).arg("").arg("test");
-    eval.arg(json).arg("").arg("").arg("");
-    eval.exec(redis).unwrap();
+    let args = [name.as_str(), from, "", "test", json, "", "", ""];
+    let send = eval("send_room_message", &keys, &args);
+    send.exec(redis).unwrap();
 }
