@@ -79,6 +79,22 @@ fn expected(need: Need, standing: Standing, join: &str) -> &'static str {
     }
 }
 
+/// The same for any caller. Those who are no users may do everything to a room, but act for alice in a conversation.
+fn expected_of(
+    operation: &Operation,
+    need: Need,
+    by: By,
+    standing: Standing,
+    join: &str,
+) -> &'static str {
+    let is_for_user = matches!(by, By::User(_)) || !operation.path.starts_with("/rooms/");
+    if is_for_user {
+        expected(need, standing, join)
+    } else {
+        ""
+    }
+}
+
 /// The operations on a room or a conversation, each with what it needs.
 fn room_operations() -> Vec<(Operation, Need)> {
     let concerns_room = |operation: &Operation| {
@@ -100,11 +116,8 @@ fn room_operations() -> Vec<(Operation, Need)> {
 }
 
 /// Creates a room in which `user` has a standing, with a message of the user, or of owen if the user has no say.
-async fn prepare(app: &TestApp, by: Option<By<'_>>, room: &str, join: &str, standing: Standing) {
-    let call = async |method, path: &str, body: &Value| match by {
-        Some(by) => app.by(by, method, path, Some(body)).await,
-        None => app.call(method, path, &[], Some(body)).await,
-    };
+async fn prepare(app: &TestApp, by: By<'_>, room: &str, join: &str, standing: Standing) {
+    let call = async |method, path: &str, body: &Value| app.by(by, method, path, Some(body)).await;
     let settings = json!({"join": join, "admins": ["owen"]});
     let created = call("PUT", &format!("/rooms/{room}"), &settings).await;
     assert_eq!(created.status, 201, "{created:?}");
@@ -130,12 +143,7 @@ async fn prepare(app: &TestApp, by: Option<By<'_>>, room: &str, join: &str, stan
 }
 
 /// Performs an operation as alice in a room.
-async fn perform(
-    app: &TestApp,
-    by: Option<By<'_>>,
-    operation: &Operation,
-    room: &str,
-) -> ApiResponse {
+async fn perform(app: &TestApp, by: By<'_>, operation: &Operation, room: &str) -> ApiResponse {
     let path = operation
         .path
         .replace("/rooms/general", &format!("/rooms/{room}"));
@@ -147,10 +155,7 @@ async fn perform(
     if operation.id == "send_message" {
         body = Some(json!({"from": "alice", "to": format!("room:{room}"), "body": "hi"}));
     }
-    match by {
-        Some(by) => app.by(by, &operation.method, &path, body.as_ref()).await,
-        None => app.call(&operation.method, &path, &[], body.as_ref()).await,
-    }
+    app.by(by, &operation.method, &path, body.as_ref()).await
 }
 
 /// Asserts an answer: success if `code` is empty.
@@ -176,21 +181,15 @@ async fn every_operation_on_a_room_serves_who_may_use_it() {
                     let mut attempt = async || {
                         number += 1;
                         let room = format!("r{number}");
-                        prepare(&app, Some(By::Backend), &room, join, standing).await;
-                        perform(&app, Some(by), operation, &room).await
+                        prepare(&app, By::Backend, &room, join, standing).await;
+                        perform(&app, by, operation, &room).await
                     };
                     let mut answer = attempt().await;
                     // A busy machine may ask to try again.
                     if answer.status >= 500 || [408, 429].contains(&answer.status) {
                         answer = attempt().await;
                     }
-                    // Without an acting user, a backend may do everything.
-                    let acts = by != By::Backend || !operation.path.starts_with("/rooms/");
-                    let code = if acts {
-                        expected(*need, standing, join)
-                    } else {
-                        ""
-                    };
+                    let code = expected_of(operation, *need, by, standing, join);
                     let case = format!("{} by {by:?}: {standing:?} of {join}", operation.id);
                     assert_answer(&answer, code, &case);
                 }
@@ -204,11 +203,11 @@ async fn other_users_may_do_nothing_as_a_member() {
     let app = spawn_secured_app();
     for (operation, need) in &room_operations() {
         app.forget_everything();
-        prepare(&app, Some(By::Backend), "general", "open", Member).await;
+        prepare(&app, By::Backend, "general", "open", Member).await;
         let mallory = By::User("mallory");
         let joined = app.by(mallory, "PUT", "/rooms/general/members/mallory", None);
         assert_eq!(joined.await.status, 201);
-        let answer = perform(&app, Some(mallory), operation, "general").await;
+        let answer = perform(&app, mallory, operation, "general").await;
         let acts_for_alice = operation.path.contains("alice") || operation.id == "send_message";
         let code = match need {
             Need::Refused if !acts_for_alice => "INVALID_REQUEST",
@@ -225,20 +224,15 @@ async fn other_users_may_do_nothing_as_a_member() {
 
 #[tokio::test]
 async fn anonymous_callers_of_an_open_service_act_as_backends() {
-    let app = spawn_app();
+    let (app, nobody) = (spawn_app(), By::Anonymous);
     let mut number = 0;
     for (operation, need) in &room_operations() {
         for standing in [Admin, Member, Banned, Stranger] {
             number += 1;
             let room = format!("r{number}");
-            prepare(&app, None, &room, "invited", standing).await;
-            let answer = perform(&app, None, operation, &room).await;
-            let acts = !operation.path.starts_with("/rooms/");
-            let code = if acts {
-                expected(*need, standing, "invited")
-            } else {
-                ""
-            };
+            prepare(&app, nobody, &room, "invited", standing).await;
+            let answer = perform(&app, nobody, operation, &room).await;
+            let code = expected_of(operation, *need, nobody, standing, "invited");
             assert_answer(&answer, code, &format!("{}: {standing:?}", operation.id));
         }
     }
