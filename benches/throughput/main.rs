@@ -5,8 +5,8 @@
 //! on the other load of the machine.
 //!
 //! `cargo bench --bench throughput`. `-- live` measures only the live rows, `-- cluster` only those of a
-//! cluster, `-- rooms` only those of rooms, `-- scripts` only the time of Redis for scripts; `-- --check` fails if a target is missed. Needs
-//! Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
+//! cluster, `-- rooms` only those of rooms, `-- scripts` only the time of Redis for scripts; `-- --check` fails
+//! if a target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
 
 mod baseline;
 mod bench;
