@@ -142,15 +142,3 @@ async fn messages_that_the_retention_drops_are_not_unread() {
     assert_eq!(page["unread_count"], 3);
     assert_eq!(page["history"].as_array().unwrap().len(), 3);
 }
-
-#[tokio::test]
-async fn who_is_no_member_of_an_invited_room_finds_nothing() {
-    let app = spawn_with_room();
-    app.send("alice", "room:general", "one").await;
-    for room in ["general", "missing"] {
-        let message = json!({"from": "dave", "to": format!("room:{room}"), "body": "x"});
-        app.post(&message).await.problem(404, "ROOM_NOT_FOUND");
-        let page = app.get(&format!("/conversations/dave/room:{room}")).await;
-        page.problem(404, "ROOM_NOT_FOUND");
-    }
-}
