@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::harness::TestApp;
+use tokio::time::sleep;
+
+use crate::harness::{TestApp, eventually};
+
+/// How long the work that requests leave in the background may take.
+const SETTLED: Duration = Duration::from_secs(15);
 
 impl TestApp {
     /// All values of lists and hashes in Redis, for searching; `DUMP` would compress them.
@@ -51,14 +56,13 @@ impl TestApp {
     /// The same once the work that earlier requests left in the background is done.
     pub async fn settled_contents(&self) -> BTreeMap<String, Vec<u8>> {
         let mut contents = self.contents();
-        loop {
-            tokio::time::sleep(Duration::from_millis(30)).await;
+        let is_settled = async || {
+            sleep(Duration::from_millis(30)).await;
             self.all_filed().await;
-            let later = self.contents();
-            if later == contents {
-                return later;
-            }
-            contents = later;
-        }
+            let before = std::mem::replace(&mut contents, self.contents());
+            before == contents
+        };
+        eventually("nothing changes any more", SETTLED, is_settled).await;
+        contents
     }
 }
