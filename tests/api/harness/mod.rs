@@ -33,7 +33,7 @@ use tokio::sync::oneshot;
 
 use http::response::ApiResponse;
 use store::direct_connection::DirectConnection;
-use store::redis_cluster::PooledCluster;
+use store::pooled_cluster::PooledCluster;
 
 /// A service in a thread of this process. Stopped when dropped, together with its Redis.
 pub struct TestApp {

@@ -8,7 +8,8 @@ use redis::Commands;
 use rustix::process::Signal;
 
 use crate::harness::metrics::metric;
-use crate::harness::store::redis_cluster::{PooledCluster, RedisCluster, nodes_known_to};
+use crate::harness::store::pooled_cluster::PooledCluster;
+use crate::harness::store::redis_cluster::{RedisCluster, nodes_known_to};
 use crate::harness::store::tcp_server::{TcpServer, free_port};
 use crate::harness::{TestApp, eventually, refusal_to_start, spawn_app_on};
 

@@ -5,6 +5,7 @@ pub mod direct_connection;
 pub mod lua;
 pub mod network;
 pub mod outbox;
+pub mod pooled_cluster;
 pub mod redis_cluster;
 pub mod redis_proxy;
 pub mod redis_sentinel;

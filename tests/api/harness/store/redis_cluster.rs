@@ -1,9 +1,6 @@
 //! A Redis Cluster of three masters, each with a replica if a test needs failovers.
 
-use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
-
-use redis::{RedisResult, Value};
+use redis::Value;
 
 use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::network::Host;
@@ -153,7 +150,7 @@ impl RedisCluster {
     }
 
     /// Whether all nodes agree that each range has its first master, and take writes.
-    fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.masters.iter().all(|master| {
             let mut connection = master.connect();
             let mut state = redis::cmd("CLUSTER");
@@ -165,25 +162,6 @@ impl RedisCluster {
             expected.dedup();
             state.contains("cluster_state:ok") && known == expected
         })
-    }
-
-    /// The configuration of each master.
-    fn configuration(&self) -> RedisResult<Vec<BTreeMap<String, String>>> {
-        let configurations = self.masters.iter().map(|master| {
-            let mut config = redis::cmd("CONFIG");
-            let config = config.arg("GET").arg("*");
-            config.query(&mut redis::Client::open(master.url())?.get_connection()?)
-        });
-        configurations.collect()
-    }
-
-    /// Whether it works and all its data could be deleted.
-    fn reset(&self) -> bool {
-        let flushed = self.masters.iter().all(|master| {
-            let connection = redis::Client::open(master.url()).unwrap().get_connection();
-            connection.is_ok_and(|mut open| redis::cmd("FLUSHALL").exec(&mut open).is_ok())
-        });
-        flushed && self.is_complete()
     }
 }
 
@@ -262,46 +240,4 @@ pub fn end_move(slot: u16, from: &TcpServer, to: &TcpServer) {
 /// A node without slots.
 fn node(host: &Host) -> TcpServer {
     TcpServer::start_on(host, &OPTIONS)
-}
-
-/// The clusters that no test uses.
-static POOL: LazyLock<Mutex<Vec<RedisCluster>>> = LazyLock::new(Mutex::default);
-
-/// A cluster of the pool, which returns there when dropped, unless the test has configured it.
-pub struct PooledCluster {
-    cluster: Option<RedisCluster>,
-    configuration: Vec<BTreeMap<String, String>>,
-}
-
-impl PooledCluster {
-    /// An empty cluster.
-    pub fn take() -> Self {
-        let free = POOL.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let cluster = free.unwrap_or_else(RedisCluster::start);
-        Self {
-            configuration: cluster.configuration().unwrap(),
-            cluster: Some(cluster),
-        }
-    }
-
-    pub fn url(&self) -> String {
-        self.cluster.as_ref().map(RedisCluster::url).unwrap()
-    }
-
-    /// A connection to all masters.
-    pub fn connect(&self) -> DirectConnection {
-        self.cluster.as_ref().map(RedisCluster::connect).unwrap()
-    }
-}
-
-impl Drop for PooledCluster {
-    fn drop(&mut self) {
-        let is_unchanged = |cluster: &RedisCluster| {
-            cluster.configuration().as_ref() == Ok(&self.configuration) && cluster.reset()
-        };
-        if let Some(cluster) = self.cluster.take().filter(is_unchanged) {
-            let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-            pool.push(cluster);
-        }
-    }
 }
