@@ -6,6 +6,7 @@ use futures_util::{StreamExt, stream};
 use redis::cmd;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::harness::auth::secured_app::{SERVICE_KEY, spawn_secured_app, token, token_until};
 use crate::harness::http::calls::By;
@@ -126,6 +127,23 @@ async fn killed_subscriptions_cost_no_watcher_an_event() {
     }
 }
 
+/// Reads on: the events in flight, which follow one another, then the reason for the close. Returns the last cursor and
+/// the close code.
+async fn read_until_closed(slow: &mut TcpStream, start: &Value) -> (Value, u16) {
+    let mut place = start.clone();
+    loop {
+        match read_frame(slow).await.unwrap() {
+            (0x81, text) => {
+                let event: Value = serde_json::from_slice(&text).unwrap();
+                assert_eq!(event["prev"], place, "no gap before the end");
+                place = event["cursor"].clone();
+            }
+            (0x88, payload) => return (place, u16::from_be_bytes([payload[0], payload[1]])),
+            _ => {}
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_slow_watcher_is_closed_and_resumes() {
     let app = spawn_app();
@@ -151,19 +169,7 @@ async fn a_slow_watcher_is_closed_and_resumes() {
     }
     app.send("alice", "room:general", "sent").await;
     assert_eq!(quick.next().await["message"]["body"], "sent");
-    // It reads on: the events in flight, then the reason for the close.
-    let mut place = answer["cursor"].clone();
-    let code = loop {
-        match read_frame(&mut slow).await.unwrap() {
-            (0x81, text) => {
-                let event: Value = serde_json::from_slice(&text).unwrap();
-                assert_eq!(event["prev"], place, "no gap before the end");
-                place = event["cursor"].clone();
-            }
-            (0x88, payload) => break u16::from_be_bytes([payload[0], payload[1]]),
-            _ => {}
-        }
-    };
+    let (place, code) = read_until_closed(&mut slow, &answer["cursor"]).await;
     assert_eq!(code, 4408);
     let closed = metric(&app, "duologue_slow_consumers_total").await;
     assert!(

@@ -201,6 +201,36 @@ fn every_script_that_writes_has_a_case() {
     assert_eq!(cases, writing, "moving_cases.rs lists them");
 }
 
+/// Runs a script while nothing moves. Returns what its keys hold afterwards.
+fn run_unmoved(dataset: &Dataset, redis: &mut Connection) -> Vec<String> {
+    let (case, before) = (dataset.case, dataset.dump(redis));
+    let done = dataset.run(redis);
+    done.unwrap_or_else(|error| panic!("{}: {error}", case.script));
+    let changed = dataset.dump(redis) != before;
+    assert_eq!(changed, case.changes, "{}", case.script);
+    dataset.text(&mut [redis])
+}
+
+/// Runs a script of which these keys have moved. Returns whether it was done: then its keys hold what they hold when
+/// nothing moves, and otherwise what they held before.
+fn is_done(
+    dataset: &Dataset,
+    moved: &[&str],
+    done: &[String],
+    [from, to]: [&mut Connection; 2],
+) -> bool {
+    let before = [dataset.dump(from), dataset.dump(to)];
+    let outcome = run_redirected(dataset, from, to);
+    let what = format!("{} with {moved:?} moved: {outcome:?}", dataset.case.script);
+    if outcome.is_ok() {
+        assert_eq!(dataset.text(&mut [from, to]), done, "{what}");
+    } else {
+        let after = [dataset.dump(from), dataset.dump(to)];
+        assert_eq!(after, before, "{what}");
+    }
+    outcome.is_ok()
+}
+
 #[test]
 fn a_script_in_a_moving_slot_is_done_as_a_whole_or_not() {
     let cluster = RedisCluster::start();
@@ -219,41 +249,22 @@ fn a_script_in_a_moving_slot_is_done_as_a_whole_or_not() {
         dataset
     };
     for case in all_cases() {
-        // What the script does while nothing moves.
-        let control = dataset(case, &mut from);
-        let before = control.dump(&mut from);
-        control
-            .run(&mut from)
-            .unwrap_or_else(|error| panic!("{}: {error}", case.script));
-        let changed = control.dump(&mut from) != before;
-        assert_eq!(changed, case.changes, "{}", case.script);
-        let done = control.text(&mut [&mut from]);
+        let done = run_unmoved(&dataset(case, &mut from), &mut from);
         for moved in moves(case) {
             moving.push((dataset(case, &mut from), moved, done.clone()));
         }
     }
     cluster.begin_move(slot, from_index, to_index);
-    let (cases, mut refused, mut made) = (all_cases().count(), 0, 0);
+    let (total, mut made) = (moving.len(), 0);
     for (dataset, moved, done) in moving {
         let keys: Vec<_> = moved.iter().map(|name| dataset.key(name)).collect();
         if !keys.is_empty() {
             cluster.move_keys(from_index, to_index, &keys);
         }
-        let before = [dataset.dump(&mut from), dataset.dump(&mut to)];
-        let outcome = run_redirected(&dataset, &mut from, &mut to);
-        let what = format!("{} with {moved:?} moved: {outcome:?}", dataset.case.script);
-        if outcome.is_err() {
-            assert_eq!(
-                [dataset.dump(&mut from), dataset.dump(&mut to)],
-                before,
-                "{what}"
-            );
-            refused += 1;
-        } else {
-            assert_eq!(dataset.text(&mut [&mut from, &mut to]), done, "{what}");
-            made += 1;
-        }
+        let nodes = [&mut from, &mut to];
+        made += usize::from(is_done(&dataset, &moved, &done, nodes));
     }
+    let (cases, refused) = (all_cases().count(), total - made);
     assert!(
         refused > cases && made > cases,
         "refused {refused}, made {made}"
