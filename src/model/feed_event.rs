@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{FeedEventId, Message, RoomId, Seq, UserId};
 
 macro_rules! feed_event_types {
-    ($($(#[doc = $doc:literal])* $variant:ident $word:literal,)*) => {
+    ($($(#[doc = $doc:tt])* $variant:ident $word:tt,)*) => {
         /// The type of an event of the feed.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
@@ -164,7 +164,7 @@ pub struct FeedConversation {
 }
 
 macro_rules! feed_events {
-    ($($(#[doc = $doc:literal])* $event:ident $data:ident {
+    ($($(#[doc = $doc:tt])* $event:ident $data:ident {
         $($(#[$attribute:meta])* $member:ident: $type:ty,)*
     })*) => {
         $($(#[doc = $doc])*
