@@ -76,7 +76,7 @@ fn sources(folder: &str) -> String {
 /// Whether a method of the store changes no data; a charge against a rate limit does not count.
 fn only_reads(method: &str) -> bool {
     let reads = |script: &Script| script.retry == RetrySafety::ReadsOnly;
-    method == "charge_rate" || script(method).is_some_and(reads)
+    matches!(method, "charge_rate" | "charge_several") || script(method).is_some_and(reads)
 }
 
 /// Handlers without an operation: the answer does not depend on the caller, or, on a live
