@@ -11,6 +11,9 @@ use tempfile::TempDir;
 use crate::harness::cli::service_process::ServiceProcess;
 use crate::harness::live::resume::{place, polled};
 use crate::harness::rng::Rng;
+use crate::harness::store::direct_connection::DirectConnection;
+use crate::harness::store::outbox::outboxes_become_empty;
+use crate::harness::store::redis_cluster::RedisCluster;
 use crate::harness::store::redis_server::RedisServer;
 use crate::harness::store::rooms::create_room;
 use crate::harness::{client, spawn_app_on};
@@ -61,17 +64,18 @@ async fn act(client: &Client, addresses: &[String], user: &str, rng: &mut Rng) {
     );
 }
 
-#[tokio::test]
-async fn who_comes_and_goes_has_the_inbox_of_a_member_or_none() {
-    let (redis, dir) = (RedisServer::volatile(), TempDir::new().unwrap());
-    let staying = spawn_app_on(&redis.url());
+/// Kills one of two processes again and again while users come and go. Afterwards each has the inbox of a member, or
+/// none of the room.
+async fn come_and_go(url: &str, redis: &mut DirectConnection) {
+    let dir = TempDir::new().unwrap();
+    let staying = spawn_app_on(url);
     let users = users(20);
-    create_room(&mut staying.redis(), "general", &["user-0"]);
+    create_room(redis, "general", &["user-0"]);
     let mut cursors = Vec::new();
     for user in &users {
         cursors.push(place(&staying, user).await);
     }
-    let settings = [("DUOLOGUE_REDIS_URL", &*redis.url())];
+    let settings = [("DUOLOGUE_REDIS_URL", url)];
     for round in 0..3 {
         let ending = ServiceProcess::start_with(dir.path(), &settings);
         let addresses = [ending.address.clone(), staying.address.clone()];
@@ -91,7 +95,7 @@ async fn who_comes_and_goes_has_the_inbox_of_a_member_or_none() {
         };
         tokio::join!(join_all(acting), killing);
     }
-    staying.outboxes_are_empty().await;
+    outboxes_become_empty(redis).await;
     let members = staying.members("general").await;
     let members = members.iter().filter_map(|member| member.split(':').next());
     let members: BTreeSet<_> = members.collect();
@@ -105,4 +109,17 @@ async fn who_comes_and_goes_has_the_inbox_of_a_member_or_none() {
             assert_eq!(staying.badge(user).await, [0, 0], "{user}");
         }
     }
+}
+
+#[tokio::test]
+async fn who_comes_and_goes_has_the_inbox_of_a_member_or_none() {
+    let redis = RedisServer::volatile();
+    let url = redis.url();
+    come_and_go(&url, &mut DirectConnection::to([&*url])).await;
+}
+
+#[tokio::test]
+async fn who_comes_and_goes_has_the_same_on_a_cluster() {
+    let cluster = RedisCluster::start();
+    come_and_go(&cluster.url(), &mut cluster.connect()).await;
 }

@@ -13,6 +13,8 @@ mod members;
 mod membership_events;
 mod messages;
 mod model;
+mod repairs;
+mod retention;
 mod settings;
 mod watching;
 mod watching_access;

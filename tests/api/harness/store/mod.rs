@@ -11,6 +11,7 @@ pub mod redis_proxy;
 pub mod redis_sentinel;
 pub mod redis_server;
 pub mod relay;
+pub mod replica;
 pub mod replicated_cluster;
 pub mod rooms;
 pub mod tcp_server;

@@ -30,6 +30,12 @@ pub fn outbox_entries(redis: &mut impl ConnectionLike) -> u64 {
     counts.map(Result::unwrap).sum()
 }
 
+/// Waits until all updates of inboxes are made and confirmed.
+pub async fn outboxes_become_empty(redis: &mut impl ConnectionLike) {
+    let are_empty = async || outbox_entries(redis) == 0;
+    eventually("the outboxes are empty", UPDATED, are_empty).await;
+}
+
 impl TestApp {
     /// Waits until the inboxes of both users have the version of their conversation.
     pub async fn inboxes_follow(&self, one: &str, other: &str) {
@@ -49,10 +55,6 @@ impl TestApp {
 
     /// Waits until all updates of inboxes are made and confirmed.
     pub async fn outboxes_are_empty(&self) {
-        let mut redis = self.redis();
-        eventually("the outboxes are empty", UPDATED, async || {
-            outbox_entries(&mut redis) == 0
-        })
-        .await;
+        outboxes_become_empty(&mut self.redis()).await;
     }
 }
