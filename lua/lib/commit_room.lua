@@ -83,7 +83,8 @@ end
 local function publish_room(room, leader)
   redis.call('HSET', room.meta, 'state', format_room_state(room))
   if #room.published == 0 then return false end
-  redis.call('ZADD', room.outbox, room.version, room.name)
+  -- A room stays in the outbox until all of its events are filed.
+  if room.is_filed then redis.call('ZADD', room.outbox, room.version, room.name) end
   local leads = redis.call('SET', room.lease, leader, 'NX', 'PX', LEASE_MS)
   -- Redis may refuse to publish (ACL). Who watches finds the events in the stream.
   for _, event in ipairs(room.published) do redis.pcall('SPUBLISH', room.events, event) end

@@ -2,7 +2,8 @@
 --   <pair>         a conversation of two users. Only on a cluster, where inboxes are on other nodes than
 --                  conversations: a script that changes a conversation returns the updates of both inboxes, and the
 --                  service runs lua/inbox/update_inbox.lua for each
---   room:<id>      a room with events that are not filed yet, see lua/rooms/take_room_events.lua
+--   room:<id>      a room with events that are not filed yet, and the version of one of them or of an earlier one, see
+--                  lua/rooms/take_room_events.lua
 --   room:<id>,<user>  a member of a room, whose inbox is on another node of a cluster
 --- @include "lib/clock"
 

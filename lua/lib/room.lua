@@ -39,16 +39,20 @@ local MEMBER = '^(%l+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)$'
 -- newest event.
 local function parse_room_state(text)
   local seq, version, age, dropped_up_to, quiet = string.match(text, ROOM_STATE)
+  -- After a new message, both are the version itself.
+  local active = age == '0' and version or string.format('%d', version - age)
+  local last_event = quiet == '0' and version or string.format('%d', version - quiet)
   return {
-    seq = seq, version = version, dropped_up_to = tonumber(dropped_up_to),
-    active = string.format('%d', version - age), last_event = string.format('%d', version - quiet),
+    seq = seq, version = version, dropped_up_to = tonumber(dropped_up_to), active = active, last_event = last_event,
   }
 end
 
 -- Returns the state of a room as text.
 local function format_room_state(room)
-  return string.format('%s|%s|%d|%d|%d', room.seq, room.version, room.version - room.active, room.dropped_up_to,
-    room.version - room.last_event)
+  local version, age, quiet = room.version, '0', '0'
+  if room.active ~= version then age = string.format('%d', version - room.active) end
+  if room.last_event ~= version then quiet = string.format('%d', version - room.last_event) end
+  return room.seq .. '|' .. version .. '|' .. age .. '|' .. string.format('%d', room.dropped_up_to) .. '|' .. quiet
 end
 
 -- Returns a member as a table. A mute whose time is over is none, and neither is an archiving that a newer message
@@ -92,11 +96,14 @@ end
 -- Loads a room, and of its members the user who acts; an empty `user` is nobody. Messages older than `retention`
 -- allows count as dropped; an empty `retention` keeps everything.
 --
--- Returns  the room, of which `member` is the record of the user, if any; nil if there is no such room
+-- Returns  the room, of which `member` is the record of the user, if any, and `is_filed` whether all of its events are
+--          filed; nil if there is no such room
 local function load_room(messages, meta, members, events, outbox, lease, feed, name, user, retention)
-  local stored = redis.call('HMGET', meta, 'state', 'access', 'created', 'deleted')
+  local stored = redis.call('HMGET', meta, 'state', 'access', 'created', 'deleted', 'filed')
   if not stored[1] or stored[4] then return end
   local room = parse_room_state(stored[1])
+  -- Versions have the same number of digits.
+  room.is_filed = room.last_event <= (stored[5] or '0')
   room.messages, room.meta, room.members, room.events, room.outbox, room.lease, room.feed =
     messages, meta, members, events, outbox, lease, feed
   room.name, room.user, room.created, room.retention, room.dropped, room.published =

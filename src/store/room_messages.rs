@@ -30,11 +30,16 @@ impl Store {
         let fingerprint = text(retry.map(|_| message.fingerprint()).transpose()?);
         let expires_at = message.expires_at();
         let expires_ms = text(expires_at.map(|time| time.timestamp_millis().to_string()));
-        let key = retry.map(|key| (request.user, key));
         let mut keys = self.keys.room(request.room).to_vec();
-        keys.push(self.keys.room_idempotency(request.room, key));
-        keys.push(self.keys.schedule(request.room.as_str()));
-        let args = [json.as_str(), &reply_to, &fingerprint, &expires_ms];
+        let mut args = vec![json.as_str(), &reply_to, &fingerprint, &expires_ms];
+        if retry.is_none() && request.charge.is_none() && expires_at.is_none() {
+            // As for a pair, those at the end that say nothing are omitted.
+            while args.pop_if(|arg| arg.is_empty()).is_some() {}
+        } else {
+            let key = retry.map(|key| (request.user, key));
+            keys.push(self.keys.room_idempotency(request.room, key));
+            keys.push(self.keys.schedule(request.room.as_str()));
+        }
         let sent = self
             .send_or_find_in_room(request, retry.is_some(), keys, &args)
             .await;

@@ -16,7 +16,7 @@ use crate::harness::rng::Rng;
 use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::redis_cluster::RedisCluster;
 use crate::harness::store::redis_server::RedisServer;
-use crate::harness::store::rooms::create_room;
+use crate::harness::store::rooms::{create_room, send_in_room};
 use crate::harness::{TestApp, client, eventually, spawn_app, spawn_app_on};
 use crate::rooms::FILED;
 
@@ -177,6 +177,22 @@ async fn a_killed_process_loses_no_event_of_a_room() {
 async fn a_killed_process_loses_no_event_of_a_room_on_a_cluster() {
     let cluster = RedisCluster::start();
     kill_in_a_burst(&cluster.url(), &mut cluster.connect()).await;
+}
+
+#[tokio::test]
+async fn what_is_left_unfiled_is_filed_each_time() {
+    const JSON: &str = r#""from":"user-0","to":"room:general","id":"0193a0f2-8f1e-7c3a-9b52-0f6a5d1c2e47","sent_at":"2026-01-31T12:00:00.000Z","body":"x"}"#;
+    let app = spawn_app();
+    let mut redis = app.redis();
+    create_room(&mut redis, "general", &users(2));
+    for last in [2, 4] {
+        // The second message finds the room in the outbox.
+        for _ in 0..2 {
+            send_in_room(&mut redis, "general", "user-0", JSON);
+        }
+        app.unread_becomes("user-1", last, FILED).await;
+        app.outboxes_are_empty().await;
+    }
 }
 
 #[tokio::test]
