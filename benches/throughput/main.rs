@@ -24,6 +24,7 @@ mod requests;
 mod rooms;
 mod sockets;
 mod store;
+mod watchers;
 mod wrk;
 
 use std::path::Path;

@@ -15,7 +15,7 @@ use crate::process::{Server, cpu};
 use crate::redis_server::RedisServer;
 use crate::report::{Report, Target};
 use crate::sockets::{request, send_each};
-use crate::{Interrupt, Outcome};
+use crate::{Interrupt, Outcome, watchers};
 
 /// The room with many members.
 const LARGE: &str = "large";
@@ -55,7 +55,9 @@ pub fn measure(interrupt: &Interrupt, workers: usize, report: &mut Report) -> Ou
         interrupt.check()?;
         runtime.block_on(steady(&service, &redis, rate, report))?;
     }
-    Ok(())
+    drop(service);
+    let watchers = watchers::measure(interrupt, workers, &url, &mut redis, report);
+    runtime.block_on(watchers)
 }
 
 async fn create_rooms(address: &str) -> Outcome<()> {

@@ -1,14 +1,16 @@
-//! The clients of the live rows: WebSockets, one per user, that answer pings and record events; and
+//! The clients of the live rows and of rooms: WebSockets, one per user, that answer pings and record events; and
 //! senders, at a steady pace over persistent HTTP connections.
 //!
 //! All clients run on one thread and leave the other cores to the measured processes.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use duologue::protocol::{Event, MessageEvent, ServerMessage};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use duologue::protocol::{Event, MessageEvent, RoomEvent, ServerMessage};
+use futures_util::{SinkExt, StreamExt, TryStreamExt, stream};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -26,6 +28,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const CONCURRENCY: usize = 64;
 /// Number of connections over which messages are sent in turn.
 const SENDERS: u32 = 50;
+
+type Socket = WebSocketStream<TcpStream>;
 
 /// Connected users, one WebSocket each.
 pub struct Listeners {
@@ -45,11 +49,28 @@ struct Received {
 impl Listeners {
     /// Connects this many users and waits until each has received `hello`.
     pub async fn connect(address: &str, users: u32) -> Outcome<Self> {
+        Self::start(address, 0..users, async |_| Ok(()), listen).await
+    }
+
+    /// Connects some users and lets each watch a room.
+    pub async fn watch(address: &str, room: &str, users: Range<u32>) -> Outcome<Self> {
+        let watch = async |socket: &mut Socket| timeout(TIMEOUT, watch(socket, room)).await?;
+        let listen = |_, socket, received| listen_to_room(socket, received);
+        Self::start(address, users, watch, listen).await
+    }
+
+    async fn start<F: Future<Output = ()> + Send + 'static>(
+        address: &str,
+        users: Range<u32>,
+        prepare: impl AsyncFn(&mut Socket) -> Outcome<()>,
+        listen: impl Fn(String, Socket, Arc<Received>) -> F,
+    ) -> Outcome<Self> {
         let received = Arc::new(Received::default());
-        let connected = stream::iter((0..users).map(user)).map(async |user| {
+        let connected = stream::iter(users.map(user)).map(async |user| {
             let connecting = timeout(TIMEOUT, connect(address, &user));
-            let socket = connecting.await.map_err(|_| "no hello in time")?;
-            Ok((user, socket?)) as Outcome<_>
+            let mut socket = connecting.await.map_err(|_| "no hello in time")??;
+            prepare(&mut socket).await?;
+            Ok((user, socket)) as Outcome<_>
         });
         let mut connected = std::pin::pin!(connected.buffer_unordered(CONCURRENCY));
         let mut tasks = JoinSet::new();
@@ -57,6 +78,11 @@ impl Listeners {
             tasks.spawn(listen(user, socket, received.clone()));
         }
         Ok(Self { tasks, received })
+    }
+
+    /// Number of message events so far.
+    pub fn events(&self) -> u32 {
+        self.received.events.load(Ordering::Relaxed)
     }
 
     /// Fails if a connection was closed.
@@ -82,7 +108,7 @@ impl Listeners {
     }
 }
 
-async fn connect(address: &str, user: &str) -> Outcome<WebSocketStream<TcpStream>> {
+async fn connect(address: &str, user: &str) -> Outcome<Socket> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     // The default of 128 KiB is too much for 20,000 connections.
@@ -101,7 +127,7 @@ fn parse(message: Message) -> Option<ServerMessage> {
 }
 
 /// Records events until the connection closes. The library answers pings when it is polled.
-async fn listen(user: String, mut socket: WebSocketStream<TcpStream>, received: Arc<Received>) {
+async fn listen(user: String, mut socket: Socket, received: Arc<Received>) {
     while let Some(Ok(message)) = socket.next().await {
         let now = Instant::now();
         let Some(ServerMessage::Event(Event::MessageCreated(event))) = parse(message) else {
@@ -116,6 +142,26 @@ async fn listen(user: String, mut socket: WebSocketStream<TcpStream>, received: 
             let arrivals = received.arrivals.lock();
             let mut arrivals = arrivals.unwrap_or_else(PoisonError::into_inner);
             arrivals.push((number, now));
+        }
+    }
+}
+
+/// Watches a room from now on.
+async fn watch(socket: &mut Socket, room: &str) -> Outcome<()> {
+    let command = json!({"type": "watch", "ref": "1", "room": room}).to_string();
+    socket.send(Message::text(command)).await?;
+    match socket.next().await.ok_or("no answer")?.map(parse)? {
+        Some(ServerMessage::Ack(_)) => Ok(()),
+        other => Err(format!("expected an ack, received {other:?}").into()),
+    }
+}
+
+/// Counts the messages of rooms until the connection closes.
+async fn listen_to_room(mut socket: Socket, received: Arc<Received>) {
+    while let Some(Ok(message)) = socket.next().await {
+        let created = parse(message);
+        if let Some(ServerMessage::RoomEvent(RoomEvent::MessageCreated(_))) = created {
+            received.events.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
