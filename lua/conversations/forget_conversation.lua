@@ -42,7 +42,11 @@ conversation.user = participant(user, '0', 'erased|' .. last, user_inbox, user_c
 local leaver, reader = conversation.user, conversation.peer
 redis.call('ZREM', schedule, mute_entry(user, peer))
 if tonumber(last) >= newest then
-  if not conversation.outbox then forget_row(leaver, peer) end
+  if not conversation.outbox then
+    find_badges(leaver)
+    forget_row(leaver, peer)
+    publish_badge(leaver)
+  end
   if reader.erased then
     redis.call('UNLINK', messages, meta, imported)
     return conversation.outbox and {1, conversation.version} or 1

@@ -11,7 +11,9 @@
 local inbox         = KEYS[1] -- zset    peer -> its place, see lib/order
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
 local events        = KEYS[3] -- list    the user's last events; also the name of the channel
-local forgotten     = KEYS[4] -- string  version up to which the conversation was forgotten; none at first
+local forgotten     = KEYS[4] -- string  version up to which the conversation was forgotten; none, or `events`, at first
+local badges        = KEYS[5] -- stream  badges of the partition, see lib/badges; none if nobody is known to read them
+local leases        = KEYS[6] -- zset    user -> last renewal of the presence, in ms; none without `badges`
 local peer          = ARGV[1] -- string  user id of the peer
 local version       = ARGV[2] -- integer version of the conversation
 local base          = ARGV[3] -- integer version before this change, 0 if there was no row; empty if unknown
@@ -20,12 +22,15 @@ local entry         = ARGV[5] -- string  entry of the row, see lib/row
 local kind          = ARGV[6] -- string  type of the event; empty if the user is not told
 local message       = ARGV[7] -- string  JSON of the message that changed; empty if none did
 local writes        = ARGV[8] -- flag    1 if the user now writes to the peer
+local user          = ARGV[9] -- string  user id
 
 local unread, flags = string.match(entry, '^(%d+)|(%d+)')
 local owner = {
-  inbox = inbox, conversations = conversations, events = events, unread = unread, flags = flags, writes = writes == '1',
-  forgotten = forgotten or '',
+  id = user, inbox = inbox, conversations = conversations, events = events, unread = unread, flags = flags,
+  writes = writes == '1', forgotten = forgotten ~= events and forgotten or '',
 }
+find_badges(owner, badges, leases)
 local event, outcome = update_inbox(owner, peer, version, base, active, entry, kind, message)
 if event then redis.pcall('SPUBLISH', events, event) end
+publish_badge(owner)
 return outcome

@@ -1,4 +1,5 @@
 -- The end of a script that changes a conversation: writes the change and publishes it to both users.
+--- @include "lib/badges"
 --- @include "lib/clock"
 --- @include "lib/conversation"
 --- @include "lib/feed"
@@ -68,6 +69,23 @@ local function write_row(conversation, user, peer, version, active, change, tell
   return update_inbox(user, peer.id, version, base, active, entry, kind, message)
 end
 
+-- Looks who reads changes. Each user gets the keys of the badges if they are read. On a cluster they are elsewhere.
+--
+-- Returns  whether the feed of the partition exists
+local function find_readers(conversation)
+  local feed = conversation.feed
+  if conversation.outbox then return redis.call('EXISTS', feed) == 1 end
+  -- On one Redis all partitions have badges, or none has.
+  local found = redis.call('EXISTS', feed, badges_beside(feed))
+  if found == 0 then return false end
+  local has_feed = found == 2 or redis.call('EXISTS', feed) == 1
+  if found == 2 or not has_feed then
+    name_badges(conversation.user)
+    name_badges(conversation.peer)
+  end
+  return has_feed
+end
+
 -- Appends a change to the feed of the partition, which exists.
 local function feed_change(conversation, change)
   local kind, message, user = change.kind, change.message, conversation.user
@@ -133,17 +151,18 @@ local function commit(conversation, change, charge, reply)
       version, active = write_conversation(conversation, change.active, marks, charge and charge.now)
       if conversation.outbox then redis.call('ZADD', conversation.outbox, version, pair_of(conversation)) end
     end
+    local has_feed = find_readers(conversation)
     local user_event = write_row(conversation, user, peer, version, active, change, true)
     local tells_peer = not change.private or conversation.uncounted
     local peer_event = write_row(conversation, peer, user, version, active, change, tells_peer)
     -- Changes of settings are told to the devices of the user only.
-    if change.kind ~= 'conversation.changed' and redis.call('EXISTS', conversation.feed) == 1 then
-      feed_change(conversation, change)
-    end
+    if has_feed and change.kind ~= 'conversation.changed' then feed_change(conversation, change) end
     if conversation.outbox then return {reply, version, user_event or false, peer_event or false} end
     -- Redis may refuse to publish (ACL). What was written stays, and devices find it in the journal.
     if user_event then redis.pcall('SPUBLISH', user.events, user_event) end
     if peer_event then redis.pcall('SPUBLISH', peer.events, peer_event) end
+    publish_badge(user)
+    publish_badge(peer)
   end
   if conversation.outbox then return {reply, is_overdue(conversation) and 'overdue'} end
   if charge then return {charge[1], charge[2], reply} end

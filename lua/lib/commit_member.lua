@@ -33,10 +33,12 @@ local function commit_member(room, change, owner, leader, charge, reply)
   next_room_version(room, charge and charge.now)
   redis.call('HSET', room.members, member.id, record)
   local is_elsewhere = owner.inbox == room.outbox
+  if not is_elsewhere then find_badges(owner) end
   local row = not is_elsewhere and room_row(room, member.id, record)
   local events = row and update_room_inbox(owner, room.name, room.version, row, {}, change.kind) or {}
   local leads = publish_room(room, leader)
   for _, event in ipairs(events) do redis.pcall('SPUBLISH', owner.events, event) end
+  publish_badge(owner)
   if change.kind == 'conversation.read' then
     feed_room_change(room, change.kind, member.id, 'read_seq', member.read)
   end

@@ -1,8 +1,8 @@
 -- What an erasure removes from the inboxes of both users.
 --- @include "lib/inbox"
 
--- Removes the row of a conversation from the inbox of an erased user. Its unread messages leave the totals. With a
--- version, a newer row stays: the id is in use again.
+-- Removes the row of a conversation from the inbox of an erased user, see update_inbox. Its unread messages leave the
+-- totals. With a version, a newer row stays: the id is in use again.
 local function forget_row(owner, peer, version)
   local row = redis.call('HGET', owner.conversations, peer)
   if not row then return end

@@ -1,4 +1,5 @@
 -- A user's inbox: its rows, its totals, its order, and the events of the user.
+--- @include "lib/badges"
 --- @include "lib/clock"
 --- @include "lib/event"
 --- @include "lib/order"
@@ -30,7 +31,8 @@ end
 --
 -- owner    whose inbox it is: the keys `inbox`, `conversations` and `events`, and of the conversation the
 --          `unread` count and the `flags`, with which the entry begins; `writes` is true if the owner now
---          writes to the peer. If the update can be late: `forgotten`, the key that says up to which version the
+--          writes to the peer; `id`, `badges` and `leases` if the badges of the partition are read, see
+--          lib/badges. If the update can be late: `forgotten`, the key that says up to which version the
 --          conversation was forgotten, '' if it is not given
 -- version  that of the conversation; base, the version before this change, '0' if the user had no row; empty
 --          if it is unknown
@@ -53,7 +55,7 @@ local function update_inbox(owner, peer, version, base, active, entry, kind, mes
     if version <= (redis.call('GET', owner.forgotten) or '0') then return nil, 'stale' end
   end
 
-  local outcome = kind == '' and 'silent' or 'exact'
+  local outcome, cause, changed, old_total, old_muted = kind == '' and 'silent' or 'exact', kind, message, total, muted
   if old_version ~= base then
     if version <= old_version then return nil, 'stale' end
     kind, message, outcome = 'conversation.changed', '', 'gap'
@@ -111,5 +113,13 @@ local function update_inbox(owner, peer, version, base, active, entry, kind, mes
   redis.call('HSET', conversations, TOTALS_FIELD, offset .. '|' .. total .. '|' .. unread_conversations .. '|' .. muted
     .. '|' .. on_top .. '|' .. listening, peer,
     version .. '|' .. ahead .. '|' .. age .. (owner.writes and 'w' or written) .. '|' .. entry)
+  if owner.badges then
+    local is_new = cause == 'message.created' and not owner.writes and unread ~= '0'
+    if is_new or total ~= old_total or muted ~= old_muted then
+      if cause == '' or cause == 'message.created' and not is_new then cause, changed = 'conversation.changed', '' end
+      append_badge(owner, offset, total, unread_conversations, muted, peer, unread, flags,
+        {kind = cause, message = changed})
+    end
+  end
   return event, outcome
 end

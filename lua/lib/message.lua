@@ -18,3 +18,13 @@ local MESSAGE_TO = '"to":"([^"]*)"'
 
 -- Captures when a message expires; nothing if it does not, or is a tombstone.
 local MESSAGE_EXPIRY = '^{"seq":%d+,"from":"[^"]*","expires_at":"([^"]*)"'
+
+-- Returns the users whom a message mentions, as JSON; nil if there are none. They stand before what the application keeps
+-- with a message.
+local function mentioned_users(message)
+  local from, to = string.find(message, ',"mentions":[', 1, true)
+  if not from then return end
+  local before = string.sub(message, 1, from)
+  if string.find(before, ',"attachments":[', 1, true) or string.find(before, ',"metadata":{', 1, true) then return end
+  return string.match(message, '[^%]]*', to + 1)
+end

@@ -3,6 +3,7 @@
 -- A row has two versions: that of its state, and that of the last event that was filed. The state is absolute and the
 -- newer one wins; events are filed once each, in order. So both may come late or twice: a read that overtakes a
 -- message loses neither the event of the message nor its own state.
+--- @include "lib/badges"
 --- @include "lib/inbox"
 --- @include "lib/message"
 --- @include "lib/room"
@@ -11,8 +12,8 @@
 -- to be created.
 local PLAIN_MEMBER = '^%l+|(%d+)|%d+|0|0|(%d+)|00000|'
 
--- Returns what the row of a user says at a state of the room: the member, see lib/room, with `entry`, `unread`, `active`
--- and `mark`, see lib/row, and `hidden_up_to`, the seq up to which messages are hidden. Who has left has `left`, the
+-- Returns what the row of a user says at a state of the room: the member, see lib/room, with `entry`, `unread`, `read`,
+-- `active` and `mark`, see lib/row, and `hidden_up_to`, the seq up to which messages are hidden. Who has left has `left`, the
 -- version of the leaving.
 --
 -- room    as parse_room_state returns it
@@ -22,7 +23,7 @@ local function room_row(room, user, record)
   if since and room.dropped_up_to == 0 then
     local unread = read == room.seq and '0' or string.format('%d', room.seq - read)
     return {
-      since = since, hidden_up_to = 0, unread = unread, flags = NO_FLAGS,
+      since = since, hidden_up_to = 0, read = read, unread = unread, flags = NO_FLAGS,
       active = room.active > since and room.active or since, mark = room.seq == '0' and 'n' or 'r',
       entry = unread .. '|' .. NO_FLAGS .. '|' .. room.seq .. '|' .. read .. '|0|0',
     }
@@ -98,11 +99,32 @@ local function new_events(events, row, filed)
   return told, filed
 end
 
+-- Appends the badge of a member, see lib/badges, once for each new message that the member has not read; if there is
+-- none, once if the totals have changed.
+local function append_room_badges(owner, offset, total, unread_conversations, muted, name, unread, flags, told, read,
+  has_changed)
+  if unread ~= '0' then
+    for i = 1, #told do
+      local event = told[i]
+      if event.kind == 'message.created' and event.from ~= owner.id and event.seq > tonumber(read) then
+        append_badge(owner, offset, total, unread_conversations, muted, name, unread, flags, event)
+        has_changed = false
+      end
+    end
+  end
+  if not has_changed then return end
+  local last = told[#told]
+  if last.kind == 'message.created' then last = {kind = 'conversation.changed', message = ''} end
+  append_badge(owner, offset, total, unread_conversations, muted, name, unread, flags, last)
+end
+
 -- Files events of a room, and its state, in the inbox of a member.
 --
--- owner    whose inbox it is: `id`, and the keys `inbox`, `conversations` and `events`
+-- owner    whose inbox it is: `id`, and the keys `inbox`, `conversations` and `events`; `badges` and `leases` if the
+--          badges of the partition are read, see lib/badges
 -- version  of the room; row, as room_row returns it
--- events   list of {version, kind, message, user, seq}: the events, oldest first; seq is that of the message, or nil
+-- events   list of {version, kind, message, user, seq, from, mentioned}: the events, oldest first; the last three are
+--          those of the message, or nil
 -- kind     without events, the type of the event if the member has changed; otherwise empty
 --
 -- Returns  the events to publish
@@ -112,7 +134,7 @@ local function update_room_inbox(owner, name, version, row, events, kind)
   local prev, total, unread_conversations, muted, on_top, listening = string.match(stored[1] or NO_TOTALS, TOTALS)
   local old_version, old_offset, old_active, old_unread, old_flags, entry_at, old_mark = parse_row(stored[2])
   local mark, filed = parse_mark(old_mark, old_version)
-  local is_newer, had_filed, told = version > old_version, filed, events
+  local is_newer, had_filed, told, old_total, old_muted = version > old_version, filed, events, total, muted
   if #events > 0 then told, filed = new_events(events, row, filed) end
   if not is_newer and filed == had_filed then return {} end
   local active, entry, unread, flags = row.active, row.entry, row.unread, row.flags
@@ -157,5 +179,10 @@ local function update_room_inbox(owner, name, version, row, events, kind)
   redis.call('HSET', conversations, TOTALS_FIELD, offset .. '|' .. total .. '|' .. unread_conversations .. '|' .. muted
     .. '|' .. on_top .. '|' .. listening, name,
     version .. '|' .. ahead .. '|' .. age .. mark .. difference(version, filed) .. '|' .. entry)
+  if owner.badges then
+    local read = is_newer and row.read or string.match(entry, '^%d+|%d+|%d+|(%d+)')
+    append_room_badges(owner, offset, total, unread_conversations, muted, name, unread, flags, told, read,
+      total ~= old_total or muted ~= old_muted)
+  end
   return kept_events or {}
 end

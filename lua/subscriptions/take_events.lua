@@ -28,7 +28,9 @@ local SKIPPED = 1000
 local events, left, size, skipped = {}, tonumber(limit), tonumber(bytes), 0
 
 local function give(partition, entry, attempts)
-  local kind, data = entry[2][2], entry[2][6]
+  local kind, data, message = entry[2][2], entry[2][6], entry[2][8]
+  -- Badges have the message beside the data, or an empty one.
+  if message and message ~= '' then data = string.sub(data, 1, -2) .. ',"message":' .. message .. '}' end
   events[#events + 1] = {partition, entry[1], attempts, kind, data}
   left, size = left - 1, size - #data
 end

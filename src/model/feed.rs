@@ -11,12 +11,13 @@ use super::{Limit, SubscriptionName, Time, Wait, expired, limits, parse_decimal}
 use crate::error::{Code, Error};
 
 /// The id of an event: the number of its partition, when it was appended in milliseconds since 1970, and a number
-/// that distinguishes events of the same millisecond. It grows within a conversation.
+/// that distinguishes events of the same millisecond. It grows within a conversation, and within the badges of a user,
+/// whose partitions begin at 256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(
     value_type = String,
-    pattern = "^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])-[0-9]{1,15}-[0-9]{1,15}$",
+    pattern = "^(51[01]|50[0-9]|[1-4][0-9]{2}|[1-9]?[0-9])-[0-9]{1,15}-[0-9]{1,15}$",
     example = "17-1795194096051-0"
 )]
 pub struct FeedEventId(FeedPosition);
@@ -24,15 +25,16 @@ pub struct FeedEventId(FeedPosition);
 /// The parts of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct FeedPosition {
-    partition: u8,
+    partition: u16,
     ms: u64,
     number: u64,
 }
 
 impl FeedEventId {
-    /// The id of an entry of the feed of a partition.
-    pub fn of(partition: u8, entry: &str) -> Option<Self> {
+    /// The id of an entry of one of the partitions of the feed.
+    pub fn of(partition: u16, entry: &str) -> Option<Self> {
         let (ms, number) = entry.split_once('-')?;
+        (partition < limits::FEED_PARTITIONS).then_some(())?;
         Some(Self(FeedPosition {
             partition,
             ms: parse_decimal(ms, 15)?,
@@ -40,7 +42,7 @@ impl FeedEventId {
         }))
     }
 
-    pub fn partition(self) -> u8 {
+    pub fn partition(self) -> u16 {
         self.0.partition
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{FeedEventId, Message, RoomId, Seq, UserId};
+use super::{FeedEventId, Message, Peer, RoomId, Seq, UserId};
 
 macro_rules! feed_event_types {
     ($($(#[doc = $doc:tt])* $variant:ident $word:tt,)*) => {
@@ -49,6 +49,8 @@ feed_event_types! {
     RoomLeft "room.left",
     /// All data of a user was erased.
     UserErased "user.erased",
+    /// The unread totals of a user changed, or the user has a new message. Only for subscriptions that name it.
+    BadgeChanged "badge.changed",
 }
 
 impl FeedEventType {
@@ -61,7 +63,7 @@ impl FeedEventType {
     /// The types of subscriptions that name none.
     pub fn defaults() -> Vec<Self> {
         let all = Self::ALL.iter().copied();
-        all.filter(|kind| *kind != Self::ConversationDelivered)
+        all.filter(|kind| !matches!(kind, Self::ConversationDelivered | Self::BadgeChanged))
             .collect()
     }
 }
@@ -127,6 +129,10 @@ pub enum FeedEvent {
     #[serde(rename = "user.erased")]
     #[schema(title = "FeedUserErased")]
     UserErased(FeedUserEvent),
+    /// The unread totals of a user changed, or the user has a new message.
+    #[serde(rename = "badge.changed")]
+    #[schema(title = "FeedBadgeChanged")]
+    BadgeChanged(Box<FeedBadgeEvent>),
     /// An event of a type that this version does not know.
     #[serde(other)]
     Unknown,
@@ -221,6 +227,35 @@ feed_events! {
         conversation: FeedConversation,
         /// The member.
         user: UserId,
+    }
+    /// What a user's app shows on its icon, and what a push notification says.
+    FeedBadgeEvent FeedBadgeData {
+        /// The user whose badge it is.
+        user: UserId,
+        /// Number of unread messages, as `GET /users/{user}/unread` counts them at that moment; so are the next two.
+        total_unread_count: u64,
+        /// Number of conversations with unread messages.
+        unread_conversations: u64,
+        /// Number of unread messages in muted conversations.
+        muted_unread_count: u64,
+        /// The peer of the conversation that changed: a user, or `room:` and the id of a room.
+        peer: Peer,
+        /// Number of unread messages in that conversation.
+        unread_count: u64,
+        /// Whether the user has muted that conversation.
+        muted: bool,
+        /// Whether the user has a live connection.
+        online: bool,
+        /// Whether `message` mentions the user.
+        mentioned: bool,
+        /// The type of the event that caused it. `message.created` means that `message` is new and that the user has not
+        /// read it.
+        #[schema(example = "message.created")]
+        cause: String,
+        /// The message, if it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        message: Option<Message>,
     }
     /// An event about a user.
     FeedUserEvent FeedUserData {

@@ -30,6 +30,8 @@ pub const SUBSCRIPTION_NAME: usize = 64;
 pub const SUBSCRIPTION_FILTER: usize = 100;
 /// Events that one request takes or acknowledges.
 pub const TAKEN_EVENTS: usize = 500;
+/// Partitions of the feed: those of conversations, and those of the badges of users.
+pub const FEED_PARTITIONS: u16 = 512;
 /// Characters of a client id.
 pub const CLIENT_ID: usize = 64;
 /// Characters of an idempotency key, and of the `ref` of a WebSocket command.

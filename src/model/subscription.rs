@@ -167,6 +167,19 @@ pub struct SubscriptionSettings {
     pub ack_wait_s: AckWait,
 }
 
+impl SubscriptionSettings {
+    /// Whether it reads what users' badges become.
+    pub fn reads_badges(&self) -> bool {
+        self.types.contains(&FeedEventType::BadgeChanged)
+    }
+
+    /// Whether it reads what happens in conversations.
+    pub fn reads_conversations(&self) -> bool {
+        let mut types = self.types.iter();
+        types.any(|kind| *kind != FeedEventType::BadgeChanged)
+    }
+}
+
 /// Whether a subscription can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

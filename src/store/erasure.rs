@@ -236,7 +236,8 @@ impl Store {
     ) -> Result<(), Error> {
         let mut keys = self.keys.user(user.as_str()).to_vec();
         keys.push(self.keys.forgotten(user.as_str(), peer.as_str()));
-        let args = [peer.as_str(), version].map(str::as_bytes);
+        keys.extend(self.badge_keys(user.as_str()));
+        let args = [user.as_str(), peer.as_str(), version].map(str::as_bytes);
         self.run::<u8>(&FORGET_ROW, &keys, &args).await.map(|_| ())
     }
 

@@ -113,7 +113,7 @@ impl Store {
     ) -> Result<Vec<RawFeedEvent>, Error> {
         let mut events = self.take_again(take, partitions, space).await?;
         space.occupy(&events);
-        let given = events.iter().map(|event| event.id.partition().into());
+        let given = events.iter().map(|event| event.id.partition());
         let given: BTreeSet<_> = given.collect();
         let others = partitions.difference(&given).copied().collect();
         events.extend(self.take_new(take, others, space).await?);
@@ -227,8 +227,7 @@ impl Store {
         let events = taken
             .into_iter()
             .filter_map(|(index, entry, attempt, kind, data)| {
-                let partition = u8::try_from(*partitions.get(index)?).ok()?;
-                let id = FeedEventId::of(partition, &entry)?;
+                let id = FeedEventId::of(*partitions.get(index)?, &entry)?;
                 Some(RawFeedEvent {
                     id,
                     kind,
@@ -249,7 +248,7 @@ impl Store {
     ) -> Result<RateLimited<AckResult>, Error> {
         let quota = self.charge_several(charge).await?;
         let group = self.find_subscription(subscription).await?.group();
-        let mut last: BTreeMap<u8, FeedEventId> = BTreeMap::new();
+        let mut last: BTreeMap<u16, FeedEventId> = BTreeMap::new();
         for id in ids {
             let known = last.entry(id.partition()).or_insert(*id);
             *known = (*known).max(*id);

@@ -238,7 +238,10 @@ impl Store {
         let keys = members
             .iter()
             .flat_map(|member| self.keys.user(&member.user));
-        let keys: Vec<_> = keys.collect();
+        let mut keys: Vec<_> = keys.collect();
+        if let Some(member) = members.first() {
+            keys.extend(self.badge_keys(&member.user));
+        }
         let count = (events.len() / EVENT_ARGS).to_string();
         let mut args = [room.as_str(), state, kind, &count]
             .map(str::as_bytes)

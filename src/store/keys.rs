@@ -22,6 +22,8 @@
 //! | `dm:{r}:idempotency:<room>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | room | 24 h | `send_room_message` |
 //! | `dm:{c}:feed` | stream, only while there is a subscription: what happened in this partition; fields `type`, `of`, `data`; see `lua/lib/feed.lua`; also the name of the pub/sub channel | conversation | never | `every change`, `forget_user`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `trim_feed` |
 //! | `dm:{c}:readers` | hash, only while there is a subscription: consumer group of the feed -> what it lost and who reads; see `lua/lib/reader.lua` | conversation | never | `close_feed`, `take_events`, `trim_feed` |
+//! | `dm:{u}:badges` | stream, only while a subscription reads badges: what the totals of users of this partition become; see `lua/lib/badges.lua` | user | never | `every change`, `update_inbox`, `file_room_events`, `forget_row`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `trim_feed` |
+//! | `dm:{u}:badge_readers` | hash: the same as `readers`, of the badges | user | never | `close_feed`, `take_events`, `trim_feed` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
 //! | `dm:{r}:typing:<room>,<user>` | string: exists while no further typing event is published | room | 1 s | `announce_room_typing` |
 //! | `dm:{u}:forgotten:<user>` | string, only on a cluster: version up to which a conversation was forgotten; `<user>` is a digest of the user and the peer, because the user was erased | user | 1 h | `forget_row` |
@@ -42,12 +44,15 @@
 use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
 
 use super::Channel;
+use crate::model::limits::FEED_PARTITIONS;
 use crate::model::{IdempotencyKey, Pair, Peer, RoomName, UserId, digest};
 use crate::rate::RateLimitRequest;
 
 /// The number of partitions of conversations and users. Stored in `dm:store`; another number would
 /// rename every key.
 pub const PARTITIONS: u16 = 256;
+// The badges of a partition have its number and 256.
+const _: () = assert!(FEED_PARTITIONS == 2 * PARTITIONS);
 
 /// The number of slots of a Redis Cluster.
 pub(super) const SLOTS: u16 = 16384;
@@ -143,9 +148,17 @@ impl Keys {
         feed(self.tag(name))
     }
 
-    /// The feed of a partition.
+    /// The feed of one of the [`FEED_PARTITIONS`]: of a partition, or from 256 on the badges of its users.
     pub fn feed_of(&self, partition: usize) -> String {
-        feed(&self.tags[partition])
+        match partition.checked_sub(PARTITIONS.into()) {
+            None => feed(&self.tags[partition]),
+            Some(partition) => badges(&self.tags[partition]),
+        }
+    }
+
+    /// The badges of the partition of a user.
+    pub fn badges(&self, user: &str) -> String {
+        badges(self.tag(user))
     }
 
     /// Whether a channel is that of a feed.
@@ -153,10 +166,13 @@ impl Keys {
         channel.ends_with("}:feed")
     }
 
-    /// The feed of a partition, and who reads it.
+    /// The feed of one of the [`FEED_PARTITIONS`], and who reads it.
     pub fn feed_and_readers(&self, partition: usize) -> [String; 2] {
-        let tag = &self.tags[partition];
-        [feed(tag), ["dm:{", tag, "}:readers"].concat()]
+        let (tag, readers) = match partition.checked_sub(PARTITIONS.into()) {
+            None => (&self.tags[partition], "}:readers"),
+            Some(partition) => (&self.tags[partition], "}:badge_readers"),
+        };
+        [self.feed_of(partition), ["dm:{", tag, readers].concat()]
     }
 
     /// The settings of all subscriptions.
@@ -386,6 +402,10 @@ fn outbox(tag: &str) -> String {
 
 fn feed(tag: &str) -> String {
     ["dm:{", tag, "}:feed"].concat()
+}
+
+fn badges(tag: &str) -> String {
+    ["dm:{", tag, "}:badges"].concat()
 }
 
 fn leases(tag: &str) -> String {

@@ -50,6 +50,7 @@ mod unread;
 mod users;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use redis::{FromRedisValue, Value};
@@ -106,6 +107,8 @@ pub struct Store {
     outbox: Arc<Outbox>,
     filings: Arc<Filings>,
     lost_events: Arc<LostEvents>,
+    /// Whether a subscription may read badges, as this process found last.
+    reads_badges: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -133,6 +136,7 @@ impl Store {
             outbox: Arc::default(),
             filings: Arc::default(),
             lost_events: Arc::default(),
+            reads_badges: Arc::new(AtomicBool::new(true)),
         })
     }
 

@@ -150,7 +150,8 @@ impl Store {
         let Some(update) = update else {
             return true;
         };
-        let args: Vec<_> = update.iter().map(Vec::as_slice).collect();
+        let mut args: Vec<_> = update.iter().map(Vec::as_slice).collect();
+        args.push(user.as_str().as_bytes());
         let updated = self.write_row(user, &args).await;
         let outcome = updated.as_deref().unwrap_or("failed");
         self.metrics.inbox_updates(outcome).inc();
@@ -161,20 +162,30 @@ impl Store {
     /// that says so. Other updates go without this key: while a slot moves, Redis refuses calls with a key that does
     /// not exist.
     async fn write_row(&self, user: &UserId, args: &[&[u8]]) -> Result<String, Error> {
-        let mut keys = self.keys.user(user.as_str()).to_vec();
         let started = Instant::now();
         let update = async |keys: &[String]| {
             let limit = UPDATE_TIMEOUT.saturating_sub(started.elapsed());
             let updated = self.call_once::<String>(&UPDATE_INBOX, keys, args, limit);
             updated.await
         };
-        let outcome = update(&keys).await?;
+        let outcome = update(&self.update_keys(user, None)).await?;
         if outcome != ABSENT {
             return Ok(outcome);
         }
         let peer = String::from_utf8_lossy(args[0]);
-        keys.push(self.keys.forgotten(user.as_str(), &peer));
-        update(&keys).await
+        let forgotten = self.keys.forgotten(user.as_str(), &peer);
+        update(&self.update_keys(user, Some(forgotten))).await
+    }
+
+    /// The keys of an update of an inbox.
+    fn update_keys(&self, user: &UserId, forgotten: Option<String>) -> Vec<String> {
+        let mut keys = self.keys.user(user.as_str()).to_vec();
+        let badges = self.badge_keys(user.as_str());
+        // The journal is in the place of a key that is not needed.
+        let journal = keys.last().filter(|_| !badges.is_empty()).cloned();
+        keys.extend(forgotten.or(journal));
+        keys.extend(badges);
+        keys
     }
 
     /// Removes the entries from their outboxes whose inboxes this process has updated.

@@ -177,6 +177,7 @@ macro_rules! library {
 }
 
 library! {
+    "lib/badges"
     "lib/charged"
     "lib/clock"
     "lib/commit"

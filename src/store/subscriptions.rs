@@ -5,6 +5,7 @@
 //! after a process died, completes it. Each step may be repeated.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -16,6 +17,7 @@ use super::script::{
 };
 use super::{PARTITIONS, Store};
 use crate::error::{Code, Error};
+use crate::model::limits::FEED_PARTITIONS;
 use crate::model::{
     Subscription, SubscriptionList, SubscriptionName, SubscriptionSettings, SubscriptionState,
 };
@@ -190,7 +192,20 @@ impl Store {
         });
         let mut stored = stored.collect::<Result<Vec<_>, _>>()?;
         stored.sort_by(|one, other| one.name.cmp(&other.name));
+        let reads_badges = stored.iter().any(|stored| stored.settings.reads_badges());
+        self.reads_badges.store(reads_badges, Ordering::Relaxed);
         Ok(stored)
+    }
+
+    /// The keys of a call that changes the inbox of a user, besides those of the inbox: on a cluster the badges of the
+    /// partition, and who is online there. None if no subscription is known to read badges: while a slot moves, Redis
+    /// refuses calls with a key that does not exist. If there is one nevertheless, scripts find the badges without
+    /// these keys, except while the slot moves.
+    pub(super) fn badge_keys(&self, user: &str) -> Vec<String> {
+        if self.two_steps && self.reads_badges.load(Ordering::Relaxed) {
+            return vec![self.keys.badges(user), self.keys.leases(user)];
+        }
+        Vec::new()
     }
 
     /// Completes the deletion of the subscription that has this name, if there is one.
@@ -208,10 +223,13 @@ impl Store {
     /// worker removes them.
     pub async fn complete_subscription(&self, stored: &StoredSubscription) -> Result<bool, Error> {
         let wanted = self.partitions_of(&stored.settings);
-        let all: BTreeSet<_> = (0..PARTITIONS).collect();
+        let all: BTreeSet<_> = (0..FEED_PARTITIONS).collect();
         match stored.phase {
             Phase::Open => return Ok(true),
             Phase::Opening => {
+                if stored.settings.reads_badges() {
+                    self.reads_badges.store(true, Ordering::Relaxed);
+                }
                 self.open_feed(stored, &wanted).await?;
                 let others: BTreeSet<_> = all.difference(&wanted).copied().collect();
                 self.close_feed(stored, &others).await?;
@@ -229,15 +247,21 @@ impl Store {
         Ok(settled == 1)
     }
 
-    /// The partitions whose feeds a subscription reads.
+    /// Those of the [`FEED_PARTITIONS`] that a subscription reads.
     pub(super) fn partitions_of(&self, settings: &SubscriptionSettings) -> BTreeSet<u16> {
-        if settings.rooms.is_empty() {
-            return (0..PARTITIONS).collect();
+        let mut partitions = BTreeSet::new();
+        if settings.reads_conversations() {
+            let rooms = settings.rooms.iter();
+            partitions.extend(rooms.map(|room| self.keys.partition(room.name().as_str())));
+            if partitions.is_empty() {
+                partitions.extend(0..PARTITIONS);
+            }
         }
-        let rooms = settings.rooms.iter();
-        rooms
-            .map(|room| self.keys.partition(room.name().as_str()))
-            .collect()
+        // The badges of a user are in the partition of the user, also those that a room changes.
+        if settings.reads_badges() {
+            partitions.extend(PARTITIONS..FEED_PARTITIONS);
+        }
+        partitions
     }
 
     /// Creates the group of a subscription in the feeds of some partitions.

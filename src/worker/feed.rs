@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Worker, every};
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::store::{FeedLimits, PARTITIONS, Store, StoredSubscription, TrimmedFeed};
+use crate::model::limits::FEED_PARTITIONS;
+use crate::store::{FeedLimits, Store, StoredSubscription, TrimmedFeed};
 
 /// Interval between two passes.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -160,7 +161,8 @@ async fn trim_each(
     limits: FeedLimits,
     subscriptions: &[StoredSubscription],
 ) -> Result<TrimmedFeeds, Error> {
-    let trims = (0..PARTITIONS).map(|partition| store.trim_feed(partition, limits, subscriptions));
+    let trims =
+        (0..FEED_PARTITIONS).map(|partition| store.trim_feed(partition, limits, subscriptions));
     let trims = stream::iter(trims).buffer_unordered(CONCURRENCY);
     trims.try_collect().await.map(TrimmedFeeds)
 }

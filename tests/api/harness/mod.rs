@@ -1,6 +1,7 @@
 //! A service for each test, on its own Redis and port, and the calls that tests make.
 
 pub mod auth;
+pub mod badges;
 pub mod cli;
 pub mod contract;
 pub mod conversations;

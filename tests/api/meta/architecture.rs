@@ -201,6 +201,8 @@ fn every_key_is_in_the_table_of_keys() {
         ("schedule", 'c'),
         ("feed", 'c'),
         ("readers", 'c'),
+        ("badges", 'u'),
+        ("badge_readers", 'u'),
     ];
     for (key, tag) in of_partition {
         if source.contains(&format!("}}:{key}\"")) {

@@ -77,6 +77,7 @@ const PAIR: &[Step] = &[
         "message.created",
         STORED,
         "0",
+        "a",
     ],
     &["renew_presence", "a", "p1", "60000", "60", "60"],
     &["issue_ticket", "a,", "60"],
@@ -84,6 +85,7 @@ const PAIR: &[Step] = &[
     &["SET", "@forgotten", "1000000000000000"],
     &["ZADD", "@pinning", "9999999999", "b,earlier"],
     &["open_feed", "group1", "end"],
+    &["XGROUP", "CREATE", "@badges", "group1", "0", "MKSTREAM"],
 ];
 
 /// The outbox holds another pair only.
@@ -165,7 +167,7 @@ pub const CASES: &[Case] = &[
     ),
     case("redeem_ticket", &[], &[]),
     case("drop_events", &[], &[]),
-    case("forget_row", &[], &["b", LAST_VERSION]),
+    case("forget_row", &[], &["a", "b", LAST_VERSION]),
     case("forget_user", &[], &["a"]),
     case("forget_user", &[&["HDEL", "@conversations", "b"]], &["a"]),
     case(
@@ -180,6 +182,7 @@ pub const CASES: &[Case] = &[
             "message.created",
             STORED,
             "1",
+            "a",
         ],
     ),
     // The inbox no longer lists the conversation.
@@ -195,6 +198,7 @@ pub const CASES: &[Case] = &[
             "conversation.changed",
             "",
             "0",
+            "a",
         ],
     ),
     case("delete_message", &[], &["a", "b", "", "1", LATER, ""]),

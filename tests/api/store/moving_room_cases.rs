@@ -84,6 +84,8 @@ const ROOM: &[Step] = &[
     &["open_stream", "60"],
     &["ZADD", "@inbox", "1", "other"],
     &["open_feed", "group1", "end"],
+    &["XGROUP", "CREATE", "@badges", "group1", "0", "MKSTREAM"],
+    &["ZADD", "@leases", "1", "b"],
 ];
 
 const NO_SCHEDULE: Step = &["DEL", "@schedule"];
@@ -134,6 +136,22 @@ pub const ROOM_CASES: &[Case] = &[
             "2|1769860800000009|0|0|0",
             "conversation.changed",
             "0",
+            "b",
+            MEMBER,
+        ],
+    ),
+    in_room(
+        "file_room_events",
+        &[],
+        &[
+            "room:x",
+            "2|1769860800000009|0|0|0",
+            "",
+            "1",
+            "1769860800000009",
+            "message.created",
+            STORED,
+            "",
             "b",
             MEMBER,
         ],

@@ -13,7 +13,7 @@ use crate::harness::store::lua::{self, eval, key_names};
 use crate::harness::store::redis_cluster::RedisCluster;
 
 /// The names of all keys.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     "messages",
     "meta",
     "outbox",
@@ -37,6 +37,7 @@ const KEYS: [&str; 24] = [
     "store",
     "feed",
     "readers",
+    "badges",
     "subscriptions",
 ];
 

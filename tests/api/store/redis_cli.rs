@@ -41,6 +41,7 @@ fn values() -> BTreeMap<&'static str, String> {
         ("pinning", keys.pinning("a")),
         ("presence", keys.presence("a")),
         ("leases", keys.leases("a")),
+        ("badges", keys.badges("a")),
         ("ticket", keys.ticket("digest")),
         ("store", keys.store()),
         ("channel", keys.events("b")),

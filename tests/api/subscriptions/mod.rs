@@ -1,5 +1,7 @@
 //! Subscriptions: everything that happens, in order, acknowledged.
 
+mod badge_stream;
+mod badges;
 mod limits;
 mod order;
 mod rooms;

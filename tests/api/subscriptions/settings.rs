@@ -67,13 +67,17 @@ async fn a_deleted_subscription_leaves_nothing_in_redis() {
     app.send("alice", "bob", "before").await;
     app.subscribe("one", &json!({})).await;
     app.subscribe("two", &json!({})).await;
+    app.subscribe_to_badges("three").await;
+    app.send("alice", "bob", "counted").await;
+    app.take("three", "c").await;
+    app.unsubscribe("three").await;
     app.unsubscribe("one").await;
     let path = "/subscriptions/one";
     app.get(path).await.problem(404, "SUBSCRIPTION_NOT_FOUND");
     let again = app.request(Method::DELETE, path).await;
     again.problem(404, "SUBSCRIPTION_NOT_FOUND");
     app.send("carol", "dave", "kept for two").await;
-    assert_eq!(app.take("two", "c").await.len(), 1);
+    assert_eq!(app.take("two", "c").await.len(), 2);
     app.unsubscribe("two").await;
     assert_eq!(
         app.request(Method::DELETE, "/users/carol").await.status,
@@ -82,7 +86,7 @@ async fn a_deleted_subscription_leaves_nothing_in_redis() {
     assert_eq!(app.request(Method::DELETE, "/users/dave").await.status, 200);
     let mut redis = app.redis();
     let left: Vec<String> = redis.keys("dm:*").unwrap();
-    let feeds = ["feed", "readers", "subscriptions"];
+    let feeds = ["feed", "readers", "badges", "subscriptions"];
     let left = left
         .iter()
         .filter(|key| feeds.iter().any(|end| key.ends_with(end)));
@@ -126,7 +130,7 @@ async fn invalid_requests_are_refused_and_change_nothing() {
     let long = "x".repeat(65);
     let many: Vec<_> = (0..101).map(|n| format!("r{n}")).collect();
     for (path, body, pointer) in [
-        ("archive", json!({"types": ["badge.changed"]}), "/types/0"),
+        ("archive", json!({"types": ["badge.moved"]}), "/types/0"),
         ("archive", json!({"types": []}), "/types"),
         ("archive", json!({"rooms": ["a b"]}), "/rooms/0"),
         ("archive", json!({"rooms": many}), "/rooms"),
@@ -143,7 +147,7 @@ async fn invalid_requests_are_refused_and_change_nothing() {
         answer.invalid_field(pointer);
     }
     for (path, body, pointer) in [
-        ("ack", json!({"ids": ["256-1-0"]}), "/ids/0"),
+        ("ack", json!({"ids": ["512-1-0"]}), "/ids/0"),
         ("ack", json!({"ids": ["17-1"]}), "/ids/0"),
         ("ack", json!({"ids": []}), "/ids"),
         (

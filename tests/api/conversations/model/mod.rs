@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use duologue::model::Retention;
 use reqwest::Method;
 
+use crate::harness::badges::BadgeLog;
 use crate::harness::models::run_cases;
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
 use reference::{Model, Perspective};
@@ -141,6 +142,29 @@ fn the_service_agrees_with_the_model() {
                 scenario.apply(step).await;
             }
             scenario.assert_agreement().await;
+        }
+    });
+}
+
+#[test]
+fn badges_agree_with_the_totals_after_each_step() {
+    run_cases(15, &scenarios(), async |case, steps| {
+        // New ones, because after a minute they begin to drop old messages by themselves.
+        let services = services();
+        let app = &services[0].app;
+        let names = ["u", "u.", "U"].map(|name| format!("{name}{case}"));
+        let mut scenario = Scenario {
+            services: &services,
+            app,
+            kept: services[0].kept,
+            past: Utc::now() - TimeDelta::days(5),
+            model: Model::of(names.clone()),
+        };
+        let mut badges = BadgeLog::open(app, "push").await;
+        for step in &steps {
+            scenario.apply(step).await;
+            scenario.inboxes_follow().await;
+            badges.assert_agreement(app, &names).await;
         }
     });
 }

@@ -34,7 +34,7 @@ pub fn key_names(script: &Script) -> Vec<&'static str> {
     match script.name {
         "ack_events" | "close_feed" | "describe_feed" | "take_events" => vec!["feed", "readers"],
         "claim_due" => vec!["schedule"],
-        "file_room_events" => vec!["inbox", "conversations", "events"],
+        "file_room_events" => vec!["inbox", "conversations", "events", "badges", "leases"],
         "find_unconfirmed" => vec!["outbox"],
         "open_feed" => vec!["feed"],
         "read_last_messages" => vec!["messages"],
@@ -177,7 +177,8 @@ pub fn fill_with(
 
 /// Makes the update of one inbox that the first step of a change returned, as the service does.
 pub fn update_inbox(redis: &mut impl redis::ConnectionLike, user: &str, update: &Value) -> String {
-    let args: Vec<String> = redis::from_redis_value(update.clone()).unwrap();
+    let mut args: Vec<String> = redis::from_redis_value(update.clone()).unwrap();
+    args.push(user.to_owned());
     let mut keys = keys_of_user(user).to_vec();
     let outcome: String = eval("update_inbox", &keys, &args).query(redis).unwrap();
     if outcome != "absent" {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::badges::BadgeLog;
 use crate::harness::models::run_cases;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_with};
 use agreement::known;
@@ -187,28 +188,55 @@ fn patch(archived: Option<bool>, pinned: Option<bool>) -> Value {
     patch
 }
 
-#[test]
-fn a_room_agrees_with_its_model() {
+/// A service without limits, and one that keeps few messages.
+fn services() -> [TestApp; 2] {
     let app = spawn_app();
     let url = app.redis_url.clone();
     let limit = LIMIT.to_string();
     let limited = spawn_app_with(&["--redis-url", &url, "--history-limit", &limit]);
-    let services = [app, limited];
+    [app, limited]
+}
+
+/// An open room with two members.
+async fn begin(services: &[TestApp; 2], case: u32) -> Scenario<'_> {
+    let names = ["u", "u.", "U", "room"].map(|name| format!("{name}{case}"));
+    let mut scenario = Scenario {
+        services,
+        model: Model::of(names.to_vec(), format!("room:r{case}")),
+    };
+    scenario.change(true, true).await;
+    for user in 0..2 {
+        scenario.join(user, Role::Member).await;
+    }
+    scenario
+}
+
+#[test]
+fn a_room_agrees_with_its_model() {
+    let services = services();
     run_cases(40, &scenarios(), async |case, steps| {
-        let names = ["u", "u.", "U", "room"].map(|name| format!("{name}{case}"));
-        let mut scenario = Scenario {
-            services: &services,
-            model: Model::of(names.to_vec(), format!("room:r{case}")),
-        };
-        scenario.change(true, true).await;
-        for user in 0..2 {
-            scenario.join(user, Role::Member).await;
-        }
+        let mut scenario = begin(&services, case).await;
         for steps in steps.chunks(STEPS_BETWEEN_CHECKS) {
             for step in steps {
                 scenario.apply(step).await;
             }
             scenario.assert_agreement().await;
+        }
+    });
+}
+
+#[test]
+fn badges_agree_with_the_totals_after_each_step() {
+    run_cases(15, &scenarios(), async |case, steps| {
+        // New ones, because after a minute they begin to drop old messages by themselves.
+        let services = services();
+        let mut scenario = begin(&services, case).await;
+        let (app, names) = (&services[0], scenario.model.names.clone());
+        let mut badges = BadgeLog::open(app, "push").await;
+        for step in &steps {
+            scenario.apply(step).await;
+            app.all_filed().await;
+            badges.assert_agreement(app, &names).await;
         }
     });
 }
