@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::archive::Archive;
 use crate::auth::{Authenticator, Jwks};
 use crate::config;
 use crate::config::{AccessError, Config, RoomCreators};
@@ -24,7 +25,7 @@ use crate::operations;
 use crate::operations::Operations;
 use crate::rate::Policies;
 use crate::realtime::{Hub, Limits};
-use crate::store::{Health, RedisMode, Store};
+use crate::store::{ArchivePolicy, Health, RedisMode, Store};
 use crate::tls::{Certificate, TlsError};
 use crate::worker;
 use crate::worker::feed::FeedRetention;
@@ -74,6 +75,8 @@ pub enum AppError {
     RedisPermissions(String),
     #[error("the store cannot be used: {0}")]
     Store(Error),
+    #[error("the archive at DUOLOGUE_ARCHIVE cannot be written: {0}")]
+    Archive(String),
     #[error("DUOLOGUE_REDIS_URL is invalid: {0}")]
     RedisUrl(String),
     #[error(transparent)]
@@ -169,6 +172,7 @@ impl App {
             listener,
             presence_changes,
             retention: self.config.retention().is_limited(),
+            archive: self.config.archive.archive.is_some(),
             feed: FeedRetention {
                 keep: self.config.feed.feed_keep,
                 events: self.config.feed.feed_limit,
@@ -302,13 +306,33 @@ async fn connect(
         }
     };
     let certificates = config.network.redis_certificates()?;
-    let store = Store::new(&url, certificates, config.retention(), metrics);
+    let store = Store::new(&url, certificates, config.retention(), metrics.clone());
     let store = store.map_err(AppError::RedisUrl)?;
     let mut store = store.with_replicas(config.replicas);
+    if let Some(url) = &config.archive.archive {
+        let (archive, policy) = open_archive(url, &config.archive, metrics).await?;
+        store = store.with_archive(archive, policy);
+    }
     if config.two_steps {
         store = store.in_two_steps();
     }
     Ok((store, redis))
+}
+
+/// The archive, which must be writable.
+async fn open_archive(
+    url: &str,
+    settings: &config::ArchiveSettings,
+    metrics: Arc<Metrics>,
+) -> Result<(Archive, ArchivePolicy), AppError> {
+    let archive = Archive::open(url, metrics).map_err(AppError::Archive)?;
+    archive.check_writable().await.map_err(AppError::Archive)?;
+    let policy = ArchivePolicy {
+        hot: settings.hot_messages,
+        segment: settings.archive_segment,
+        grace: settings.archive_grace,
+    };
+    Ok((archive, policy))
 }
 
 /// Waits until Redis answers, which it does when it has loaded its data, checks its version and its

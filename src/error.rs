@@ -73,8 +73,10 @@ codes! {
     TooManyConnections   429 "TOO_MANY_CONNECTIONS"   "The user has the maximum number of live connections to this process, and as many that are closing.";
     RateLimited          429 "RATE_LIMITED"           "The caller exceeded its rate limit; `Retry-After` says when to try again.";
     Internal             500 "INTERNAL"               "The service failed unexpectedly.";
+    ArchiveDamaged       500 "ARCHIVE_DAMAGED"        "A part of the history is damaged or missing in the archive. The rest of it works.";
     Busy                 503 "BUSY"                   "This process has the maximum number of connections or of live connections. Try again; another process may accept the connection.";
     Unavailable          503 "UNAVAILABLE"            "Redis is unreachable; nothing was changed. Try again.";
+    ArchiveUnavailable   503 "ARCHIVE_UNAVAILABLE"    "The archive with the older messages does not answer. Newer messages work; try again.";
     OutcomeUnknown       503 "OUTCOME_UNKNOWN"        "The connection to Redis broke during the change, which may or may not have been made.";
     StorageFull          507 "STORAGE_FULL"           "Redis has no memory left for new messages; nothing was changed. Reading still works.";
 }
@@ -88,6 +90,7 @@ impl Code {
                 | Code::RateLimited
                 | Code::Busy
                 | Code::Unavailable
+                | Code::ArchiveUnavailable
                 | Code::OutcomeUnknown
         )
     }

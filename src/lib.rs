@@ -4,6 +4,7 @@
 //! event through the files. `docs/contributing.md` describes how to add an operation.
 
 pub mod app;
+pub mod archive;
 pub mod auth;
 pub mod cli;
 pub mod config;

@@ -35,6 +35,68 @@ pub struct Metrics {
     pub slow_consumers: IntCounter,
     /// Conversations whose inbox updates are not confirmed.
     pub outbox_entries: IntGauge,
+    pub archive: ArchiveMetrics,
+}
+
+/// The metrics of the archive.
+pub struct ArchiveMetrics {
+    /// Messages that moved from Redis to the archive.
+    pub messages: IntCounter,
+    /// Objects written.
+    pub segments: IntCounter,
+    /// Conversations with messages that are to move.
+    pub overdue: IntGauge,
+    /// Objects read.
+    pub fetches: IntCounter,
+    pub cache_hits: IntCounter,
+    failures: IntCounterVec,
+}
+
+impl ArchiveMetrics {
+    fn new(registry: &Registry) -> Self {
+        let counter = |name, help| register(registry, IntCounter::new(name, help));
+        let failures = Opts::new(
+            "duologue_archive_failures_total",
+            "Calls of the archive that failed: unavailable, or damaged if an object is damaged or missing.",
+        );
+        Self {
+            messages: counter(
+                "duologue_archive_messages_total",
+                "Messages that moved from Redis to the archive.",
+            ),
+            segments: counter(
+                "duologue_archive_segments_total",
+                "Objects written to the archive, for the first time or because a message in them changed.",
+            ),
+            overdue: register(
+                registry,
+                IntGauge::new(
+                    "duologue_archive_overdue",
+                    "Conversations with messages that are to move to the archive.",
+                ),
+            ),
+            fetches: counter(
+                "duologue_archive_fetches_total",
+                "Objects read from the archive.",
+            ),
+            cache_hits: counter(
+                "duologue_archive_cache_hits_total",
+                "Reads of the archive that the memory of this process answered.",
+            ),
+            failures: {
+                let failures = register(registry, IntCounterVec::new(failures, &["kind"]));
+                // An alarm on damage needs the series before there is any.
+                failures.with_label_values(&["unavailable"]).reset();
+                failures.with_label_values(&["damaged"]).reset();
+                failures
+            },
+        }
+    }
+
+    /// The counter of failures of one kind.
+    pub fn failures(&self, kind: &str) -> IntCounter {
+        self.failures.with_label_values(&[kind])
+    }
 }
 
 impl Metrics {
@@ -113,6 +175,7 @@ impl Metrics {
                 "duologue_outbox_entries",
                 "Rooms whose events are not in all inboxes yet, and on a cluster conversations whose inbox updates are not confirmed.",
             ),
+            archive: ArchiveMetrics::new(&registry),
             messages_sent: counter("duologue_messages_sent_total", "Messages accepted."),
             connections: gauge("duologue_http_connections", "Open HTTP connections."),
             live_connections: gauge(

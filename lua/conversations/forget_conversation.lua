@@ -55,7 +55,7 @@ else
   -- The id is already in use again.
   local oldest = math.max(oldest_visible(conversation, leaver), tonumber(last) + 1)
   outcome = 2
-  leaver.erased, leaver.unread = nil, string.format('%d', (count_messages(messages, peer, newest, newest, oldest, 1)))
+  leaver.erased, leaver.unread = nil, string.format('%d', (count_messages(conversation, peer, newest, oldest, 1)))
 end
 redis.call('HSET', meta, ERASED_FIELD .. user, last)
 redis.call('HDEL', meta, METADATA_FIELD .. user)

@@ -44,13 +44,13 @@ elseif advances then
   local first, left = math.max(read + 1, oldest_visible(conversation, reader)), tonumber(reader.unread)
   local count, searched
   if first <= target and newest - target < target - first then
-    count, searched = count_messages(messages, peer, newest, newest, target + 1, 0.25)
+    count, searched = count_messages(conversation, peer, newest, target + 1, 0.25)
     if searched > target + 1 then count = nil end
   end
   if count then
     left = count
   elseif first <= target then
-    count, target = count_messages(messages, peer, newest, first, target, 0.75)
+    count, target = count_messages(conversation, peer, first, target, 0.75)
     left = left - count
   end
   reader.unread, reader.read = string.format('%d', left), string.format('%d', target)

@@ -35,7 +35,7 @@ local reader = conversation.user
 local newest, read = tonumber(conversation.seq), tonumber(reader.read)
 local from = math.max(tonumber(seq), oldest_visible(conversation, reader))
 if from > read or from > newest then return commit_state(conversation, nil, charge) end
-local count, searched = count_messages(messages, peer, newest, newest, from, 1)
+local count, searched = count_messages(conversation, peer, newest, from, 1)
 if searched > from then
   return redis.error_reply('TOO_FAR_BACK Too many messages follow this one to mark them as unread.')
 end

@@ -5,10 +5,12 @@
 --- @include "lib/page"
 --- @include "lib/rate"
 --- @include "lib/receipt"
--- Reads a page of a conversation and the user's unread messages, and marks the conversation as read.
+-- Reads a page of a conversation and the user's unread messages that are not in the archive, and marks the
+-- conversation as read, unless the page needs the archive.
 --
--- Returns  [entry, history, unread, next_before, next_after, metadata]  the entry before this read, see lib/row;
---          messages, newest first; the cursors, nil at an end; the user's metadata as JSON, or empty
+-- Returns  [entry, history, unread, next_before, next_after, metadata, archived]  the entry before this read, see
+--          lib/row; messages, newest first; the cursors, nil at an end; the user's metadata as JSON, or empty; nil or
+--          what the page needs of the archive, see lib/page
 -- Changes  conversation.read
 -- Errors   RATE_LIMITED  the bucket is empty
 
@@ -39,19 +41,16 @@ if refusal then return refusal end
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, feed, retention)
 local reader = conversation.user
-local newest = tonumber(conversation.seq)
 local oldest = oldest_visible(conversation, reader)
-local high, low, start = page_bounds(messages, range, place, limit, newest, oldest)
-local history
-history, high, low = read_page(messages, newest, high, low, start, tonumber(bytes))
+local history, next_before, next_after, archived = page_of(conversation, range, place, limit, oldest, bytes)
 
 local wanted = math.min(reader.unread, unread_limit)
-local unread = newest_messages(messages, peer, newest, math.max(reader.read + 1, oldest), wanted, tonumber(bytes))
+local unread = newest_messages(conversation, peer, math.max(reader.read + 1, oldest), wanted, tonumber(bytes))
 local reply = {
-  entry_of(conversation, reader, conversation.peer), history, unread, low > oldest and low, high < newest and high,
-  metadata_of(conversation, reader),
+  entry_of(conversation, reader, conversation.peer), history, unread, next_before, next_after,
+  metadata_of(conversation, reader), archived,
 }
-if peek == '1' then return commit(conversation, nil, charge, reply) end
+if peek == '1' or archived then return commit(conversation, nil, charge, reply) end
 local tells = tell_read(reader, conversation.peer, conversation.seq)
 if not tells and reader.read == conversation.seq and reader.unread == '0' then
   return commit(conversation, nil, charge, reply)

@@ -1,4 +1,5 @@
 -- The end of a script that changes a conversation: writes the change and publishes it to both users.
+--- @include "lib/archive_change"
 --- @include "lib/badges"
 --- @include "lib/clock"
 --- @include "lib/conversation"
@@ -135,6 +136,7 @@ local function commit(conversation, change, charge, reply)
     drop_old_messages(conversation, conversation.retention)
   end
   if conversation.dropped > 0 then redis.call('LTRIM', conversation.messages, 0, -1 - conversation.dropped) end
+  if conversation.archive then save_archive(conversation) end
   if not change and conversation.uncounted then change = {kind = 'conversation.changed', message = ''} end
   if change then
     local marks = change.marks

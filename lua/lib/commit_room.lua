@@ -1,5 +1,6 @@
 -- The end of a script that changes a room for everybody: appends what happened to the room's events, from which it
 -- is filed in the inboxes of the members, and publishes it to those who watch the room.
+--- @include "lib/archive_change"
 --- @include "lib/charged"
 --- @include "lib/feed"
 --- @include "lib/lease"
@@ -71,8 +72,10 @@ end
 
 -- Drops messages that the retention no longer allows, of which everybody is told if they are of nothing else.
 local function drop_room_messages(room)
-  if room.dropped == 0 then return end
-  redis.call('LTRIM', room.messages, 0, -1 - room.dropped)
+  local archive = room.archive
+  if room.dropped == 0 and not (archive and archive.dropped > 0) then return end
+  if room.dropped > 0 then redis.call('LTRIM', room.messages, 0, -1 - room.dropped) end
+  save_archive(room)
   if #room.published == 0 then append_event(room, {kind = 'conversation.changed'}) end
 end
 

@@ -1,5 +1,6 @@
 -- The state of a conversation while a script runs. Numbers stay text, as Redis stores them, because
 -- converting one and back takes as long as a write.
+--- @include "lib/archive"
 --- @include "lib/clock"
 --- @include "lib/flags"
 --- @include "lib/retention"
@@ -57,7 +58,7 @@ end
 
 -- Returns the seq of the oldest message that one of the two users can see.
 local function oldest_visible(conversation, user)
-  local gone = math.max(conversation.seq - redis.call('LLEN', conversation.messages), conversation.dropped_up_to)
+  local gone = math.max(oldest_kept(conversation) - 1, conversation.dropped_up_to)
   return math.max(gone, tonumber(user.cleared_up_to)) + 1
 end
 

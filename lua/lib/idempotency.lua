@@ -1,4 +1,5 @@
 -- Idempotency keys of sends: what a key produced, as fingerprint|seq|id.
+--- @include "lib/archive"
 --- @include "lib/message"
 
 -- How long an idempotency key is remembered.
@@ -15,11 +16,14 @@ end
 -- known         fingerprint, with seq and id as known_send returns them
 -- fingerprint   digest of what is sent now
 -- erased_up_to  seq up to which messages are of an erased user of the sender's id
+-- held          what the caller has of the archive, see parse_held
 --
--- Returns  the message, or the error with which to refuse the request; both nil if the key no longer counts
-local function find_sent(conversation, idempotency, known, known_seq, known_id, fingerprint, erased_up_to)
+-- Returns  the message, or the error with which to refuse the request; both nil if the key no longer counts. If the
+--          message is in the archive, in place of it what the script has to return, see stored_message
+local function find_sent(conversation, idempotency, known, known_seq, known_id, fingerprint, erased_up_to, held)
   local newest, seq = tonumber(conversation.seq), tonumber(known_seq)
-  local stored = seq <= newest and redis.call('LINDEX', conversation.messages, newest - seq)
+  local stored, missing = stored_message(conversation, seq, held)
+  if missing then return missing end
   -- Keys of an erased user of this id, or from before the conversation was erased, no longer count.
   if seq <= tonumber(erased_up_to) or seq > newest or stored and string.match(stored, MESSAGE_ENVELOPE) ~= known_id then
     return

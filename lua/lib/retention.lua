@@ -1,5 +1,31 @@
 -- Drops the messages that the retention no longer allows. They are always the oldest of a conversation.
+--- @include "lib/archive"
 --- @include "lib/message"
+
+-- Drops messages from the archive that exceed a maximum number. Those that are too old are dropped by
+-- lua/archive/trim_archive.lua, because scripts do not know when they were sent.
+--
+-- limit, forget  as in find_old_messages
+--
+-- Returns  whether the archive still keeps some
+local function drop_from_archive(conversation, keep, limit, forget)
+  local archive = conversation.archive
+  local from = archive.from
+  local excess = keep == '0' and 0 or conversation.seq - from + 1 - keep
+  local dropped = math.max(math.min(conversation.hot_from - from, limit, excess), 0)
+  for seq = from, from + dropped - 1 do
+    if forget then
+      local author = author_in(segment_at(conversation, seq), seq)
+      local is_user = author == author_of(conversation, conversation.user.id)
+      forget(seq, is_user and conversation.user.id or nil, author == BY_NOBODY and TOMBSTONE or nil)
+    end
+  end
+  if dropped > 0 then
+    archive.from, archive.sent_at, archive.dropped = from + dropped, '', archive.dropped + dropped
+    conversation.dropped_up_to = archive.from - 1
+  end
+  return archive.from < conversation.hot_from
+end
 
 -- Finds the messages to drop. It writes nothing, so that a script can still refuse; lib/commit and lib/commit_room
 -- drop them. The rest of the script treats them as dropped.
@@ -15,6 +41,12 @@ local function find_old_messages(conversation, retention, limit, forget)
   local keep, since = string.match(retention, '^(%d+)|(.*)$')
   local messages, dropped = conversation.messages, conversation.dropped
   local length = redis.call('LLEN', messages)
+  -- What is in the archive is older, and is dropped first.
+  local archive = archive_of(conversation, length)
+  if archive then
+    if drop_from_archive(conversation, keep, limit - archive.dropped, forget) then return end
+    limit = limit - archive.dropped
+  end
   local excess = keep == '0' and 0 or length - keep
   while dropped < math.min(length, limit) do
     local message = redis.call('LINDEX', messages, -1 - dropped)

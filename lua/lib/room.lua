@@ -27,6 +27,7 @@
 -- read            seq up to which the member has read
 -- flags, muted_until  as in lib/state; blocked is never set
 -- archived_up_to  seq of the newest message when the member archived the room; a newer one ends that
+--- @include "lib/archive"
 --- @include "lib/clock"
 --- @include "lib/flags"
 --- @include "lib/order"
@@ -122,10 +123,10 @@ local function oldest_visible_in(room, member)
   return math.max(room.dropped_up_to, tonumber(member.floor), tonumber(member.cleared_up_to)) + 1
 end
 
--- Returns a message that a user sees, as it is stored; nil if there is none. `member` is nil for a stranger.
-local function visible_message(room, member, seq)
-  if tonumber(seq) < oldest_visible_in(room, member) or tonumber(seq) > tonumber(room.seq) then return end
-  return redis.call('LINDEX', room.messages, room.seq - seq) or nil
+-- Returns a message that a user sees, as stored_message returns it. `member` is nil for a stranger.
+local function visible_message(room, member, seq, held)
+  if tonumber(seq) < oldest_visible_in(room, member) then return end
+  return stored_message(room, seq, held)
 end
 
 -- Returns the number of messages that a member has not read, as text. Deleted ones count.

@@ -1,4 +1,5 @@
 -- Tombstones: what remains of deleted messages.
+--- @include "lib/archive_change"
 --- @include "lib/message"
 --- @include "lib/schedule"
 
@@ -22,11 +23,12 @@ end
 -- Puts a tombstone in the place of a message. In a room, it still counts as unread.
 --
 -- conversation  of two users, or a room: the `messages`, and the `seq` of the newest
+-- held          what the caller has of the archive, see parse_held; nil if the message is not there
 --
 -- Returns  the tombstone, and the entry to take from the schedule, if any
-local function put_tombstone(conversation, seq, message, deleted_at)
+local function put_tombstone(conversation, seq, message, deleted_at, held)
   local tombstone = make_tombstone(message, deleted_at)
-  redis.call('LSET', conversation.messages, conversation.seq - seq, tombstone)
+  put_message(conversation, seq, tombstone, held, true)
   local _, from, next_member = string.match(message, MESSAGE_HEAD)
   if next_member ~= EXPIRING then return tombstone end
   local to, id = string.match(message, MESSAGE_TO), string.match(message, MESSAGE_ENVELOPE)
@@ -35,11 +37,11 @@ end
 
 -- Puts a tombstone in the place of a message that the user wrote to the peer. If the peer had not read it yet, it no
 -- longer counts. Returns the same as put_tombstone.
-local function delete_stored(conversation, seq, message, deleted_at)
+local function delete_stored(conversation, seq, message, deleted_at, held)
   local peer = conversation.peer
   -- Those that are dropped in this step no longer count already.
   if tonumber(seq) > math.max(tonumber(peer.read), conversation.dropped_up_to) and peer.unread ~= '0' then
     peer.unread = string.format('%d', peer.unread - 1)
   end
-  return put_tombstone(conversation, seq, message, deleted_at)
+  return put_tombstone(conversation, seq, message, deleted_at, held)
 end

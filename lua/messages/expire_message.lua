@@ -1,11 +1,13 @@
 #!lua flags=allow-oom
+--- @include "lib/archive_change"
 --- @include "lib/commit"
 --- @include "lib/message"
 --- @include "lib/tombstone"
 -- Deletes a message of the user for both users because it has expired. A message that no longer exists, or is
 -- already deleted, is only removed from the schedule.
 --
--- Returns  expired  1 if it was deleted
+-- Returns  expired  1 if it was deleted; if it is in the archive and something is missing, what the caller is to read or
+--                   to write, see lib/archive and lib/archive_change
 -- Changes  message.deleted
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
@@ -18,21 +20,27 @@ local peer_conversations = KEYS[7]  -- hash    the same of the peer
 local peer_events        = KEYS[8]  -- list    the same of the peer
 local feed               = KEYS[9]  -- stream  feed of the partition, see lib/feed; appended to if it exists
 local schedule           = KEYS[10] -- zset    schedule of the partition, see lib/schedule
+local garbage            = KEYS[11] -- zset    objects of the partition to delete -> when, in ms
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the peer
 local seq                = ARGV[3]  -- integer seq of the message
 local id                 = ARGV[4]  -- string  id of the message
+local held               = ARGV[5]  -- string  what the caller has of the archive, see lib/archive; empty for nothing
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, feed, '')
-local index = tonumber(conversation.seq) - seq
-local message = index >= 0 and redis.call('LINDEX', messages, index)
+local archived = parse_held(held, garbage)
+local message, missing = stored_message(conversation, seq, archived)
+if missing then return commit(conversation, nil, nil, missing) end
 local _, from, next_member = string.match(message or '', MESSAGE_HEAD)
 local expires = from == user and next_member == EXPIRING and string.match(message, MESSAGE_ENVELOPE) == id
 if not expires then
   redis.call('ZREM', schedule, message_entry(user, peer, seq, id))
   return commit(conversation, nil, nil, 0)
 end
-local tombstone, entry = delete_stored(conversation, seq, message, string.match(message, MESSAGE_EXPIRY))
+local expires_at = string.match(message, MESSAGE_EXPIRY)
+missing = missing_object(conversation, seq, make_tombstone(message, expires_at), archived)
+if missing then return commit(conversation, nil, nil, missing) end
+local tombstone, entry = delete_stored(conversation, seq, message, expires_at, archived)
 redis.call('ZREM', schedule, entry)
 return commit(conversation, {kind = 'message.deleted', message = tombstone, expires = true}, nil, 1)

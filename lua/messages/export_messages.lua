@@ -4,8 +4,8 @@
 -- Reads a part of a conversation for the export of its user, including messages that the user cleared, but
 -- not those from before an erased user of the same id was erased.
 --
--- Returns  [messages, next_after, last_seq]  newest first; the `after` of the next part, 0 at the end; the
---          seq of the newest message of the conversation
+-- Returns  [messages, next_after, last_seq, archived]  newest first; the `after` of the next part, 0 at the end; the
+--          seq of the newest message of the conversation; nil or what is in the archive, see read_part of lib/page
 
 local messages = KEYS[1] -- list    messages of the pair as JSON, newest first
 local meta     = KEYS[2] -- hash    everything else of the pair, see lib/state
@@ -15,7 +15,7 @@ local limit    = ARGV[3] -- integer maximum number of messages
 local bytes    = ARGV[4] -- integer maximum bytes of messages
 
 local stored = redis.call('HMGET', meta, 'state', ERASED_FIELD .. user)
-local newest = tonumber(string.match(stored[1] or '0', '%d+'))
+local conversation = {messages = messages, meta = meta, seq = string.match(stored[1] or '0', '%d+')}
 local erased_up_to = tonumber(stored[2] or 0)
-local page, next_after = read_part(messages, newest, math.max(tonumber(after) or 0, erased_up_to), limit, bytes)
-return {page, next_after, newest}
+local page, next_after, archived = read_part(conversation, math.max(tonumber(after) or 0, erased_up_to), limit, bytes)
+return {page, next_after, tonumber(conversation.seq), archived}

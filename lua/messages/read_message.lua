@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
+--- @include "lib/archive"
 --- @include "lib/charged"
 --- @include "lib/conversation"
 --- @include "lib/rate"
 -- Reads one message of a conversation.
 --
--- Returns  message  JSON
+-- Returns  message  JSON; [seq, low, high, object] if it is in the archive, see stored_message of lib/archive
 -- Errors   MESSAGE_NOT_FOUND  there is no such message, or this user does not see it
 --          RATE_LIMITED       the bucket is empty
 
@@ -19,8 +20,7 @@ local burst       = ARGV[4] -- integer tokens of a full bucket
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
 local stored = redis.call('HMGET', meta, 'state', 'user:' .. user)
-local index = string.match(stored[1] or '0', '%d+') - seq
-local reader = participant(user, nil, stored[2])
-local visible = index >= 0 and tonumber(seq) > tonumber(reader.cleared_up_to)
-local message = visible and redis.call('LINDEX', messages, index)
-return message and with_charge(charge, message) or redis.error_reply('MESSAGE_NOT_FOUND There is no such message.')
+local conversation = {messages = messages, meta = meta, seq = string.match(stored[1] or '0', '%d+')}
+local reader, message, segment = participant(user, nil, stored[2]), nil, nil
+if tonumber(seq) > tonumber(reader.cleared_up_to) then message, segment = stored_message(conversation, seq, {}) end
+return (message or segment) and with_charge(charge, message or segment) or redis.error_reply('MESSAGE_NOT_FOUND There is no such message.')

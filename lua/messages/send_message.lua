@@ -6,7 +6,8 @@
 -- Appends a message to its conversation and counts it as unread for the peer. Both users' conversations are
 -- no longer archived.
 --
--- Returns  seq of the message; its current JSON if the idempotency key shows that it was sent before
+-- Returns  seq of the message; its current JSON if the idempotency key shows that it was sent before; if that
+--          message is in the archive, what the caller is to read first, see lib/archive
 -- Changes  message.created
 -- Errors   REPLY_TO_NOT_FOUND      the message that it replies to does not exist
 --          BLOCKED                 the peer has blocked the user
@@ -34,7 +35,8 @@ local reply_to           = ARGV[5]  -- integer seq of the message it answers; em
 local fingerprint        = ARGV[6]  -- string  digest of what was sent; empty or none without an idempotency key
 local interval_us        = ARGV[7]  -- integer microseconds in which the bucket gets a token back; empty or none if nobody is charged
 local burst              = ARGV[8]  -- integer tokens of a full bucket
-local expires_ms         = ARGV[9]  -- integer when the message expires, in milliseconds since 1970; none if it does not
+local expires_ms         = ARGV[9]  -- integer when the message expires, in milliseconds since 1970; empty or none if it does not
+local held               = ARGV[10] -- string  what the caller has of the archive, see lib/archive; empty or none for nothing
 
 -- The rate limit does not apply to a message that is already stored.
 local retryable = fingerprint and fingerprint ~= ''
@@ -48,7 +50,7 @@ local newest = tonumber(conversation.seq)
 if known then
   local erased_up_to = redis.call('HGET', meta, ERASED_FIELD .. user) or 0
   local stored, refused =
-    find_sent(conversation, idempotency, known, known_seq, known_id, fingerprint, erased_up_to)
+    find_sent(conversation, idempotency, known, known_seq, known_id, fingerprint, erased_up_to, parse_held(held))
   if stored then return commit(conversation, nil, charge, stored) end
   if refused or refusal then return refused or refusal end
 end
@@ -65,7 +67,7 @@ local seq = string.format('%d', newest + 1)
 local message = '{"seq":' .. seq .. ',' .. json
 redis.call('LPUSH', messages, message)
 if retryable then remember_send(idempotency, fingerprint, seq, json) end
-if expires_ms then
+if expires_ms and expires_ms ~= '' then
   redis.call('ZADD', schedule, expires_ms, message_entry(user, peer, seq, (string.match(json, MESSAGE_ENVELOPE))))
 end
 conversation.seq = seq

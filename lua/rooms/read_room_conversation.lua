@@ -3,12 +3,12 @@
 --- @include "lib/page"
 --- @include "lib/rate"
 --- @include "lib/room_access"
--- Reads a page of a room and the user's unread messages, and marks the room as read. Strangers read open rooms, and
--- mark nothing.
+-- Reads a page of a room and the user's unread messages that are not in the archive, and marks the room as read, unless
+-- the page needs the archive. Strangers read open rooms, and mark nothing.
 --
--- Returns  [entry, history, unread, next_before, next_after, metadata, profile, member_count]  the entry before this
---          read, see lib/row; messages, newest first; the cursors, nil at an end; the user's metadata and the profile
---          of the room as JSON
+-- Returns  [entry, history, unread, next_before, next_after, metadata, profile, member_count, archived]  the entry
+--          before this read, see lib/row; messages, newest first; the cursors, nil at an end; the user's metadata and
+--          the profile of the room as JSON; nil or what the page needs of the archive, see lib/page
 -- Changes  conversation.read
 -- Errors   ROOM_NOT_FOUND  there is no such room, or the user may not know of it
 --          NOT_A_MEMBER    the user is not a member of the room
@@ -44,17 +44,19 @@ local room = load_room(messages, meta, members, room_events, outbox, lease, feed
 local refused = refuse_reader(room)
 if refused then return refused end
 local reader = room.member
-local newest, oldest = tonumber(room.seq), oldest_visible_in(room, reader)
-local high, low, start = page_bounds(messages, range, place, limit, newest, oldest)
-local history
-history, high, low = read_page(messages, newest, high, low, start, tonumber(bytes))
+local oldest = oldest_visible_in(room, reader)
+archive_of(room)
+local history, next_before, next_after, archived = page_of(room, range, place, limit, oldest, bytes)
 
 local wanted = math.min(reader and room_unread(room, reader) or 0, unread_limit)
 local unread = wanted > 0 and read_range(messages, 0, wanted - 1, tonumber(bytes)) or {}
 local reply = {
-  room_entry(room, reader), history, unread, low > oldest and low, high < newest and high, room_details(room, reader),
+  room_entry(room, reader), history, unread, next_before, next_after, room_details(room, reader),
 }
-if peek == '1' or not reader or reader.read == room.seq then return commit_room(room, nil, leader, charge, reply) end
+reply[9] = archived
+if peek == '1' or archived or not reader or reader.read == room.seq then
+  return commit_room(room, nil, leader, charge, reply)
+end
 reader.read = room.seq
 local owner = {inbox = user_inbox, conversations = user_conversations, events = user_events}
 return commit_member(room, {kind = 'conversation.read'}, owner, leader, charge, reply)

@@ -4,7 +4,7 @@
 --- @include "lib/room_access"
 -- Reads one message of a room.
 --
--- Returns  message  JSON
+-- Returns  message  JSON; [seq, low, high, object] if it is in the archive, see stored_message of lib/archive
 -- Errors   MESSAGE_NOT_FOUND  there is no such message, or this user does not see it
 --          ROOM_NOT_FOUND     there is no such room, or the user may not know of it
 --          NOT_A_MEMBER       the user is not a member of the room
@@ -30,5 +30,5 @@ if refusal then return refusal end
 local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, '')
 local refused = changes == '1' and refuse_stranger(room) or refuse_reader(room)
 if refused then return refused end
-local message = visible_message(room, room.member, seq)
-return message and with_charge(charge, message) or redis.error_reply('MESSAGE_NOT_FOUND There is no such message.')
+local message, segment = visible_message(room, room.member, seq, {})
+return (message or segment) and with_charge(charge, message or segment) or redis.error_reply('MESSAGE_NOT_FOUND There is no such message.')

@@ -6,7 +6,8 @@
 --- @include "lib/schedule"
 -- Appends a message to a room. Who writes has read the room.
 --
--- Returns  seq of the message; its current JSON if the idempotency key shows that it was sent before
+-- Returns  seq of the message; its current JSON if the idempotency key shows that it was sent before; if that
+--          message is in the archive, what the caller is to read first, see lib/archive
 -- Changes  message.created
 -- Errors   REPLY_TO_NOT_FOUND      the message that it replies to does not exist
 --          IDEMPOTENCY_KEY_REUSED  the key came with another message before
@@ -33,8 +34,9 @@ local json        = ARGV[5]  -- string  JSON of the message from its second memb
 local reply_to    = ARGV[6]  -- integer seq of the message it answers; empty or none if it answers none
 local fingerprint = ARGV[7]  -- string  digest of what was sent; empty or none without an idempotency key
 local expires_ms  = ARGV[8]  -- integer when the message expires, in milliseconds since 1970; empty or none if it does not
-local interval_us = ARGV[9]  -- integer microseconds in which the bucket gets a token back; none if nobody is charged
-local burst       = ARGV[10] -- integer tokens of a full bucket
+local held        = ARGV[9]  -- string  what the caller has of the archive, see lib/archive; empty or none for nothing
+local interval_us = ARGV[10] -- integer microseconds in which the bucket gets a token back; none if nobody is charged
+local burst       = ARGV[11] -- integer tokens of a full bucket
 
 -- The rate limit does not apply to a message that is already stored.
 local retryable = fingerprint and fingerprint ~= ''
@@ -48,7 +50,8 @@ if refused then return refused end
 local sender = room.member
 if known then
   local erased_up_to = redis.call('HGET', meta, ERASED_FIELD .. user) or 0
-  local stored, why = find_sent(room, idempotency, known, known_seq, known_id, fingerprint, erased_up_to)
+  local archived = parse_held(held)
+  local stored, why = find_sent(room, idempotency, known, known_seq, known_id, fingerprint, erased_up_to, archived)
   if stored then return commit_room(room, nil, leader, charge, stored) end
   if why or refusal then return why or refusal end
 end

@@ -1,6 +1,7 @@
 //! Every setting of the service, as a flag and as an environment variable.
 
 mod access;
+mod archive;
 mod feed;
 mod live;
 mod network;
@@ -22,6 +23,7 @@ use crate::model::{Peer, Retention, RoomId, UserId};
 use crate::store::Store;
 
 pub use access::{Access, AccessError};
+pub use archive::ArchiveSettings;
 pub use feed::{Feed, ListenArgs};
 pub use live::Live;
 pub use network::Network;
@@ -96,6 +98,9 @@ pub struct Config {
     /// Changes conversations and inboxes in two steps, as on a cluster. For tests on one Redis
     #[arg(long, hide = true)]
     pub two_steps: bool,
+
+    #[command(flatten)]
+    pub archive: ArchiveSettings,
 
     #[command(flatten)]
     pub access: Access,

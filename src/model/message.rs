@@ -43,14 +43,30 @@ impl StoredMessage {
 
     /// The position in the conversation. Relies on the fixed beginning of the JSON, as scripts do.
     pub fn seq(&self) -> Option<u64> {
-        let rest = self.0.strip_prefix(r#"{"seq":"#)?;
+        Self::seq_of(&self.0)
+    }
+
+    /// The same of a text that is a stored message.
+    pub fn seq_of(message: &str) -> Option<u64> {
+        let rest = message.strip_prefix(r#"{"seq":"#)?;
         rest.split_once(',')?.0.parse().ok()
     }
 
     /// When the message was sent. The fixed beginning of the JSON has the first `sent_at`.
     pub fn sent_at(&self) -> Option<&str> {
-        let (_, rest) = self.0.split_once(r#""sent_at":""#)?;
+        Self::sent_at_of(&self.0)
+    }
+
+    /// The same of a text that is a stored message.
+    pub fn sent_at_of(message: &str) -> Option<&str> {
+        let (_, rest) = message.split_once(r#""sent_at":""#)?;
         rest.split('"').next()
+    }
+
+    /// Whether a user wrote it. The sender follows the seq.
+    pub fn is_from(&self, user: &UserId) -> bool {
+        let rest = self.0.split_once(r#","from":""#);
+        rest.and_then(|(_, rest)| rest.split('"').next()) == Some(user.as_str())
     }
 }
 

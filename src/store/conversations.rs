@@ -1,5 +1,6 @@
 //! Conversations, stored in Redis.
 
+use super::archived_pages::{ArchivedPage, ReadPage};
 use super::change::ConversationRequest;
 use super::script::{
     CLEAR_CONVERSATION, MARK_DELIVERED, MARK_READ, MARK_UNREAD, READ_CONVERSATION,
@@ -16,6 +17,7 @@ type ConversationReply = (
     Option<u64>,
     Option<u64>,
     String,
+    Option<ArchivedPage>,
 );
 
 impl Store {
@@ -27,24 +29,41 @@ impl Store {
         query: &PageQuery,
     ) -> Result<RateLimited<Conversation>, Error> {
         let (args, marks_read) = page_args(query)?;
-        let args = args.each_ref().map(String::as_str);
-        let (user, peer) = (request.user, request.peer);
-        let reply = self
-            .change::<ConversationReply>(&READ_CONVERSATION, request, &args)
-            .await;
-        // A peek writes nothing, so its outcome is never unknown.
-        let reply = if marks_read {
-            reply?
-        } else {
-            reply.map_err(Error::as_read_error)?
+        let read = async |charge, args: [&str; 6]| {
+            let request = ConversationRequest { charge, ..request };
+            let reply = self
+                .change::<ConversationReply>(&READ_CONVERSATION, request, &args)
+                .await;
+            // A peek writes nothing, so its outcome is never unknown.
+            let reply = if marks_read {
+                reply?
+            } else {
+                reply.map_err(Error::as_read_error)?
+            };
+            Ok::<_, Error>(reply.map(split_reply))
         };
-        reply.try_map(
-            |(entry, history, unread, next_before, next_after, metadata)| {
-                let page = (history, unread, next_before, next_after);
-                let entry = InboxEntry::parse(&entry)?;
-                reply::conversation(user, peer.clone().into(), &entry, page, &metadata)
-            },
-        )
+        let first = read(request.charge, args.each_ref().map(String::as_str)).await?;
+        let (read, is_archived) = if first.value.0.archived.is_some() {
+            let again = async |args: [&str; 6]| Ok(read(None, args).await?.value);
+            let name = request.pair();
+            Box::pin(self.complete_page(name.as_str(), args, first, again)).await?
+        } else {
+            (first, false)
+        };
+        let read = read.try_map(|(page, (entry, unread, metadata))| {
+            let entry = InboxEntry::parse(&entry)?;
+            let peer = request.peer.clone().into();
+            reply::conversation(request.user, peer, &entry, page, unread, &metadata)
+        })?;
+        if is_archived && marks_read {
+            // Only now, because a page that cannot be shown is not read.
+            let free = ConversationRequest {
+                charge: None,
+                ..request
+            };
+            Box::pin(self.mark_read(free, read.value.last_seq, false)).await?;
+        }
+        Ok(read)
     }
 
     /// Marks a conversation as read up to a message; `private` does not tell the peer.
@@ -91,6 +110,18 @@ impl Store {
     ) -> Result<RateLimited<ConversationState>, Error> {
         self.change_state(&CLEAR_CONVERSATION, request, &[]).await
     }
+}
+
+/// The page of a reply, and the rest: entry, unread messages, metadata.
+fn split_reply(reply: ConversationReply) -> (ReadPage, (String, Vec<String>, String)) {
+    let (entry, history, unread, next_before, next_after, metadata, archived) = reply;
+    let page = ReadPage {
+        history,
+        next_before,
+        next_after,
+        archived,
+    };
+    (page, (entry, unread, metadata))
 }
 
 /// The arguments of a script that reads a page, and whether that marks the conversation as read.

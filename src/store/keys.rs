@@ -2,8 +2,8 @@
 //!
 //! | key | type | slot | expires | written by |
 //! |---|---|---|---|---|
-//! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message`, `replace_message`, `delete_message`, `erase_messages`, `forget_conversation`, `import_messages`, `every change` |
-//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation with the unread counts, marks `user:<id>` of each user, `erased:<id>`, `metadata:<id>`; see `lua/lib/state.lua` | conversation | never | `every change` |
+//! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message`, `replace_message`, `delete_message`, `erase_messages`, `forget_conversation`, `import_messages`, `seal_segment`, `every change` |
+//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation with the unread counts, marks `user:<id>` of each user, `erased:<id>`, `metadata:<id>`; see `lua/lib/state.lua`; what is in the archive, see `lua/lib/archive.lua` | conversation | never | `every change`, `seal_segment` |
 //! | `dm:{c}:idempotency:<pair>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | conversation | 24 h | `send_message` |
 //! | `dm:{c}:imported:<pair>` | hash: digest of the id of an imported message -> digest of the message | conversation | 30 days after the last import | `import_messages`, `forget_conversation` |
 //! | `dm:{u}:inbox:<user>` | zset: peer -> its place in the inbox; see `lua/lib/order.lua` | user | never | `every change`, `update_inbox`, `forget_row`, `forget_user` |
@@ -14,8 +14,10 @@
 //! | `dm:{u}:leases` | zset: user of this partition -> time of the last renewal, in ms | user | never | `renew_presence`, `leave_presence`, `forget_user` |
 //! | `dm:{c}:schedule` | zset: scheduled entry of this partition -> time in ms; see `lua/lib/schedule.lua` | conversation | never | `send_message`, `import_messages`, `delete_message`, `erase_messages`, `expire_message`, `flag_conversation`, `end_mute`, `forget_conversation`, `claim_due` |
 //! | `dm:{c}:outbox` | zset: room, and on a cluster pair or member of a room, of this partition -> version that inboxes do not have yet; see `lua/lib/outbox.lua` | conversation | never | `every change`, `every change of a room`, `take_room_events`, `confirm_updates`, `forget_conversation` |
-//! | `dm:{r}:messages:<room>` | list of JSON messages, newest first | room | never | `send_room_message`, `replace_room_message`, `delete_room_message`, `expire_room_message`, `every change of a room` |
-//! | `dm:{r}:meta:<room>` | hash: `state`, settings and `filed` of the room, `erased:<id>`, `metadata:<id>`; see `lua/lib/room.lua` | room | never | `every change of a room`, `take_room_events` |
+//! | `dm:{c}:long` | zset: conversation of this partition of which messages are to move to the archive -> when they move next, in ms | conversation | never | `note_long_conversation`, `take_segment`, `claim_due` |
+//! | `dm:{c}:garbage` | zset: object of the archive that does not count -> when it is deleted, in ms; see `lua/lib/archive_change.lua` | conversation | never | `note_object`, `seal_segment`, `replace_message`, `delete_message`, `expire_message`, `replace_room_message`, `delete_room_message`, `expire_room_message`, `forget_objects`, `claim_due` |
+//! | `dm:{r}:messages:<room>` | list of JSON messages, newest first | room | never | `send_room_message`, `replace_room_message`, `delete_room_message`, `expire_room_message`, `seal_segment`, `every change of a room` |
+//! | `dm:{r}:meta:<room>` | hash: `state`, settings and `filed` of the room, `erased:<id>`, `metadata:<id>`; see `lua/lib/room.lua`; what is in the archive, see `lua/lib/archive.lua` | room | never | `every change of a room`, `take_room_events`, `seal_segment` |
 //! | `dm:{r}:members:<room>` | hash: member -> role, marks and settings; see `lua/lib/room.lua` | room | never | `every change of a room` |
 //! | `dm:{r}:room_events:<room>` | stream: the newest events of the room, all that are not filed; also the name of the pub/sub channel; followed by `,<n>` in database n | room | 24 h after the last filing | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:lease:<room>` | string: which process files the events of the room | room | 4 s after the last step | `every change of a room`, `take_room_events` |
@@ -141,6 +143,32 @@ impl Keys {
     /// The outbox of a partition.
     pub fn outbox_of(&self, partition: usize) -> String {
         outbox(&self.tags[partition])
+    }
+
+    /// The conversations of a partition of which messages are to move to the archive, in the partition of one of them.
+    pub fn long(&self, conversation: &str) -> String {
+        long(self.tag(conversation))
+    }
+
+    /// The same of a partition.
+    pub fn long_of(&self, partition: usize) -> String {
+        long(&self.tags[partition])
+    }
+
+    /// The objects to delete of the partition of a conversation.
+    pub fn garbage(&self, conversation: &str) -> String {
+        garbage(self.tag(conversation))
+    }
+
+    /// The objects to delete of a partition.
+    pub fn garbage_of(&self, partition: usize) -> String {
+        garbage(&self.tags[partition])
+    }
+
+    /// The messages and the meta of a pair or a room.
+    pub fn named(&self, conversation: &str) -> [String; 2] {
+        let tag = self.tag(conversation);
+        ["messages", "meta"].map(|kind| key(tag, kind, conversation))
     }
 
     /// The feed of the partition of a conversation or a user.
@@ -406,6 +434,14 @@ fn feed(tag: &str) -> String {
 
 fn badges(tag: &str) -> String {
     ["dm:{", tag, "}:badges"].concat()
+}
+
+fn long(tag: &str) -> String {
+    ["dm:{", tag, "}:long"].concat()
+}
+
+fn garbage(tag: &str) -> String {
+    ["dm:{", tag, "}:garbage"].concat()
 }
 
 fn leases(tag: &str) -> String {

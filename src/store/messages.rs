@@ -3,6 +3,7 @@
 use chrono::Utc;
 use redis::Value;
 
+use super::archived::{ArchiveCalls, archive_reply};
 use super::change::ConversationRequest;
 use super::script::{
     DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, RetrySafety, SEND_MESSAGE, Script,
@@ -46,9 +47,10 @@ impl Store {
         // Each key and each argument takes Redis time, so those at the end that say nothing are omitted.
         let expires_ms = message.expires_at().map(|time| time.timestamp_millis());
         let expires_ms = expires_ms.map(|time| time.to_string());
+        let schedule = self.keys.schedule(pair.as_str());
         let expiry = expires_ms
             .as_ref()
-            .map(|time| (self.keys.schedule(pair.as_str()), time.as_bytes()));
+            .map(|time| (schedule.clone(), time.as_bytes()));
         let sends_plainly = retry.is_none() && request.charge.is_none() && expiry.is_none();
         if !sends_plainly {
             let key = retry.map(|key| (request.user, key));
@@ -61,13 +63,57 @@ impl Store {
         if sends_plainly {
             while args.pop_if(|arg| arg.is_empty()).is_some() {}
         }
+        let again = retry.map(|_| (keys.clone(), args.clone()));
         let sent = self.send_or_find(retry.is_some(), request, keys, args, expiry);
         let sent = sent.await.map_err(with_pointer)?;
+        let sent = match again {
+            Some((keys, args)) if matches!(sent.value, Value::Array(_)) => {
+                let expires_ms = expires_ms.unwrap_or_default();
+                let keys = [keys, vec![schedule.clone(), schedule]].concat();
+                let args = [args, vec![b"", b"", expires_ms.as_bytes()]].concat();
+                Box::pin(self.send_again(request, sent, keys, args)).await?
+            }
+            _ => sent,
+        };
         let sent = sent.try_map(|reply| sent_message(reply, &json))?;
-        if !sent.value.replayed {
-            self.metrics.messages_sent.inc();
-        }
+        self.note_sent(pair.as_str(), &sent.value);
         Ok(sent)
+    }
+
+    /// Counts a message that was sent, after which the conversation may be long.
+    pub(super) fn note_sent(&self, conversation: &str, sent: &Sent) {
+        if sent.replayed {
+            return;
+        }
+        self.metrics.messages_sent.inc();
+        if let Some(archive) = &self.archive {
+            archive.note_seq(conversation, sent.seq);
+        }
+    }
+
+    /// Completes a send whose idempotency key names a message of the archive. `keys` and `args` are those of the first
+    /// call, without a charge.
+    async fn send_again(
+        &self,
+        request: ConversationRequest<'_>,
+        mut reply: RateLimited<Value>,
+        keys: Vec<String>,
+        args: Vec<&[u8]>,
+    ) -> Result<RateLimited<Value>, Error> {
+        let free = ConversationRequest {
+            charge: None,
+            ..request
+        };
+        let pair = request.pair();
+        let mut calls = ArchiveCalls::of(pair.as_str());
+        loop {
+            if let Some(sent) = calls.change(self, archive_reply(reply)?).await? {
+                return Ok(sent);
+            }
+            let args = [args.as_slice(), &[calls.held.as_bytes()]].concat();
+            let again = self.send_or_find(true, free, keys.clone(), args, None);
+            reply = again.await.map_err(with_pointer)?;
+        }
     }
 
     /// Runs the script of a send. On a cluster, where the charge is a call of its own, a request that the rate limit
@@ -138,10 +184,14 @@ impl Store {
         let keys = [self.keys.messages(&pair), self.keys.meta(&pair)];
         let seq = seq.get().to_string();
         let args = [request.user.as_str().as_bytes(), seq.as_bytes()];
-        let read = self
-            .run_charged::<String>(&READ_MESSAGE, request.charge, &keys, &args)
-            .await?;
-        Ok(read.map(StoredMessage))
+        let mut calls = ArchiveCalls::of(pair.as_str());
+        loop {
+            let charge = calls.charge(request.charge);
+            let reply = self.run_charged(&READ_MESSAGE, charge, &keys, &args);
+            if let Some(read) = calls.read(self, reply.await?).await? {
+                return Ok(read.map(StoredMessage));
+            }
+        }
     }
 
     /// Replaces a message of the user by a tombstone, for both users.
@@ -153,12 +203,19 @@ impl Store {
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let seq = seq.get().to_string();
         let now = rfc3339(Utc::now());
-        let args = [seq.as_str(), &now, precondition.script_arg()];
-        let schedule = self.keys.schedule(request.pair().as_str());
-        let deleted = self
-            .change_with_keys::<String>(&DELETE_MESSAGE, request, [schedule], &args)
-            .await?;
-        Ok(deleted.map(StoredMessage))
+        let pair = request.pair();
+        let mut calls = ArchiveCalls::of(pair.as_str());
+        loop {
+            let charge = calls.charge(request.charge);
+            let request = ConversationRequest { charge, ..request };
+            let args = [&seq, &now, precondition.script_arg(), &calls.held];
+            let schedule = self.keys.schedule(pair.as_str());
+            let keys = [schedule, self.keys.garbage(pair.as_str())];
+            let reply = self.change_with_keys(&DELETE_MESSAGE, request, keys, &args);
+            if let Some(deleted) = calls.change(self, reply.await?).await? {
+                return Ok(deleted.map(StoredMessage));
+            }
+        }
     }
 
     /// Replaces a message by the result of `rewrite`, see [`replacement::replace`]. If `adds`, the change shows the peer
@@ -178,9 +235,17 @@ impl Store {
         };
         let read = async || self.read_stored(free, seq).await;
         let (position, adds) = (seq.get().to_string(), if adds { "1" } else { "0" });
+        let pair = request.pair();
         let swap = async |old: &str, new: &str| {
-            let args = [position.as_str(), old, new, adds];
-            self.change(&REPLACE_MESSAGE, free, &args).await
+            let mut calls = ArchiveCalls::of(pair.as_str());
+            loop {
+                let args = [position.as_str(), old, new, adds, &calls.held];
+                let garbage = self.keys.garbage(pair.as_str());
+                let reply = self.change_with_keys(&REPLACE_MESSAGE, free, [garbage], &args);
+                if let Some(replaced) = calls.change(self, reply.await?).await? {
+                    return Ok(replaced);
+                }
+            }
         };
         replacement::replace(first, precondition, rewrite, read, swap).await
     }

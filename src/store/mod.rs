@@ -5,6 +5,9 @@
 //! reply. There is deliberately no trait over the store and no second implementation: tests run
 //! against a real Redis.
 
+mod archived;
+mod archived_pages;
+mod archiving;
 mod backlog;
 mod change;
 mod cluster;
@@ -56,6 +59,7 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value};
 use tokio::time::timeout;
 
+pub use archiving::ArchivePolicy;
 pub use backlog::{FeedLimits, TrimmedFeed};
 pub use change::ConversationRequest;
 pub use feed::TakeRequest;
@@ -76,10 +80,12 @@ pub use script::{LIBRARY, RetrySafety, SCRIPTS, Script, included};
 pub use slot_map::Node;
 pub use subscriptions::StoredSubscription;
 
+use crate::archive::Archive;
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use crate::model::Retention;
 use crate::rate::RateLimited;
+use archiving::StoreArchive;
 use backlog::LostEvents;
 use connection::ScriptCall;
 use filing::Filings;
@@ -104,6 +110,8 @@ pub struct Store {
     replicas: u8,
     /// Whether a change takes two steps, because the keys of users are on other nodes than their conversations.
     two_steps: bool,
+    /// Where older messages are; `None` if all are in Redis.
+    archive: Option<Arc<StoreArchive>>,
     outbox: Arc<Outbox>,
     filings: Arc<Filings>,
     lost_events: Arc<LostEvents>,
@@ -133,6 +141,7 @@ impl Store {
             retention,
             replicas: 0,
             two_steps,
+            archive: None,
             outbox: Arc::default(),
             filings: Arc::default(),
             lost_events: Arc::default(),
@@ -144,6 +153,15 @@ impl Store {
     #[must_use]
     pub fn with_replicas(self, replicas: u8) -> Self {
         Self { replicas, ..self }
+    }
+
+    /// The same store, whose older messages are in an archive.
+    #[must_use]
+    pub fn with_archive(self, archive: Archive, policy: ArchivePolicy) -> Self {
+        Self {
+            archive: Some(Arc::new(StoreArchive::new(archive, policy))),
+            ..self
+        }
     }
 
     /// The same store, with changes in two steps even if it is one Redis.

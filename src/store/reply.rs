@@ -3,6 +3,7 @@
 
 use chrono::Utc;
 
+use super::archived_pages::ReadPage;
 use crate::error::{Code, Error};
 use crate::model::{
     Conversation, ConversationMetadata, InboxEntry, Peer, Seq, StoredMessage, UserId,
@@ -47,22 +48,20 @@ pub(super) fn peer(name: String) -> Result<Peer, Error> {
         .map_err(|why| Error::new(Code::Internal, format!("A peer in a reply: {why}.")))
 }
 
-/// The messages of a page, those that were unread, and the cursors.
-pub(super) type Page = (Vec<String>, Vec<String>, Option<u64>, Option<u64>);
-
 /// A page of a conversation.
 pub(super) fn conversation(
     user: &UserId,
     peer: Peer,
     entry: &InboxEntry,
-    (history, unread, next_before, next_after): Page,
+    page: ReadPage,
+    unread: Vec<String>,
     metadata: &str,
 ) -> Result<Conversation, Error> {
     Ok(Conversation {
         user: user.clone(),
         peer,
         room: None,
-        history: messages(history),
+        history: messages(page.history),
         unread_count: entry.unread_count,
         unread: messages(unread),
         last_seq: entry.last_seq,
@@ -75,7 +74,7 @@ pub(super) fn conversation(
         archived: entry.flags.archived(),
         pinned: entry.flags.pinned(),
         metadata: ConversationMetadata::parse(metadata)?,
-        next_before: next_before.map(seq).transpose()?,
-        next_after: next_after.map(seq).transpose()?,
+        next_before: page.next_before.map(seq).transpose()?,
+        next_after: page.next_after.map(seq).transpose()?,
     })
 }

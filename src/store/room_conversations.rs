@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::archived_pages::{ArchivedPage, ReadPage};
 use super::conversations::page_args;
 use super::script::{
     CLEAR_ROOM_CONVERSATION, END_ROOM_MUTE, FLAG_ROOM_CONVERSATION, MARK_ROOM_READ,
@@ -26,7 +27,11 @@ type RoomReply = (
     String,
     String,
     u32,
+    Option<ArchivedPage>,
 );
+
+/// What a reply has besides the page: entry, unread messages, metadata, profile, number of members.
+type RoomReplyRest = (String, Vec<String>, String, String, u32);
 
 /// What an inbox shows of a room, and what it compares with the row.
 pub struct ListedRoom {
@@ -45,17 +50,45 @@ impl Store {
         query: &PageQuery,
     ) -> Result<RateLimited<Conversation>, Error> {
         let (args, marks_read) = page_args(query)?;
-        let args = args.each_ref().map(String::as_str);
-        let reply = self
-            .change_member::<RoomReply>(&READ_ROOM_CONVERSATION, request, [], &args)
-            .await;
-        // A peek writes nothing, so its outcome is never unknown.
-        let reply = if marks_read {
-            reply?
-        } else {
-            reply.map_err(Error::as_read_error)?
+        let read = async |charge, args: [&str; 6]| {
+            let request = RoomRequest { charge, ..request };
+            let reply = self
+                .change_member::<RoomReply>(&READ_ROOM_CONVERSATION, request, [], &args)
+                .await;
+            // A peek writes nothing, so its outcome is never unknown.
+            let reply = if marks_read {
+                reply?
+            } else {
+                reply.map_err(Error::as_read_error)?
+            };
+            Ok::<_, Error>(reply.map(split_reply))
         };
-        reply.try_map(|reply| conversation(request, reply))
+        let first = read(request.charge, args.each_ref().map(String::as_str)).await?;
+        let (read, is_archived) = if first.value.0.archived.is_some() {
+            let again = async |args: [&str; 6]| Ok(read(None, args).await?.value);
+            let name = request.room.as_str();
+            Box::pin(self.complete_page(name, args, first, again)).await?
+        } else {
+            (first, false)
+        };
+        let read = read.try_map(|(page, rest)| conversation(request, page, rest))?;
+        if is_archived && marks_read {
+            Box::pin(self.mark_page_read(request, read.value.last_seq)).await?;
+        }
+        Ok(read)
+    }
+
+    /// Marks a room as read whose page needed the archive: only when the page is complete, because one that cannot be
+    /// shown is not read. Strangers mark nothing.
+    async fn mark_page_read(&self, request: RoomRequest<'_>, seq: Seq) -> Result<(), Error> {
+        let charge = None;
+        match self
+            .mark_room_read(RoomRequest { charge, ..request }, seq)
+            .await
+        {
+            Err(error) if error.code != Code::NotAMember => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Marks a room as read up to a message.
@@ -172,12 +205,26 @@ fn listed_room(fields: &[String]) -> Result<ListedRoom, Error> {
     })
 }
 
-fn conversation(request: RoomRequest<'_>, reply: RoomReply) -> Result<Conversation, Error> {
-    let (entry, history, unread, next_before, next_after, metadata, profile, members) = reply;
+fn split_reply(reply: RoomReply) -> (ReadPage, RoomReplyRest) {
+    let (entry, history, unread, next_before, next_after, metadata, profile, members, archived) =
+        reply;
+    let page = ReadPage {
+        history,
+        next_before,
+        next_after,
+        archived,
+    };
+    (page, (entry, unread, metadata, profile, members))
+}
+
+fn conversation(
+    request: RoomRequest<'_>,
+    page: ReadPage,
+    (entry, unread, metadata, profile, members): RoomReplyRest,
+) -> Result<Conversation, Error> {
     let peer = Peer::Room(request.room.clone());
     let entry = InboxEntry::parse(&entry)?;
-    let page = (history, unread, next_before, next_after);
-    let conversation = reply::conversation(request.user, peer, &entry, page, &metadata)?;
+    let conversation = reply::conversation(request.user, peer, &entry, page, unread, &metadata)?;
     Ok(Conversation {
         room: Some(RoomSummary::parse(&profile, members)?),
         ..conversation

@@ -37,8 +37,12 @@ impl Store {
         let own = if only_own { "1" } else { "0" };
         let args = [user.as_str(), &after, MESSAGE_STEP, PAGE_BYTES, own].map(str::as_bytes);
         let keys = [messages, meta];
-        let exported = self.run(&EXPORT_ROOM_MESSAGES, &keys, &args);
-        ExportPage::of(exported.await?)
+        let export = async || self.run(&EXPORT_ROOM_MESSAGES, &keys, &args).await;
+        let mut page = self.complete_export(room.as_str(), export).await?;
+        if only_own {
+            page.messages.retain(|message| message.is_from(user));
+        }
+        Ok(page)
     }
 
     /// Erases the data of a user in a room. The user leaves first, so that nothing is added meanwhile; the row in the

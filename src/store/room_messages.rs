@@ -3,6 +3,7 @@
 use chrono::Utc;
 use redis::Value;
 
+use super::archived::{ArchiveCalls, archive_reply};
 use super::messages::{sent_message, with_pointer};
 use super::script::{
     DELETE_ROOM_MESSAGE, EXPIRE_ROOM_MESSAGE, READ_ROOM_MESSAGE, REPLACE_ROOM_MESSAGE, RetrySafety,
@@ -31,7 +32,8 @@ impl Store {
         let expires_at = message.expires_at();
         let expires_ms = text(expires_at.map(|time| time.timestamp_millis().to_string()));
         let mut keys = self.keys.room(request.room).to_vec();
-        let mut args = vec![json.as_str(), &reply_to, &fingerprint, &expires_ms];
+        let all_args = [json.as_str(), &reply_to, &fingerprint, &expires_ms, ""];
+        let mut args = all_args.to_vec();
         if retry.is_none() && request.charge.is_none() && expires_at.is_none() {
             // As for a pair, those at the end that say nothing are omitted.
             while args.pop_if(|arg| arg.is_empty()).is_some() {}
@@ -40,15 +42,41 @@ impl Store {
             keys.push(self.keys.room_idempotency(request.room, key));
             keys.push(self.keys.schedule(request.room.as_str()));
         }
+        let again = retry.map(|_| keys.clone());
         let sent = self
             .send_or_find_in_room(request, retry.is_some(), keys, &args)
             .await;
         let sent = sent.map_err(with_pointer)?;
+        let sent = match again {
+            Some(keys) if matches!(sent.value, Value::Array(_)) => {
+                Box::pin(self.send_again_in_room(request, sent, &keys, all_args)).await?
+            }
+            _ => sent,
+        };
         let sent = sent.try_map(|reply| sent_message(reply, &json))?;
-        if !sent.value.replayed {
-            self.metrics.messages_sent.inc();
-        }
+        self.note_sent(request.room.as_str(), &sent.value);
         Ok(sent)
+    }
+
+    /// Completes a send whose idempotency key names a message of the archive.
+    async fn send_again_in_room(
+        &self,
+        request: RoomRequest<'_>,
+        mut reply: RateLimited<Value>,
+        keys: &[String],
+        [json, reply_to, fingerprint, expires_ms, _]: [&str; 5],
+    ) -> Result<RateLimited<Value>, Error> {
+        let charge = None;
+        let free = RoomRequest { charge, ..request };
+        let mut calls = ArchiveCalls::of(request.room.as_str());
+        loop {
+            if let Some(sent) = calls.change(self, archive_reply(reply)?).await? {
+                return Ok(sent);
+            }
+            let args = [json, reply_to, fingerprint, expires_ms, &calls.held];
+            let again = self.send_or_find_in_room(free, true, keys.to_vec(), &args);
+            reply = again.await.map_err(with_pointer)?;
+        }
     }
 
     /// Runs the script of a send. On a cluster, where the charge is a call of its own, a request that the rate limit
@@ -104,10 +132,14 @@ impl Store {
         let changes = if changes { "1" } else { "0" };
         let args = [request.room.as_str(), request.user.as_str(), &seq, changes];
         let args = args.map(str::as_bytes);
-        let read = self
-            .run_charged::<String>(&READ_ROOM_MESSAGE, request.charge, &keys, &args)
-            .await?;
-        Ok(read.map(StoredMessage))
+        let mut calls = ArchiveCalls::of(request.room.as_str());
+        loop {
+            let charge = calls.charge(request.charge);
+            let reply = self.run_charged(&READ_ROOM_MESSAGE, charge, &keys, &args);
+            if let Some(read) = calls.read(self, reply.await?).await? {
+                return Ok(read.map(StoredMessage));
+            }
+        }
     }
 
     /// Replaces a message of a room by the result of `rewrite`, as [`Store::replace_message`] does for a pair.
@@ -125,10 +157,17 @@ impl Store {
         };
         let read = async || self.read_room_stored(free, seq, true).await;
         let position = seq.get().to_string();
+        let name = request.room.as_str();
         let swap = async |old: &str, new: &str| {
-            let args = [position.as_str(), old, new];
-            self.change_room(&REPLACE_ROOM_MESSAGE, free, [], &args)
-                .await
+            let mut calls = ArchiveCalls::of(name);
+            loop {
+                let args = [position.as_str(), old, new, &calls.held];
+                let garbage = self.keys.garbage(name);
+                let reply = self.change_room(&REPLACE_ROOM_MESSAGE, free, [garbage], &args);
+                if let Some(replaced) = calls.change(self, reply.await?).await? {
+                    return Ok(replaced);
+                }
+            }
         };
         replacement::replace(first, precondition, rewrite, read, swap).await
     }
@@ -142,12 +181,18 @@ impl Store {
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let seq = seq.get().to_string();
         let now = rfc3339(Utc::now());
-        let args = [seq.as_str(), &now, precondition.script_arg()];
-        let schedule = self.keys.schedule(request.room.as_str());
-        let deleted = self
-            .change_room::<String>(&DELETE_ROOM_MESSAGE, request, [schedule], &args)
-            .await?;
-        Ok(deleted.map(StoredMessage))
+        let name = request.room.as_str();
+        let mut calls = ArchiveCalls::of(name);
+        loop {
+            let charge = calls.charge(request.charge);
+            let request = RoomRequest { charge, ..request };
+            let args = [&seq, &now, precondition.script_arg(), &calls.held];
+            let keys = [self.keys.schedule(name), self.keys.garbage(name)];
+            let reply = self.change_room(&DELETE_ROOM_MESSAGE, request, keys, &args);
+            if let Some(deleted) = calls.change(self, reply.await?).await? {
+                return Ok(deleted.map(StoredMessage));
+            }
+        }
     }
 
     /// Replaces an expired message of a room by a tombstone. Returns whether there was such a message.
@@ -164,9 +209,15 @@ impl Store {
             room,
             charge,
         };
-        let schedule = self.keys.schedule(room.as_str());
-        let args = [seq, id];
-        let expired = self.change_room::<u8>(&EXPIRE_ROOM_MESSAGE, request, [schedule], &args);
-        Ok(expired.await?.value == 1)
+        let name = room.as_str();
+        let mut calls = ArchiveCalls::of(name);
+        loop {
+            let keys = [self.keys.schedule(name), self.keys.garbage(name)];
+            let args = [seq, id, &calls.held];
+            let reply = self.change_room(&EXPIRE_ROOM_MESSAGE, request, keys, &args);
+            if let Some(expired) = calls.change::<u8>(self, reply.await?).await? {
+                return Ok(expired.value == 1);
+            }
+        }
     }
 }

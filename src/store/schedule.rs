@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use futures_util::future::join_all;
+use redis::FromRedisValue;
 
+use super::archived::ArchiveCalls;
 use super::change::ConversationRequest;
 use super::script::{CLAIM_DUE, END_MUTE, EXPIRE_MESSAGE, Script};
-use super::{PARTITIONS, Store};
+use super::{PARTITIONS, RateLimited, Store};
 use crate::error::Error;
-use crate::model::{Peer, UserId};
+use crate::model::{Pair, Peer, UserId};
 
 /// Milliseconds for which an entry is not returned again. An entry that failed is returned after this time.
 const LEASE_MS: &str = "5000";
@@ -59,16 +61,22 @@ impl DueEntry {
 }
 
 impl Store {
-    /// All partitions, in the groups that [`Store::claim_due`] takes.
-    pub fn schedule_groups() -> impl Iterator<Item = Range<u16>> {
+    /// All partitions, in groups of which one call claims entries.
+    pub fn partition_groups() -> impl Iterator<Item = Range<u16>> {
         let first = (0..PARTITIONS).step_by(GROUP.into());
         first.map(|first| first..PARTITIONS.min(first + GROUP))
     }
 
-    /// Some due entries of the partitions of a group. No other call returns them before their lease ends.
-    pub async fn claim_due(&self, group: Range<u16>) -> Result<Vec<DueEntry>, Error> {
+    /// Some due entries of the schedules of a group of partitions. No other call returns them before their lease ends.
+    pub async fn claim_entries(&self, group: Range<u16>) -> Result<Vec<DueEntry>, Error> {
         let schedules = group.map(|partition| self.keys.schedule_of(partition.into()));
-        let schedules: Vec<_> = schedules.collect();
+        let entries = self.claim_due(schedules.collect()).await?;
+        let entries = entries.iter();
+        Ok(entries.filter_map(|entry| DueEntry::parse(entry)).collect())
+    }
+
+    /// Some due entries of schedules, and of other sets of the same form.
+    pub async fn claim_due(&self, schedules: Vec<String>) -> Result<Vec<String>, Error> {
         // On a cluster, partitions can be on different nodes, of which some may fail.
         let at_once = if self.two_steps { 1 } else { schedules.len() };
         let calls = schedules.chunks(at_once).map(async |schedules| {
@@ -80,10 +88,7 @@ impl Store {
         let found: Vec<_> = found.into_iter().flatten().flatten().collect();
         match failed.into_iter().find_map(Result::err) {
             Some(error) if found.is_empty() => Err(error),
-            _ => Ok(found
-                .iter()
-                .filter_map(|entry| DueEntry::parse(entry))
-                .collect()),
+            _ => Ok(found),
         }
     }
 
@@ -110,31 +115,41 @@ impl Store {
         seq: &str,
         id: &str,
     ) -> Result<bool, Error> {
-        let args = [from.as_str(), to.as_str(), seq, id];
-        self.perform_entry(&EXPIRE_MESSAGE, from, to, &args).await
+        let pair = Pair::of(from, to);
+        let mut calls = ArchiveCalls::of(pair.as_str());
+        loop {
+            let args = [from.as_str(), to.as_str(), seq, id, &calls.held];
+            let garbage = Some(self.keys.garbage(pair.as_str()));
+            let reply = self.perform_entry(&EXPIRE_MESSAGE, (from, to), garbage, &args);
+            if let Some(expired) = calls.change::<u8>(self, reply.await?).await? {
+                return Ok(expired.value == 1);
+            }
+        }
     }
 
     /// Ends a mute if its time is over. Returns whether it did.
     pub async fn end_mute(&self, user: &UserId, peer: &UserId) -> Result<bool, Error> {
         let args = [user.as_str(), peer.as_str()];
-        self.perform_entry(&END_MUTE, user, peer, &args).await
+        let ended = self.perform_entry::<u8>(&END_MUTE, (user, peer), None, &args);
+        Ok(ended.await?.value == 1)
     }
 
-    /// Runs the script of an entry. Returns whether it changed the conversation.
-    async fn perform_entry(
+    /// Runs the script of an entry, which may have a further key.
+    async fn perform_entry<T: FromRedisValue>(
         &self,
         script: &'static Script,
-        user: &UserId,
-        peer: &UserId,
+        (user, peer): (&UserId, &UserId),
+        more_key: Option<String>,
         args: &[&str],
-    ) -> Result<bool, Error> {
+    ) -> Result<RateLimited<T>, Error> {
         let charge = None;
         let request = ConversationRequest { user, peer, charge };
         let pair = request.pair();
         let mut keys = self.change_keys(&pair, request);
         keys.push(self.keys.schedule(pair.as_str()));
+        keys.extend(more_key);
         let args = args.iter().map(|arg| arg.as_bytes()).collect();
-        let changed = self.run_change::<u8>(script, script.retry, request, keys, args, None);
-        Ok(changed.await?.value == 1)
+        self.run_change(script, script.retry, request, keys, args, None)
+            .await
     }
 }

@@ -72,6 +72,12 @@ scripts! {
     CHECK_PERMISSIONS   "admin"         "check_permissions"   ReadsOnly;
     CHECK_READY         "admin"         "check_ready"         ReadsOnly;
     OPEN_STORE          "admin"         "open_store"          Never;
+    COUNT_LONG_CONVERSATIONS "archive" "count_long_conversations" ReadsOnly;
+    FORGET_OBJECTS         "archive" "forget_objects"         Harmless;
+    NOTE_LONG_CONVERSATION "archive" "note_long_conversation" Harmless;
+    NOTE_OBJECT            "archive" "note_object"            Harmless;
+    SEAL_SEGMENT           "archive" "seal_segment"           Harmless;
+    TAKE_SEGMENT           "archive" "take_segment"           Harmless;
     CLEAR_CONVERSATION  "conversations" "clear_conversation"  Never;
     END_MUTE            "conversations" "end_mute"            Never;
     FLAG_CONVERSATION   "conversations" "flag_conversation"   Never;
@@ -177,6 +183,8 @@ macro_rules! library {
 }
 
 library! {
+    "lib/archive"
+    "lib/archive_change"
     "lib/badges"
     "lib/charged"
     "lib/clock"

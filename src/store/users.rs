@@ -1,8 +1,10 @@
 //! The conversations of a user and their messages, step by step, for an export or an erasure.
 
+use super::archived::{ATTEMPTS, MissingObject, SegmentPointer};
 use super::script::{EXPORT_MESSAGES, SCAN_CONVERSATIONS};
 use super::{PAGE_BYTES, Store, reply};
-use crate::error::Error;
+use crate::archive::Segment;
+use crate::error::{Code, Error};
 use crate::model::{InboxRow, Pair, Peer, Seq, StoredMessage, UserId};
 
 /// Approximate number of conversations in one step of a scan.
@@ -22,8 +24,8 @@ pub struct ExportPage {
 }
 
 impl ExportPage {
-    /// The page in a reply: the messages, newest first, the `after` of the next page, and the newest seq.
-    pub(super) fn of((messages, next, last_seq): (Vec<String>, u64, u64)) -> Result<Self, Error> {
+    /// The page in a reply.
+    fn of((messages, next, last_seq, _): ExportReply) -> Result<Self, Error> {
         Ok(Self {
             messages: reply::messages(messages.into_iter().rev()),
             next: reply::cursor(next)?,
@@ -31,6 +33,10 @@ impl ExportPage {
         })
     }
 }
+
+/// The reply of a script that exports: the messages, newest first, the `after` of the next page, the newest seq, and
+/// what is in the archive: the first and the last seq of the page, and the segment.
+pub(super) type ExportReply = (Vec<String>, u64, u64, Option<(u64, u64, u64, u64, String)>);
 
 /// The position of a scan; `None` at the end.
 type ScanCursor = Option<String>;
@@ -65,7 +71,50 @@ impl Store {
         let keys = [self.keys.messages(&pair), self.keys.meta(&pair)];
         let after = after.get().to_string();
         let args = [user.as_str(), &after, MESSAGE_STEP, PAGE_BYTES].map(str::as_bytes);
-        let exported = self.run(&EXPORT_MESSAGES, &keys, &args);
-        ExportPage::of(exported.await?)
+        let export = async || self.run(&EXPORT_MESSAGES, &keys, &args).await;
+        self.complete_export(pair.as_str(), export).await
     }
+
+    /// A page of an export, of which `export` runs the script.
+    pub(super) async fn complete_export(
+        &self,
+        conversation: &str,
+        export: impl AsyncFn() -> Result<ExportReply, Error>,
+    ) -> Result<ExportPage, Error> {
+        let mut missing = MissingObject::default();
+        for _ in 0..ATTEMPTS {
+            let mut reply = export().await?;
+            let Some((low, high, segment_low, segment_high, object)) = reply.3.take() else {
+                return ExportPage::of(reply);
+            };
+            let pointer = SegmentPointer {
+                low: segment_low,
+                high: segment_high,
+                object,
+            };
+            let segment = self.read_segment(conversation, &pointer, &mut missing);
+            if let Some(segment) = Box::pin(segment).await? {
+                reply.0 = messages_within(&segment, low, high);
+                let last = low + reply.0.len() as u64 - 1;
+                reply.1 = if last < reply.2 { last } else { 0 };
+                return ExportPage::of(reply);
+            }
+        }
+        Err(Code::ArchiveUnavailable.into())
+    }
+}
+
+/// Messages of a segment, newest first: those from one seq to another that fit into a page, and at least one.
+fn messages_within(segment: &Segment, low: u64, high: u64) -> Vec<String> {
+    let limit: usize = PAGE_BYTES.parse().unwrap_or_default();
+    let mut size = 0;
+    let messages = (low..=high).filter_map(|seq| segment.get(seq));
+    let fitting = messages.take_while(|message| {
+        let is_first = size == 0;
+        size += message.len();
+        is_first || size <= limit
+    });
+    let mut messages: Vec<_> = fitting.map(str::to_owned).collect();
+    messages.reverse();
+    messages
 }

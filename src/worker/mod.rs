@@ -3,6 +3,7 @@
 //!
 //! A new worker is a file of this module, which implements [`Worker`], and a line in [`start`].
 
+pub mod archive;
 mod certificate;
 pub mod feed;
 mod filing;
@@ -38,6 +39,8 @@ pub struct Background {
     /// The presence changes that the hub reports.
     pub presence_changes: mpsc::UnboundedReceiver<PresenceChange>,
     pub retention: bool,
+    /// Whether older messages move to an archive.
+    pub archive: bool,
     /// What the feeds of subscriptions keep.
     pub feed: feed::FeedRetention,
     /// The key set of user tokens, if one is configured.
@@ -58,7 +61,10 @@ pub fn start(background: Background, metrics: Arc<Metrics>) -> Workers {
     if let Some(filings) = store.filings() {
         workers.start(filing::FilingWorker::new(store.clone(), filings));
     }
-    workers.start(outbox::OutboxWorker::new(store.clone(), metrics));
+    workers.start(outbox::OutboxWorker::new(store.clone(), metrics.clone()));
+    if background.archive {
+        workers.start(archive::ArchiveWorker::new(store.clone(), metrics));
+    }
     if background.retention {
         workers.start(retention::RetentionWorker::new(store.clone()));
     }

@@ -45,8 +45,8 @@ pub async fn perform_due(store: &Store, stop: &CancellationToken) -> Result<(), 
     while more && !stop.is_cancelled() {
         more = false;
         // In turn, so that a partition with many entries does not delay those of others.
-        for group in Store::schedule_groups() {
-            let due = store.claim_due(group).await?;
+        for group in Store::partition_groups() {
+            let due = store.claim_entries(group).await?;
             more |= !due.is_empty();
             perform(store, due, stop).await;
         }

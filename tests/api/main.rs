@@ -3,6 +3,7 @@
 //! Most of them are black-box tests over HTTP; each starts a service and a Redis of its own.
 #![allow(clippy::unwrap_used)]
 
+mod archive;
 mod auth;
 mod chaos;
 mod cli;

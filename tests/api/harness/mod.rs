@@ -1,5 +1,6 @@
 //! A service for each test, on its own Redis and port, and the calls that tests make.
 
+pub mod archive;
 pub mod auth;
 pub mod badges;
 pub mod cli;

@@ -45,6 +45,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "src/app",
         &[
+            "archive",
             "auth",
             "config",
             "embedded_redis",
@@ -93,13 +94,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "src/store/",
-        &["error", "metrics", "model", "protocol", "rate"],
+        &["archive", "error", "metrics", "model", "protocol", "rate"],
     ),
+    ("src/archive/", &["error", "metrics", "model"]),
     ("src/protocol/", &["error", "model"]),
     ("src/auth/", &["error", "model"]),
     ("src/model/", &["error"]),
     ("src/embedded_redis/", &["config"]),
-    ("src/config/", &["auth", "model", "rate", "store"]),
+    (
+        "src/config/",
+        &["archive", "auth", "model", "rate", "store"],
+    ),
     ("src/metrics.rs", &["error"]),
     ("src/error.rs", &["rate"]),
     ("src/rate.rs", &[]),
@@ -200,6 +205,8 @@ fn every_key_is_in_the_table_of_keys() {
         ("outbox", 'c'),
         ("schedule", 'c'),
         ("feed", 'c'),
+        ("long", 'c'),
+        ("garbage", 'c'),
         ("readers", 'c'),
         ("badges", 'u'),
         ("badge_readers", 'u'),

@@ -33,6 +33,8 @@ const STORED: &str =
     r#"{"seq":2,"from":"b","to":"a","id":"two","sent_at":"2026-01-31T12:00:01.000Z","body":"hi"}"#;
 const EDITED: &str =
     r#"{"seq":2,"from":"b","to":"a","id":"two","sent_at":"2026-01-31T12:00:01.000Z","body":"ho"}"#;
+/// The SHA-1 of the first message as it is stored.
+const FIRST_DIGEST: &str = "1610bd7b4670043625271530c68ef8b1f7b4c798";
 pub const LATER: &str = "2026-01-31T13:00:00.000Z";
 pub const EVENTUALLY: &str = "9999999999999";
 pub const LAST_VERSION: &str = "9999999999999999";
@@ -42,6 +44,8 @@ const SECOND: &str = "1700000000000002";
 /// Creates a conversation of a and b, and the inbox of one of them.
 const PAIR: &[Step] = &[
     &["HSET", "@imported", "digest", "digest"],
+    &["ZADD", "@garbage", EVENTUALLY, "other"],
+    &["ZADD", "@long", EVENTUALLY, "other"],
     &[
         "send_message",
         "a",
@@ -201,9 +205,9 @@ pub const CASES: &[Case] = &[
             "a",
         ],
     ),
-    case("delete_message", &[], &["a", "b", "", "1", LATER, ""]),
+    case("delete_message", &[], &["a", "b", "", "1", LATER, "", ""]),
     case("erase_messages", &[], &["a", "b", "", "1", "2", LATER]),
-    case("expire_message", &[], &["a", "b", "1", "one"]),
+    case("expire_message", &[], &["a", "b", "1", "one", ""]),
     case(
         "import_messages",
         &[
@@ -231,12 +235,26 @@ pub const CASES: &[Case] = &[
     case(
         "replace_message",
         &[],
-        &["b", "a", "", "2", STORED, EDITED, "0"],
+        &["b", "a", "", "2", STORED, EDITED, "0", ""],
     ),
     case(
         "send_message",
         &[],
         &["a", "b", "1|", EXPIRING, "", "", "", "", EVENTUALLY],
+    ),
+    case("forget_objects", &[], &["other"]),
+    case("note_long_conversation", &[], &["a,b", "1"]),
+    case("note_object", &[], &["object", EVENTUALLY]),
+    case(
+        "seal_segment",
+        &[&["ZADD", "@garbage", EVENTUALLY, "aa/1-b1"]],
+        &["a,b", "aa", "b1", EVENTUALLY, "1", FIRST_DIGEST],
+    ),
+    // The conversation is not long.
+    case(
+        "take_segment",
+        &[&["ZADD", "@long", EVENTUALLY, "a,b"]],
+        &["a,b", "1000", "500", "458752"],
     ),
     case("confirm_updates", &[], &["a,b", LAST_VERSION]),
     Case {

@@ -79,6 +79,7 @@ const ROOM: &[Step] = &[
         "*",
         "100",
     ],
+    &["ZADD", "@garbage", EVENTUALLY, "other"],
     // Without an end.
     &["SET", "@lease", "p1"],
     &["open_stream", "60"],
@@ -98,7 +99,7 @@ pub const ROOM_CASES: &[Case] = &[
     in_room(
         "delete_room_message",
         &[],
-        &["room:x", "a", "", "p1", "1", LATER, ""],
+        &["room:x", "a", "", "p1", "1", LATER, "", ""],
     ),
     in_room(
         "drop_room_events",
@@ -126,7 +127,7 @@ pub const ROOM_CASES: &[Case] = &[
     in_room(
         "expire_room_message",
         &[],
-        &["room:x", "a", "", "p1", "1", "one"],
+        &["room:x", "a", "", "p1", "1", "one", ""],
     ),
     in_room(
         "file_room_events",
@@ -224,7 +225,7 @@ pub const ROOM_CASES: &[Case] = &[
     in_room(
         "replace_room_message",
         &[],
-        &["room:x", "a", "", "p1", "2", STORED, EDITED],
+        &["room:x", "a", "", "p1", "2", STORED, EDITED, ""],
     ),
     // The place of another room is given up.
     in_room(
@@ -240,7 +241,7 @@ pub const ROOM_CASES: &[Case] = &[
     in_room(
         "send_room_message",
         &[],
-        &["room:x", "a", "1|", "p1", EXPIRING, "", "", EVENTUALLY],
+        &["room:x", "a", "1|", "p1", EXPIRING, "", "", EVENTUALLY, ""],
     ),
     in_room("set_member", &[], &["room:x", "", "", "p1", "c", "", "100"]),
     in_room(

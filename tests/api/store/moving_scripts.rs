@@ -13,7 +13,7 @@ use crate::harness::store::lua::{self, eval, key_names};
 use crate::harness::store::redis_cluster::RedisCluster;
 
 /// The names of all keys.
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 27] = [
     "messages",
     "meta",
     "outbox",
@@ -39,6 +39,8 @@ const KEYS: [&str; 25] = [
     "readers",
     "badges",
     "subscriptions",
+    "long",
+    "garbage",
 ];
 
 /// Keys of their own, all in the slot that moves, for one run of a script.

@@ -44,6 +44,9 @@ fn values() -> BTreeMap<&'static str, String> {
         ("badges", keys.badges("a")),
         ("ticket", keys.ticket("digest")),
         ("store", keys.store()),
+        ("long", keys.long(pair.as_str())),
+        ("garbage", keys.garbage(pair.as_str())),
+        ("name", pair.as_str().to_owned()),
         ("channel", keys.events("b")),
         ("json", message.to_owned()),
         ("old", stored.clone()),
@@ -114,6 +117,7 @@ fn values_in_room() -> BTreeMap<&'static str, String> {
         ("feed", feed),
         ("idempotency", keys.room_idempotency(&room, None)),
         ("schedule", keys.schedule(room.as_str())),
+        ("garbage", keys.garbage(room.as_str())),
         ("name", room.as_str().to_owned()),
         ("json", ROOM_MESSAGE.to_owned()),
         ("old", stored.clone()),
@@ -143,7 +147,7 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     };
     let rate = ["bucket", "interval_us", "burst"];
     // What a message that expires has stands behind what is charged.
-    let expiry = ["schedule", "expires_ms"];
+    let expiry = ["schedule", "expires_ms", "held"];
     let is_plain = script.name == "send_message" && !charged;
     let is_given =
         |name: &&str| (charged || !rate.contains(name)) && !(is_plain && expiry.contains(name));
@@ -162,6 +166,7 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
     let json = &*values["json"];
     let more: &[&str] = match script.name {
         "confirm_updates" => &["a,b", "1"],
+        "forget_objects" => &["object"],
         "file_room_events" => &["a", MEMBER],
         "import_messages" => &["id", "digest", "", "", "1", "", json],
         "read_last_messages" => &["1"],

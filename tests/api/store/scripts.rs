@@ -31,7 +31,7 @@ pub fn send(redis: &mut Connection, from: &str, to: &str, reply_to: &str) -> Red
     change(redis, "send_message", &args)
 }
 
-/// How the reader saw the conversation, history, unread messages, cursors, metadata.
+/// How the reader saw the conversation, history, unread messages, cursors, metadata, and what it needs of the archive.
 pub type Page = (
     String,
     Vec<String>,
@@ -39,6 +39,7 @@ pub type Page = (
     Option<u64>,
     Option<u64>,
     String,
+    Option<Vec<Value>>,
 );
 
 pub fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> RedisResult<Page> {
@@ -276,8 +277,8 @@ fn check_ready_returns_the_partitions_and_cannot_write() {
 }
 
 #[test]
-fn read_conversation_returns_six_fields() {
-    // The store relies on the form of this reply: six fields, with numbers as numbers.
+fn read_conversation_returns_seven_fields() {
+    // The store relies on the form of this reply: seven fields, with numbers as numbers.
     let server = RedisServer::volatile();
     let mut redis = server.connect();
     let args = ["b", "a", "50", "newest", "", "0", "500", "458752"];
@@ -285,6 +286,15 @@ fn read_conversation_returns_six_fields() {
     let none = || Value::Array(Vec::new());
     let entry = Value::BulkString(b"0|00000|0|0|0|0".to_vec());
     let metadata = Value::BulkString(Vec::new());
-    let expected = [entry, none(), none(), Value::Nil, Value::Nil, metadata];
+    let nil = Value::Nil;
+    let expected = [
+        entry,
+        none(),
+        none(),
+        nil.clone(),
+        nil.clone(),
+        metadata,
+        nil,
+    ];
     assert_eq!(reply, Value::Array(expected.to_vec()));
 }

@@ -34,6 +34,7 @@ pub fn key_names(script: &Script) -> Vec<&'static str> {
     match script.name {
         "ack_events" | "close_feed" | "describe_feed" | "take_events" => vec!["feed", "readers"],
         "claim_due" => vec!["schedule"],
+        "count_long_conversations" => vec!["long"],
         "file_room_events" => vec!["inbox", "conversations", "events", "badges", "leases"],
         "find_unconfirmed" => vec!["outbox"],
         "open_feed" => vec!["feed"],

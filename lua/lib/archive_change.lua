@@ -1,0 +1,62 @@
+-- Changes of messages that may be in the archive.
+--- @include "lib/archive"
+--- @include "lib/clock"
+
+-- Returns the name of an object, as it is in the garbage of the partition.
+local function object_name(folder, low, object)
+  return string.format('%s/%d-%s', folder, low, object)
+end
+
+-- Whether an object is noted as garbage since it was written, and nobody deletes it yet.
+local function is_unsealed(garbage, name, due)
+  local score = redis.call('ZSCORE', garbage, name)
+  return score and tonumber(score) == tonumber(due)
+end
+
+-- Returns nil if the message that stored_message returned can be replaced now. If it is in the archive, and the caller
+-- has not written the object with its replacement, returns what the script has to return, so that the caller writes
+-- it and calls again: [seq, low, high, object, text], the text being the replacement.
+local function missing_object(conversation, seq, text, held)
+  local segment = conversation.segment
+  if not segment then return end
+  if held.new_object and held.new_object ~= '' then
+    local name = object_name(held.folder, segment.low, held.new_object)
+    if is_unsealed(held.garbage, name, held.due) then return end
+  end
+  return {tonumber(seq), segment.low, segment.high, segment.object, text}
+end
+
+-- Makes the new object of a segment the one that counts. The old one is deleted later, when nobody reads it any more
+-- and no backup of Redis names it.
+local function swap_object(conversation, segment, held)
+  redis.call('ZREM', held.garbage, object_name(held.folder, segment.low, held.new_object))
+  redis.call('ZADD', held.garbage, string.format('%d', now_us() / 1000 + held.grace_ms),
+    object_name(held.folder, segment.low, segment.object))
+  segment.object = held.new_object
+  redis.call('HSET', conversation.meta, SEGMENT_FIELD .. segment.number, format_segment(segment))
+end
+
+-- Replaces the message that stored_message returned.
+--
+-- text     JSON to replace it by
+-- deletes  true if that is a tombstone
+local function put_message(conversation, seq, text, held, deletes)
+  local segment = conversation.segment
+  if not segment then return redis.call('LSET', conversation.messages, conversation.seq - seq, text) end
+  if deletes and segment.authors ~= '' then
+    local index = seq - segment.low
+    local at, shift = math.floor(index / 4) + 1, 4 ^ (index % 4)
+    local byte = string.byte(segment.authors, at) - author_in(segment, tonumber(seq)) * shift
+    segment.authors = string.sub(segment.authors, 1, at - 1) .. string.char(byte) .. string.sub(segment.authors, at + 1)
+  end
+  swap_object(conversation, segment, held)
+end
+
+-- Writes what the retention dropped of the archive.
+local function save_archive(conversation)
+  local archive = conversation.archive
+  if not archive or archive.dropped == 0 then return end
+  local from = archive.from < conversation.hot_from and archive.from or 0
+  redis.call('HSET', conversation.meta, ARCHIVE_FIELD,
+    string.format('%d|%d|%d|%s', archive.first, archive.last, from, archive.sent_at))
+end

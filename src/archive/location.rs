@@ -1,0 +1,135 @@
+//! Where the archive is, and the names of its objects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use url::Url;
+
+use crate::model::digest;
+
+/// How long a connection to an object store may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The kinds of URL.
+const SCHEMES: [&str; 4] = ["file", "s3", "gs", "az"];
+
+/// The name of an object: `<folder>/<low>-<id>`.
+///
+/// The folder is a digest of the conversation, because ids can be longer than the names of files, and so that names
+/// contain no user. The id is random, so that no object is ever written twice.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ObjectName(String);
+
+impl ObjectName {
+    /// A new name for a segment of a conversation that begins with a seq.
+    pub fn of(conversation: &str, low: u64) -> Self {
+        let mut random = [0; 8];
+        // Without randomness of the system nothing works, and TLS fails first.
+        let _ = getrandom::fill(&mut random);
+        let id = format!("{:016x}", u64::from_be_bytes(random));
+        Self::with_id(conversation, low, &id)
+    }
+
+    /// The name of an object that exists.
+    pub fn with_id(conversation: &str, low: u64, id: &str) -> Self {
+        Self(format!("{}/{low}-{id}", digest(conversation.as_bytes())))
+    }
+
+    /// A name as Redis has it.
+    pub fn stored(name: String) -> Self {
+        Self(name)
+    }
+
+    pub fn folder(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
+    pub fn id(&self) -> &str {
+        self.0.rsplit('-').next().unwrap_or_default()
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Where the object is: `<2 hex>/<folder>/<low>-<id>.jsonl.zst`.
+    pub(super) fn path(&self) -> Path {
+        let shard = self.0.get(..2).unwrap_or_default();
+        Path::from(format!("{shard}/{}.jsonl.zst", self.0))
+    }
+}
+
+/// Checks that a URL is one that an archive can have.
+pub fn check_url(url: &str) -> Result<(), &'static str> {
+    let expected =
+        "must be file:///PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX";
+    let parsed = Url::parse(url).map_err(|_| expected)?;
+    let has_place = match parsed.scheme() {
+        "file" => parsed.host_str().is_none() && parsed.path() != "/",
+        _ => parsed.host_str().is_some_and(|host| !host.is_empty()),
+    };
+    if SCHEMES.contains(&parsed.scheme()) && has_place {
+        Ok(())
+    } else {
+        Err(expected)
+    }
+}
+
+/// The object store at a URL. Its credentials are in the variables that the tools of its provider read.
+pub(super) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, String> {
+    check_url(url)?;
+    let parsed = Url::parse(url).map_err(|e| e.to_string())?;
+    if parsed.scheme() == "file" {
+        return open_folder(&parsed);
+    }
+    let place = parsed.host_str().unwrap_or_default();
+    let bucket = format!("{}://{place}", parsed.scheme());
+    let options = ClientOptions::new()
+        .with_timeout(super::TIMEOUT)
+        .with_connect_timeout(CONNECT_TIMEOUT);
+    let retry = RetryConfig {
+        max_retries: 2,
+        retry_timeout: super::TIMEOUT,
+        ..RetryConfig::default()
+    };
+    let opened: Result<Arc<dyn ObjectStore>, _> = match parsed.scheme() {
+        "s3" => AmazonS3Builder::from_env()
+            .with_url(bucket)
+            .with_client_options(options)
+            .with_retry(retry)
+            .build()
+            .map(|store| Arc::new(store) as _),
+        "gs" => GoogleCloudStorageBuilder::from_env()
+            .with_url(bucket)
+            .with_client_options(options)
+            .with_retry(retry)
+            .build()
+            .map(|store| Arc::new(store) as _),
+        _ => MicrosoftAzureBuilder::from_env()
+            .with_url(bucket)
+            .with_client_options(options)
+            .with_retry(retry)
+            .build()
+            .map(|store| Arc::new(store) as _),
+    };
+    let store = opened.map_err(|e| e.to_string())?;
+    let prefix = Path::from_url_path(parsed.path()).map_err(|e| e.to_string())?;
+    Ok(Arc::new(PrefixStore::new(store, prefix)))
+}
+
+/// A folder as an object store. An object is on the disk when it is written, because its messages leave Redis then.
+fn open_folder(url: &Url) -> Result<Arc<dyn ObjectStore>, String> {
+    let folder = url
+        .to_file_path()
+        .map_err(|()| "it is not a path of this system".to_owned())?;
+    std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|e| e.to_string())?;
+    Ok(Arc::new(store.with_fsync(true)))
+}

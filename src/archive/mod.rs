@@ -1,0 +1,174 @@
+//! The archive: older messages of conversations, in an object store. The only module that knows one.
+//!
+//! Messages are in [`Segment`]s, one to an object. Objects never change: a changed segment is another object, and Redis
+//! says which one counts. So a reader needs no lock, and any object store will do.
+
+mod location;
+mod segment;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::{ObjectStore, ObjectStoreExt};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::time::timeout;
+
+pub use location::{ObjectName, check_url};
+pub use segment::Segment;
+
+use crate::error::{Code, Error};
+use crate::metrics::Metrics;
+
+/// How long an object may take to be read or written.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum number of bytes of segments that are kept for further reads.
+const CACHE_BYTES: u64 = 64 << 20;
+/// Number of segments for which the cache is laid out: those of 64 KiB. It can have more and less.
+const CACHE_SEGMENTS: usize = 1024;
+
+/// Objects in an object store, and those that were read last. Cheap to clone; clones share them.
+#[derive(Clone)]
+pub struct Archive {
+    objects: Arc<dyn ObjectStore>,
+    cache: Arc<Cache<ObjectName, Arc<Segment>, SegmentWeighter>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Why there is no segment.
+enum FetchError {
+    /// There is no such object.
+    Missing,
+    Failed(Error),
+}
+
+#[derive(Clone)]
+struct SegmentWeighter;
+
+impl Weighter<ObjectName, Arc<Segment>> for SegmentWeighter {
+    fn weight(&self, _: &ObjectName, segment: &Arc<Segment>) -> u64 {
+        segment.bytes() as u64
+    }
+}
+
+impl Archive {
+    /// The archive at a URL. Connects on first use.
+    pub fn open(url: &str, metrics: Arc<Metrics>) -> Result<Self, String> {
+        let cache = Cache::with_weighter(CACHE_SEGMENTS, CACHE_BYTES, SegmentWeighter);
+        Ok(Self {
+            objects: location::open(url)?,
+            cache: Arc::new(cache),
+            metrics,
+        })
+    }
+
+    /// Writes and deletes an object, as the service will.
+    pub async fn check_writable(&self) -> Result<(), String> {
+        let name = ObjectName::of("writable", 0);
+        let path = name.path();
+        let checked = async {
+            self.objects.put(&path, "writable".into()).await?;
+            self.objects.delete(&path).await
+        };
+        match timeout(2 * TIMEOUT, checked).await {
+            Ok(checked) => checked.map_err(|error| error.to_string()),
+            Err(_) => Err("it does not answer in time".to_owned()),
+        }
+    }
+
+    /// The segment in an object, with the messages from one seq to another; `None` if there is no such object. However
+    /// many callers wait for an object, it is read once.
+    pub async fn read(
+        &self,
+        name: &ObjectName,
+        (low, high): (u64, u64),
+    ) -> Result<Option<Arc<Segment>>, Error> {
+        let mut is_cached = true;
+        let fetched = self.cache.get_or_insert_async(name, async {
+            is_cached = false;
+            self.fetch(name, low, high).await
+        });
+        let segment = match fetched.await {
+            Ok(segment) => segment,
+            Err(FetchError::Missing) => return Ok(None),
+            Err(FetchError::Failed(error)) => return Err(error),
+        };
+        if is_cached {
+            self.metrics.archive.cache_hits.inc();
+        }
+        Ok(Some(segment))
+    }
+
+    async fn fetch(
+        &self,
+        name: &ObjectName,
+        low: u64,
+        high: u64,
+    ) -> Result<Arc<Segment>, FetchError> {
+        self.metrics.archive.fetches.inc();
+        let path = name.path();
+        let read = async { self.objects.get(&path).await?.bytes().await };
+        let bytes = match timeout(TIMEOUT, read).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(object_store::Error::NotFound { .. })) => return Err(FetchError::Missing),
+            Ok(Err(error)) => {
+                return Err(FetchError::Failed(
+                    self.unavailable(name, &error.to_string()),
+                ));
+            }
+            Err(_) => {
+                return Err(FetchError::Failed(
+                    self.unavailable(name, "no answer in time"),
+                ));
+            }
+        };
+        let decoded = Segment::decode(&bytes, low, high).map(Arc::new);
+        decoded.map_err(|why| FetchError::Failed(self.damaged(name, &why)))
+    }
+
+    /// Writes a segment to an object that does not exist yet.
+    pub async fn write(&self, name: &ObjectName, segment: &Segment) -> Result<(), Error> {
+        let path = name.path();
+        let bytes = segment.encode();
+        let bytes = bytes.map_err(|e| Error::new(Code::Internal, e.to_string()))?;
+        match timeout(TIMEOUT, self.objects.put(&path, bytes.into())).await {
+            Ok(Ok(_)) => {
+                self.metrics.archive.segments.inc();
+                Ok(())
+            }
+            Ok(Err(error)) => Err(self.unavailable(name, &error.to_string())),
+            Err(_) => Err(self.unavailable(name, "no answer in time")),
+        }
+    }
+
+    /// Deletes an object, if it exists.
+    pub async fn delete(&self, name: &ObjectName) -> Result<(), Error> {
+        self.cache.remove(name);
+        let path = name.path();
+        match timeout(TIMEOUT, self.objects.delete(&path)).await {
+            Ok(Ok(()) | Err(object_store::Error::NotFound { .. })) => Ok(()),
+            Ok(Err(error)) => Err(self.unavailable(name, &error.to_string())),
+            Err(_) => Err(self.unavailable(name, "no answer in time")),
+        }
+    }
+
+    fn unavailable(&self, name: &ObjectName, why: &str) -> Error {
+        self.metrics.archive.failures("unavailable").inc();
+        tracing::warn!(object = name.as_str(), "the archive does not answer: {why}");
+        Code::ArchiveUnavailable.into()
+    }
+
+    /// The error of an object that counts and is missing.
+    pub fn missing(&self, name: &ObjectName) -> Error {
+        self.damaged(name, "there is no such object")
+    }
+
+    fn damaged(&self, name: &ObjectName, why: &str) -> Error {
+        self.metrics.archive.failures("damaged").inc();
+        tracing::error!(
+            object = name.as_str(),
+            "an object of the archive is damaged or missing: {why}"
+        );
+        Code::ArchiveDamaged.into()
+    }
+}

@@ -1,0 +1,211 @@
+//! Messages that are in the archive. A script that needs one says so, and is called again when it was read or written.
+
+use std::sync::Arc;
+
+use redis::{FromRedisValue, ParsingError, Value};
+
+use super::{RateLimited, Store};
+use crate::archive::{ObjectName, Segment};
+use crate::error::{Code, Error};
+use crate::rate::{RateLimitRequest, RateLimitStatus};
+
+/// How often a script is called while what it needs changes concurrently.
+pub(super) const ATTEMPTS: usize = 8;
+
+/// A segment, as scripts name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SegmentPointer {
+    /// The seqs of its first and its last message.
+    pub low: u64,
+    pub high: u64,
+    /// The id of its object.
+    pub object: String,
+}
+
+/// What a script replies that may need a message of the archive; see `lua/lib/archive.lua`.
+pub(super) enum ArchiveReply<T> {
+    Done(T),
+    /// It needs the message with this seq.
+    Read(u64, SegmentPointer),
+    /// It needs an object in which this text is in the place of the message.
+    Write(u64, SegmentPointer, String),
+}
+
+impl<T: FromRedisValue> FromRedisValue for ArchiveReply<T> {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let Value::Array(parts) = value else {
+            return T::from_redis_value(value).map(Self::Done);
+        };
+        let mut parts = parts.into_iter();
+        let mut next = || parts.next().unwrap_or(Value::Nil);
+        let seq = u64::from_redis_value(next())?;
+        let segment = SegmentPointer {
+            low: u64::from_redis_value(next())?,
+            high: u64::from_redis_value(next())?,
+            object: String::from_redis_value(next())?,
+        };
+        Ok(match Option::from_redis_value(next())? {
+            Some(text) => Self::Write(seq, segment, text),
+            None => Self::Read(seq, segment),
+        })
+    }
+}
+
+/// A reply that was not converted yet.
+pub(super) fn archive_reply(
+    reply: RateLimited<Value>,
+) -> Result<RateLimited<ArchiveReply<Value>>, Error> {
+    reply.try_map(|value| {
+        let reply = redis::from_redis_value(value);
+        reply.map_err(|e| Error::new(Code::Internal, e.to_string()))
+    })
+}
+
+/// An object that was missing. It may have been replaced since a script named it, and deleted; so the script is called
+/// again. If it names the object again, that is damage.
+#[derive(Default)]
+pub(super) struct MissingObject(Option<String>);
+
+/// The calls of a script that may need the archive: the first one, and others with what it asked for.
+pub(super) struct ArchiveCalls<'a> {
+    conversation: &'a str,
+    calls: usize,
+    /// The argument `held` of the next call, see `parse_held` of `lua/lib/archive.lua`.
+    pub held: String,
+    quota: Option<RateLimitStatus>,
+    missing: MissingObject,
+}
+
+impl<'a> ArchiveCalls<'a> {
+    pub fn of(conversation: &'a str) -> Self {
+        Self {
+            conversation,
+            calls: 0,
+            held: String::new(),
+            quota: None,
+            missing: MissingObject::default(),
+        }
+    }
+
+    /// The charge of the next call: only the first one is charged.
+    pub fn charge<'c>(&self, charge: Option<&'c RateLimitRequest>) -> Option<&'c RateLimitRequest> {
+        charge.filter(|_| self.calls == 0)
+    }
+
+    /// Notes a reply. Returns its value, unless the script needs a message.
+    fn note<T>(&mut self, reply: RateLimited<T>) -> Result<T, Error> {
+        self.calls += 1;
+        self.quota = self.quota.or(reply.quota);
+        if self.calls > ATTEMPTS {
+            return Err(Code::MessageChanged.into());
+        }
+        Ok(reply.value)
+    }
+
+    /// The value of a reply of a script that reads a message; `None` if it is to be called again.
+    pub async fn read(
+        &mut self,
+        store: &Store,
+        reply: RateLimited<ArchiveReply<String>>,
+    ) -> Result<Option<RateLimited<String>>, Error> {
+        let value = match self.note(reply)? {
+            ArchiveReply::Done(value) => value,
+            ArchiveReply::Read(seq, pointer) | ArchiveReply::Write(seq, pointer, _) => {
+                let segment = store.read_segment(self.conversation, &pointer, &mut self.missing);
+                match segment.await? {
+                    Some(segment) => text_in(&segment, seq)?.to_owned(),
+                    None => return Ok(None),
+                }
+            }
+        };
+        let quota = self.quota;
+        Ok(Some(RateLimited { value, quota }))
+    }
+
+    /// The value of a reply of a script that changes a message; `None` if it is to be called again, with `held`.
+    pub async fn change<T>(
+        &mut self,
+        store: &Store,
+        reply: RateLimited<ArchiveReply<T>>,
+    ) -> Result<Option<RateLimited<T>>, Error> {
+        let (seq, pointer, new) = match self.note(reply)? {
+            ArchiveReply::Done(value) => {
+                let quota = self.quota;
+                return Ok(Some(RateLimited { value, quota }));
+            }
+            ArchiveReply::Read(seq, pointer) => (seq, pointer, None),
+            ArchiveReply::Write(seq, pointer, new) => (seq, pointer, Some(new)),
+        };
+        let segment = store.read_segment(self.conversation, &pointer, &mut self.missing);
+        self.held = match segment.await? {
+            Some(segment) => {
+                let held = store.held(self.conversation, &segment, seq, &pointer, new.as_deref());
+                held.await?
+            }
+            None => String::new(),
+        };
+        Ok(None)
+    }
+}
+
+/// The text of a message in a segment.
+fn text_in(segment: &Segment, seq: u64) -> Result<&str, Error> {
+    segment.get(seq).ok_or_else(|| {
+        let why = format!("A segment of the archive does not have message {seq}.");
+        Error::new(Code::ArchiveDamaged, why)
+    })
+}
+
+impl Store {
+    /// The segment of a conversation that a script named; `None` if its object does not exist, which `missing`
+    /// remembers.
+    pub(super) async fn read_segment(
+        &self,
+        conversation: &str,
+        pointer: &SegmentPointer,
+        missing: &mut MissingObject,
+    ) -> Result<Option<Arc<Segment>>, Error> {
+        let Some(store) = self.archive.as_deref() else {
+            let why = "DUOLOGUE_ARCHIVE is not set, and older messages are in an archive.";
+            return Err(Error::new(Code::ArchiveUnavailable, why));
+        };
+        let name = ObjectName::with_id(conversation, pointer.low, &pointer.object);
+        let segment = store
+            .archive
+            .read(&name, (pointer.low, pointer.high))
+            .await?;
+        if segment.is_none() && missing.0.as_ref() == Some(&pointer.object) {
+            return Err(store.archive.missing(&name));
+        }
+        if segment.is_none() {
+            missing.0 = Some(pointer.object.clone());
+        }
+        Ok(segment)
+    }
+
+    /// The argument `held` of a script: the text of a message, and if there is a new one, the object that was written
+    /// with it, see `parse_held` of `lua/lib/archive.lua`.
+    async fn held(
+        &self,
+        conversation: &str,
+        segment: &Segment,
+        seq: u64,
+        pointer: &SegmentPointer,
+        new: Option<&str>,
+    ) -> Result<String, Error> {
+        let text = text_in(segment, seq)?;
+        let (mut new_object, mut due) = (String::new(), String::new());
+        if let Some(new) = new {
+            let segment = segment.replaced(seq, new);
+            let (name, noted) = self.write_segment(conversation, &segment).await?;
+            (new_object, due) = (name.id().to_owned(), noted.to_string());
+        }
+        let name = ObjectName::with_id(conversation, pointer.low, &pointer.object);
+        let grace = self.archive.as_deref().map(|store| store.policy.grace);
+        let grace_ms = grace.unwrap_or_default().as_millis();
+        let (folder, object) = (name.folder(), &pointer.object);
+        Ok(format!(
+            "{folder}|{grace_ms}|{object}|{new_object}|{due}|{text}"
+        ))
+    }
+}
