@@ -38,6 +38,7 @@ const TOP: &[&str] = &[
     ".ci/",
     "Makefile",
     "deploy/",
+    "examples/",
     "deny.toml",
 ];
 

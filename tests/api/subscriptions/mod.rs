@@ -4,6 +4,7 @@ mod badge_stream;
 mod badges;
 mod limits;
 mod order;
+mod push_hook;
 mod rooms;
 mod seek;
 mod settings;
