@@ -8,6 +8,8 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::error::Code;
+
 /// Buckets of latencies, in seconds: from half a millisecond to 2.5 s, the time limit of a request.
 const LATENCIES: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
@@ -29,6 +31,8 @@ pub struct Metrics {
     pub messages_sent: IntCounter,
     pub connections: IntGauge,
     pub live_connections: IntGauge,
+    /// Maximum number of live connections.
+    pub live_connections_limit: IntGauge,
     /// Events queued for live connections.
     pub events_delivered: IntCounter,
     /// Live connections closed because the client read too slowly.
@@ -112,7 +116,7 @@ impl Metrics {
             let opts = HistogramOpts::new(name, help).buckets(LATENCIES.to_vec());
             register(&registry, HistogramVec::new(opts, &[label]))
         };
-        Self {
+        let metrics = Self {
             requests: counters(
                 "duologue_http_requests_total",
                 "HTTP requests answered.",
@@ -182,6 +186,10 @@ impl Metrics {
                 "duologue_live_connections",
                 "Open WebSockets, event streams and waiting long polls.",
             ),
+            live_connections_limit: gauge(
+                "duologue_live_connections_limit",
+                "Maximum number of live connections.",
+            ),
             events_delivered: counter(
                 "duologue_events_delivered_total",
                 "Events queued for live connections.",
@@ -191,6 +199,25 @@ impl Metrics {
                 "Live connections closed because the client read too slowly.",
             ),
             registry,
+        };
+        metrics.start_at_zero();
+        metrics
+    }
+
+    /// Creates the series whose labels are known. An alert on the increase of a counter needs its value before the
+    /// first increase.
+    fn start_at_zero(&self) {
+        for code in Code::ALL {
+            self.errors.with_label_values(&[code.word()]);
+        }
+        for kind in ["moved", "ask"] {
+            self.redirects.with_label_values(&[kind]);
+        }
+        for outcome in ["exact", "gap", "silent", "stale", "failed"] {
+            self.inbox_updates.with_label_values(&[outcome]);
+        }
+        for kind in ["repeated", "touched"] {
+            self.repairs.with_label_values(&[kind]);
         }
     }
 

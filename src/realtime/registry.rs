@@ -96,6 +96,8 @@ impl Registry {
         metrics: Arc<Metrics>,
     ) -> (Self, mpsc::UnboundedReceiver<PresenceChange>) {
         let (changes, reported) = mpsc::unbounded_channel();
+        let most = i64::try_from(limits.total).unwrap_or(i64::MAX);
+        metrics.live_connections_limit.set(most);
         let registry = Self {
             limits,
             watchers: Watchers::new(pubsub.clone()),

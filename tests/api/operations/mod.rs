@@ -5,6 +5,7 @@ mod connections;
 pub mod http_semantics;
 pub mod invalid_requests;
 pub mod logs;
+mod monitoring;
 pub mod network;
 pub mod probes;
 pub mod settings;
