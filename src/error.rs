@@ -95,6 +95,11 @@ impl Code {
         )
     }
 
+    /// Whether the archive failed, and nothing else.
+    pub const fn is_of_archive(self) -> bool {
+        matches!(self, Code::ArchiveUnavailable | Code::ArchiveDamaged)
+    }
+
     /// The code with this word, as scripts and Redis return it.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.word() == word)

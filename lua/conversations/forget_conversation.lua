@@ -1,4 +1,5 @@
 #!lua
+--- @include "lib/archive_change"
 --- @include "lib/commit"
 --- @include "lib/count"
 --- @include "lib/erasure"
@@ -27,10 +28,13 @@ local peer_events        = KEYS[8]  -- list    the same of the peer
 local feed               = KEYS[9]  -- stream  feed of the partition, see lib/feed; appended to if it exists
 local imported           = KEYS[10] -- hash    digest of the id of each imported message -> digest of the message
 local schedule           = KEYS[11] -- zset    schedule of the partition, see lib/schedule
+local garbage            = KEYS[12] -- zset    objects of the partition to delete -> when, in ms
 local user               = ARGV[1]  -- string  user id
 local peer               = ARGV[2]  -- string  user id of the peer
 local retention          = ARGV[3]  -- string  keep|since, see lib/retention; empty to keep everything
 local last               = ARGV[4]  -- integer seq of the newest message that was erased
+local folder             = ARGV[5]  -- string  folder of the objects of the conversation in the archive
+local grace_ms           = ARGV[6]  -- integer how long they are kept, in milliseconds
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, feed, retention)
@@ -48,6 +52,8 @@ if tonumber(last) >= newest then
     publish_badge(leaver)
   end
   if reader.erased then
+    local archived = redis.call('HGET', meta, ARCHIVE_FIELD)
+    if archived then drop_segments(conversation, archived, nil, garbage, folder, grace_ms, math.huge) end
     redis.call('UNLINK', messages, meta, imported)
     return conversation.outbox and {1, conversation.version} or 1
   end

@@ -2,7 +2,8 @@
 --- @include "lib/commit"
 -- Drops messages that the retention no longer allows. Unread ones no longer count.
 --
--- Returns  dropped  number of messages
+-- Returns  dropped  number of messages; [from, low, high, object] if the caller is to find out first which messages of
+--                   the archive are too old, see old_segment of lib/retention
 -- Changes  conversation.changed, if an unread one was among them
 
 local messages           = KEYS[1] -- list    messages of the pair as JSON, newest first
@@ -18,9 +19,13 @@ local user               = ARGV[1] -- string  user id
 local peer               = ARGV[2] -- string  user id of the peer
 local retention          = ARGV[3] -- string  keep|since, see lib/retention
 local limit              = ARGV[4] -- integer maximum number of messages to drop
+local old                = ARGV[5] -- string  which messages of the archive are too old, see lib/retention; empty if not known
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, feed, '')
-drop_old_messages(conversation, retention, tonumber(limit))
+local segment = old == '' and old_segment(conversation, retention)
+if segment then return commit(conversation, nil, nil, segment) end
+drop_old_messages(conversation, retention, tonumber(limit), old)
+local dropped = conversation.dropped + (conversation.archive and conversation.archive.dropped or 0)
 local change = conversation.uncounted and {kind = 'conversation.changed', message = ''} or nil
-return commit(conversation, change, nil, conversation.dropped)
+return commit(conversation, change, nil, dropped)

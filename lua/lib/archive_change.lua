@@ -36,6 +36,14 @@ local function swap_object(conversation, segment, held)
   redis.call('HSET', conversation.meta, SEGMENT_FIELD .. segment.number, format_segment(segment))
 end
 
+-- Notes that a message of a segment is deleted.
+local function forget_author(segment, seq)
+  local index = seq - segment.low
+  local at = math.floor(index / 4) + 1
+  local byte = string.byte(segment.authors, at) - author_in(segment, tonumber(seq)) * 4 ^ (index % 4)
+  segment.authors = string.sub(segment.authors, 1, at - 1) .. string.char(byte) .. string.sub(segment.authors, at + 1)
+end
+
 -- Replaces the message that stored_message returned.
 --
 -- text     JSON to replace it by
@@ -43,20 +51,38 @@ end
 local function put_message(conversation, seq, text, held, deletes)
   local segment = conversation.segment
   if not segment then return redis.call('LSET', conversation.messages, conversation.seq - seq, text) end
-  if deletes and segment.authors ~= '' then
-    local index = seq - segment.low
-    local at, shift = math.floor(index / 4) + 1, 4 ^ (index % 4)
-    local byte = string.byte(segment.authors, at) - author_in(segment, tonumber(seq)) * shift
-    segment.authors = string.sub(segment.authors, 1, at - 1) .. string.char(byte) .. string.sub(segment.authors, at + 1)
-  end
+  if deletes and segment.authors ~= '' then forget_author(segment, seq) end
   swap_object(conversation, segment, held)
 end
 
 -- Writes what the retention dropped of the archive.
 local function save_archive(conversation)
   local archive = conversation.archive
-  if not archive or archive.dropped == 0 then return end
+  if not archive or not archive.changed then return end
   local from = archive.from < conversation.hot_from and archive.from or 0
   redis.call('HSET', conversation.meta, ARCHIVE_FIELD,
     string.format('%d|%d|%d|%s', archive.first, archive.last, from, archive.sent_at))
+end
+
+-- Notes the objects of segments as garbage, of which nothing is kept any more, from the oldest one on.
+--
+-- archived      `archive` of the meta hash as it is stored
+-- up_to         seq up to which nothing is kept; nil if nothing is
+-- garbage       objects of the partition to delete
+-- folder        folder of the objects of the conversation
+-- grace_ms      how long the objects are kept, in milliseconds
+-- limit         maximum number of segments
+--
+-- Returns  number of segments, and that of the oldest one that is left
+local function drop_segments(conversation, archived, up_to, garbage, folder, grace_ms, limit)
+  local first, last = string.match(archived, ARCHIVE)
+  local number, due = tonumber(first), string.format('%d', now_us() / 1000 + grace_ms)
+  while number <= tonumber(last) and number - first < limit do
+    local segment = load_segment(conversation, number)
+    if up_to and segment.high > up_to then break end
+    redis.call('ZADD', garbage, due, object_name(folder, segment.low, segment.object))
+    redis.call('HDEL', conversation.meta, SEGMENT_FIELD .. number)
+    number = number + 1
+  end
+  return number - first, number
 end

@@ -73,7 +73,7 @@ end
 -- Drops messages that the retention no longer allows, of which everybody is told if they are of nothing else.
 local function drop_room_messages(room)
   local archive = room.archive
-  if room.dropped == 0 and not (archive and archive.dropped > 0) then return end
+  if room.dropped == 0 and not (archive and archive.changed) then return end
   if room.dropped > 0 then redis.call('LTRIM', room.messages, 0, -1 - room.dropped) end
   save_archive(room)
   if #room.published == 0 then append_event(room, {kind = 'conversation.changed'}) end

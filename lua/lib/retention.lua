@@ -2,29 +2,41 @@
 --- @include "lib/archive"
 --- @include "lib/message"
 
--- Drops messages from the archive that exceed a maximum number. Those that are too old are dropped by
--- lua/archive/trim_archive.lua, because scripts do not know when they were sent.
+-- Drops messages of the archive that exceed a maximum number, and those that the caller has found too old.
 --
--- limit, forget  as in find_old_messages
+-- limit, forget, old  as in find_old_messages
 --
 -- Returns  whether the archive still keeps some
-local function drop_from_archive(conversation, keep, limit, forget)
+local function drop_from_archive(conversation, keep, limit, forget, old)
   local archive = conversation.archive
-  local from = archive.from
+  local from, segment = archive.from, nil
+  local known_from, old_up_to, sent_at = string.match(old or '', '^(%d+)|(%d+)|(.*)$')
+  local is_known = known_from and tonumber(known_from) == from
   local excess = keep == '0' and 0 or conversation.seq - from + 1 - keep
+  if is_known then excess = math.max(excess, old_up_to - from + 1) end
   local dropped = math.max(math.min(conversation.hot_from - from, limit, excess), 0)
-  for seq = from, from + dropped - 1 do
-    if forget then
-      local author = author_in(segment_at(conversation, seq), seq)
-      local is_user = author == author_of(conversation, conversation.user.id)
-      forget(seq, is_user and conversation.user.id or nil, author == BY_NOBODY and TOMBSTONE or nil)
-    end
+  for seq = from, forget and from + dropped - 1 or 0 do
+    if not segment or seq > segment.high then segment = segment_at(conversation, seq) end
+    local author = author_in(segment, seq)
+    local is_user = author == author_of(conversation, conversation.user.id)
+    forget(seq, is_user and conversation.user.id or nil, author == BY_NOBODY and TOMBSTONE or nil)
   end
-  if dropped > 0 then
-    archive.from, archive.sent_at, archive.dropped = from + dropped, '', archive.dropped + dropped
-    conversation.dropped_up_to = archive.from - 1
+  if dropped > 0 or is_known then
+    archive.from, archive.dropped, archive.changed = from + dropped, archive.dropped + dropped, true
+    archive.sent_at = is_known and archive.from == old_up_to + 1 and sent_at or ''
   end
+  if dropped > 0 then conversation.dropped_up_to = archive.from - 1 end
   return archive.from < conversation.hot_from
+end
+
+-- Returns the segment with the oldest message of the archive, if that may be too old, as stored_message returns what
+-- the caller has to read; nil if it is not. Then the caller says which messages are too old, because scripts do not
+-- know when they were sent.
+local function old_segment(conversation, retention)
+  local archive, since = archive_of(conversation), string.match(retention, '^%d+|(.*)$')
+  if not archive or since == '' or archive.sent_at ~= '' and archive.sent_at >= since then return end
+  local segment = segment_at(conversation, archive.from)
+  return {archive.from, segment.low, segment.high, segment.object}
 end
 
 -- Finds the messages to drop. It writes nothing, so that a script can still refuse; lib/commit and lib/commit_room
@@ -36,7 +48,9 @@ end
 --               messages are kept (RFC 3339; empty to keep them forever)
 -- limit         maximum number of messages to drop; nil for what a change of the conversation drops
 -- forget        called with the seq of each, its sender and the name of its next member; nil if none counts
-local function find_old_messages(conversation, retention, limit, forget)
+-- old           which messages of the archive are too old, as from|up_to|sent_at: seqs of the oldest that is kept and of
+--               the newest that is too old, and when the next one was sent, empty if it is not known; nil if none are
+local function find_old_messages(conversation, retention, limit, forget, old)
   limit = limit or 16
   local keep, since = string.match(retention, '^(%d+)|(.*)$')
   local messages, dropped = conversation.messages, conversation.dropped
@@ -44,7 +58,7 @@ local function find_old_messages(conversation, retention, limit, forget)
   -- What is in the archive is older, and is dropped first.
   local archive = archive_of(conversation, length)
   if archive then
-    if drop_from_archive(conversation, keep, limit - archive.dropped, forget) then return end
+    if drop_from_archive(conversation, keep, limit - archive.dropped, forget, old) then return end
     limit = limit - archive.dropped
   end
   local excess = keep == '0' and 0 or length - keep
@@ -63,7 +77,7 @@ end
 
 -- Finds the messages of two users to drop. Those that were unread no longer count: changes the counts of the users, and
 -- `uncounted` of the conversation, true if there were some.
-local function drop_old_messages(conversation, retention, limit)
+local function drop_old_messages(conversation, retention, limit, old)
   local user, peer = conversation.user, conversation.peer
   find_old_messages(conversation, retention, limit, function(seq, from, next_member)
     local reader = from == user.id and peer or user
@@ -71,5 +85,5 @@ local function drop_old_messages(conversation, retention, limit)
       reader.unread = string.format('%d', reader.unread - 1)
       conversation.uncounted = true
     end
-  end)
+  end, old)
 end

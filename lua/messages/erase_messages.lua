@@ -29,6 +29,8 @@ local replaced           = {unpack(ARGV, 7)}
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, feed, retention)
+-- Some have moved to the archive since they were read.
+if archive_of(conversation) and tonumber(low) < conversation.hot_from then return commit(conversation, nil, nil, {0, 1}) end
 local missed = replace_unchanged(conversation, replaced)
 local erased = erase_part(conversation, user, low, high, deleted_at, schedule, delete_stored)
 local changed = erased > 0 or #replaced > 3 * missed

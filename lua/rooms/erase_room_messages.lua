@@ -28,6 +28,8 @@ local replaced    = {unpack(ARGV, 8)}
 
 local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, '', retention)
 if not room then return {{0, 0}, 0} end
+-- Some have moved to the archive since they were read.
+if archive_of(room) and tonumber(low) < room.hot_from then return commit_room(room, nil, leader, nil, {0, 1}) end
 local missed = replace_unchanged(room, replaced)
 local erased = erase_part(room, user, low, high, deleted_at, schedule, put_tombstone)
 local changed = erased > 0 or #replaced > 3 * missed

@@ -2,7 +2,8 @@
 --- @include "lib/commit_room"
 -- Drops messages of a room that the retention no longer allows.
 --
--- Returns  dropped  number of messages
+-- Returns  dropped  number of messages; [from, low, high, object] if the caller is to find out first which messages of
+--                   the archive are too old, see old_segment of lib/retention
 -- Changes  conversation.changed, if there were some
 
 local messages    = KEYS[1] -- list    messages of the room as JSON, newest first
@@ -17,9 +18,13 @@ local user        = ARGV[2] -- string  user id
 local retention   = ARGV[3] -- string  keep|since, see lib/retention; empty to keep everything
 local leader      = ARGV[4] -- string  under which name the caller files events
 local limit       = ARGV[5] -- integer maximum number of messages to drop
+local old         = ARGV[6] -- string  which messages of the archive are too old, see lib/retention; empty if not known
 
 local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, user, '')
 if not room then return {0, 0} end
-find_old_messages(room, retention, tonumber(limit))
-local change = room.dropped > 0 and {kind = 'conversation.changed'} or nil
-return commit_room(room, change, leader, nil, room.dropped)
+local segment = old == '' and old_segment(room, retention)
+if segment then return commit_room(room, nil, leader, nil, segment) end
+find_old_messages(room, retention, tonumber(limit), nil, old)
+local dropped = room.dropped + (room.archive and room.archive.dropped or 0)
+local change = dropped > 0 and {kind = 'conversation.changed'} or nil
+return commit_room(room, change, leader, nil, dropped)

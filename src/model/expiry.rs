@@ -35,6 +35,28 @@ impl TryFrom<JsonInteger> for ExpiresIn {
 }
 
 impl StoredMessage {
+    /// The tombstone of the message if it is deleted at a time; `None` if it is one already. If it expired before, its
+    /// time of deletion is that of the expiry.
+    pub fn erased(&self, deleted_at: &str) -> Option<Self> {
+        let (_, rest) = after_sender(&self.0)?;
+        if rest.starts_with("\"deleted_at\"") {
+            return None;
+        }
+        let expired_before = expires_at(&self.0).filter(|expires_at| *expires_at < deleted_at);
+        tombstone(&self.0, expired_before.unwrap_or(deleted_at)).map(Self)
+    }
+
+    /// The entry of the message in the schedule, in the form of `lua/lib/schedule.lua`; `None` if it does not expire.
+    pub fn schedule_entry(&self) -> Option<String> {
+        expires_at(&self.0)?;
+        let member = |name: &str| {
+            let (_, rest) = self.0.split_once(&format!("\"{name}\":\""))?;
+            rest.split('"').next()
+        };
+        let (from, to, id) = (member("from")?, member("to")?, member("id")?);
+        Some(format!("message,{from},{to},{},{id}", self.seq()?))
+    }
+
     /// The message as clients see it at a time. From its expiry on it is a tombstone, even while the store
     /// still has its content.
     #[must_use]

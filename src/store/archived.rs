@@ -194,18 +194,39 @@ impl Store {
         new: Option<&str>,
     ) -> Result<String, Error> {
         let text = text_in(segment, seq)?;
-        let (mut new_object, mut due) = (String::new(), String::new());
-        if let Some(new) = new {
-            let segment = segment.replaced(seq, new);
-            let (name, noted) = self.write_segment(conversation, &segment).await?;
-            (new_object, due) = (name.id().to_owned(), noted.to_string());
-        }
-        let name = ObjectName::with_id(conversation, pointer.low, &pointer.object);
+        let replacement = match new {
+            Some(new) => {
+                let segment = segment.replaced(seq, new);
+                Some(self.write_segment(conversation, &segment).await?)
+            }
+            None => None,
+        };
+        Ok(self.held_arg(conversation, pointer, replacement.as_ref(), text))
+    }
+
+    /// The same of what was read and written.
+    pub(super) fn held_arg(
+        &self,
+        conversation: &str,
+        pointer: &SegmentPointer,
+        replacement: Option<&(ObjectName, i64)>,
+        text: &str,
+    ) -> String {
+        let (folder, grace_ms) = self.archive_args(conversation);
+        let (new_object, due) = match replacement {
+            Some((name, due)) => (name.id(), due.to_string()),
+            None => ("", String::new()),
+        };
+        let object = &pointer.object;
+        format!("{folder}|{grace_ms}|{object}|{new_object}|{due}|{text}")
+    }
+
+    /// The folder of the objects of a conversation, and how long they are kept when they no longer count, in
+    /// milliseconds.
+    pub(super) fn archive_args(&self, conversation: &str) -> (String, String) {
+        let name = ObjectName::with_id(conversation, 0, "");
         let grace = self.archive.as_deref().map(|store| store.policy.grace);
         let grace_ms = grace.unwrap_or_default().as_millis();
-        let (folder, object) = (name.folder(), &pointer.object);
-        Ok(format!(
-            "{folder}|{grace_ms}|{object}|{new_object}|{due}|{text}"
-        ))
+        (name.folder().to_owned(), grace_ms.to_string())
     }
 }

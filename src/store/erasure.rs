@@ -111,38 +111,36 @@ impl Store {
         peer: &Peer,
         mut last: Option<Seq>,
     ) -> Result<(u64, Seq), Error> {
-        let (mut erased, mut after) = (0, Seq::default());
+        let (mut erased, mut after, mut attempts) = (0, Seq::default(), 0);
         loop {
-            let page = self.export_part(user, peer, after).await?;
+            let mut page = self.export_part(user, peer, after).await?;
             let end = *last.get_or_insert(page.last_seq);
-            erased += self.erase_page(user, peer, after, &page).await?;
+            if page.is_archived {
+                let archived = self.erase_archived(user, peer, after, end);
+                let (count, next) = Box::pin(archived).await?;
+                (erased, after) = (erased + count, next);
+                if after < end {
+                    continue;
+                }
+                return Ok((erased, end));
+            }
+            page.messages
+                .retain(|message| message.seq() <= Some(end.get()));
+            let (count, missed) = self.erase_part(user, peer, &page.messages).await?;
+            erased += count;
+            // Again if messages changed concurrently, or moved to the archive.
+            if missed > 0 {
+                attempts += 1;
+                if attempts > ATTEMPTS {
+                    return Err(Code::MessageChanged.into());
+                }
+                continue;
+            }
             match page.next.filter(|next| *next < end) {
-                Some(next) => after = next,
+                Some(next) => (after, attempts) = (next, 0),
                 None => return Ok((erased, end)),
             }
         }
-    }
-
-    /// Erases the data of a user in the page after a message. Repeated if a message changes concurrently.
-    async fn erase_page(
-        &self,
-        user: &UserId,
-        peer: &Peer,
-        after: Seq,
-        page: &ExportPage,
-    ) -> Result<u64, Error> {
-        let (mut erased, mut missed) = self.erase_part(user, peer, &page.messages).await?;
-        for _ in 0..ATTEMPTS {
-            if missed == 0 {
-                return Ok(erased);
-            }
-            let mut again = self.export_part(user, peer, after).await?.messages;
-            again.truncate(page.messages.len());
-            let (some, still) = self.erase_part(user, peer, &again).await?;
-            erased += some;
-            missed = still;
-        }
-        Err(Code::MessageChanged.into())
     }
 
     async fn export_part(
@@ -199,9 +197,15 @@ impl Store {
         let request = erasing(user, peer);
         let pair = request.pair();
         let mut keys = self.change_keys(&pair, request);
-        keys.extend([self.keys.imported(&pair), self.keys.schedule(pair.as_str())]);
+        keys.extend([
+            self.keys.imported(&pair),
+            self.keys.schedule(pair.as_str()),
+            self.keys.garbage(pair.as_str()),
+        ]);
         let retention = self.retention.script_arg();
-        let args = [user.as_str(), peer.as_str(), &retention, &last].map(str::as_bytes);
+        let (folder, grace_ms) = self.archive_args(pair.as_str());
+        let users = [user.as_str(), peer.as_str()];
+        let args = [users[0], users[1], &retention, &last, &folder, &grace_ms].map(str::as_bytes);
         let committed = self.first_step::<u8>(&FORGET_CONVERSATION, &keys, &args);
         let committed = committed.await?;
         let version = committed.version.clone().unwrap_or_default();

@@ -6,6 +6,7 @@
 //! against a real Redis.
 
 mod archived;
+mod archived_erasure;
 mod archived_pages;
 mod archiving;
 mod backlog;

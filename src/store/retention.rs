@@ -1,10 +1,15 @@
 //! Removal of expired messages from conversations that nobody writes to.
 
+use super::archived::{ATTEMPTS, ArchiveReply, MissingObject};
 use super::change::ConversationRequest;
-use super::script::TRIM_CONVERSATION;
+use super::script::{DROP_SEGMENTS, TRIM_CONVERSATION};
 use super::{Node, Store, administered};
-use crate::error::Error;
-use crate::model::{Pair, RoomName, UserId};
+use crate::archive::Segment;
+use crate::error::{Code, Error};
+use crate::model::{Pair, RoomName, StoredMessage, UserId};
+
+/// Maximum number of objects that one call gives up.
+const SEGMENTS: &str = "500";
 
 /// The outcome of one call of [`Store::trim_conversation`].
 #[derive(Default)]
@@ -26,6 +31,15 @@ impl Trimmed {
             more: dropped == Self::STEP,
         }
     }
+}
+
+/// The calls of a script that trims a conversation, which has to be told which messages of the archive are too old.
+#[derive(Default)]
+pub(super) struct TrimCalls {
+    /// The argument `old` of the next call.
+    pub old: String,
+    count: usize,
+    missing: MissingObject,
 }
 
 /// A conversation that a scan found.
@@ -59,11 +73,57 @@ impl Store {
         if !self.retention.is_limited() {
             return Ok(Trimmed::default());
         }
-        let limit = Trimmed::STEP.to_string();
-        let trimmed = self
-            .change::<u64>(&TRIM_CONVERSATION, request, &[&limit])
-            .await?;
-        Ok(Trimmed::of(trimmed.value))
+        let (limit, pair) = (Trimmed::STEP.to_string(), request.pair());
+        let mut calls = TrimCalls::default();
+        loop {
+            let args = [limit.as_str(), &calls.old];
+            let reply = self.change(&TRIM_CONVERSATION, request, &args).await?.value;
+            if let Some(trimmed) = self.next_trim(pair.as_str(), reply, &mut calls).await? {
+                return Ok(trimmed);
+            }
+        }
+    }
+
+    /// The outcome of a call of a script that trims a conversation; `None` if it is to be called again, with `old`.
+    pub(super) async fn next_trim(
+        &self,
+        name: &str,
+        reply: ArchiveReply<u64>,
+        calls: &mut TrimCalls,
+    ) -> Result<Option<Trimmed>, Error> {
+        let (from, pointer) = match reply {
+            ArchiveReply::Done(dropped) => {
+                if self.archive.is_some() {
+                    self.drop_segments(name).await?;
+                }
+                let trimmed = Trimmed::of(dropped);
+                // A call drops messages of one segment.
+                let more = trimmed.more || calls.count > 0 && dropped > 0;
+                return Ok(Some(Trimmed { more, ..trimmed }));
+            }
+            ArchiveReply::Read(from, pointer) | ArchiveReply::Write(from, pointer, _) => {
+                (from, pointer)
+            }
+        };
+        calls.count += 1;
+        if calls.count > ATTEMPTS {
+            return Err(Code::MessageChanged.into());
+        }
+        let segment = self.read_segment(name, &pointer, &mut calls.missing);
+        calls.old = match segment.await? {
+            Some(segment) => old_messages(&segment, from, &self.retention.script_arg()),
+            None => String::new(),
+        };
+        Ok(None)
+    }
+
+    /// Gives up the objects that have only messages which were dropped.
+    pub async fn drop_segments(&self, name: &str) -> Result<u64, Error> {
+        let [messages, meta] = self.keys.named(name);
+        let keys = [messages, meta, self.keys.garbage(name)];
+        let (folder, grace_ms) = self.archive_args(name);
+        let args = [&folder, &grace_ms, SEGMENTS].map(str::as_bytes);
+        self.run(&DROP_SEGMENTS, &keys, &args).await
     }
 
     /// One step of a scan over all conversations of a node: the next cursor (0 at the end) and the conversations
@@ -91,4 +151,14 @@ impl Store {
         let found = keys.iter().filter_map(|key| FoundConversation::of_key(key));
         Ok((next, found.collect()))
     }
+}
+
+/// Which messages of a segment are too old, from the one with the seq `from` on: the argument `old` of a script, see
+/// `lua/lib/retention.lua`.
+fn old_messages(segment: &Segment, from: u64, retention: &str) -> String {
+    let (_, since) = retention.split_once('|').unwrap_or_default();
+    let sent_at = |seq| segment.get(seq).and_then(StoredMessage::sent_at_of);
+    let is_old = |seq: &u64| sent_at(*seq).is_some_and(|sent_at| sent_at < since);
+    let next = from + (from..=segment.high()).take_while(is_old).count() as u64;
+    format!("{from}|{}|{}", next - 1, sent_at(next).unwrap_or_default())
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::archived_pages::{ArchivedPage, ReadPage};
 use super::conversations::page_args;
+use super::retention::TrimCalls;
 use super::script::{
     CLEAR_ROOM_CONVERSATION, END_ROOM_MUTE, FLAG_ROOM_CONVERSATION, MARK_ROOM_READ,
     MARK_ROOM_UNREAD, READ_ROOM_CONVERSATION, READ_ROOM_SUMMARIES, TRIM_ROOM,
@@ -168,10 +169,14 @@ impl Store {
             return Ok(Trimmed::default());
         }
         let (access, limit) = (RoomAccess::of_service(room), Trimmed::STEP.to_string());
-        let trimmed = self
-            .manage_room::<u64>(&TRIM_ROOM, access, &[&limit])
-            .await?;
-        Ok(Trimmed::of(trimmed.value))
+        let mut calls = TrimCalls::default();
+        loop {
+            let args = [limit.as_str(), &calls.old];
+            let reply = self.manage_room(&TRIM_ROOM, access, &args).await?.value;
+            if let Some(trimmed) = self.next_trim(room.as_str(), reply, &mut calls).await? {
+                return Ok(trimmed);
+            }
+        }
     }
 
     /// What an inbox shows of some rooms.

@@ -140,7 +140,9 @@ impl Store {
     pub async fn erase_room(&self, room: &RoomName) -> Result<bool, Error> {
         // All but the feed.
         let [keys @ .., _] = self.keys.room(room);
-        let args = [room.as_str().as_bytes()];
+        let keys = [keys.as_slice(), &[self.keys.garbage(room.as_str())]].concat();
+        let (folder, grace_ms) = self.archive_args(room.as_str());
+        let args = [room.as_str(), &folder, &grace_ms].map(str::as_bytes);
         self.run::<u8>(&ERASE_ROOM, &keys, &args)
             .await
             .map(|erased| erased == 1)

@@ -73,6 +73,8 @@ scripts! {
     CHECK_READY         "admin"         "check_ready"         ReadsOnly;
     OPEN_STORE          "admin"         "open_store"          Never;
     COUNT_LONG_CONVERSATIONS "archive" "count_long_conversations" ReadsOnly;
+    DROP_SEGMENTS          "archive" "drop_segments"          Harmless;
+    FIND_SEGMENT           "archive" "find_segment"           ReadsOnly;
     FORGET_OBJECTS         "archive" "forget_objects"         Harmless;
     NOTE_LONG_CONVERSATION "archive" "note_long_conversation" Harmless;
     NOTE_OBJECT            "archive" "note_object"            Harmless;
@@ -108,6 +110,7 @@ scripts! {
     UPDATE_INBOX        "inbox"         "update_inbox"        Harmless;
     DELETE_MESSAGE      "messages"      "delete_message"      Never;
     ERASE_MESSAGES      "messages"      "erase_messages"      Never;
+    ERASE_SEGMENT       "messages"      "erase_segment"       Never;
     EXPIRE_MESSAGE      "messages"      "expire_message"      Never;
     EXPORT_MESSAGES     "messages"      "export_messages"     ReadsOnly;
     IMPORT_MESSAGES     "messages"      "import_messages"     Never;
@@ -133,6 +136,7 @@ scripts! {
     END_ROOM_MUTE            "rooms" "end_room_mute"            Never;
     ERASE_ROOM               "rooms" "erase_room"               Harmless;
     ERASE_ROOM_MESSAGES      "rooms" "erase_room_messages"      Never;
+    ERASE_ROOM_SEGMENT       "rooms" "erase_room_segment"       Never;
     EXPIRE_ROOM_MESSAGE      "rooms" "expire_room_message"      Never;
     EXPORT_ROOM_MESSAGES     "rooms" "export_room_messages"     ReadsOnly;
     FILE_ROOM_EVENTS         "rooms" "file_room_events"         Harmless;

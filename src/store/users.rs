@@ -21,6 +21,8 @@ pub struct ExportPage {
     pub next: Option<Seq>,
     /// The seq of the newest message of the conversation.
     pub last_seq: Seq,
+    /// Whether the messages are in the archive.
+    pub is_archived: bool,
 }
 
 impl ExportPage {
@@ -30,6 +32,7 @@ impl ExportPage {
             messages: reply::messages(messages.into_iter().rev()),
             next: reply::cursor(next)?,
             last_seq: reply::seq(last_seq)?,
+            is_archived: false,
         })
     }
 }
@@ -97,7 +100,11 @@ impl Store {
                 reply.0 = messages_within(&segment, low, high);
                 let last = low + reply.0.len() as u64 - 1;
                 reply.1 = if last < reply.2 { last } else { 0 };
-                return ExportPage::of(reply);
+                let page = ExportPage::of(reply)?;
+                return Ok(ExportPage {
+                    is_archived: true,
+                    ..page
+                });
             }
         }
         Err(Code::ArchiveUnavailable.into())

@@ -1,8 +1,10 @@
 //! The archive: older messages leave Redis, and nobody who uses the API can tell.
 
 mod changes;
+mod erasure;
 mod failures;
 mod moving;
 mod pages;
+mod retention;
 mod settings;
 mod twins;

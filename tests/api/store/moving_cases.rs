@@ -35,6 +35,8 @@ const EDITED: &str =
     r#"{"seq":2,"from":"b","to":"a","id":"two","sent_at":"2026-01-31T12:00:01.000Z","body":"ho"}"#;
 /// The SHA-1 of the first message as it is stored.
 const FIRST_DIGEST: &str = "1610bd7b4670043625271530c68ef8b1f7b4c798";
+/// The first message as a segment, written by the first user.
+const FIRST_SEGMENT: &str = "1|1||b1|\u{1}";
 pub const LATER: &str = "2026-01-31T13:00:00.000Z";
 pub const EVENTUALLY: &str = "9999999999999";
 pub const LAST_VERSION: &str = "9999999999999999";
@@ -124,7 +126,7 @@ pub const CASES: &[Case] = &[
     case(
         "forget_conversation",
         &[ONLY_A_MUTE[0], ONLY_A_MUTE[1], CONFIRMED[0], CONFIRMED[1]],
-        &["a", "b", "", "2"],
+        &["a", "b", "", "2", "aa", "0"],
     ),
     // The second of both users, so that nothing stays.
     case(
@@ -132,13 +134,13 @@ pub const CASES: &[Case] = &[
         &[
             CONFIRMED[0],
             CONFIRMED[1],
-            &["forget_conversation", "b", "a", "", "2"],
+            &["forget_conversation", "b", "a", "", "2", "aa", "0"],
             ONLY_A_MUTE[0],
             ONLY_A_MUTE[1],
             CONFIRMED[0],
             CONFIRMED[1],
         ],
-        &["a", "b", "", "2"],
+        &["a", "b", "", "2", "aa", "0"],
     ),
     case("mark_delivered", &[], &["b", "a", "", "1"]),
     case("mark_read", &[], &["b", "a", "", "1", "0"]),
@@ -155,7 +157,7 @@ pub const CASES: &[Case] = &[
     case(
         "trim_conversation",
         &[],
-        &["a", "b", "0|9999-01-01T00:00:00.000Z", "100"],
+        &["a", "b", "0|9999-01-01T00:00:00.000Z", "100", ""],
     ),
     case(
         "update_conversation",
@@ -241,6 +243,37 @@ pub const CASES: &[Case] = &[
         "send_message",
         &[],
         &["a", "b", "1|", EXPIRING, "", "", "", "", EVENTUALLY],
+    ),
+    case(
+        "drop_segments",
+        &[
+            &["LTRIM", "@messages", "0", "0"],
+            &[
+                "HSET",
+                "@meta",
+                "archive",
+                "1|1|0|",
+                "segment:1",
+                FIRST_SEGMENT,
+            ],
+        ],
+        &["aa", "0", "10"],
+    ),
+    case(
+        "erase_segment",
+        &[
+            &["LTRIM", "@messages", "0", "0"],
+            &[
+                "HSET",
+                "@meta",
+                "archive",
+                "1|1|1|",
+                "segment:1",
+                FIRST_SEGMENT,
+            ],
+            &["ZADD", "@garbage", EVENTUALLY, "aa/1-b2"],
+        ],
+        &["a", "b", "", "aa|0|b1|b2|9999999999999|", "1", "1"],
     ),
     case("forget_objects", &[], &["other"]),
     case("note_long_conversation", &[], &["a,b", "1"]),

@@ -117,12 +117,28 @@ pub const ROOM_CASES: &[Case] = &[
     in_room(
         "erase_room",
         &[&["HSET", "@meta", "deleted", "1769860800000000"]],
-        &["room:x"],
+        &["room:x", "aa", "0"],
     ),
     in_room(
         "erase_room_messages",
         &[],
         &["room:x", "a", "", "p1", "1", "2", LATER],
+    ),
+    in_room(
+        "erase_room_segment",
+        &[
+            &["LTRIM", "@messages", "0", "0"],
+            &[
+                "HSET",
+                "@meta",
+                "archive",
+                "1|1|1|",
+                "segment:1",
+                "1|1||b1|",
+            ],
+            &["ZADD", "@garbage", EVENTUALLY, "aa/1-b2"],
+        ],
+        &["room:x", "a", "", "p1", "aa|0|b1|b2|9999999999999|", "1"],
     ),
     in_room(
         "expire_room_message",
@@ -267,7 +283,7 @@ pub const ROOM_CASES: &[Case] = &[
     in_room(
         "trim_room",
         &[],
-        &["room:x", "", "0|9999-01-01T00:00:00.000Z", "p1", "100"],
+        &["room:x", "", "0|9999-01-01T00:00:00.000Z", "p1", "100", ""],
     ),
     in_room(
         "update_room_conversation",
