@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Notes a conversation that has so many messages that some are to move to the archive.
 --
 -- Returns  noted  1 if it has so many

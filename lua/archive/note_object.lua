@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Notes an object that is about to be written, so that it is deleted if no script makes it count.
 --
 -- Returns  done  1

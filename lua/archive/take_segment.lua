@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 --- @include "lib/read_range"
 -- Returns the oldest messages of a conversation, which are to become a segment of the archive. If there are not
 -- enough, the conversation is no longer noted.

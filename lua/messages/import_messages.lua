@@ -1,4 +1,5 @@
 #!lua
+--- @include "lib/archive"
 --- @include "lib/commit"
 --- @include "lib/message"
 --- @include "lib/receipt"
@@ -9,7 +10,8 @@
 --
 -- Returns  [appended, reason, culprit, unstored]  number of messages appended; if some could not be, the
 --          code and the reason, the number of the message that caused it (0 if no single one did), and the
---          numbers of the messages that are not stored
+--          numbers of the messages that are not stored. [low, high, object] of a segment that the caller has to read
+--          first, if messages of an export are compared with it
 -- Changes  conversation.changed
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
@@ -29,34 +31,41 @@ local retention          = ARGV[3]  -- string  keep|since, see lib/retention; em
 local known_s            = ARGV[4]  -- integer seconds for which imported messages are recognized
 -- then for each message the digest of its id, its own, its seq in an export or empty, the seq of the
 -- message it answers or empty, when it was sent in microseconds since 1970, when it expires in milliseconds since
--- 1970 or empty, and its JSON from the second member on
+-- 1970 or empty, its JSON from the second member on, and what the caller has read of the archive at its seq or empty
 local items              = {unpack(ARGV, 5)}
+
+-- Number of arguments of a message.
+local ITEM = 8
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, feed, retention)
-local newest = tonumber(conversation.seq)
-local oldest = newest - redis.call('LLEN', messages) + 1
+local newest, unread_segment = tonumber(conversation.seq), nil
 
 -- Whether a message of an export is at its seq, or was there until it was dropped; nil if another message is.
-local function stands(place, json)
+local function stands(place, json, archived)
   if place > newest then return false end
-  local message = place >= oldest and redis.call('LINDEX', messages, newest - place)
+  local message = redis.call('LINDEX', messages, newest - place) or archived ~= '' and archived
+  if not message then unread_segment = unread_segment or segment_at(conversation, place) end
   if not message or string.match(message, MESSAGE_ENVELOPE) == string.match(json, MESSAGE_ENVELOPE) then return true end
 end
 
 local ids, new, reason, culprit = {}, {}, nil, 0
-for i = 1, #items, 7 do ids[#ids + 1] = items[i] end
+for i = 1, #items, ITEM do ids[#ids + 1] = items[i] end
 local known = redis.call('HMGET', imported, unpack(ids))
 for number = 1, #ids do
-  local at = 7 * number - 6
+  local at = ITEM * (number - 1) + 1
   local place = tonumber(items[at + 2])
-  local stood = known[number] == items[at + 1] or not known[number] and place and stands(place, items[at + 6])
+  local stood = known[number] == items[at + 1]
+    or not known[number] and place and stands(place, items[at + 6], items[at + 7])
   if not stood then new[#new + 1] = number end
   if not reason and known[number] and not stood then
     reason, culprit = 'IMPORT_CONFLICT A message with the same id and other content was imported before.', number
   elseif not reason and place and stood == nil then
     reason, culprit = 'IMPORT_CONFLICT Another message has this seq.', number
   end
+end
+if unread_segment then
+  return unchanged(conversation, {unread_segment.low, unread_segment.high, unread_segment.object})
 end
 if #new == 0 then return unchanged(conversation, {0, '', 0, {}}) end
 
@@ -66,11 +75,11 @@ elseif newest > 0 and redis.call('EXISTS', imported) == 0 then
   reason = reason or 'IMPORT_CONFLICT The last import is too long ago to recognize its messages.'
 end
 -- An empty conversation begins with the first seq of the export.
-local last = newest == 0 and tonumber(items[7 * new[1] - 4]) or newest + 1
+local last = newest == 0 and tonumber(items[ITEM * (new[1] - 1) + 3]) or newest + 1
 last = last - 1
 local appended, digests, expiring, active = {}, {}, {}, tonumber(conversation.version) - tonumber(conversation.age)
 for _, number in ipairs(new) do
-  local at = 7 * number - 6
+  local at = ITEM * (number - 1) + 1
   local next_seq, place, reply_to = last + #appended + 1, tonumber(items[at + 2]), tonumber(items[at + 3])
   if not reason and place and place ~= next_seq then
     reason, culprit = 'IMPORT_CONFLICT The seq is not the next one of the conversation.', number

@@ -19,8 +19,9 @@ pub struct PageQuery {
     #[serde(default)]
     #[param(value_type = Option<u8>, minimum = 0, maximum = 200, default = 50)]
     limit: Limit<0, 200>,
-    /// The maximum number of messages in `unread`. `unread_count` is exact in any case. The default
-    /// is 100, and 0 with `before`, `after`, `around` or `around_time`.
+    /// The maximum number of messages in `unread`. Messages that have moved to the archive are not in it.
+    /// `unread_count` is exact in any case. The default is 100, and 0 with `before`, `after`, `around` or
+    /// `around_time`.
     #[param(value_type = Option<u16>, nullable = false, minimum = 0, maximum = 500)]
     unread_limit: Option<Limit<0, 500>>,
     /// Only messages older than this `seq`: the `next_before` of another page.

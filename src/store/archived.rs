@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use redis::{FromRedisValue, ParsingError, Value};
+use tokio::sync::MutexGuard;
 
 use super::{RateLimited, Store};
 use crate::archive::{ObjectName, Segment};
@@ -10,7 +11,7 @@ use crate::error::{Code, Error};
 use crate::rate::{RateLimitRequest, RateLimitStatus};
 
 /// How often a script is called while what it needs changes concurrently.
-pub(super) const ATTEMPTS: usize = 8;
+pub(super) const ATTEMPTS: usize = 16;
 
 /// A segment, as scripts name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,12 @@ pub(super) struct ArchiveCalls<'a> {
     pub held: String,
     quota: Option<RateLimitStatus>,
     missing: MissingObject,
+    /// Whether a reply has needed the archive.
+    is_archived: bool,
+    /// Held by a change from the first such reply on.
+    turn: Option<MutexGuard<'a, ()>>,
+    /// Whether the caller has taken the turn.
+    is_in_turn: bool,
 }
 
 impl<'a> ArchiveCalls<'a> {
@@ -84,7 +91,22 @@ impl<'a> ArchiveCalls<'a> {
             held: String::new(),
             quota: None,
             missing: MissingObject::default(),
+            is_archived: false,
+            turn: None,
+            is_in_turn: false,
         }
+    }
+
+    /// The same, where the caller has taken the turn of the conversation already.
+    pub fn in_turn(self, is_in_turn: bool) -> Self {
+        Self { is_in_turn, ..self }
+    }
+
+    /// Takes the turn of the conversation if the message that was read is in the archive: from then on no other task of
+    /// this process changes it. Returns whether it waited for others, which may have changed the message.
+    pub async fn take_turn(&self, store: &'a Store) -> Option<(MutexGuard<'a, ()>, bool)> {
+        let archive = store.archive.as_deref().filter(|_| self.is_archived)?;
+        Some(archive.take_turn(self.conversation).await)
     }
 
     /// The charge of the next call: only the first one is charged.
@@ -111,6 +133,7 @@ impl<'a> ArchiveCalls<'a> {
         let value = match self.note(reply)? {
             ArchiveReply::Done(value) => value,
             ArchiveReply::Read(seq, pointer) | ArchiveReply::Write(seq, pointer, _) => {
+                self.is_archived = true;
                 let segment = store.read_segment(self.conversation, &pointer, &mut self.missing);
                 match segment.await? {
                     Some(segment) => text_in(&segment, seq)?.to_owned(),
@@ -125,7 +148,7 @@ impl<'a> ArchiveCalls<'a> {
     /// The value of a reply of a script that changes a message; `None` if it is to be called again, with `held`.
     pub async fn change<T>(
         &mut self,
-        store: &Store,
+        store: &'a Store,
         reply: RateLimited<ArchiveReply<T>>,
     ) -> Result<Option<RateLimited<T>>, Error> {
         let (seq, pointer, new) = match self.note(reply)? {
@@ -136,6 +159,17 @@ impl<'a> ArchiveCalls<'a> {
             ArchiveReply::Read(seq, pointer) => (seq, pointer, None),
             ArchiveReply::Write(seq, pointer, new) => (seq, pointer, Some(new)),
         };
+        if self.turn.is_none()
+            && !self.is_in_turn
+            && let Some(archive) = store.archive.as_deref()
+        {
+            let (turn, has_waited) = archive.take_turn(self.conversation).await;
+            self.turn = Some(turn);
+            if has_waited {
+                // The segment has another object now.
+                return Ok(None);
+            }
+        }
         let segment = store.read_segment(self.conversation, &pointer, &mut self.missing);
         self.held = match segment.await? {
             Some(segment) => {

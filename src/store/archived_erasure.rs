@@ -65,7 +65,11 @@ impl Store {
         };
         let (mut erased, mut after, end) = (0, after.get(), last.get());
         let (mut attempts, mut missing) = (0, MissingObject::default());
+        let Some(archive) = self.archive.as_deref() else {
+            return Err(Code::ArchiveUnavailable.into());
+        };
         loop {
+            let _turn = archive.take_turn(&name).await;
             let found = self.find_segment(&name, after).await?;
             let Some(pointer) = found.segment.filter(|segment| segment.low <= end) else {
                 return Ok((erased, reply::seq(after)?));

@@ -2,6 +2,7 @@
 //! and then dropped by a script, if they are still the same. Several processes may do so at once.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use chrono::Utc;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha1::{Digest, Sha1};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 use super::retention::FoundConversation;
 use super::script::{
@@ -25,6 +27,8 @@ use crate::model::{Pair, Seq, StoredMessage};
 const UNSEALED_MS: i64 = 24 * 60 * 60 * 1000;
 /// Maximum number of conversations that wait to be noted as long. More are noted when they are longer still.
 const WAITING_LIMIT: usize = 10_000;
+/// Number of changes of archived messages that one process makes at the same time, at most.
+const TURNS: usize = 64;
 /// Number of calls at the same time.
 const CONCURRENCY: usize = 16;
 
@@ -45,6 +49,9 @@ pub(super) struct StoreArchive {
     pub policy: ArchivePolicy,
     /// The conversations that may have become long.
     waiting: Mutex<HashSet<String>>,
+    /// Changes of archived messages of one conversation wait for each other, because each writes a whole segment anew, and
+    /// one that another process overtook starts again. Conversations share them.
+    turns: [AsyncMutex<()>; TURNS],
 }
 
 impl StoreArchive {
@@ -53,6 +60,18 @@ impl StoreArchive {
             archive,
             policy,
             waiting: Mutex::default(),
+            turns: [const { AsyncMutex::const_new(()) }; TURNS],
+        }
+    }
+
+    /// Waits until no other task of this process changes archived messages of a conversation. Returns whether it waited.
+    pub async fn take_turn(&self, conversation: &str) -> (MutexGuard<'_, ()>, bool) {
+        let mut hasher = DefaultHasher::new();
+        conversation.hash(&mut hasher);
+        let turn = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or_default();
+        match self.turns[turn].try_lock() {
+            Ok(turn) => (turn, false),
+            Err(_) => (self.turns[turn].lock().await, true),
         }
     }
 

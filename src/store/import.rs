@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use redis::{FromRedisValue, ParsingError, Value};
+
 use super::Store;
+use super::archived::{ATTEMPTS, MissingObject, SegmentPointer};
 use super::change::ConversationRequest;
 use super::script::IMPORT_MESSAGES;
 use crate::error::{Code, Error, FieldError, PartialImport};
@@ -20,8 +23,28 @@ const CONCURRENCY: usize = 32;
 /// Seconds for which the messages of an import are recognized: 30 days.
 const KNOWN_S: &str = "2592000";
 
-/// The reply of `lua/messages/import_messages.lua`.
-type ImportReply = (u64, String, usize, Vec<usize>);
+/// What `lua/messages/import_messages.lua` did: the number of messages it appended, why it refused others, which one
+/// caused that, and those that are not stored.
+type ImportStep = (u64, String, usize, Vec<usize>);
+
+/// The reply of that script.
+enum ImportReply {
+    Done(ImportStep),
+    /// It needs the messages of a segment, to compare them.
+    Read(SegmentPointer),
+}
+
+impl FromRedisValue for ImportReply {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        match value {
+            Value::Array(parts) if parts.len() == 3 => {
+                let (low, high, object) = FromRedisValue::from_redis_value(Value::Array(parts))?;
+                Ok(Self::Read(SegmentPointer { low, high, object }))
+            }
+            value => FromRedisValue::from_redis_value(value).map(Self::Done),
+        }
+    }
+}
 
 /// The outcome for the messages of one or more conversations.
 #[derive(Default)]
@@ -88,6 +111,9 @@ impl Store {
             let (step, after) = rest.split_at(step_length(rest));
             let (imported, reason, culprit, unstored) = self.import_step(step).await?;
             outcome.imported += imported;
+            if imported > 0 && self.archive.is_some() {
+                self.note_long_conversation(step[0].pair.as_str()).await?;
+            }
             rest = after;
             if !unstored.is_empty() {
                 let unstored = unstored.iter().filter_map(|number| step.get(number - 1));
@@ -101,10 +127,34 @@ impl Store {
         Ok(outcome)
     }
 
-    async fn import_step(&self, step: &[ImportedMessage]) -> Result<ImportReply, Error> {
+    /// Appends some messages. Those of an export are compared with the ones at their seqs, wherever these are.
+    async fn import_step(&self, step: &[ImportedMessage]) -> Result<ImportStep, Error> {
         let Some(last) = step.last() else {
-            return Ok(ImportReply::default());
+            return Ok(ImportStep::default());
         };
+        let (mut archived, mut missing) = (HashMap::new(), MissingObject::default());
+        // A message is in one segment, and each call needs another one.
+        for _ in 0..=step.len() + ATTEMPTS {
+            let pointer = match self.append_imported(step, last, &archived).await? {
+                ImportReply::Done(done) => return Ok(done),
+                ImportReply::Read(pointer) => pointer,
+            };
+            let segment = self.read_segment(last.pair.as_str(), &pointer, &mut missing);
+            if let Some(segment) = segment.await? {
+                let texts = (pointer.low..).zip(segment.messages().map(str::to_owned));
+                archived.extend(texts);
+            }
+        }
+        Err(Code::MessageChanged.into())
+    }
+
+    /// Runs the script that appends messages, of which some are known to be in the archive, by their seqs.
+    async fn append_imported(
+        &self,
+        step: &[ImportedMessage],
+        last: &ImportedMessage,
+        archived: &HashMap<u64, String>,
+    ) -> Result<ImportReply, Error> {
         let request = ConversationRequest {
             user: &last.from,
             peer: &last.to,
@@ -120,6 +170,7 @@ impl Store {
             let number =
                 |seq: Option<Seq>| seq.map(|seq| seq.get().to_string()).unwrap_or_default();
             let expires_ms = message.expires_at.map(|time| time.timestamp_millis());
+            let stored = message.place.and_then(|place| archived.get(&place.get()));
             args.extend([
                 message.key(),
                 message.fingerprint.clone(),
@@ -128,6 +179,7 @@ impl Store {
                 message.sent_at.timestamp_micros().max(1).to_string(),
                 expires_ms.map(|time| time.to_string()).unwrap_or_default(),
                 message.json.clone(),
+                stored.cloned().unwrap_or_default(),
             ]);
         }
         let mut keys = self.change_keys(&last.pair, request);

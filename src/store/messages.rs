@@ -170,7 +170,9 @@ impl Store {
         request: ConversationRequest<'_>,
         seq: Seq,
     ) -> Result<RateLimited<StoredMessage>, Error> {
-        let stored = self.read_stored(request, seq).await?;
+        let pair = request.pair();
+        let mut calls = ArchiveCalls::of(pair.as_str());
+        let stored = self.read_stored(request, seq, &mut calls).await?;
         Ok(stored.map(|message| message.at(Utc::now())))
     }
 
@@ -179,12 +181,12 @@ impl Store {
         &self,
         request: ConversationRequest<'_>,
         seq: Seq,
+        calls: &mut ArchiveCalls<'_>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let pair = request.pair();
         let keys = [self.keys.messages(&pair), self.keys.meta(&pair)];
         let seq = seq.get().to_string();
         let args = [request.user.as_str().as_bytes(), seq.as_bytes()];
-        let mut calls = ArchiveCalls::of(pair.as_str());
         loop {
             let charge = calls.charge(request.charge);
             let reply = self.run_charged(&READ_MESSAGE, charge, &keys, &args);
@@ -228,16 +230,24 @@ impl Store {
         adds: bool,
         rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
-        let first = self.read_stored(request, seq).await?;
+        let pair = request.pair();
+        let mut calls = ArchiveCalls::of(pair.as_str());
+        let mut first = self.read_stored(request, seq, &mut calls).await?;
         let free = ConversationRequest {
             charge: None,
             ..request
         };
-        let read = async || self.read_stored(free, seq).await;
-        let (position, adds) = (seq.get().to_string(), if adds { "1" } else { "0" });
-        let pair = request.pair();
-        let swap = async |old: &str, new: &str| {
+        let read = async || {
             let mut calls = ArchiveCalls::of(pair.as_str());
+            self.read_stored(free, seq, &mut calls).await
+        };
+        let turn = calls.take_turn(self).await;
+        if turn.as_ref().is_some_and(|(_, has_waited)| *has_waited) {
+            first.value = read().await?.value;
+        }
+        let (position, adds) = (seq.get().to_string(), if adds { "1" } else { "0" });
+        let swap = async |old: &str, new: &str| {
+            let mut calls = ArchiveCalls::of(pair.as_str()).in_turn(turn.is_some());
             loop {
                 let args = [position.as_str(), old, new, adds, &calls.held];
                 let garbage = self.keys.garbage(pair.as_str());

@@ -116,7 +116,10 @@ impl Store {
         request: RoomRequest<'_>,
         seq: Seq,
     ) -> Result<RateLimited<StoredMessage>, Error> {
-        let stored = self.read_room_stored(request, seq, false).await?;
+        let mut calls = ArchiveCalls::of(request.room.as_str());
+        let stored = self
+            .read_room_stored(request, seq, false, &mut calls)
+            .await?;
         Ok(stored.map(|message| message.at(Utc::now())))
     }
 
@@ -126,13 +129,13 @@ impl Store {
         request: RoomRequest<'_>,
         seq: Seq,
         changes: bool,
+        calls: &mut ArchiveCalls<'_>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
         let keys = self.keys.room(request.room);
         let seq = seq.get().to_string();
         let changes = if changes { "1" } else { "0" };
         let args = [request.room.as_str(), request.user.as_str(), &seq, changes];
         let args = args.map(str::as_bytes);
-        let mut calls = ArchiveCalls::of(request.room.as_str());
         loop {
             let charge = calls.charge(request.charge);
             let reply = self.run_charged(&READ_ROOM_MESSAGE, charge, &keys, &args);
@@ -150,16 +153,26 @@ impl Store {
         precondition: &Precondition,
         rewrite: impl Fn(Message) -> Result<Option<Message>, Error>,
     ) -> Result<RateLimited<StoredMessage>, Error> {
-        let first = self.read_room_stored(request, seq, true).await?;
+        let name = request.room.as_str();
+        let mut calls = ArchiveCalls::of(name);
+        let mut first = self
+            .read_room_stored(request, seq, true, &mut calls)
+            .await?;
         let free = RoomRequest {
             charge: None,
             ..request
         };
-        let read = async || self.read_room_stored(free, seq, true).await;
-        let position = seq.get().to_string();
-        let name = request.room.as_str();
-        let swap = async |old: &str, new: &str| {
+        let read = async || {
             let mut calls = ArchiveCalls::of(name);
+            self.read_room_stored(free, seq, true, &mut calls).await
+        };
+        let turn = calls.take_turn(self).await;
+        if turn.as_ref().is_some_and(|(_, has_waited)| *has_waited) {
+            first.value = read().await?.value;
+        }
+        let position = seq.get().to_string();
+        let swap = async |old: &str, new: &str| {
+            let mut calls = ArchiveCalls::of(name).in_turn(turn.is_some());
             loop {
                 let args = [position.as_str(), old, new, &calls.held];
                 let garbage = self.keys.garbage(name);

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Worker, every};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use crate::store::{PARTITIONS, Store};
 
@@ -18,8 +18,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 const CONCURRENCY: usize = 8;
 /// How long the messages of one conversation move before others have their turn. Shorter than the lease of a claim.
 const TURN: Duration = Duration::from_secs(3);
-/// Number of partitions whose objects one step looks through: all of them in 16 s.
-const SEARCHED: u16 = 16;
+/// Number of partitions whose objects one step looks through: all of them in half a minute.
+const SEARCHED: u16 = 8;
 /// Pause after a failure, which doubles with each further one up to the maximum.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -114,23 +114,36 @@ pub async fn move_due(store: &Store, stop: &CancellationToken) -> Result<(), Err
             }
             let moves = names.into_iter().map(|name| move_some(store, name, stop));
             let mut moves = stream::iter(moves).buffer_unordered(CONCURRENCY);
-            while let Some(moved) = moves.next().await {
-                moved?;
+            while let Some((name, moved)) = moves.next().await {
+                match moved {
+                    // Nor will the others move.
+                    Err(error) if error.code == Code::ArchiveUnavailable => return Err(error),
+                    Err(error) => {
+                        tracing::warn!(%error, name, "messages of a conversation were not archived");
+                    }
+                    Ok(()) => {}
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Moves messages of a conversation until none are to move or its turn ends.
-async fn move_some(store: &Store, name: String, stop: &CancellationToken) -> Result<(), Error> {
+/// Moves messages of a conversation until none are to move or its turn ends. Returns its name and the outcome.
+async fn move_some(
+    store: &Store,
+    name: String,
+    stop: &CancellationToken,
+) -> (String, Result<(), Error>) {
     let begun = Instant::now();
     while begun.elapsed() < TURN && !stop.is_cancelled() {
-        if store.move_to_archive(&name).await? == 0 {
-            break;
+        match store.move_to_archive(&name).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => return (name, Err(error)),
         }
     }
-    Ok(())
+    (name, Ok(()))
 }
 
 /// Notes all conversations that are long, also if nobody writes in them any more.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::{Worker, every};
@@ -55,7 +55,8 @@ pub async fn perform_due(store: &Store, stop: &CancellationToken) -> Result<(), 
 }
 
 async fn perform(store: &Store, due: Vec<DueEntry>, stop: &CancellationToken) {
-    let steps = due.into_iter().map(|entry| store.perform(entry));
+    // Boxed, because the types of all these futures together are too deep for the compiler.
+    let steps = due.into_iter().map(|entry| store.perform(entry).boxed());
     let steps = stream::iter(steps).take_until(stop.cancelled());
     let outcomes: Vec<_> = steps.buffer_unordered(CONCURRENCY).collect().await;
     let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();

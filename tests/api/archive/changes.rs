@@ -111,15 +111,27 @@ async fn a_repeated_send_finds_its_message_in_the_archive() {
 async fn concurrent_changes_of_one_segment_lose_nothing() {
     let twins = Twins::with_messages(33).await;
     let app = &twins.archived;
-    let edits = [1, 2, 4, 5].map(async |seq| {
-        let body = json!({"body": format!("edited {seq}")});
-        app.edit("alice", "bob", seq, &body).await.json(200)
+    let emoji = ["👍", "❤️", "😀", "🎉", "👀", "🚀", "🙏"];
+    let edits = [1, 2, 4, 5].map(|seq| (seq, None));
+    let reactions = emoji.map(|emoji| (3, Some(emoji)));
+    let changes = edits.into_iter().chain(reactions);
+    let changes = changes.map(async |(seq, emoji)| match emoji {
+        Some(emoji) => app
+            .react(reqwest::Method::PUT, ["alice", "bob"], seq, emoji)
+            .await
+            .json(200),
+        None => {
+            let body = json!({"body": format!("edited {seq}")});
+            app.edit("alice", "bob", seq, &body).await.json(200)
+        }
     });
-    futures_util::future::join_all(edits).await;
+    futures_util::future::join_all(changes).await;
     for seq in [1, 2, 4, 5] {
         let message = app.message("bob", "alice", seq).await.json(200);
         assert_eq!(message["body"], format!("edited {seq}"));
     }
+    let message = app.message("bob", "alice", 3).await.json(200);
+    assert_eq!(message["reactions"].as_object().unwrap().len(), emoji.len());
 }
 
 #[tokio::test]

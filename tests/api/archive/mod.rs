@@ -3,6 +3,7 @@
 mod changes;
 mod erasure;
 mod failures;
+mod importing;
 mod moving;
 mod pages;
 mod retention;

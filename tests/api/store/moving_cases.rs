@@ -228,10 +228,11 @@ pub const CASES: &[Case] = &[
                 "1",
                 "",
                 ANSWER,
+                "",
             ],
         ],
         &[
-            "a", "b", "", "60", "i2", "d2", "", "", "2", EVENTUALLY, EXPIRING,
+            "a", "b", "", "60", "i2", "d2", "", "", "2", EVENTUALLY, EXPIRING, "",
         ],
     ),
     case(

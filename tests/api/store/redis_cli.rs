@@ -168,7 +168,7 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
         "confirm_updates" => &["a,b", "1"],
         "forget_objects" => &["object"],
         "file_room_events" => &["a", MEMBER],
-        "import_messages" => &["id", "digest", "", "", "1", "", json],
+        "import_messages" => &["id", "digest", "", "", "1", "", json, ""],
         "read_last_messages" => &["1"],
         _ => &[],
     };
