@@ -21,6 +21,7 @@ use crate::error::{Code, Error};
 use crate::http;
 use crate::http::{Http, Routes, ServeError, Server, ServerHandle};
 use crate::metrics::Metrics;
+use crate::model::WebhookNetworks;
 use crate::operations;
 use crate::operations::Operations;
 use crate::rate::Policies;
@@ -191,6 +192,12 @@ impl App {
         })
     }
 
+    /// Where webhooks may be sent. An open service, which is for development, sends them to its own machine too.
+    fn webhook_networks(&self) -> WebhookNetworks {
+        let own = self.config.feed.webhook_networks.clone();
+        WebhookNetworks::new(own, self.authenticator.is_open())
+    }
+
     /// The servers, and the private Redis, which outlives them.
     fn serve(self, hub: Arc<Hub>) -> Result<(Vec<Server>, Option<RedisProcess>), AppError> {
         let Config {
@@ -210,6 +217,7 @@ impl App {
             delivered_receipts: live.delivered,
             users_create_rooms: rooms.rooms == RoomCreators::Users,
             room_members: rooms.room_members,
+            webhook_networks: self.webhook_networks(),
         };
         let server = Http {
             operations: Operations::new(self.store, self.metrics.clone(), settings),

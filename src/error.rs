@@ -56,6 +56,7 @@ codes! {
     RoomIsBeingDeleted   409 "ROOM_IS_BEING_DELETED"  "The room is being deleted. Try again in a few seconds.";
     TooManyRooms         409 "TOO_MANY_ROOMS"         "The user is in the maximum number of 1,000 rooms.";
     TooManySubscriptions 409 "TOO_MANY_SUBSCRIPTIONS" "There is the maximum number of 32 subscriptions.";
+    SubscriptionIsPushed 409 "SUBSCRIPTION_IS_PUSHED" "The events of this subscription are sent to its `url`, so they cannot be taken.";
     MessageChanged       409 "MESSAGE_CHANGED"        "The message keeps changing concurrently; nothing was updated. Try again.";
     ConversationChanged  409 "CONVERSATION_CHANGED"   "The metadata of the conversation keeps changing concurrently; nothing was updated. Try again.";
     ImportConflict       409 "IMPORT_CONFLICT"        "Some messages cannot be imported into their conversations; `errors` names them, and the rest was imported.";

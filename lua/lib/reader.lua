@@ -3,6 +3,9 @@
 -- is created later is another group. All entries of a group belong to one consumer of Redis, because a partition has
 -- one batch of a subscription in flight. Which consumer of the subscription has it stands in the hash of the
 -- readers of the partition: group -> lost|consumer, where lost is the number of events that were dropped unread.
+-- Of a subscription that is pushed, the consumer is the process that sends its events, and a further field has the
+-- event that its endpoint has not taken: entry|count|first_ms|next_ms|status, which is the id of the event, how often it
+-- failed, when it failed first, when it is to be sent again, and the status of the last answer, if there was one.
 
 -- The consumer of Redis.
 local READER = 'r'
@@ -40,4 +43,20 @@ end
 -- Returns how many events a group lost, and which consumer has its batch, or had the last one; as text.
 local function read_reader(readers, group)
   return string.match(redis.call('HGET', readers, group) or '0|', '^(%d+)|(.*)$')
+end
+
+-- Returns the field of the event that the endpoint of a subscription has not taken.
+local function attempts_field(group)
+  return group .. ',attempts'
+end
+
+-- Returns what such a field says; nil if there is none.
+local function parse_attempts(text)
+  local entry, count, first_ms, next_ms = string.match(text or '', '^([%d-]+)|(%d+)|(%d+)|(%d+)|')
+  return entry and {entry = entry, count = count, first_ms = first_ms, next_ms = next_ms}
+end
+
+-- Returns such a field as it is stored.
+local function format_attempts(entry, count, first_ms, next_ms, status)
+  return string.format('%s|%s|%d|%d|%s', entry, count, first_ms, next_ms, status)
 end

@@ -1,8 +1,15 @@
 -- A subscription as it is stored: generation|state|settings.
 --
 -- generation  when it was created, see lib/reader
--- state       opening or closing while the groups of its feeds are created or removed, otherwise open
+-- state       opening or closing while the groups of its feeds are created or removed; stopped if the endpoint of its
+--             webhook answered 410; otherwise open
 -- settings    JSON object, opaque to scripts
+--
+-- If it has a webhook, a hash of its own has these fields:
+--
+-- secret, old_secret, old_until_us  the secret that signs, and the one before with when it ends to
+-- holder, held_until_us             which process sends the events, and until when at least
+-- circuit                           state of the endpoint as that process knows it, opaque to scripts
 
 -- Returns the parts of a subscription; nil if there is none.
 local function parse_subscription(stored)

@@ -15,7 +15,7 @@ for i = 1, #feeds, 2 do
   if #groups_of(feed) == 0 then
     redis.call('UNLINK', feed, readers)
   else
-    redis.call('HDEL', readers, group)
+    redis.call('HDEL', readers, group, attempts_field(group))
   end
 end
 return removed

@@ -84,5 +84,6 @@ for i, group in ipairs(found) do
   backlogs[i] = {name, lag, pending, tonumber(lost)}
 end
 -- Last, because the hash is gone with its last field.
+for i = 1, #orphaned do orphaned[#orphaned + 1] = attempts_field(orphaned[i]) end
 if #orphaned > 0 then redis.call('HDEL', readers, unpack(orphaned)) end
 return {dropped + unread, tonumber(kept), backlogs}

@@ -1,10 +1,12 @@
-//! Settings of the feed that subscriptions read, and of `duologue listen`.
+//! Settings of the feed that subscriptions read, of webhooks, and of `duologue listen`.
 
 use std::time::Duration;
 
 use clap::Args;
+use ipnet::IpNet;
 
 use super::ServiceArgs;
+use super::network::network;
 use crate::model::{FeedEventType, FeedStart, RoomId, SubscriptionName};
 
 /// What is kept for subscriptions.
@@ -19,6 +21,10 @@ pub struct Feed {
     /// Redis about 400 bytes
     #[arg(long, env = "DUOLOGUE_FEED_LIMIT", value_name = "NUMBER", default_value = "1000000", value_parser = clap::value_parser!(u64).range(1000..=1_000_000_000))]
     pub feed_limit: u64,
+
+    /// Private networks (IP or CIDR, comma-separated) to which webhooks may be sent, also over http
+    #[arg(long, env = "DUOLOGUE_WEBHOOK_NETWORKS", value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
+    pub webhook_networks: Vec<IpNet>,
 }
 
 /// What `duologue listen` reads.

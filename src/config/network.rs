@@ -128,7 +128,7 @@ fn host(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn network(text: &str) -> Result<IpNet, &'static str> {
+pub(super) fn network(text: &str) -> Result<IpNet, &'static str> {
     let text = text.trim();
     let single = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse::<IpNet>()

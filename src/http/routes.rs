@@ -77,6 +77,8 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
         .service(subscriptions::take_events)
         .service(subscriptions::ack_events)
         .service(subscriptions::seek_subscription)
+        .service(subscriptions::list_dead_letters)
+        .service(subscriptions::retry_dead_letters)
         .service(probes::check_health)
         .service(probes::check_ready);
     if routes.metrics {

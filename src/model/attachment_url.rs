@@ -41,7 +41,8 @@ pub(super) fn normalized_url<'de, D: Deserializer<'de>>(
     })
 }
 
-fn normalize(given: &str) -> Option<String> {
+/// The normal form of an absolute http or https URL without user name and password, of at most 2,048 characters.
+pub(super) fn normalize(given: &str) -> Option<String> {
     if given.len() > limits::URL || !begins_with_scheme_and_host(given) || needs_repair(given) {
         return None;
     }

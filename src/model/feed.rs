@@ -168,7 +168,7 @@ pub struct RawFeedEvent {
 
 impl RawFeedEvent {
     /// The event as clients see it at a time: a message that has expired is replaced by its tombstone.
-    fn to_json(&self, now: DateTime<Utc>) -> String {
+    pub fn to_json(&self, now: DateTime<Utc>) -> String {
         // `message` is the last member, and no earlier value contains a quote.
         const MESSAGE: &str = r#","message":"#;
         let tombstone = self.data.split_once(MESSAGE).and_then(|(data, message)| {

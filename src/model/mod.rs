@@ -7,6 +7,7 @@ mod attachment_url;
 mod blocks;
 mod content;
 mod conversation;
+mod dead_letter;
 mod edit;
 mod emoji;
 mod erasure;
@@ -39,11 +40,17 @@ mod ticket;
 mod time;
 mod unread;
 mod user;
+mod webhook;
+mod webhook_networks;
 
 pub use attachment::{Attachment, AttachmentInput};
 pub use blocks::{Block, BlockPage, BlocksCursor, BlocksQuery};
 pub use content::{Body, ClientId, Metadata};
 pub use conversation::Conversation;
+pub use dead_letter::{
+    DeadLetter, DeadLetterPage, DeadLetterSelection, DeadLettersCursor, DeadLettersQuery,
+    RawDeadLetter, RawDeadLetters, RetriedDeadLetters,
+};
 pub use edit::{Edit, ReadRequest, ReceiptRequest};
 pub use emoji::Emoji;
 pub use erasure::Erasure;
@@ -86,3 +93,5 @@ pub use ticket::{IssuedTicket, TicketRequest};
 pub use time::Time;
 pub use unread::{MarkedRead, UnreadOfUsers, UnreadTotals, UserUnread};
 pub use user::{Pair, UserId};
+pub use webhook::{WebhookSecret, WebhookUrl};
+pub use webhook_networks::WebhookNetworks;

@@ -6,7 +6,9 @@ use utoipa::ToSchema;
 
 use super::json::JsonInteger;
 use super::message::rfc3339_millis;
-use super::{ConsumerName, FeedEventType, RoomId, limits};
+use super::{
+    ConsumerName, FeedEventType, RoomId, WebhookNetworks, WebhookSecret, WebhookUrl, limits,
+};
 use crate::error::{Code, Error};
 
 /// The name of a subscription: 1 to 64 characters of `A-Z a-z 0-9 - . _ ~`; not `.` or `..`.
@@ -114,6 +116,19 @@ pub struct SubscriptionInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     ack_wait_s: Option<AckWait>,
+    /// The webhook: the service sends the events there. Without it, consumers take them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    url: Option<WebhookUrl>,
+    /// The secret that signs webhooks. Without it, the service makes one for a new webhook and keeps that of an
+    /// existing one. The secret before signs beside a new one for 24 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    secret: Option<WebhookSecret>,
+    /// Whether events wait instead of being sent. `false` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    paused: Option<bool>,
 }
 
 impl SubscriptionInput {
@@ -124,11 +139,17 @@ impl SubscriptionInput {
             rooms: (!rooms.is_empty()).then(|| rooms.to_vec()),
             from: Some(from),
             ack_wait_s: None,
+            url: None,
+            secret: None,
+            paused: None,
         }
     }
 
-    /// The settings with all defaults, of a subscription that is created now.
-    pub fn into_settings(self) -> Result<SubscriptionSettings, Error> {
+    /// The settings with all defaults, of a subscription that is created now, and the secret of its webhook.
+    pub fn into_settings(
+        self,
+        networks: &WebhookNetworks,
+    ) -> Result<(SubscriptionSettings, Option<WebhookSecret>), Error> {
         let refused = |pointer, why: &'static str| {
             let error = Error::field(Code::InvalidRequest, pointer, why);
             Err(error)
@@ -141,16 +162,30 @@ impl SubscriptionInput {
         if rooms.len() > limits::SUBSCRIPTION_FILTER {
             return refused("/rooms", "must have at most 100 rooms");
         }
+        let paused = self.paused.unwrap_or_default();
+        match &self.url {
+            Some(url) => {
+                if let Err(why) = networks.check_url(url) {
+                    return refused("/url", why);
+                }
+            }
+            None if self.secret.is_some() => return refused("/secret", "requires `url`"),
+            None if paused => return refused("/paused", "requires `url`"),
+            None => {}
+        }
         types.sort_unstable();
         types.dedup();
         rooms.sort_unstable_by(|one, other| one.name().cmp(other.name()));
         rooms.dedup();
-        Ok(SubscriptionSettings {
+        let settings = SubscriptionSettings {
             types,
             rooms,
             from: self.from.unwrap_or_default(),
             ack_wait_s: self.ack_wait_s.unwrap_or_default(),
-        })
+            url: self.url,
+            paused,
+        };
+        Ok((settings, self.secret))
     }
 }
 
@@ -165,6 +200,14 @@ pub struct SubscriptionSettings {
     pub from: FeedStart,
     /// Seconds after which events that a consumer has not acknowledged are given to another one.
     pub ack_wait_s: AckWait,
+    /// The webhook; null if consumers take the events.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub url: Option<WebhookUrl>,
+    /// Whether events wait instead of being sent to the webhook.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub paused: bool,
 }
 
 impl SubscriptionSettings {
@@ -180,14 +223,20 @@ impl SubscriptionSettings {
     }
 }
 
-/// Whether a subscription can be read.
+/// Whether a subscription can be read, or is sent to its webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SubscriptionState {
     /// It is being created or changed, which takes less than a second, or longer if Redis fails meanwhile.
     Opening,
-    /// It has every event from now on.
+    /// It has every event from now on. Events are sent to its webhook, if it has one.
     Open,
+    /// Nothing is sent to its webhook, because it is paused.
+    Paused,
+    /// Its webhook does not take events. One is tried at a time, less and less often, until it does.
+    Failing,
+    /// Its webhook answered 410, so nothing is sent any more until the subscription is changed.
+    Gone,
 }
 
 /// A subscription.
@@ -198,7 +247,7 @@ pub struct Subscription {
     /// The settings.
     #[serde(flatten)]
     pub settings: SubscriptionSettings,
-    /// Whether it can be read.
+    /// Whether it can be read, or is sent to its webhook.
     pub state: SubscriptionState,
     /// When it was created (RFC 3339).
     #[serde(serialize_with = "rfc3339_millis")]
@@ -206,6 +255,10 @@ pub struct Subscription {
     /// What it has not read.
     #[serde(flatten)]
     pub backlog: Backlog,
+    /// The secret that signs webhooks: only in the response to the request for which the service made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub secret: Option<WebhookSecret>,
 }
 
 /// What a subscription has not read.
@@ -217,6 +270,8 @@ pub struct Backlog {
     pub pending: u64,
     /// Number of events that were dropped before they were acknowledged, because they were too old or too many.
     pub lost: u64,
+    /// Number of events that the webhook did not take and that are not sent again by themselves.
+    pub dead: u64,
     /// When the oldest event happened that is not acknowledged (RFC 3339); null if there is none.
     #[schema(required = true, format = DateTime)]
     pub oldest_at: Option<String>,

@@ -31,7 +31,7 @@ pub use crate::store::{Health, MasterHealth};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::model::{Participants, Peer, UserId};
+use crate::model::{Participants, Peer, UserId, WebhookNetworks};
 use crate::rate::{CallerPolicies, Policies, Policy, RateLimitRequest};
 use crate::store::{ConversationRequest, RoomRequest, Store};
 
@@ -44,7 +44,7 @@ pub struct Operations {
 }
 
 /// The settings that operations depend on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     pub policies: Policies,
     /// Whether users see what their peers' devices have received.
@@ -53,6 +53,8 @@ pub struct Settings {
     pub users_create_rooms: bool,
     /// Maximum number of members of a room.
     pub room_members: u16,
+    /// Where webhooks may be sent.
+    pub webhook_networks: WebhookNetworks,
 }
 
 impl Operations {
@@ -71,7 +73,7 @@ impl Operations {
         Self {
             store: self.store.with_own_connection(),
             metrics: self.metrics.clone(),
-            settings: self.settings,
+            settings: self.settings.clone(),
         }
     }
 

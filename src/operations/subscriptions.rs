@@ -4,11 +4,12 @@ use super::Operations;
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::model::{
-    AckInput, AckResult, RawFeedPage, SeekResult, SeekTarget, Subscription, SubscriptionInput,
-    SubscriptionList, SubscriptionName, TakeQuery,
+    AckInput, AckResult, DeadLetterSelection, DeadLettersQuery, RawDeadLetters, RawFeedPage,
+    RetriedDeadLetters, SeekResult, SeekTarget, Subscription, SubscriptionInput, SubscriptionList,
+    SubscriptionName, TakeQuery,
 };
 use crate::rate::RateLimited;
-use crate::store::TakeRequest;
+use crate::store::{SetSubscription, TakeRequest};
 
 impl Operations {
     /// Creates a subscription, or replaces the settings of one. Returns it, and whether it was created. With
@@ -21,10 +22,15 @@ impl Operations {
         only_create: bool,
     ) -> Result<RateLimited<(Subscription, bool)>, Error> {
         caller.require_backend()?;
-        let (settings, charge) = (input.into_settings()?, self.charge_request(caller));
-        self.store
-            .set_subscription(name, &settings, only_create, charge.as_ref())
-            .await
+        let (settings, secret) = input.into_settings(&self.settings.webhook_networks)?;
+        let charge = self.charge_request(caller);
+        let request = SetSubscription {
+            name,
+            settings: &settings,
+            secret: secret.as_ref(),
+            only_create,
+        };
+        self.store.set_subscription(request, charge.as_ref()).await
     }
 
     /// Returns all subscriptions.
@@ -103,6 +109,34 @@ impl Operations {
         let charge = self.charge_request(caller);
         self.store
             .seek_subscription(name, to, charge.as_ref())
+            .await
+    }
+
+    /// Returns a page of the events that the webhook of a subscription did not take.
+    pub async fn list_dead_letters(
+        &self,
+        caller: &Caller,
+        name: &SubscriptionName,
+        query: &DeadLettersQuery,
+    ) -> Result<RateLimited<RawDeadLetters>, Error> {
+        caller.require_backend()?;
+        let charge = self.charge_request(caller);
+        self.store
+            .list_dead_letters(name, query, charge.as_ref())
+            .await
+    }
+
+    /// Sends events again that the webhook of a subscription did not take.
+    pub async fn retry_dead_letters(
+        &self,
+        caller: &Caller,
+        name: &SubscriptionName,
+        selection: DeadLetterSelection,
+    ) -> Result<RateLimited<RetriedDeadLetters>, Error> {
+        caller.require_backend()?;
+        let (ids, charge) = (selection.checked()?, self.charge_request(caller));
+        self.store
+            .retry_dead_letters(name, &ids, charge.as_ref())
             .await
     }
 }

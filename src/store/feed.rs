@@ -7,8 +7,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Store;
 use super::script::{ACK_EVENTS, TAKE_EVENTS};
-use super::subscriptions::CONCURRENCY;
-use crate::error::Error;
+use super::subscriptions::{CONCURRENCY, StoredSubscription};
+use crate::error::{Code, Error};
 use crate::model::{
     AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, SubscriptionName,
 };
@@ -65,6 +65,21 @@ struct Take<'a> {
     rooms: String,
 }
 
+impl<'a> Take<'a> {
+    fn of(stored: &StoredSubscription, consumer: &'a str, ack_wait_ms: u32) -> Self {
+        let settings = &stored.settings;
+        let rooms = settings.rooms.iter().map(|room| room.name().as_str());
+        let types = settings.types.iter().map(|kind| kind.as_str());
+        Self {
+            group: stored.group(),
+            consumer,
+            ack_wait_ms: ack_wait_ms.to_string(),
+            types: between_commas(types),
+            rooms: between_commas(rooms),
+        }
+    }
+}
+
 impl Store {
     /// The next events of a subscription for a consumer; those that it has not acknowledged come again.
     pub async fn take_events(
@@ -73,21 +88,10 @@ impl Store {
         charge: Option<&RateLimitRequest>,
     ) -> Result<RateLimited<RawFeedPage>, Error> {
         let quota = self.charge_several(charge).await?;
-        let stored = self.find_subscription(request.subscription).await?;
+        let stored = self.find_pulled(request.subscription).await?;
         let partitions = self.partitions_of(&stored.settings);
-        let rooms = stored
-            .settings
-            .rooms
-            .iter()
-            .map(|room| room.name().as_str());
-        let types = stored.settings.types.iter().map(|kind| kind.as_str());
-        let take = Take {
-            group: stored.group(),
-            consumer: request.consumer.as_str(),
-            ack_wait_ms: (u32::from(stored.settings.ack_wait_s.seconds()) * 1000).to_string(),
-            types: between_commas(types),
-            rooms: between_commas(rooms),
-        };
+        let ack_wait_ms = u32::from(stored.settings.ack_wait_s.seconds()) * 1000;
+        let take = Take::of(&stored, request.consumer.as_str(), ack_wait_ms);
         let space = PageSpace {
             events: request.limit.into(),
             bytes: PAGE_BYTES,
@@ -101,6 +105,51 @@ impl Store {
         let lost = self.lost_events(&stored).await?;
         let value = RawFeedPage { events, lost };
         Ok(RateLimited { value, quota })
+    }
+
+    /// A subscription whose events consumers take.
+    async fn find_pulled(&self, name: &SubscriptionName) -> Result<StoredSubscription, Error> {
+        let stored = self.find_subscription(name).await?;
+        if stored.settings.url.is_some() {
+            return Err(Code::SubscriptionIsPushed.into());
+        }
+        Ok(stored)
+    }
+
+    /// The next events of some partitions, for the process that sends them to a webhook. It takes over what others
+    /// were given.
+    pub async fn take_for_webhook(
+        &self,
+        stored: &StoredSubscription,
+        process: &str,
+        partitions: &BTreeSet<u16>,
+        limit: usize,
+    ) -> Result<Vec<RawFeedEvent>, Error> {
+        let take = Take::of(stored, process, 0);
+        let mut partitions: Vec<_> = partitions.iter().copied().collect();
+        let first = random_below(partitions.len());
+        let mut space = PageSpace {
+            events: limit,
+            bytes: PAGE_BYTES,
+        };
+        if !self.two_steps {
+            return self.take_some(&take, &partitions, space, "").await;
+        }
+        let share = space.divided_by(CONCURRENCY);
+        let (take, mut events) = (&take, Vec::new());
+        partitions.rotate_left(first);
+        for some in partitions.chunks(CONCURRENCY) {
+            let calls = some.iter().copied();
+            let calls =
+                calls.map(async |partition| self.take_some(take, &[partition], share, "").await);
+            let taken = try_join_all(calls).await?.concat();
+            space.occupy(&taken);
+            events.extend(taken);
+            if space.is_full() {
+                break;
+            }
+        }
+        Ok(events)
     }
 
     /// Takes events on a cluster, where each partition is in a slot of its own: first those that the consumer has
@@ -247,7 +296,7 @@ impl Store {
         charge: Option<&RateLimitRequest>,
     ) -> Result<RateLimited<AckResult>, Error> {
         let quota = self.charge_several(charge).await?;
-        let group = self.find_subscription(subscription).await?.group();
+        let group = self.find_pulled(subscription).await?.group();
         let mut last: BTreeMap<u16, FeedEventId> = BTreeMap::new();
         for id in ids {
             let known = last.entry(id.partition()).or_insert(*id);

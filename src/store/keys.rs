@@ -22,22 +22,28 @@
 //! | `dm:{r}:room_events:<room>` | stream: the newest events of the room, all that are not filed; also the name of the pub/sub channel; followed by `,<n>` in database n | room | 24 h after the last filing | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:lease:<room>` | string: which process files the events of the room | room | 4 s after the last step | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:idempotency:<room>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | room | 24 h | `send_room_message` |
-//! | `dm:{c}:feed` | stream, only while there is a subscription: what happened in this partition; fields `type`, `of`, `data`; see `lua/lib/feed.lua`; also the name of the pub/sub channel | conversation | never | `every change`, `forget_user`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `trim_feed` |
-//! | `dm:{c}:readers` | hash, only while there is a subscription: consumer group of the feed -> what it lost and who reads; see `lua/lib/reader.lua` | conversation | never | `close_feed`, `take_events`, `trim_feed` |
-//! | `dm:{u}:badges` | stream, only while a subscription reads badges: what the totals of users of this partition become; see `lua/lib/badges.lua` | user | never | `every change`, `update_inbox`, `file_room_events`, `forget_row`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `trim_feed` |
-//! | `dm:{u}:badge_readers` | hash: the same as `readers`, of the badges | user | never | `close_feed`, `take_events`, `trim_feed` |
+//! | `dm:{c}:feed` | stream, only while there is a subscription: what happened in this partition; fields `type`, `of`, `data`; see `lua/lib/feed.lua`; also the name of the pub/sub channel | conversation | never | `every change`, `forget_user`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `settle_delivery`, `trim_feed` |
+//! | `dm:{c}:readers` | hash, only while there is a subscription: consumer group of the feed -> what it lost and who reads; see `lua/lib/reader.lua` | conversation | never | `close_feed`, `settle_delivery`, `take_events`, `trim_feed` |
+//! | `dm:{u}:badges` | stream, only while a subscription reads badges: what the totals of users of this partition become; see `lua/lib/badges.lua` | user | never | `every change`, `update_inbox`, `file_room_events`, `forget_row`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `settle_delivery`, `trim_feed` |
+//! | `dm:{u}:badge_readers` | hash: the same as `readers`, of the badges | user | never | `close_feed`, `settle_delivery`, `take_events`, `trim_feed` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
 //! | `dm:{r}:typing:<room>,<user>` | string: exists while no further typing event is published | room | 1 s | `announce_room_typing` |
 //! | `dm:{u}:forgotten:<user>` | string, only on a cluster: version up to which a conversation was forgotten; `<user>` is a digest of the user and the peer, because the user was erased | user | 1 h | `forget_row` |
 //! | `dm:{u}:pinning:<user>` | zset, only on a cluster: peer and request, `<peer>,<request>`, of a pin that its row may not have yet -> time in s | user | 10 min after the last pin | `reserve_pin`, `release_pin`, `forget_user` |
 //! | `dm:{u}:ticket:<user>` | string: the bearer; `<user>` is a ticket's digest | user | 30 s | `issue_ticket`, `redeem_ticket` |
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; `<user>` is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |
-//! | `dm:subscriptions` | hash: name of a subscription -> its settings | its own | never | `set_subscription`, `delete_subscription`, `settle_subscription` |
+//! | `dm:subscriptions` | hash: name of a subscription -> its settings | subscriptions | never | `set_subscription`, `delete_subscription`, `settle_subscription`, `stop_webhook` |
+//! | `dm:{s}:webhook:<subscription>` | hash: secrets, lease and circuit of a webhook; see `lua/lib/subscription.lua` | subscriptions | never | `set_subscription`, `settle_subscription`, `lease_webhook` |
+//! | `dm:{s}:dead:<subscription>` | hash: id of an event that a webhook did not take -> the event; see `lua/lib/dead_letter.lua` | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `settle_dead_letter` |
+//! | `dm:{s}:dead_order:<subscription>` | zset: the same ids -> when the event failed, in us | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `retry_dead_letters`, `settle_dead_letter` |
 //! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
 //!
 //! Commas separate names, because no id contains one. `<room>` is `room:` and the id of a room. `every change` means
 //! the scripts that include `lib/commit`, `every change of a room` those that include `lib/commit_room` or
 //! `lib/commit_member`, `every charge` those that include `lib/rate`.
+//!
+//! `{s}` is `{dm:subscriptions}`, so that everything of subscriptions but their feeds is in the slot of
+//! `dm:subscriptions`.
 //!
 //! `{c}`, `{r}` and `{u}` are hash tags, which determine the slot in a Redis Cluster. A tag names one of 256
 //! *partitions*, so that all keys of a conversation are on one node, and a node can enumerate its
@@ -206,6 +212,31 @@ impl Keys {
     /// The settings of all subscriptions.
     pub fn subscriptions(&self) -> String {
         "dm:subscriptions".to_owned()
+    }
+
+    /// The secrets and the state of the webhook of a subscription.
+    pub fn webhook(&self, subscription: &str) -> String {
+        of_subscription("webhook", subscription)
+    }
+
+    /// The dead letters of a subscription, and their order.
+    pub fn dead_letters(&self, subscription: &str) -> [String; 2] {
+        [
+            of_subscription("dead", subscription),
+            of_subscription("dead_order", subscription),
+        ]
+    }
+
+    /// Everything of a subscription but its feeds: the settings of all, its webhook, its dead letters and their order.
+    pub fn subscription(&self, name: &str) -> [String; 4] {
+        let [dead, dead_order] = self.dead_letters(name);
+        [self.subscriptions(), self.webhook(name), dead, dead_order]
+    }
+
+    /// Who reads the feed of a partition.
+    pub fn readers_of(&self, partition: usize) -> String {
+        let [_, readers] = self.feed_and_readers(partition);
+        readers
     }
 
     /// The keys that every conversation has: messages, meta.
@@ -418,6 +449,11 @@ fn idempotency(name: String, key: Option<(&UserId, &IdempotencyKey)>) -> String 
         Some((sender, key)) => [&name, ",", sender.as_str(), ",", key.as_str()].concat(),
         None => name,
     }
+}
+
+/// A key in the slot of `dm:subscriptions`.
+fn of_subscription(kind: &str, name: &str) -> String {
+    key("dm:subscriptions", kind, name)
 }
 
 fn schedule(tag: &str) -> String {

@@ -14,6 +14,7 @@ mod change;
 mod cluster;
 mod connection;
 mod conversations;
+mod dead_letters;
 mod erasure;
 mod events;
 mod feed;
@@ -52,6 +53,7 @@ mod subscriptions;
 mod topology;
 mod unread;
 mod users;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -79,7 +81,10 @@ pub use rooms::{RoomAccess, RoomCreation, SetMember, SetRoom};
 pub use schedule::DueEntry;
 pub use script::{LIBRARY, RetrySafety, SCRIPTS, Script, included};
 pub use slot_map::Node;
-pub use subscriptions::StoredSubscription;
+pub use subscriptions::{SetSubscription, StoredSubscription};
+pub use webhooks::{
+    DeliveryVerdict, FailedAttempt, FailedEvent, OPEN_CIRCUIT, WebhookLease, WebhookState,
+};
 
 use crate::archive::Archive;
 use crate::error::{Code, Error};
@@ -98,6 +103,9 @@ use topology::Topology;
 /// Maximum number of bytes in a list of messages: 448 KiB. An answer contains at most two such lists, so it
 /// stays below 1 MiB.
 const PAGE_BYTES: &str = "458752";
+
+/// Number of attempts to send an event to a webhook, after which it becomes a dead letter.
+const WEBHOOK_ATTEMPTS: u64 = 8;
 
 /// A handle on the store. Cheap to clone; clones share their connections.
 #[derive(Clone)]

@@ -169,12 +169,22 @@ scripts! {
     CLOSE_FEED          "subscriptions" "close_feed"          Harmless;
     DELETE_SUBSCRIPTION "subscriptions" "delete_subscription" Never;
     DESCRIBE_FEED       "subscriptions" "describe_feed"       ReadsOnly;
+    DESCRIBE_WEBHOOK    "subscriptions" "describe_webhook"    ReadsOnly;
+    FILE_DEAD_LETTER    "subscriptions" "file_dead_letter"    Harmless;
+    LEASE_WEBHOOK       "subscriptions" "lease_webhook"       Harmless;
+    LIST_DEAD_LETTERS   "subscriptions" "list_dead_letters"   ReadsOnly;
     LIST_SUBSCRIPTIONS  "subscriptions" "list_subscriptions"  ReadsOnly;
     OPEN_FEED           "subscriptions" "open_feed"           Harmless;
+    READ_ATTEMPTS       "subscriptions" "read_attempts"       ReadsOnly;
     READ_SUBSCRIPTION   "subscriptions" "read_subscription"   ReadsOnly;
+    RETRY_DEAD_LETTERS  "subscriptions" "retry_dead_letters"  Harmless;
     SEEK_FEED           "subscriptions" "seek_feed"           Harmless;
     SET_SUBSCRIPTION    "subscriptions" "set_subscription"    Never;
+    SETTLE_DEAD_LETTER  "subscriptions" "settle_dead_letter"  Harmless;
+    SETTLE_DELIVERY     "subscriptions" "settle_delivery"     Harmless;
     SETTLE_SUBSCRIPTION "subscriptions" "settle_subscription" Harmless;
+    STOP_WEBHOOK        "subscriptions" "stop_webhook"        Harmless;
+    TAKE_DEAD_LETTERS   "subscriptions" "take_dead_letters"   ReadsOnly;
     TAKE_EVENTS         "subscriptions" "take_events"         Harmless;
     TRIM_FEED           "subscriptions" "trim_feed"           Never;
 }
@@ -198,6 +208,7 @@ library! {
     "lib/commit_state"
     "lib/conversation"
     "lib/count"
+    "lib/dead_letter"
     "lib/erase_part"
     "lib/erasure"
     "lib/event"

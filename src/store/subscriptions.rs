@@ -20,6 +20,7 @@ use crate::error::{Code, Error};
 use crate::model::limits::FEED_PARTITIONS;
 use crate::model::{
     Subscription, SubscriptionList, SubscriptionName, SubscriptionSettings, SubscriptionState,
+    WebhookSecret,
 };
 use crate::rate::{RateLimitRequest, RateLimited};
 
@@ -37,11 +38,22 @@ const ATTEMPTS: usize = 5;
 pub struct StoredSubscription {
     pub(super) name: SubscriptionName,
     /// When it was created, in microseconds since 1970. Distinguishes it from others of the same name.
-    generation: i64,
+    pub(super) generation: i64,
     phase: Phase,
     pub(super) settings: SubscriptionSettings,
     /// The text of the store.
     text: String,
+}
+
+/// What [`Store::set_subscription`] sets.
+#[derive(Clone, Copy, Debug)]
+pub struct SetSubscription<'a> {
+    pub name: &'a SubscriptionName,
+    pub settings: &'a SubscriptionSettings,
+    /// The secret of the webhook; without it the one there is stays, or a random one is made.
+    pub secret: Option<&'a WebhookSecret>,
+    /// Whether an existing subscription is refused.
+    pub only_create: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +61,8 @@ enum Phase {
     Opening,
     Open,
     Closing,
+    /// Its webhook answered 410.
+    Stopped,
 }
 
 impl StoredSubscription {
@@ -63,6 +77,7 @@ impl StoredSubscription {
             "opening" => Phase::Opening,
             "open" => Phase::Open,
             "closing" => Phase::Closing,
+            "stopped" => Phase::Stopped,
             _ => return Err(malformed()),
         };
         Ok(Self {
@@ -74,6 +89,24 @@ impl StoredSubscription {
         })
     }
 
+    pub fn name(&self) -> &SubscriptionName {
+        &self.name
+    }
+
+    pub fn settings(&self) -> &SubscriptionSettings {
+        &self.settings
+    }
+
+    /// Whether its events are to be sent to its webhook.
+    pub fn is_sent(&self) -> bool {
+        self.phase == Phase::Open && self.settings.url.is_some() && !self.settings.paused
+    }
+
+    /// The text of its settings, with which scripts recognize that they were changed.
+    pub(super) fn settings_text(&self) -> &str {
+        self.text.splitn(3, '|').nth(2).unwrap_or_default()
+    }
+
     /// The name of its groups.
     pub(super) fn group(&self) -> String {
         format!("{},{}", self.name.as_str(), self.generation)
@@ -81,18 +114,28 @@ impl StoredSubscription {
 
     /// The subscription with what it has not read.
     async fn describe(self, store: &Store) -> Result<Subscription, Error> {
-        let backlog = store.describe_backlog(&self).await?;
+        let mut backlog = store.describe_backlog(&self).await?;
+        let webhook = store.describe_webhook(&self).await?;
+        backlog.dead = webhook.dead;
         let created_at = DateTime::<Utc>::from_timestamp_micros(self.generation);
         Ok(Subscription {
+            state: self.state(webhook.is_failing),
             name: self.name,
             settings: self.settings,
-            state: match self.phase {
-                Phase::Open => SubscriptionState::Open,
-                Phase::Opening | Phase::Closing => SubscriptionState::Opening,
-            },
             created_at: created_at.unwrap_or_default(),
             backlog,
+            secret: None,
         })
+    }
+
+    fn state(&self, is_failing: bool) -> SubscriptionState {
+        match self.phase {
+            Phase::Opening | Phase::Closing => SubscriptionState::Opening,
+            Phase::Stopped => SubscriptionState::Gone,
+            Phase::Open if self.settings.paused => SubscriptionState::Paused,
+            Phase::Open if is_failing => SubscriptionState::Failing,
+            Phase::Open => SubscriptionState::Open,
+        }
     }
 }
 
@@ -100,25 +143,39 @@ impl Store {
     /// Creates a subscription, or replaces the settings of one. Returns it, and whether it was created.
     pub async fn set_subscription(
         &self,
-        name: &SubscriptionName,
-        settings: &SubscriptionSettings,
-        only_create: bool,
+        request: SetSubscription<'_>,
         charge: Option<&RateLimitRequest>,
     ) -> Result<RateLimited<(Subscription, bool)>, Error> {
         let quota = self.charge_several(charge).await?;
-        let json = serde_json::to_string(settings).unwrap_or_default();
+        let SetSubscription { name, settings, .. } = request;
         self.complete_deletion(name).await?;
+        let json = serde_json::to_string(settings).unwrap_or_default();
         let generation = Utc::now().timestamp_micros().to_string();
-        let only_create = if only_create { "1" } else { "0" };
-        let keys = [self.keys.subscriptions()];
-        let args = [name.as_str(), &generation, &json, LIMIT, only_create].map(str::as_bytes);
-        let (created, text): (u8, String) = self.run(&SET_SUBSCRIPTION, &keys, &args).await?;
+        let is_pushed = settings.url.is_some();
+        let random = is_pushed.then(WebhookSecret::random).transpose()?;
+        let args = [
+            name.as_str(),
+            &generation,
+            &json,
+            LIMIT,
+            if request.only_create { "1" } else { "0" },
+            request.secret.map_or("", WebhookSecret::as_str),
+            random.as_ref().map_or("", WebhookSecret::as_str),
+        ];
+        let (keys, args) = (
+            self.keys.subscription(name.as_str()),
+            args.map(str::as_bytes),
+        );
+        let (created, text, made): (u8, String, String) =
+            self.run(&SET_SUBSCRIPTION, &keys, &args).await?;
         let mut stored = StoredSubscription::parse(name.clone(), text)?;
         for _ in 0..ATTEMPTS {
             let is_complete = self.complete_subscription(&stored).await?;
             stored = self.find_subscription(name).await?;
             if is_complete {
-                let value = (stored.describe(self).await?, created == 1);
+                let mut subscription = stored.describe(self).await?;
+                subscription.secret = WebhookSecret::try_from(made).ok();
+                let value = (subscription, created == 1);
                 return Ok(RateLimited { value, quota });
             }
         }
@@ -225,7 +282,7 @@ impl Store {
         let wanted = self.partitions_of(&stored.settings);
         let all: BTreeSet<_> = (0..FEED_PARTITIONS).collect();
         match stored.phase {
-            Phase::Open => return Ok(true),
+            Phase::Open | Phase::Stopped => return Ok(true),
             Phase::Opening => {
                 if stored.settings.reads_badges() {
                     self.reads_badges.store(true, Ordering::Relaxed);
@@ -241,14 +298,14 @@ impl Store {
 
     /// Notes that the groups of a subscription were created or removed. Returns `false` if it was changed meanwhile.
     pub async fn settle_subscription(&self, stored: &StoredSubscription) -> Result<bool, Error> {
-        let keys = [self.keys.subscriptions()];
+        let keys = self.keys.subscription(stored.name.as_str());
         let args = [stored.name.as_str(), &stored.text].map(str::as_bytes);
         let settled: u8 = self.run(&SETTLE_SUBSCRIPTION, &keys, &args).await?;
         Ok(settled == 1)
     }
 
     /// Those of the [`FEED_PARTITIONS`] that a subscription reads.
-    pub(super) fn partitions_of(&self, settings: &SubscriptionSettings) -> BTreeSet<u16> {
+    pub fn partitions_of(&self, settings: &SubscriptionSettings) -> BTreeSet<u16> {
         let mut partitions = BTreeSet::new();
         if settings.reads_conversations() {
             let rooms = settings.rooms.iter();
@@ -292,6 +349,11 @@ impl Store {
             .map(|_| ())
     }
 
+    /// Number of feeds that one call can be about.
+    pub(super) fn feeds_per_call(&self) -> usize {
+        if self.two_steps { 1 } else { GROUP }
+    }
+
     /// Runs a script on the feeds of some partitions, whose keys `keys` names: on one Redis many partitions in a call,
     /// on a cluster, where each is in a slot of its own, one.
     pub(super) async fn run_on_feeds<T: FromRedisValue>(
@@ -302,7 +364,7 @@ impl Store {
         args: &[&[u8]],
     ) -> Result<Vec<T>, Error> {
         let partitions: Vec<_> = partitions.iter().copied().collect();
-        let at_once = if self.two_steps { 1 } else { GROUP };
+        let at_once = self.feeds_per_call();
         let of_call = |some: &[u16]| some.iter().flat_map(|p| keys((*p).into())).collect();
         let calls: Vec<Vec<_>> = partitions.chunks(at_once).map(of_call).collect();
         let calls = calls

@@ -17,3 +17,4 @@ mod page;
 mod rooms;
 mod store;
 mod subscriptions;
+mod webhooks;

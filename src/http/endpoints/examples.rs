@@ -97,14 +97,25 @@ pub fn new_subscription() -> Value {
 /// A subscription.
 pub fn subscription() -> Value {
     json!({"name": "archive", "types": ["message.created", "message.deleted"], "rooms": [], "from": "start",
-        "ack_wait_s": 30, "state": "open", "created_at": "2026-01-31T11:00:00.000Z", "lag": 3, "pending": 1,
-        "lost": 0, "oldest_at": "2026-01-31T12:00:00.000Z",
+        "ack_wait_s": 30, "url": null, "paused": false, "state": "open", "created_at": "2026-01-31T11:00:00.000Z",
+        "lag": 3, "pending": 1, "lost": 0, "dead": 0, "oldest_at": "2026-01-31T12:00:00.000Z",
         "consumers": [{"name": "default", "pending": 1, "idle_s": 2}]})
+}
+
+/// An event of a subscription.
+pub fn feed_event() -> Value {
+    json!({"id": "17-1769860800000-0", "type": "message.created",
+        "timestamp": "2026-01-31T12:00:00.000Z", "attempt": 1,
+        "data": {"users": ["alice", "bob"], "by": "alice", "last_seq": 1, "message": message()}})
 }
 
 /// Events of a subscription.
 pub fn feed_page() -> Value {
-    json!({"events": [{"id": "17-1769860800000-0", "type": "message.created",
-        "timestamp": "2026-01-31T12:00:00.000Z", "attempt": 1,
-        "data": {"users": ["alice", "bob"], "by": "alice", "last_seq": 1, "message": message()}}], "lost": 0})
+    json!({"events": [feed_event()], "lost": 0})
+}
+
+/// Events that a webhook did not take.
+pub fn dead_letter_page() -> Value {
+    json!({"dead_letters": [{"event": feed_event(), "attempts": 8, "status": 500,
+        "failed_at": "2026-01-31T12:12:00.000Z"}], "next_cursor": null})
 }

@@ -182,6 +182,7 @@ fn every_key_is_in_the_table_of_keys() {
         (".of_room(\"", "room"),
         (".of_user(\"", "user"),
         ("key(self.tag(user), \"", "user"),
+        ("of_subscription(\"", "subscription"),
     ];
     for (call, of) in calls {
         let kinds = source

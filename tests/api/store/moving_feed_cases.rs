@@ -21,6 +21,10 @@ const fn taking(part: &'static str) -> [&'static str; 9] {
     ["group1", "c", "10", "1000", "30000", kinds, "", "0", part]
 }
 
+const fn settling(attempt: &'static str) -> [&'static str; 8] {
+    ["group1", "c", "1-1", attempt, "500", "5000", "-1", "8"]
+}
+
 const fn event(id: &'static str) -> [&'static str; 9] {
     let kind = "message.created";
     ["XADD", "@feed", id, "type", kind, "of", "a,b", "data", "{}"]
@@ -44,6 +48,13 @@ const FEED: &[Step] = &[
         "",
     ],
     &["HSET", "@subscriptions", "s", "1|open|{}"],
+    &["HSET", "@webhook", "secret", "whsec_1"],
+    &[
+        "file_dead_letter",
+        "1-1-1",
+        "message.created|8|500|{}",
+        "10",
+    ],
 ];
 
 const SECOND_GROUP: Step = &["open_feed", "group2", "end"];
@@ -54,14 +65,45 @@ pub const FEED_CASES: &[Case] = &[
     on_feed("close_feed", &[], &["group1"]),
     on_feed("close_feed", &[SECOND_GROUP], &["group1"]),
     on_feed("delete_subscription", &[], &["s"]),
+    on_feed(
+        "file_dead_letter",
+        &[],
+        &["1-2-1", "message.created|8|500|{}", "10"],
+    ),
+    on_feed("lease_webhook", &[], &["s", "1", "{}", "p", "0", "closed"]),
     on_feed("open_feed", &[], &["group2", "start"]),
+    on_feed("retry_dead_letters", &[], &["10"]),
     on_feed("seek_feed", &[], &["group1", "0-0", "0-0", "0", "100"]),
-    on_feed("set_subscription", &[], &["t", "2", "{}", "10", "0"]),
+    on_feed(
+        "set_subscription",
+        &[],
+        &["t", "2", "{}", "10", "0", "", "whsec_2"],
+    ),
+    on_feed(
+        "set_subscription",
+        &[],
+        &["s", "2", "{}", "10", "0", "whsec_3", "whsec_2"],
+    ),
+    on_feed(
+        "set_subscription",
+        &[],
+        &["s", "2", "{}", "10", "0", "", ""],
+    ),
+    on_feed(
+        "settle_dead_letter",
+        &[],
+        &["1-1-1", "message.created|9|500|{}"],
+    ),
+    // The only dead letter.
+    on_feed("settle_dead_letter", &[], &["1-1-1", ""]),
+    on_feed("settle_delivery", &[], &settling("1")),
+    on_feed("settle_delivery", &[], &settling("0")),
     on_feed(
         "settle_subscription",
         &[&["HSET", "@subscriptions", "s", "1|closing|{}"]],
         &["s", "1|closing|{}"],
     ),
+    on_feed("stop_webhook", &[], &["s", "1", "{}"]),
     on_feed("take_events", &[], &taking("")),
     on_feed("take_events", &[&event("3-1")], &taking("new")),
     // An event is dropped unread.

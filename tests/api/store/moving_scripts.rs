@@ -13,7 +13,7 @@ use crate::harness::store::lua::{self, eval, key_names};
 use crate::harness::store::redis_cluster::RedisCluster;
 
 /// The names of all keys.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 30] = [
     "messages",
     "meta",
     "outbox",
@@ -41,6 +41,9 @@ const KEYS: [&str; 27] = [
     "subscriptions",
     "long",
     "garbage",
+    "webhook",
+    "dead",
+    "dead_order",
 ];
 
 /// Keys of their own, all in the slot that moves, for one run of a script.

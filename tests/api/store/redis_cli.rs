@@ -36,6 +36,9 @@ fn values() -> BTreeMap<&'static str, String> {
         ("feed", keys.feed(pair.as_str())),
         ("readers", keys.feed_and_readers(0)[1].clone()),
         ("subscriptions", keys.subscriptions()),
+        ("webhook", keys.webhook("s")),
+        ("dead", keys.dead_letters("s")[0].clone()),
+        ("dead_order", keys.dead_letters("s")[1].clone()),
         ("typing", keys.typing(&pair, &user("a"))),
         ("forgotten", keys.forgotten("a", "b")),
         ("pinning", keys.pinning("a")),
@@ -95,6 +98,8 @@ fn values() -> BTreeMap<&'static str, String> {
         "old_metadata",
         "part",
         "wanted",
+        "given",
+        "random",
     ];
     values.extend(empty.map(|name| (name, String::new())));
     values
@@ -155,7 +160,7 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
         // No reply to a message that does not exist, and no flag on a new conversation.
         ("trim_conversation" | "trim_room", "retention") => "10|".to_owned(),
         ("file_room_events", "count") => "0".to_owned(),
-        ("trim_feed", "keep" | "oldest") => "1-0".to_owned(),
+        ("settle_delivery", "entry") | ("trim_feed", "keep" | "oldest") => "1-0".to_owned(),
         (_, name) => values.get(name).cloned().unwrap_or_else(|| "1".to_owned()),
     };
     let values_of = |names: Vec<&'static str>| -> Vec<String> {

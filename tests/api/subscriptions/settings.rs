@@ -137,7 +137,7 @@ async fn invalid_requests_are_refused_and_change_nothing() {
         ("archive", json!({"ack_wait_s": 4}), "/ack_wait_s"),
         ("archive", json!({"ack_wait_s": 601}), "/ack_wait_s"),
         ("archive", json!({"from": "middle"}), "/from"),
-        ("archive", json!({"secret": "s"}), "/secret"),
+        ("archive", json!({"password": "s"}), "/password"),
         ("a,b", json!({}), "/path/name"),
         (long.as_str(), json!({}), "/path/name"),
     ] {

@@ -66,6 +66,8 @@ pub const ACTORS: &[(&str, Actor)] = &[
     ("take_events", Actor::Nobody),
     ("ack_events", Actor::Nobody),
     ("seek_subscription", Actor::Nobody),
+    ("list_dead_letters", Actor::Nobody),
+    ("retry_dead_letters", Actor::Nobody),
     ("check_health", Actor::Nobody),
     ("check_ready", Actor::Nobody),
     ("read_metrics", Actor::Nobody),

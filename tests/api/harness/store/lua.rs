@@ -38,6 +38,7 @@ pub fn key_names(script: &Script) -> Vec<&'static str> {
         "file_room_events" => vec!["inbox", "conversations", "events", "badges", "leases"],
         "find_unconfirmed" => vec!["outbox"],
         "open_feed" => vec!["feed"],
+        "read_attempts" => vec!["readers"],
         "read_last_messages" => vec!["messages"],
         "read_metadata" | "read_room_summaries" => vec!["meta"],
         _ => names_in(script, "= KEYS["),

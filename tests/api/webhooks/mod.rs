@@ -1,0 +1,4 @@
+//! Webhooks: events that are sent to a URL.
+
+mod networks;
+mod settings;
