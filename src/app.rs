@@ -30,6 +30,7 @@ use crate::store::{ArchivePolicy, Health, RedisMode, Store};
 use crate::tls::{Certificate, TlsError};
 use crate::worker;
 use crate::worker::feed::FeedRetention;
+use crate::worker::webhooks::WebhookSettings;
 use crate::worker::{Background, Workers};
 
 /// How long an external Redis may take to answer at start. It often starts together with the
@@ -177,6 +178,11 @@ impl App {
             feed: FeedRetention {
                 keep: self.config.feed.feed_keep,
                 events: self.config.feed.feed_limit,
+            },
+            webhooks: WebhookSettings {
+                networks: self.webhook_networks(),
+                first_wait: self.config.feed.webhook_wait,
+                timeout: self.config.feed.webhook_timeout,
             },
             jwks: self.jwks.clone(),
             certificate: self.certificate.clone(),

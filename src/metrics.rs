@@ -14,6 +14,18 @@ use crate::error::Code;
 const LATENCIES: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 ];
+/// Buckets of the answers of webhooks, in seconds, up to their time limit.
+const ANSWERS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
+/// The outcomes of a request to a webhook.
+const WEBHOOK_OUTCOMES: &[&str] = &[
+    "taken",
+    "refused",
+    "limited",
+    "gone",
+    "timeout",
+    "unreachable",
+    "forbidden",
+];
 
 /// The metrics of one service. Not global, so that a test process can run several services.
 pub struct Metrics {
@@ -28,6 +40,7 @@ pub struct Metrics {
     repairs: IntCounterVec,
     /// Lag, pending and lost events.
     subscriptions: [IntGaugeVec; 3],
+    webhooks: WebhookMetrics,
     pub messages_sent: IntCounter,
     pub connections: IntGauge,
     pub live_connections: IntGauge,
@@ -175,6 +188,7 @@ impl Metrics {
                 let opts = Opts::new(name, help);
                 register(&registry, IntGaugeVec::new(opts, &["subscription"]))
             }),
+            webhooks: WebhookMetrics::new(&registry),
             outbox_entries: gauge(
                 "duologue_outbox_entries",
                 "Rooms whose events are not in all inboxes yet, and on a cluster conversations whose inbox updates are not confirmed.",
@@ -274,12 +288,90 @@ impl Metrics {
         }
     }
 
+    /// Sets the number of dead letters of each subscription with a webhook, and whether the webhook fails.
+    pub fn set_webhooks(&self, webhooks: &BTreeMap<String, [u64; 2]>) {
+        for (index, gauges) in self.webhooks.states.iter().enumerate() {
+            gauges.reset();
+            for (name, numbers) in webhooks {
+                let number = i64::try_from(numbers[index]).unwrap_or(i64::MAX);
+                gauges.with_label_values(&[name]).set(number);
+            }
+        }
+    }
+
+    /// Counts a request to the webhook of a subscription.
+    pub fn webhook(&self, subscription: &str, outcome: &str, seconds: f64) {
+        self.webhooks
+            .requests
+            .with_label_values(&[subscription, outcome])
+            .inc();
+        self.webhooks
+            .seconds
+            .with_label_values(&[subscription])
+            .observe(seconds);
+    }
+
+    /// Removes the series of the webhook of a subscription that was deleted, so that their number is bounded.
+    pub fn forget_webhook(&self, subscription: &str) {
+        let WebhookMetrics {
+            requests, seconds, ..
+        } = &self.webhooks;
+        for outcome in WEBHOOK_OUTCOMES {
+            // It may not have this outcome.
+            let _ = requests.remove_label_values(&[subscription, outcome]);
+        }
+        let _ = seconds.remove_label_values(&[subscription]);
+    }
+
     /// All metrics in the text format.
     pub fn render(&self) -> String {
         let mut text = Vec::new();
         // Cannot fail: it writes to memory, and names were checked at registration.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+/// The metrics of webhooks, by subscription.
+struct WebhookMetrics {
+    /// Dead letters, and whether the endpoint fails.
+    states: [IntGaugeVec; 2],
+    requests: IntCounterVec,
+    seconds: HistogramVec,
+}
+
+impl WebhookMetrics {
+    fn new(registry: &Registry) -> Self {
+        let state = |name: &str, help: &str| {
+            let gauges = IntGaugeVec::new(Opts::new(name, help), &["subscription"]);
+            register(registry, gauges)
+        };
+        let requests = Opts::new(
+            "duologue_webhook_requests_total",
+            "Requests to webhooks of this process: taken, refused, limited, gone, timeout, unreachable or forbidden.",
+        );
+        let seconds = HistogramOpts::new(
+            "duologue_webhook_request_duration_seconds",
+            "Time from sending a request to a webhook to its answer.",
+        );
+        let seconds = seconds.buckets(ANSWERS.to_vec());
+        Self {
+            states: [
+                state(
+                    "duologue_webhook_dead_letters",
+                    "Events that the webhook of a subscription did not take.",
+                ),
+                state(
+                    "duologue_webhook_failing",
+                    "Whether the webhook of a subscription does not take events, 1 or 0.",
+                ),
+            ],
+            requests: register(
+                registry,
+                IntCounterVec::new(requests, &["subscription", "outcome"]),
+            ),
+            seconds: register(registry, HistogramVec::new(seconds, &["subscription"])),
+        }
     }
 }
 

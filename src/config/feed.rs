@@ -25,6 +25,14 @@ pub struct Feed {
     /// Private networks (IP or CIDR, comma-separated) to which webhooks may be sent, also over http
     #[arg(long, env = "DUOLOGUE_WEBHOOK_NETWORKS", value_name = "NETWORKS", value_delimiter = ',', value_parser = network)]
     pub webhook_networks: Vec<IpNet>,
+
+    /// Wait after the first failure of a webhook, from which all others are derived. For tests
+    #[arg(long, hide = true, default_value = "5s", value_parser = humantime::parse_duration)]
+    pub webhook_wait: Duration,
+
+    /// Limit of a request to a webhook. For tests
+    #[arg(long, hide = true, default_value = "15s", value_parser = humantime::parse_duration)]
+    pub webhook_timeout: Duration,
 }
 
 /// What `duologue listen` reads.

@@ -56,6 +56,7 @@ impl FeedWorker {
         self.passes += 1;
         if subscriptions.is_empty() && !self.passes.is_multiple_of(IDLE_PASSES) {
             self.metrics.set_subscriptions(&BTreeMap::new());
+            self.metrics.set_webhooks(&BTreeMap::new());
             return Ok(());
         }
         complete(&self.store, &subscriptions).await;
@@ -71,6 +72,19 @@ impl FeedWorker {
             .into_iter()
             .map(|(group, counts)| (name(group), counts));
         self.metrics.set_subscriptions(&backlogs.collect());
+        self.measure_webhooks(&subscriptions).await
+    }
+
+    async fn measure_webhooks(&self, subscriptions: &[StoredSubscription]) -> Result<(), Error> {
+        let mut webhooks = BTreeMap::new();
+        for stored in subscriptions {
+            if stored.settings().url.is_some() {
+                let state = self.store.describe_webhook(stored).await?;
+                let numbers = [state.dead, state.is_failing.into()];
+                webhooks.insert(stored.name().as_str().to_owned(), numbers);
+            }
+        }
+        self.metrics.set_webhooks(&webhooks);
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ mod pubsub;
 pub mod retention;
 pub mod schedule;
 mod supervisor;
+pub mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,7 @@ pub struct Background {
     pub archive: bool,
     /// What the feeds of subscriptions keep.
     pub feed: feed::FeedRetention,
+    pub webhooks: webhooks::WebhookSettings,
     /// The key set of user tokens, if one is configured.
     pub jwks: Option<Arc<Jwks>>,
     /// The certificate of HTTPS, if one is configured.
@@ -58,6 +60,16 @@ pub fn start(background: Background, metrics: Arc<Metrics>) -> Workers {
         metrics.clone(),
         background.feed,
     ));
+    let webhooks = webhooks::WebhookWorker::new(
+        store.clone(),
+        hub.clone(),
+        metrics.clone(),
+        background.webhooks,
+    );
+    match webhooks {
+        Ok(webhooks) => workers.start(webhooks),
+        Err(error) => tracing::error!(%error, "webhooks cannot be sent"),
+    }
     if let Some(filings) = store.filings() {
         workers.start(filing::FilingWorker::new(store.clone(), filings));
     }

@@ -18,6 +18,7 @@ pub mod rooms;
 pub mod source_tree;
 pub mod store;
 pub mod subscriptions;
+pub mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::{LazyLock, mpsc};

@@ -169,6 +169,8 @@ fn every_metric_is_in_operations_md_with_its_type() {
     metrics.repairs("repeated").inc();
     metrics.redirect("moved");
     metrics.set_subscriptions(&[("archive".to_owned(), [0; 3])].into());
+    metrics.set_webhooks(&[("hook".to_owned(), [0; 2])].into());
+    metrics.webhook("hook", "taken", 0.0);
     let rendered = metrics.render();
     let types = rendered
         .lines()

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::source_tree::root;
+use crate::harness::webhooks::Receiver;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
 
 const ALERTS: &str = "deploy/prometheus-alerts.yaml";
@@ -67,14 +68,17 @@ async fn served(app: &TestApp) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn the_dashboard_and_alerts_name_metrics_that_exist() {
-    let app = spawn_app();
+    let (app, receiver) = (spawn_app(), Receiver::start());
     app.subscribe("archive", &json!({})).await;
+    app.subscribe_webhook("hook", &receiver).await;
     app.send("alice", "bob", "hi").await;
+    app.wait_until_taken("hook").await;
     // It measures subscriptions at once.
-    let app = spawn_app_on(&app.redis_url);
-    let measured = async || served(&app).await.contains("duologue_subscription_lag");
-    eventually("lag is measured", Duration::from_secs(20), measured).await;
-    let served = served(&app).await;
+    let other = spawn_app_on(&app.redis_url);
+    let measured = async || served(&other).await.contains("duologue_webhook_failing");
+    eventually("webhooks are measured", Duration::from_secs(20), measured).await;
+    let mut served = served(&other).await;
+    served.extend(self::served(&app).await);
 
     let dashboard: Value = serde_json::from_str(&read(DASHBOARD)).unwrap();
     let mut expressions = Vec::new();

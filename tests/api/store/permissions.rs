@@ -42,7 +42,9 @@ fn spawn_with_documented_user(redis: &RedisServer, rules: &[&str]) -> TestApp {
 /// A service whose requests have a service key.
 pub fn spawn_as_backend(url: &str, settings: &[&str]) -> TestApp {
     // Requests with a credential are charged to a rate limit; a history limit drops messages.
-    let all = [&["--redis-url", url, "--history-limit", "3"], settings].concat();
+    let fixed = ["--redis-url", url, "--history-limit", "3"];
+    let webhooks = ["--webhook-wait", "20ms", "--webhook-networks", "127.0.0.1"];
+    let all = [&fixed, &webhooks[..], settings].concat();
     let mut app = spawn_secured_app_with(&all);
     let credential = HeaderValue::from_str(&format!("Bearer {SERVICE_KEY}")).unwrap();
     let headers = HeaderMap::from_iter([(AUTHORIZATION, credential)]);
@@ -106,6 +108,7 @@ pub async fn use_everything(app: &TestApp) {
     app.clear("alice", "bob").await;
     drop(events);
     app.use_subscription("archive").await;
+    app.use_webhook("hook").await;
     assert_eq!(app.request(Method::DELETE, "/users/bob").await.status, 200);
 }
 
