@@ -7,6 +7,7 @@ mod plain_objects;
 mod problem_responses;
 mod unions;
 mod unused;
+mod webhooks;
 
 use std::sync::LazyLock;
 
@@ -96,9 +97,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         metrics: true,
     };
     let mut openapi = all.openapi();
-    let modifiers: [&dyn Modify; 4] = [
+    let modifiers: [&dyn Modify; 5] = [
         &plain_objects::PlainObjects,
         &unions::NamedVariants,
+        &webhooks::Webhooks,
         &unused::WithoutUnused,
         &problem_responses::SharedResponses,
     ];
