@@ -86,6 +86,7 @@ async fn dead_letters_are_sent_again_when_asked() {
         (&letters[1]["event"]["id"], &letters[1]["attempts"]),
         (id, &json!(9))
     );
+    app.wait_until_taken("hook").await;
     receiver.answer(200);
     let before = receiver.received().len();
     assert_eq!(retry(&app, &json!({})).await["retried"], 2);
