@@ -37,6 +37,8 @@ def wants_alert(badge):
     """Whether the user's devices make a sound. Otherwise only the number on the icon changes."""
     if badge["cause"] != "message.created" or badge["online"]:
         return False
+    if "deleted_at" in badge["message"]:  # it has expired
+        return False
     return badge["mentioned"] or not badge["muted"]
 
 

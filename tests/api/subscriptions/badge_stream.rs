@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::open_store;
 use crate::harness::live::resume::kinds;
+use crate::harness::metrics::wait_for_script_runs;
 use crate::harness::store::redis_server::set_full;
-use crate::harness::{TestApp, spawn_app};
+use crate::harness::{TestApp, spawn_app, spawn_app_on};
 
 /// How many streams of badges there are.
 fn streams(app: &TestApp) -> usize {
@@ -156,6 +157,22 @@ async fn badges_that_nobody_reads_are_dropped_and_counted() {
         .map(|badge| badge["total_unread_count"].clone())
         .collect();
     assert_eq!(json!(totals), json!((21..=30).collect::<Vec<_>>()));
+}
+
+#[tokio::test]
+async fn a_process_that_knows_no_subscription_tells_badges_too() {
+    let app = spawn_app();
+    let other = spawn_app_on(&app.redis_url);
+    other.open_room("general", &["alice", "bob"]).await;
+    let within = Duration::from_secs(20);
+    wait_for_script_runs(&other, "list_subscriptions", 1, within).await;
+    app.subscribe_to_badges("push").await;
+    other.send("alice", "bob", "hi").await;
+    other.send("alice", "room:general", "hi").await;
+    app.all_filed().await;
+    let badges = app.new_badges("push").await;
+    let totals: Vec<_> = badges.iter().map(|b| &b["total_unread_count"]).collect();
+    assert_eq!(totals, [&json!(1), &json!(2)]);
 }
 
 #[tokio::test]

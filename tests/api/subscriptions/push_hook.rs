@@ -177,6 +177,23 @@ async fn the_example_of_a_push_hook_pulls() {
 }
 
 #[tokio::test]
+async fn the_example_of_a_push_hook_shows_no_expired_message() {
+    let app = spawn_app();
+    app.subscribe_to_badges("push").await;
+    let message = json!({"from": "alice", "to": "bob", "body": "for a second", "expires_in": 1});
+    app.post(&message).await.json(201);
+    let path = "/conversations/bob/alice/messages/1";
+    let expired = async || app.get(path).await.json(200)["deleted_at"].is_string();
+    eventually("it expires", Duration::from_secs(20), expired).await;
+    let Some(hook) = Hook::start(&["--pull", &app.address]) else {
+        return;
+    };
+    let push = hook.next().await;
+    let badge = json!({"aps": {"badge": 1}});
+    assert_eq!(push["apns"]["payload"], badge);
+}
+
+#[tokio::test]
 async fn the_example_of_a_push_hook_verifies_webhooks() {
     let Some(mut hook) = Hook::start(&["--listen", "127.0.0.1:0"]) else {
         return;
