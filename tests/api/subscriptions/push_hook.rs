@@ -18,6 +18,11 @@ use crate::harness::{client, eventually, spawn_app};
 const SECRET: &[u8] = b"a secret of a webhook, 24 bytes or more";
 const OLD_SECRET: &[u8] = b"the secret that it had until yesterday";
 
+/// A key as the secret of a webhook.
+fn secret(key: &[u8]) -> String {
+    format!("whsec_{}", BASE64_STANDARD.encode(key))
+}
+
 /// A running hook. Killed when dropped.
 struct Hook {
     process: Child,
@@ -27,8 +32,7 @@ struct Hook {
 impl Hook {
     /// Starts one, or returns `None` so that the test is skipped. In CI there must be a Python.
     fn start(args: &[&str]) -> Option<Self> {
-        let secrets =
-            [SECRET, OLD_SECRET].map(|key| format!("whsec_{}", BASE64_STANDARD.encode(key)));
+        let secrets = [SECRET, OLD_SECRET].map(secret);
         let mut command = Command::new("python3");
         command
             .arg(root().join("examples/push-hook.py"))
@@ -191,6 +195,23 @@ async fn the_example_of_a_push_hook_shows_no_expired_message() {
     let push = hook.next().await;
     let badge = json!({"aps": {"badge": 1}});
     assert_eq!(push["apns"]["payload"], badge);
+}
+
+#[tokio::test]
+async fn the_example_of_a_push_hook_takes_webhooks() {
+    let app = spawn_app();
+    let Some(mut hook) = Hook::start(&["--listen", "127.0.0.1:0"]) else {
+        return;
+    };
+    let settings =
+        json!({"types": ["badge.changed"], "url": hook.address(), "secret": secret(SECRET)});
+    app.subscribe("push", &settings).await;
+    app.send("alice", "bob", "Hi").await;
+    let push = hook.next().await;
+    assert_eq!(push["fcm"]["message"]["notification"]["body"], "Hi");
+    app.mark_read("bob", "alice", 1).await;
+    let badge = json!({"aps": {"badge": 0}});
+    assert_eq!(hook.next().await["apns"]["payload"], badge);
 }
 
 #[tokio::test]
