@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use duologue::archive::Archive;
+use duologue::archive::{Archive, ObjectName};
 use duologue::metrics::Metrics;
 use duologue::model::{Pair, Retention, UserId};
 use duologue::store::{ArchivePolicy, Keys, Store};
@@ -128,6 +128,57 @@ impl ArchivedApp {
         let [_, meta] = Keys::new().named(name);
         let text: Option<Vec<u8>> = redis::Commands::hget(&mut self.redis(), meta, field).unwrap();
         text.map(|text| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Removes the messages of the archive from a list of messages of a conversation, the newest of which has a seq.
+    pub fn remove_archived(&self, name: &str, messages: &mut Value, last: u64) {
+        let border = last - self.hot(name);
+        let messages = messages.as_array_mut().unwrap();
+        messages.retain(|message| message["seq"].as_u64() > Some(border));
+    }
+
+    /// Replaces the messages of a conversation in the archive, which no service does without a change of each.
+    pub fn rewrite(&self, name: &str, change: impl Fn(&str) -> String) {
+        let ([_, meta], mut redis) = (Keys::new().named(name), self.redis());
+        let fields: Vec<String> = redis::Commands::hkeys(&mut redis, &meta).unwrap();
+        for field in fields.iter().filter(|field| field.starts_with("segment:")) {
+            let stored: Vec<u8> = redis::Commands::hget(&mut redis, &meta, field).unwrap();
+            let mut parts: Vec<_> = stored
+                .splitn(5, |byte| *byte == b'|')
+                .map(<[u8]>::to_vec)
+                .collect();
+            let [low, id] =
+                [0, 3].map(|part: usize| String::from_utf8(parts[part].clone()).unwrap());
+            let is_object =
+                |path: &PathBuf| path.to_string_lossy().contains(&format!("/{low}-{id}."));
+            let path = self.objects().into_iter().find(is_object).unwrap();
+            let text = zstd::decode_all(&*std::fs::read(&path).unwrap()).unwrap();
+            let lines = String::from_utf8(text).unwrap();
+            let lines: String = lines.lines().map(|line| change(line) + "\n").collect();
+            let new = ObjectName::of(name, low.parse().unwrap());
+            let file = format!("{low}-{}.jsonl.zst", new.id());
+            std::fs::write(
+                path.with_file_name(file),
+                zstd::encode_all(lines.as_bytes(), 3).unwrap(),
+            )
+            .unwrap();
+            let (_, sent_at) = lines.split_once("\"sent_at\":\"").unwrap();
+            parts[2] = sent_at.as_bytes()[..24].to_vec();
+            parts[3] = new.id().as_bytes().to_vec();
+            redis::Commands::hset::<_, _, _, ()>(&mut redis, &meta, field, parts.join(&b'|'))
+                .unwrap();
+        }
+        // When the oldest message was sent is not known any more.
+        if let Some(archive) = self.meta(name, "archive") {
+            let (numbers, _) = archive.rsplit_once('|').unwrap();
+            redis::Commands::hset::<_, _, _, ()>(
+                &mut redis,
+                &meta,
+                "archive",
+                format!("{numbers}|"),
+            )
+            .unwrap();
+        }
     }
 
     /// The objects in the folder.

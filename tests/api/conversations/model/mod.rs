@@ -2,6 +2,7 @@
 //! is shrunk to the shortest sequence that shows it.
 
 mod agreement;
+mod archive;
 mod changes;
 mod messages;
 mod reference;
@@ -13,6 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use duologue::model::Retention;
 use reqwest::Method;
 
+use crate::harness::archive::ArchivedApp;
 use crate::harness::badges::BadgeLog;
 use crate::harness::models::run_cases;
 use crate::harness::{TestApp, spawn_app, spawn_app_with};
@@ -41,6 +43,21 @@ struct Scenario<'a> {
     /// When imported messages were sent, about.
     past: DateTime<Utc>,
     model: Model,
+    /// The archive of the services, if they have one.
+    archive: Option<&'a ArchivedApp>,
+}
+
+impl<'a> Scenario<'a> {
+    fn of(services: &'a [Service], archive: Option<&'a ArchivedApp>, names: [String; 3]) -> Self {
+        Self {
+            services,
+            app: &services[0].app,
+            kept: services[0].kept,
+            past: Utc::now() - TimeDelta::days(5),
+            model: Model::of(names),
+            archive,
+        }
+    }
 }
 
 impl Scenario<'_> {
@@ -49,7 +66,7 @@ impl Scenario<'_> {
             user: step.user,
             peer: step.peer,
         };
-        let service = &self.services[step.service];
+        let service = &self.services[step.service % self.services.len()];
         (self.app, self.kept) = (&service.app, service.kept);
         match step.action {
             Action::Send(draft) => self.send(who, draft).await,
@@ -61,6 +78,7 @@ impl Scenario<'_> {
             Action::React { seq, emoji, on } => self.react(who, seq, emoji, on).await,
             Action::Change(change) => self.change(who, change).await,
         }
+        self.archive_older().await;
     }
 
     fn names(&self, who: Perspective) -> [&str; 2] {
@@ -93,7 +111,9 @@ impl Scenario<'_> {
         let [user, peer] = self.names(who);
         let found = self.app.page(user, peer, &query).await;
         self.drop_old(who);
-        assert_eq!(found, self.model.page(who, read), "{query}");
+        let mut expected = self.model.page(who, read);
+        self.archive_unread(who, &mut expected);
+        assert_eq!(found, expected, "{query}");
         if read.marks() {
             let last = self.model.last(who);
             self.model.mark_read(who, last, false);
@@ -130,13 +150,7 @@ fn the_service_agrees_with_the_model() {
     run_cases(60, &scenarios(), async |case, steps| {
         // The names sort differently from case to case, and some contain others.
         let names = ["u", "u.", "U"].map(|name| format!("{name}{case}"));
-        let mut scenario = Scenario {
-            services: &services,
-            app: &services[0].app,
-            kept: services[0].kept,
-            past: Utc::now() - TimeDelta::days(5),
-            model: Model::of(names),
-        };
+        let mut scenario = Scenario::of(&services, None, names);
         for steps in steps.chunks(STEPS_BETWEEN_CHECKS) {
             for step in steps {
                 scenario.apply(step).await;
@@ -153,13 +167,7 @@ fn badges_agree_with_the_totals_after_each_step() {
         let services = services();
         let app = &services[0].app;
         let names = ["u", "u.", "U"].map(|name| format!("{name}{case}"));
-        let mut scenario = Scenario {
-            services: &services,
-            app,
-            kept: services[0].kept,
-            past: Utc::now() - TimeDelta::days(5),
-            model: Model::of(names.clone()),
-        };
+        let mut scenario = Scenario::of(&services, None, names.clone());
         let mut badges = BadgeLog::open(app, "push").await;
         for step in &steps {
             scenario.apply(step).await;

@@ -16,6 +16,7 @@ impl Scenario<'_> {
     /// Lets days pass, in Redis as in the model: messages get older and expire, and mutes end.
     pub async fn age(&mut self, days: u32) {
         self.model.age(days);
+        self.age_archive(days);
         let mut redis = self.services[0].app.redis();
         let mut due = Vec::new();
         for (one, other) in [(0, 1), (0, 2), (1, 2)] {
@@ -26,9 +27,8 @@ impl Scenario<'_> {
             let [messages, ..] = keys(one, other);
             let stored: Vec<String> = redis.lrange(&messages, 0, -1).unwrap();
             for (index, message) in (0_isize..).zip(stored) {
-                let message = earlier(&message, "sent_at", days);
-                let message = earlier(&message, "expires_at", days);
-                redis.lset::<_, _, ()>(&messages, index, message).unwrap();
+                let older = older(&message, days);
+                redis.lset::<_, _, ()>(&messages, index, older).unwrap();
             }
             for (user, peer) in [(one, other), (other, one)] {
                 self.shorten_mute(user, peer, days);
@@ -90,6 +90,12 @@ impl Scenario<'_> {
         }
         due
     }
+}
+
+/// A stored message, so many days later.
+pub fn older(message: &str, days: u32) -> String {
+    let message = earlier(message, "sent_at", days);
+    earlier(&message, "expires_at", days)
 }
 
 /// A stored message with one of its times moved back.

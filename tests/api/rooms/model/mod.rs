@@ -2,6 +2,7 @@
 //! difference is shrunk to the shortest sequence that shows it.
 
 mod agreement;
+mod archive;
 mod messages;
 mod reference;
 mod steps;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::harness::archive::ArchivedApp;
 use crate::harness::badges::BadgeLog;
 use crate::harness::models::run_cases;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_with};
@@ -28,6 +30,8 @@ const LIMIT: u64 = 6;
 struct Scenario<'a> {
     services: &'a [TestApp; 2],
     model: Model,
+    /// The archive of the services, if they have one.
+    archive: Option<&'a ArchivedApp>,
 }
 
 impl Scenario<'_> {
@@ -83,6 +87,7 @@ impl Scenario<'_> {
             }
             Action::Erase => self.erase(user).await,
         }
+        self.archive_older().await;
     }
 
     fn path(&self, user: usize) -> String {
@@ -137,11 +142,9 @@ impl Scenario<'_> {
             return;
         }
         self.model.drop_old(Self::limit(service));
-        assert_eq!(
-            known(answer.json(200)),
-            self.model.page(user, limit),
-            "{path}"
-        );
+        let mut expected = self.model.page(user, limit);
+        self.archive_unread(&mut expected);
+        assert_eq!(known(answer.json(200)), expected, "{path}");
         if !peek {
             let last = self.model.last();
             self.model.mark_read(user, last);
@@ -198,11 +201,16 @@ fn services() -> [TestApp; 2] {
 }
 
 /// An open room with two members.
-async fn begin(services: &[TestApp; 2], case: u32) -> Scenario<'_> {
+async fn begin<'a>(
+    services: &'a [TestApp; 2],
+    archive: Option<&'a ArchivedApp>,
+    case: u32,
+) -> Scenario<'a> {
     let names = ["u", "u.", "U", "room"].map(|name| format!("{name}{case}"));
     let mut scenario = Scenario {
         services,
         model: Model::of(names.to_vec(), format!("room:r{case}")),
+        archive,
     };
     scenario.change(true, true).await;
     for user in 0..2 {
@@ -215,7 +223,7 @@ async fn begin(services: &[TestApp; 2], case: u32) -> Scenario<'_> {
 fn a_room_agrees_with_its_model() {
     let services = services();
     run_cases(40, &scenarios(), async |case, steps| {
-        let mut scenario = begin(&services, case).await;
+        let mut scenario = begin(&services, None, case).await;
         for steps in steps.chunks(STEPS_BETWEEN_CHECKS) {
             for step in steps {
                 scenario.apply(step).await;
@@ -230,7 +238,7 @@ fn badges_agree_with_the_totals_after_each_step() {
     run_cases(15, &scenarios(), async |case, steps| {
         // New ones, because after a minute they begin to drop old messages by themselves.
         let services = services();
-        let mut scenario = begin(&services, case).await;
+        let mut scenario = begin(&services, None, case).await;
         let (app, names) = (&services[0], scenario.model.names.clone());
         let mut badges = BadgeLog::open(app, "push").await;
         for step in &steps {
