@@ -6,7 +6,7 @@
 mod location;
 mod segment;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -33,6 +33,8 @@ pub struct Archive {
     objects: Arc<dyn ObjectStore>,
     cache: Arc<Cache<ObjectName, Arc<Segment>, SegmentWeighter>>,
     metrics: Arc<Metrics>,
+    /// Why the last call failed; `None` if it did not.
+    failure: Arc<Mutex<Option<String>>>,
 }
 
 /// Why there is no segment.
@@ -59,7 +61,26 @@ impl Archive {
             objects: location::open(url)?,
             cache: Arc::new(cache),
             metrics,
+            failure: Arc::default(),
         })
+    }
+
+    /// One sentence for each thing that is wrong with the archive, as the last calls of this process found it.
+    pub fn warnings(&self) -> Vec<String> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = failure.as_ref().map(|why| {
+            format!(
+                "the archive does not answer, so messages stay in Redis that are to move: {why}"
+            )
+        });
+        let damaged = self.metrics.archive.failures("damaged").get();
+        let damaged = (damaged > 0)
+            .then(|| "an object of the archive is damaged or missing; the log names it".to_owned());
+        failure.into_iter().chain(damaged).collect()
+    }
+
+    fn note_outcome(&self, failure: Option<String>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
     /// Writes and deletes an object, as the service will.
@@ -122,6 +143,7 @@ impl Archive {
                 ));
             }
         };
+        self.note_outcome(None);
         let decoded = Segment::decode(&bytes, low, high).map(Arc::new);
         decoded.map_err(|why| FetchError::Failed(self.damaged(name, &why)))
     }
@@ -133,6 +155,7 @@ impl Archive {
         let bytes = bytes.map_err(|e| Error::new(Code::Internal, e.to_string()))?;
         match timeout(TIMEOUT, self.objects.put(&path, bytes.into())).await {
             Ok(Ok(_)) => {
+                self.note_outcome(None);
                 self.metrics.archive.segments.inc();
                 Ok(())
             }
@@ -155,6 +178,7 @@ impl Archive {
     fn unavailable(&self, name: &ObjectName, why: &str) -> Error {
         self.metrics.archive.failures("unavailable").inc();
         tracing::warn!(object = name.as_str(), "the archive does not answer: {why}");
+        self.note_outcome(Some(why.to_owned()));
         Code::ArchiveUnavailable.into()
     }
 

@@ -104,6 +104,13 @@ impl FoundConversation {
 }
 
 impl Store {
+    /// What is wrong with the archive; `None` if there is none.
+    pub fn archive_warnings(&self) -> Option<Vec<String>> {
+        self.archive
+            .as_deref()
+            .map(|store| store.archive.warnings())
+    }
+
     /// What moves to the archive; `None` if nothing does.
     fn moving(&self) -> Option<&StoreArchive> {
         self.archive

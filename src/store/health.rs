@@ -166,7 +166,10 @@ impl Store {
         });
         let masters = join_all(reports).await;
         if masters.iter().any(|master| master.report.is_ok()) {
-            return Ok(Health { masters });
+            return Ok(Health {
+                masters,
+                archive_warnings: self.archive_warnings(),
+            });
         }
         let mut reasons = masters.into_iter().filter_map(|master| master.report.err());
         Err(reasons.next().map_or(Code::Unavailable.into(), |why| {

@@ -1,9 +1,12 @@
 //! What the masters of the store report about themselves.
 
-/// The masters of the store: one, unless it is a cluster.
+/// The state of the store.
 #[derive(Clone, Debug)]
 pub struct Health {
+    /// The masters: one, unless it is a cluster.
     pub masters: Vec<MasterHealth>,
+    /// One sentence for each thing that is wrong with the archive; `None` if there is none.
+    pub archive_warnings: Option<Vec<String>>,
 }
 
 /// What a master reports about itself.

@@ -35,6 +35,17 @@ pub struct Readiness {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     redis: Option<Vec<RedisHealth>>,
+    /// The state of the archive, if there is one; for backends only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    archive: Option<ArchiveHealth>,
+}
+
+/// The state of the archive, as the last calls of this process found it.
+#[derive(Serialize, ToSchema)]
+pub struct ArchiveHealth {
+    /// One sentence for each thing that is wrong. Newer messages work nevertheless.
+    warnings: Vec<String>,
 }
 
 /// The state of a master and its durability settings. Of a master that cannot be reached only the address and
@@ -121,10 +132,18 @@ pub async fn check_ready(
         return Err(Error::new(Code::Unavailable, "The process is stopping."));
     }
     let health = operations.check_ready(caller.as_ref()).await?;
-    Ok(Json(Readiness {
+    let mut readiness = Readiness {
         status: "ready",
-        redis: health.map(|health| health.masters.into_iter().map(RedisHealth::from).collect()),
-    }))
+        redis: None,
+        archive: None,
+    };
+    if let Some(health) = health {
+        readiness.redis = Some(health.masters.into_iter().map(RedisHealth::from).collect());
+        readiness.archive = health
+            .archive_warnings
+            .map(|warnings| ArchiveHealth { warnings });
+    }
+    Ok(Json(readiness))
 }
 
 /// Metrics

@@ -6,6 +6,7 @@ mod failures;
 mod importing;
 mod moving;
 mod pages;
+mod recovery;
 mod retention;
 mod settings;
 mod twins;

@@ -7,9 +7,10 @@ use duologue::http::{asyncapi_yaml, openapi, openapi_yaml};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use crate::harness::archive::url_of;
 use crate::harness::source_tree::root;
-use crate::harness::spawn_app;
 use crate::harness::store::rooms::create_room;
+use crate::harness::{spawn_app, spawn_app_with};
 
 const UPDATE: &str = "UPDATE_OPENAPI=1 cargo test --test api meta::openapi";
 
@@ -230,7 +231,8 @@ fn compare(schema: &str, object: &Value) {
 
 #[tokio::test]
 async fn responses_hold_exactly_the_fields_of_their_schemas() {
-    let app = spawn_app();
+    let folder = tempfile::tempdir().unwrap();
+    let app = spawn_app_with(&["--archive", &url_of(folder.path())]);
     let attachment = json!({
         "url": "https://files.example.com/menu.jpg", "mime_type": "image/jpeg", "name": "menu.jpg",
         "size": 48213, "width": 1024, "height": 768, "duration_ms": 0, "metadata": {"a": 1},
@@ -274,6 +276,7 @@ async fn responses_hold_exactly_the_fields_of_their_schemas() {
     let readiness = app.get("/readyz").await.json(200);
     compare("Readiness", &readiness);
     compare("RedisHealth", &readiness["redis"][0]);
+    compare("ArchiveHealth", &readiness["archive"]);
     let problem = app.post(&json!({})).await.any_problem();
     let late = r#"{"from":"alice","to":"bob","body":"x","sent_at":"2019-01-31T12:00:00Z"}"#;
     let headers = [("content-type", "application/x-ndjson")];
