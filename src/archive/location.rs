@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use object_store::{ClientConfigKey, ObjectStore, RetryConfig};
 use url::Url;
 
 use crate::model::digest;
@@ -91,30 +91,43 @@ pub(super) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, String> {
     }
     let place = parsed.host_str().unwrap_or_default();
     let bucket = format!("{}://{place}", parsed.scheme());
-    let options = ClientOptions::new()
-        .with_timeout(super::TIMEOUT)
-        .with_connect_timeout(CONNECT_TIMEOUT);
     let retry = RetryConfig {
         max_retries: 2,
         retry_timeout: super::TIMEOUT,
         ..RetryConfig::default()
     };
+    let timeouts = [
+        (ClientConfigKey::Timeout, super::TIMEOUT),
+        (ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT),
+    ];
+    let timeouts = timeouts.map(|(key, time)| (key, humantime::format_duration(time).to_string()));
+    // One by one, because `with_client_options` would replace those of the variables, such as AWS_ALLOW_HTTP.
     let opened: Result<Arc<dyn ObjectStore>, _> = match parsed.scheme() {
-        "s3" => AmazonS3Builder::from_env()
+        "s3" => timeouts
+            .into_iter()
+            .fold(AmazonS3Builder::from_env(), |builder, (key, time)| {
+                builder.with_config(AmazonS3ConfigKey::Client(key), time)
+            })
             .with_url(bucket)
-            .with_client_options(options)
             .with_retry(retry)
             .build()
             .map(|store| Arc::new(store) as _),
-        "gs" => GoogleCloudStorageBuilder::from_env()
+        "gs" => timeouts
+            .into_iter()
+            .fold(
+                GoogleCloudStorageBuilder::from_env(),
+                |builder, (key, time)| builder.with_config(GoogleConfigKey::Client(key), time),
+            )
             .with_url(bucket)
-            .with_client_options(options)
             .with_retry(retry)
             .build()
             .map(|store| Arc::new(store) as _),
-        _ => MicrosoftAzureBuilder::from_env()
+        _ => timeouts
+            .into_iter()
+            .fold(MicrosoftAzureBuilder::from_env(), |builder, (key, time)| {
+                builder.with_config(AzureConfigKey::Client(key), time)
+            })
             .with_url(bucket)
-            .with_client_options(options)
             .with_retry(retry)
             .build()
             .map(|store| Arc::new(store) as _),

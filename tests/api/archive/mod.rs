@@ -8,5 +8,6 @@ mod moving;
 mod pages;
 mod recovery;
 mod retention;
+mod s3;
 mod settings;
 mod twins;

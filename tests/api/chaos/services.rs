@@ -28,6 +28,7 @@ const START: Duration = Duration::from_secs(30);
 /// Processes that keep their addresses when they are started again.
 pub struct Services {
     processes: Vec<ServiceProcess>,
+    args: Vec<String>,
     settings: Vec<(&'static str, String)>,
     dir: TempDir,
 }
@@ -35,8 +36,14 @@ pub struct Services {
 impl Services {
     /// Starts processes for a Redis. Each change must reach so many replicas.
     pub fn start(count: usize, url: &str, replicas: usize) -> Self {
+        Self::start_with(count, url, replicas, Vec::new())
+    }
+
+    /// The same with arguments.
+    pub fn start_with(count: usize, url: &str, replicas: usize, args: Vec<String>) -> Self {
         let mut this = Self {
             processes: Vec::new(),
+            args,
             settings: vec![
                 ("DUOLOGUE_REDIS_URL", url.to_owned()),
                 ("DUOLOGUE_REPLICAS", replicas.to_string()),
@@ -58,7 +65,7 @@ impl Services {
         let settings: Vec<_> = settings.map(|(name, value)| (*name, &**value)).collect();
         let deadline = Instant::now() + START;
         loop {
-            match ServiceProcess::try_start_at(address, self.dir.path(), &settings) {
+            match ServiceProcess::try_start_at(address, self.dir.path(), &self.args, &settings) {
                 Ok(started) => return started,
                 Err(printed) => assert!(Instant::now() < deadline, "no start: {printed}"),
             }
@@ -92,12 +99,12 @@ impl Services {
         killed
     }
 
-    fn kill(&mut self, number: usize) {
+    pub fn kill(&mut self, number: usize) {
         self.processes[number].signal(Signal::KILL);
         self.processes[number].wait_for_exit(Duration::from_secs(10));
     }
 
-    fn restart(&mut self, number: usize) {
+    pub fn restart(&mut self, number: usize) {
         let address = self.processes[number].address.clone();
         let address = address.trim_start_matches("http://");
         self.processes[number] = self.launch(address);

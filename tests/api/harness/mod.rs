@@ -15,6 +15,7 @@ pub mod models;
 pub mod page;
 pub mod rng;
 pub mod rooms;
+pub mod s3_server;
 pub mod source_tree;
 pub mod store;
 pub mod subscriptions;

@@ -50,6 +50,11 @@ impl ServiceProcess {
         Self::launch(dir, settings, Stdio::null())
     }
 
+    /// Starts the service by a command, with settings beside its own.
+    pub fn start_by(command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::launch_command(command, dir, settings, Stdio::null())
+    }
+
     /// The same, with its log in a file.
     pub fn start_logged(dir: &Path, settings: &[(&str, &str)], log: &Path) -> Self {
         let log = std::fs::File::create(log).unwrap();
@@ -69,14 +74,17 @@ impl ServiceProcess {
         )
     }
 
-    /// Starts the service on an address, such as `127.0.0.1:8080`. Returns what it printed if it does not start.
+    /// Starts the service on an address, such as `127.0.0.1:8080`, with arguments and settings. Returns what it printed if it does not start.
     pub fn try_start_at(
         address: &str,
         dir: &Path,
+        args: &[String],
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
         let settings = [settings, &[("DUOLOGUE_BIND", address)]].concat();
-        Self::try_launch(command(), dir, &settings, Stdio::null())
+        let mut command = command();
+        command.args(args);
+        Self::try_launch(command, dir, &settings, Stdio::null())
     }
 
     fn launch(dir: &Path, settings: &[(&str, &str)], stderr: Stdio) -> Self {
