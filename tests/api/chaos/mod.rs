@@ -1,6 +1,7 @@
 //! Clients that act at random while Redis and processes of the service fail, and the comparison of all they hold
 //! with what the service returns afterwards. `make chaos` runs the long tests, which are ignored otherwise.
 
+mod archive;
 mod cluster;
 mod crowd;
 mod one_redis;
