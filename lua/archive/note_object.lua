@@ -7,5 +7,5 @@ local garbage = KEYS[1] -- zset    objects of the partition to delete -> when, i
 local object  = ARGV[1] -- string  name of the object
 local due     = ARGV[2] -- integer when it is deleted, in milliseconds since 1970
 
-redis.call('ZADD', garbage, due, object)
+redis.call('ZADD', garbage, 'NX', due, object)
 return 1

@@ -47,6 +47,13 @@ impl ObjectName {
         Self(name)
     }
 
+    /// The name of the object at a path; `None` if it is none of the archive.
+    pub(super) fn of_path(path: &Path) -> Option<Self> {
+        let (_, name) = path.as_ref().split_once('/')?;
+        let name = Self(name.strip_suffix(".jsonl.zst")?.to_owned());
+        (name.path() == *path).then_some(name)
+    }
+
     pub fn folder(&self) -> &str {
         self.0.split('/').next().unwrap_or_default()
     }

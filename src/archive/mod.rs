@@ -9,6 +9,8 @@ mod segment;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use futures_util::{Stream, StreamExt, future};
 use object_store::{ObjectStore, ObjectStoreExt};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -19,6 +21,7 @@ pub use segment::Segment;
 
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
+use crate::model::StoredMessage;
 
 /// How long an object may take to be read or written.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -146,6 +149,31 @@ impl Archive {
         self.note_outcome(None);
         let decoded = Segment::decode(&bytes, low, high).map(Arc::new);
         decoded.map_err(|why| FetchError::Failed(self.damaged(name, &why)))
+    }
+
+    /// The objects that were written before a time.
+    pub fn list(&self, before: DateTime<Utc>) -> impl Stream<Item = Result<ObjectName, Error>> {
+        let objects = self.objects.list(None);
+        objects.filter_map(move |object| {
+            let listed = match object {
+                Ok(object) if object.last_modified >= before => None,
+                Ok(object) => ObjectName::of_path(&object.location).map(Ok),
+                Err(error) => Some(Err(Error::new(Code::ArchiveUnavailable, error.to_string()))),
+            };
+            future::ready(listed)
+        })
+    }
+
+    /// The first message of an object; `None` if it does not exist, or is not a segment.
+    pub async fn read_first(&self, name: &ObjectName) -> Result<Option<StoredMessage>, Error> {
+        let path = name.path();
+        let read = async { self.objects.get(&path).await?.bytes().await };
+        match timeout(TIMEOUT, read).await {
+            Ok(Ok(bytes)) => Ok(Segment::first_of(&bytes)),
+            Ok(Err(object_store::Error::NotFound { .. })) => Ok(None),
+            Ok(Err(error)) => Err(self.unavailable(name, &error.to_string())),
+            Err(_) => Err(self.unavailable(name, "no answer in time")),
+        }
     }
 
     /// Writes a segment to an object that does not exist yet.

@@ -1,6 +1,6 @@
 //! Segments: consecutive messages of a conversation, compressed as JSON lines.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 use zstd::stream::read::Decoder;
 use zstd::stream::write::Encoder;
@@ -50,6 +50,12 @@ impl Segment {
             return Err(format!("it does not end with message {high}"));
         }
         Ok(segment)
+    }
+
+    /// The first message of an object; `None` if it is not a segment.
+    pub fn first_of(bytes: &[u8]) -> Option<StoredMessage> {
+        let mut lines = BufReader::new(Decoder::new(bytes).ok()?.take(MAX_BYTES)).lines();
+        lines.next()?.ok().map(StoredMessage)
     }
 
     /// The object. It has a checksum, so that damage is noticed.

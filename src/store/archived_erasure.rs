@@ -17,7 +17,7 @@ use crate::model::{Pair, Peer, RoomName, Seq, StoredMessage, UserId, rfc3339};
 pub struct FoundSegment {
     /// The seq of the oldest message that is kept.
     from: u64,
-    segment: Option<SegmentPointer>,
+    pub(super) segment: Option<SegmentPointer>,
 }
 
 impl FromRedisValue for FoundSegment {

@@ -76,6 +76,8 @@ scripts! {
     DROP_SEGMENTS          "archive" "drop_segments"          Harmless;
     FIND_SEGMENT           "archive" "find_segment"           ReadsOnly;
     FORGET_OBJECTS         "archive" "forget_objects"         Harmless;
+    LIST_GARBAGE           "archive" "list_garbage"           ReadsOnly;
+    LIST_SEGMENTS          "archive" "list_segments"          ReadsOnly;
     NOTE_LONG_CONVERSATION "archive" "note_long_conversation" Harmless;
     NOTE_OBJECT            "archive" "note_object"            Harmless;
     SEAL_SEGMENT           "archive" "seal_segment"           Harmless;

@@ -9,6 +9,7 @@ pub mod feed;
 mod filing;
 mod heartbeat;
 mod key_set;
+pub mod orphans;
 mod outbox;
 pub mod presence;
 mod pubsub;
@@ -76,6 +77,7 @@ pub fn start(background: Background, metrics: Arc<Metrics>) -> Workers {
     workers.start(outbox::OutboxWorker::new(store.clone(), metrics.clone()));
     if background.archive {
         workers.start(archive::ArchiveWorker::new(store.clone(), metrics));
+        workers.start(orphans::OrphanWorker::new(store.clone()));
     }
     if background.retention {
         workers.start(retention::RetentionWorker::new(store.clone()));

@@ -5,6 +5,7 @@ mod erasure;
 mod failures;
 mod importing;
 mod moving;
+mod orphans;
 mod pages;
 mod recovery;
 mod retention;
