@@ -12,8 +12,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::contract::{CONTRACT_TEXTS, Preamble};
 use super::endpoints::{
-    conversations, docs, import, messages, page, presence, probes, receipts, rooms, settings,
-    subscriptions, tickets, typing, users,
+    conversations, dead_letters, docs, import, messages, page, presence, probes, receipts, rooms,
+    settings, subscriptions, tickets, typing, users,
 };
 use super::extract;
 use super::live::{poll, sse, websocket};
@@ -77,8 +77,8 @@ fn operations(config: &mut ServiceConfig, routes: Routes) {
         .service(subscriptions::take_events)
         .service(subscriptions::ack_events)
         .service(subscriptions::seek_subscription)
-        .service(subscriptions::list_dead_letters)
-        .service(subscriptions::retry_dead_letters)
+        .service(dead_letters::list_dead_letters)
+        .service(dead_letters::retry_dead_letters)
         .service(probes::check_health)
         .service(probes::check_ready);
     if routes.metrics {

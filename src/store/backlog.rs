@@ -8,7 +8,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Store;
 use super::script::{DESCRIBE_FEED, SEEK_FEED, TRIM_FEED};
-use super::subscriptions::{CONCURRENCY, StoredSubscription};
+use super::stored_subscription::StoredSubscription;
+use super::subscriptions::CONCURRENCY;
 use crate::error::Error;
 use crate::model::{
     Backlog, ConsumerName, ConsumerState, SeekResult, SeekTarget, SubscriptionName, rfc3339,

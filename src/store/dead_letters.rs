@@ -4,7 +4,7 @@ use super::Store;
 use super::script::{
     FILE_DEAD_LETTER, LIST_DEAD_LETTERS, RETRY_DEAD_LETTERS, SETTLE_DEAD_LETTER, TAKE_DEAD_LETTERS,
 };
-use super::subscriptions::StoredSubscription;
+use super::stored_subscription::StoredSubscription;
 use crate::error::{Code, Error};
 use crate::model::{
     DeadLettersQuery, FeedEventId, RawDeadLetter, RawDeadLetters, RetriedDeadLetters,

@@ -7,7 +7,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Store;
 use super::script::{ACK_EVENTS, TAKE_EVENTS};
-use super::subscriptions::{CONCURRENCY, StoredSubscription};
+use super::stored_subscription::StoredSubscription;
+use super::subscriptions::CONCURRENCY;
 use crate::error::{Code, Error};
 use crate::model::{
     AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, SubscriptionName,

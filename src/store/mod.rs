@@ -50,6 +50,7 @@ mod schedule;
 mod script;
 mod settings;
 mod slot_map;
+mod stored_subscription;
 mod subscriptions;
 mod topology;
 mod unread;
@@ -83,7 +84,8 @@ pub use rooms::{RoomAccess, RoomCreation, SetMember, SetRoom};
 pub use schedule::DueEntry;
 pub use script::{LIBRARY, RetrySafety, SCRIPTS, Script, included};
 pub use slot_map::Node;
-pub use subscriptions::{SetSubscription, StoredSubscription};
+pub use stored_subscription::StoredSubscription;
+pub use subscriptions::SetSubscription;
 pub use webhooks::{
     DeliveryVerdict, FailedAttempt, FailedEvent, OPEN_CIRCUIT, WebhookLease, WebhookState,
 };

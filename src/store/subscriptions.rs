@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::FromRedisValue;
 
@@ -15,12 +15,12 @@ use super::script::{
     CLOSE_FEED, DELETE_SUBSCRIPTION, LIST_SUBSCRIPTIONS, OPEN_FEED, READ_SUBSCRIPTION,
     SET_SUBSCRIPTION, SETTLE_SUBSCRIPTION, Script,
 };
+use super::stored_subscription::{Phase, StoredSubscription};
 use super::{PARTITIONS, Store};
 use crate::error::{Code, Error};
 use crate::model::limits::FEED_PARTITIONS;
 use crate::model::{
-    Subscription, SubscriptionList, SubscriptionName, SubscriptionSettings, SubscriptionState,
-    WebhookSecret,
+    Subscription, SubscriptionList, SubscriptionName, SubscriptionSettings, WebhookSecret,
 };
 use crate::rate::{RateLimitRequest, RateLimited};
 
@@ -33,18 +33,6 @@ pub(super) const CONCURRENCY: usize = 16;
 /// How often a request completes a subscription that others change at the same time.
 const ATTEMPTS: usize = 5;
 
-/// A subscription as the store keeps it.
-#[derive(Clone, Debug)]
-pub struct StoredSubscription {
-    pub(super) name: SubscriptionName,
-    /// When it was created, in microseconds since 1970. Distinguishes it from others of the same name.
-    pub(super) generation: i64,
-    phase: Phase,
-    pub(super) settings: SubscriptionSettings,
-    /// The text of the store.
-    text: String,
-}
-
 /// What [`Store::set_subscription`] sets.
 #[derive(Clone, Copy, Debug)]
 pub struct SetSubscription<'a> {
@@ -54,89 +42,6 @@ pub struct SetSubscription<'a> {
     pub secret: Option<&'a WebhookSecret>,
     /// Whether an existing subscription is refused.
     pub only_create: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Opening,
-    Open,
-    Closing,
-    /// Its webhook answered 410.
-    Stopped,
-}
-
-impl StoredSubscription {
-    /// Reads a subscription as `lua/lib/subscription.lua` has it.
-    fn parse(name: SubscriptionName, text: String) -> Result<Self, Error> {
-        let malformed = || Error::new(Code::Internal, "A stored subscription is malformed.");
-        let parts: Vec<_> = text.splitn(3, '|').collect();
-        let [generation, phase, settings] = parts[..] else {
-            return Err(malformed());
-        };
-        let phase = match phase {
-            "opening" => Phase::Opening,
-            "open" => Phase::Open,
-            "closing" => Phase::Closing,
-            "stopped" => Phase::Stopped,
-            _ => return Err(malformed()),
-        };
-        Ok(Self {
-            name,
-            generation: generation.parse().map_err(|_| malformed())?,
-            phase,
-            settings: serde_json::from_str(settings).map_err(|_| malformed())?,
-            text,
-        })
-    }
-
-    pub fn name(&self) -> &SubscriptionName {
-        &self.name
-    }
-
-    pub fn settings(&self) -> &SubscriptionSettings {
-        &self.settings
-    }
-
-    /// Whether its events are to be sent to its webhook.
-    pub fn is_sent(&self) -> bool {
-        self.phase == Phase::Open && self.settings.url.is_some() && !self.settings.paused
-    }
-
-    /// The text of its settings, with which scripts recognize that they were changed.
-    pub(super) fn settings_text(&self) -> &str {
-        self.text.splitn(3, '|').nth(2).unwrap_or_default()
-    }
-
-    /// The name of its groups.
-    pub(super) fn group(&self) -> String {
-        format!("{},{}", self.name.as_str(), self.generation)
-    }
-
-    /// The subscription with what it has not read.
-    async fn describe(self, store: &Store) -> Result<Subscription, Error> {
-        let mut backlog = store.describe_backlog(&self).await?;
-        let webhook = store.describe_webhook(&self).await?;
-        backlog.dead = webhook.dead;
-        let created_at = DateTime::<Utc>::from_timestamp_micros(self.generation);
-        Ok(Subscription {
-            state: self.state(webhook.is_failing),
-            name: self.name,
-            settings: self.settings,
-            created_at: created_at.unwrap_or_default(),
-            backlog,
-            secret: None,
-        })
-    }
-
-    fn state(&self, is_failing: bool) -> SubscriptionState {
-        match self.phase {
-            Phase::Opening | Phase::Closing => SubscriptionState::Opening,
-            Phase::Stopped => SubscriptionState::Gone,
-            Phase::Open if self.settings.paused => SubscriptionState::Paused,
-            Phase::Open if is_failing => SubscriptionState::Failing,
-            Phase::Open => SubscriptionState::Open,
-        }
-    }
 }
 
 impl Store {

@@ -5,7 +5,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::script::{
     DESCRIBE_WEBHOOK, LEASE_WEBHOOK, READ_ATTEMPTS, SETTLE_DELIVERY, STOP_WEBHOOK,
 };
-use super::subscriptions::{CONCURRENCY, StoredSubscription};
+use super::stored_subscription::StoredSubscription;
+use super::subscriptions::CONCURRENCY;
 use super::{Store, WEBHOOK_ATTEMPTS};
 use crate::error::{Code, Error};
 use crate::model::{FeedEventId, WebhookSecret};

@@ -1,6 +1,7 @@
 //! The HTTP API, one file per resource. A handler has the name of its operation.
 
 pub mod conversations;
+pub mod dead_letters;
 pub mod docs;
 pub mod examples;
 pub mod import;

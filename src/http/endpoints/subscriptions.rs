@@ -19,9 +19,8 @@ use crate::http::middleware::head::IsHead;
 use crate::http::path::PathSubscription;
 use crate::http::{json, problem};
 use crate::model::{
-    AckInput, AckResult, DeadLetterPage, DeadLetterSelection, DeadLettersQuery, FeedPage,
-    RawFeedPage, RetriedDeadLetters, SeekInput, SeekResult, Subscription, SubscriptionInput,
-    SubscriptionList, TakeQuery,
+    AckInput, AckResult, FeedPage, RawFeedPage, SeekInput, SeekResult, Subscription,
+    SubscriptionInput, SubscriptionList, TakeQuery,
 };
 use crate::operations::Operations;
 use crate::realtime::Hub;
@@ -264,56 +263,4 @@ pub async fn seek_subscription(
 ) -> Result<HttpResponse, Error> {
     let moved = operations.seek_subscription(&caller, &name, to).await?;
     Ok(json::answer(json!(moved.value).to_string(), moved.quota))
-}
-
-/// List dead letters
-///
-/// The events that the webhook of a subscription did not take in eight attempts, although it took others meanwhile. A
-/// subscription has at most 10,000; while it does, further events wait. They are kept for 30 days after the last one. For
-/// backends.
-#[utoipa::path(
-    tag = "subscriptions",
-    security(("bearer" = ["backend"])),
-    params(PathSubscription, DeadLettersQuery),
-    responses(
-        (status = 200, description = "The dead letters.", body = DeadLetterPage, example = json!(examples::dead_letter_page())),
-        ReadSubscriptionErrors,
-    )
-)]
-#[get("/subscriptions/{name}/dead")]
-pub async fn list_dead_letters(
-    caller: Caller,
-    PathSubscription { name }: PathSubscription,
-    QueryParams(query): QueryParams<DeadLettersQuery>,
-    operations: Data<Operations>,
-) -> Result<HttpResponse, Error> {
-    let found = operations.list_dead_letters(&caller, &name, &query).await?;
-    Ok(json::answer(found.value.to_json(), found.quota))
-}
-
-/// Send dead letters again
-///
-/// Sends events again that the webhook of a subscription did not take, one after another, once each: an event that fails
-/// is a dead letter again. Ids that are not dead letters are ignored. For backends.
-#[utoipa::path(
-    tag = "subscriptions",
-    security(("bearer" = ["backend"])),
-    params(PathSubscription),
-    request_body(content = DeadLetterSelection, description = "The dead letters.", example = json!({"ids": ["17-1795194096051-0"]})),
-    responses(
-        (status = 200, description = "How many are sent again.", body = RetriedDeadLetters, example = json!({"retried": 1})),
-        ChangeSubscriptionErrors,
-    )
-)]
-#[post("/subscriptions/{name}/dead/retry")]
-pub async fn retry_dead_letters(
-    caller: Caller,
-    PathSubscription { name }: PathSubscription,
-    JsonBody(selection): JsonBody<DeadLetterSelection>,
-    operations: Data<Operations>,
-) -> Result<HttpResponse, Error> {
-    let done = operations
-        .retry_dead_letters(&caller, &name, selection)
-        .await?;
-    Ok(json::answer(json!(done.value).to_string(), done.quota))
 }
