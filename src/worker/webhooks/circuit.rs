@@ -8,6 +8,8 @@ use crate::store::OPEN_CIRCUIT;
 const FAILURES: u32 = 5;
 /// The longest wait between two probes, in first waits: 10 minutes if the first is 5 s.
 const LONGEST: u64 = 120;
+/// The longest wait that an endpoint may ask for: an hour.
+pub(super) const LONGEST_RETRY_AFTER_MS: u64 = 3_600_000;
 
 /// A circuit breaker of one endpoint. Closed, everything is sent. After five failures in a row it opens: then a single
 /// event is tried at a time, the probe, after waits that double, until the endpoint takes one.
@@ -50,8 +52,8 @@ impl Circuit {
         }
     }
 
-    /// A circuit from the text of another process; a closed one if there is none.
-    pub fn restore(first_wait_ms: u64, text: &str) -> Self {
+    /// A circuit from the text of another process, whose clock may be wrong; a closed one if there is none.
+    pub fn restore(first_wait_ms: u64, text: &str, now: u64) -> Self {
         let mut circuit = Self::new(first_wait_ms);
         let mut parts = text.split('|');
         let is_open = parts.next() == Some(OPEN_CIRCUIT);
@@ -59,7 +61,7 @@ impl Circuit {
         if let (true, Some(wait_ms), Some(next_at)) = (is_open, number(), number()) {
             circuit.state = CircuitState::Open {
                 wait_ms,
-                next_at,
+                next_at: next_at.min(now + LONGEST_RETRY_AFTER_MS),
                 is_probing: false,
             };
         }

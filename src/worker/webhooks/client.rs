@@ -11,11 +11,10 @@ use reqwest::{Client, Response, StatusCode};
 use tokio::net::lookup_host;
 use url::{Host, Url};
 
+use super::circuit::LONGEST_RETRY_AFTER_MS;
 use super::signature::signatures;
 use crate::model::{WebhookNetworks, WebhookSecret, WebhookUrl};
 
-/// The longest wait that an endpoint may ask for.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// Bytes of an answer that are read, so that its connection can be used again.
 const ANSWER_BYTES: usize = 16 * 1024;
 
@@ -179,7 +178,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         let date = DateTime::parse_from_rfc2822(text).ok()?;
         Some((date.to_utc() - Utc::now()).to_std().unwrap_or_default())
     });
-    wait.map(|wait| wait.min(LONGEST_RETRY_AFTER))
+    wait.map(|wait| wait.min(Duration::from_millis(LONGEST_RETRY_AFTER_MS)))
 }
 
 /// Reads a short answer to its end. The connection of a longer one is closed.

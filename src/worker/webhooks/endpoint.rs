@@ -80,7 +80,7 @@ impl Endpoint {
         subscription: StoredSubscription,
         circuit: &str,
     ) -> Self {
-        let first_wait_ms = millis(context.first_wait);
+        let (first_wait_ms, clock) = (millis(context.first_wait), Clock::start());
         Self {
             store: context.store.clone(),
             subscription,
@@ -88,13 +88,13 @@ impl Endpoint {
             client: context.client.clone(),
             metrics: context.metrics.clone(),
             first_wait_ms,
-            clock: Clock::start(),
             state: Mutex::new(EndpointState {
-                circuit: Circuit::restore(first_wait_ms, circuit),
+                circuit: Circuit::restore(first_wait_ms, circuit, clock.now()),
                 secrets: Vec::new(),
                 taken_at: None,
                 held_until: Instant::now(),
             }),
+            clock,
         }
     }
 
@@ -180,12 +180,13 @@ impl Endpoint {
         failure: Option<DeliveryFailure>,
         now: u64,
     ) -> Option<Settled> {
-        let number = sent.event.attempt;
+        let (number, taken_at) = (sent.event.attempt, self.state().taken_at);
         let failed = failure.map(|failure| FailedAttempt {
             number,
             status: failure.status,
             wait_ms: self.wait_ms(number),
-            taken_ms: self.state().taken_at.map(|taken_at| now - taken_at),
+            // Another event may have been taken since.
+            taken_ms: taken_at.map(|taken_at| now.saturating_sub(taken_at)),
         });
         let waits = failed.map_or(Settled::Again, |failed| Settled::Waits {
             failed: number,

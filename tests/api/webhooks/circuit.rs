@@ -106,7 +106,7 @@ fn another_process_continues_where_one_was() {
     circuit.begin_probe();
     circuit.fail(FIRST_WAIT, true, None);
     circuit.begin_probe();
-    let mut restored = Circuit::restore(FIRST_WAIT, &circuit.to_text());
+    let mut restored = Circuit::restore(FIRST_WAIT, &circuit.to_text(), FIRST_WAIT);
     let next = 3 * FIRST_WAIT;
     assert_eq!(
         restored.permission(FIRST_WAIT),
@@ -126,6 +126,8 @@ fn another_process_continues_where_one_was() {
         "open|x|y",
         "what|1|2",
     ] {
-        assert_eq!(Circuit::restore(FIRST_WAIT, text), closed, "{text}");
+        assert_eq!(Circuit::restore(FIRST_WAIT, text, 0), closed, "{text}");
     }
+    let wrong = Circuit::restore(FIRST_WAIT, "open|5000|9000000000000", 0);
+    assert_eq!(wrong.permission(0), Permission::NothingUntil(3600 * SECOND));
 }
