@@ -2,13 +2,14 @@
 
 use super::Store;
 use super::script::{
-    FILE_DEAD_LETTER, LIST_DEAD_LETTERS, RETRY_DEAD_LETTERS, SETTLE_DEAD_LETTER, TAKE_DEAD_LETTERS,
+    ERASE_DEAD_LETTERS, FILE_DEAD_LETTER, LIST_DEAD_LETTERS, RETRY_DEAD_LETTERS,
+    SETTLE_DEAD_LETTER, TAKE_DEAD_LETTERS,
 };
 use super::stored_subscription::StoredSubscription;
 use crate::error::{Code, Error};
 use crate::model::{
     DeadLettersQuery, FeedEventId, RawDeadLetter, RawDeadLetters, RetriedDeadLetters,
-    SubscriptionName,
+    SubscriptionName, UserId,
 };
 use crate::rate::{RateLimitRequest, RateLimited};
 
@@ -35,6 +36,22 @@ impl Store {
         let args = args.each_ref().map(String::as_bytes);
         let kept: u8 = self.run(&FILE_DEAD_LETTER, &keys, &args).await?;
         Ok(kept == 1)
+    }
+
+    /// Drops the dead letters of all subscriptions that are about a user.
+    pub async fn erase_dead_letters(&self, user: &UserId) -> Result<(), Error> {
+        for stored in self.read_subscriptions().await? {
+            let keys = self.keys.dead_letters(stored.name.as_str());
+            let mut cursor = "0".to_owned();
+            loop {
+                let args = [user.as_str(), &cursor].map(str::as_bytes);
+                cursor = self.run(&ERASE_DEAD_LETTERS, &keys, &args).await?;
+                if cursor == "0" {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A page of the dead letters of a subscription.

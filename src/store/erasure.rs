@@ -74,6 +74,7 @@ impl Store {
                 }
             }
         }
+        self.erase_dead_letters(user).await?;
         self.forget_user(user).await?;
         erasure.done = true;
         Ok(erasure)

@@ -34,8 +34,8 @@
 //! | `dm:{u}:rate:<user>` | string: when a bucket is full again, in us; `<user>` is a policy and a caller, `send,user,alice` | user | when full | `charge_rate`, `every charge` |
 //! | `dm:subscriptions` | hash: name of a subscription -> its settings | subscriptions | never | `set_subscription`, `delete_subscription`, `settle_subscription`, `stop_webhook` |
 //! | `dm:{s}:webhook:<subscription>` | hash: secrets, lease and circuit of a webhook; see `lua/lib/subscription.lua` | subscriptions | never | `set_subscription`, `settle_subscription`, `lease_webhook` |
-//! | `dm:{s}:dead:<subscription>` | hash: id of an event that a webhook did not take -> the event; see `lua/lib/dead_letter.lua` | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `settle_dead_letter` |
-//! | `dm:{s}:dead_order:<subscription>` | zset: the same ids -> when the event failed, in us | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `retry_dead_letters`, `settle_dead_letter` |
+//! | `dm:{s}:dead:<subscription>` | hash: id of an event that a webhook did not take -> the event; see `lua/lib/dead_letter.lua` | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `settle_dead_letter`, `erase_dead_letters` |
+//! | `dm:{s}:dead_order:<subscription>` | zset: the same ids -> when the event failed, in us | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `retry_dead_letters`, `settle_dead_letter`, `erase_dead_letters` |
 //! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
 //!
 //! Commas separate names, because no id contains one. `<room>` is `room:` and the id of a room. `every change` means

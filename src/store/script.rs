@@ -172,6 +172,7 @@ scripts! {
     DELETE_SUBSCRIPTION "subscriptions" "delete_subscription" Never;
     DESCRIBE_FEED       "subscriptions" "describe_feed"       ReadsOnly;
     DESCRIBE_WEBHOOK    "subscriptions" "describe_webhook"    ReadsOnly;
+    ERASE_DEAD_LETTERS  "subscriptions" "erase_dead_letters"  Harmless;
     FILE_DEAD_LETTER    "subscriptions" "file_dead_letter"    Harmless;
     LEASE_WEBHOOK       "subscriptions" "lease_webhook"       Harmless;
     LIST_DEAD_LETTERS   "subscriptions" "list_dead_letters"   ReadsOnly;

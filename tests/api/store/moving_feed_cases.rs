@@ -65,6 +65,12 @@ pub const FEED_CASES: &[Case] = &[
     on_feed("close_feed", &[], &["group1"]),
     on_feed("close_feed", &[SECOND_GROUP], &["group1"]),
     on_feed("delete_subscription", &[], &["s"]),
+    // The only dead letter.
+    on_feed(
+        "erase_dead_letters",
+        &[&["HSET", "@dead", "1-1-1", r#"room.left|8||{"user":"a"}"#]],
+        &["a", "0"],
+    ),
     on_feed(
         "file_dead_letter",
         &[],

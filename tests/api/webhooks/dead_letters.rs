@@ -132,3 +132,19 @@ async fn dead_letters_are_listed_in_pages() {
         .collect();
     assert_eq!(left, [] as [&str; 0]);
 }
+
+#[tokio::test]
+async fn an_erasure_drops_the_dead_letters_of_the_user() {
+    let (app, _receiver) = with_bad_messages().await;
+    make_dead_letter(&app, "bad 1", 1).await;
+    app.send("erin", "frank", "bad 2").await;
+    make_dead_letter(&app, "bad 3", 3).await;
+    let erased = app.request(Method::DELETE, "/users/bob").await;
+    assert_eq!(erased.json(200)["done"], true);
+    let letters = app.dead_letters("hook").await;
+    let texts: Vec<_> = letters
+        .iter()
+        .map(|letter| &letter["event"]["data"]["message"]["body"])
+        .collect();
+    assert_eq!(texts, ["bad 2"]);
+}
