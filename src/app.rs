@@ -174,7 +174,7 @@ impl App {
             listener,
             presence_changes,
             retention: self.config.retention().is_limited(),
-            archive: self.config.archive.archive.is_some(),
+            archive: self.config.archive_url().is_some(),
             feed: FeedRetention {
                 keep: self.config.feed.feed_keep,
                 events: self.config.feed.feed_limit,
@@ -323,8 +323,8 @@ async fn connect(
     let store = Store::new(&url, certificates, config.retention(), metrics.clone());
     let store = store.map_err(AppError::RedisUrl)?;
     let mut store = store.with_replicas(config.replicas);
-    if let Some(url) = &config.archive.archive {
-        let (archive, policy) = open_archive(url, &config.archive, metrics).await?;
+    if let Some(url) = config.archive_url() {
+        let (archive, policy) = open_archive(&url, &config.archive, metrics).await?;
         store = store.with_archive(archive, policy);
     }
     if config.two_steps {

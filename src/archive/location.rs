@@ -1,5 +1,7 @@
 //! Where the archive is, and the names of its objects.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,7 +151,10 @@ fn open_folder(url: &Url) -> Result<Arc<dyn ObjectStore>, String> {
     let folder = url
         .to_file_path()
         .map_err(|()| "it is not a path of this system".to_owned())?;
-    std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    // Only this user reads what users have written.
+    let mut create = DirBuilder::new();
+    let created = create.recursive(true).mode(0o700).create(&folder);
+    created.map_err(|e| e.to_string())?;
     let store = LocalFileSystem::new_with_prefix(&folder).map_err(|e| e.to_string())?;
     Ok(Arc::new(store.with_fsync(true)))
 }

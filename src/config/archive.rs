@@ -11,8 +11,8 @@ use crate::archive::check_url;
 #[command(next_help_heading = "Archive")]
 pub struct ArchiveSettings {
     /// Object store to which older messages move: file:///PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or
-    /// az://CONTAINER/PREFIX, with the credentials in the variables of the provider. Without it all messages stay in
-    /// Redis
+    /// az://CONTAINER/PREFIX, with the credentials in the variables of the provider [default: the folder archive in
+    /// --data-dir, or none with --redis-url, where all messages stay in Redis]
     #[arg(long, env = "DUOLOGUE_ARCHIVE", value_name = "URL", value_parser = archive_url)]
     pub archive: Option<String>,
 

@@ -221,6 +221,17 @@ impl Config {
         }
     }
 
+    /// The URL of the archive; `None` if there is none.
+    pub fn archive_url(&self) -> Option<String> {
+        let beside_redis = || {
+            let folder = std::path::absolute(self.data_dir.join("archive")).ok()?;
+            Url::from_file_path(folder).ok().map(String::from)
+        };
+        let private = self.redis_url.is_none();
+        let url = self.archive.archive.clone();
+        url.or_else(|| private.then(beside_redis).flatten())
+    }
+
     pub fn workers(&self) -> usize {
         let cores = std::thread::available_parallelism();
         self.workers.or(cores.ok()).map_or(1, NonZeroUsize::get)

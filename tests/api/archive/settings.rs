@@ -1,8 +1,12 @@
 //! The settings of the archive.
 
+use std::path::Path;
+use std::time::Duration;
+
 use duologue::config::Config;
 
-use crate::harness::refusal_to_start;
+use crate::harness::archive::objects_in;
+use crate::harness::{eventually, refusal_to_start, spawn_app_with};
 
 #[test]
 fn a_url_of_an_unknown_kind_is_refused() {
@@ -45,4 +49,27 @@ fn an_archive_that_cannot_be_written_is_refused() {
         "{refused}"
     );
     assert!(!refused.contains('\n'), "{refused}");
+}
+
+#[tokio::test]
+async fn the_archive_is_beside_the_private_redis_by_default() {
+    let app = spawn_app_with(&["--hot-messages", "5", "--archive-segment", "5"]);
+    for n in 0..10 {
+        app.send("alice", "bob", &format!("message {n}")).await;
+    }
+    let Some(socket) = app.redis_url.strip_prefix("unix://") else {
+        // On a cluster there is none.
+        return;
+    };
+    let archive = Path::new(socket).with_file_name("archive");
+    let moved = async || !objects_in(&archive).is_empty();
+    eventually("messages move", Duration::from_secs(10), moved).await;
+    assert_eq!(
+        app.message("alice", "bob", 1).await.json(200)["body"],
+        "message 0"
+    );
+    let config = |settings: &[&str]| Config::read([&["duologue"], settings].concat()).unwrap();
+    let url = config(&["--data-dir", "/var/lib/duologue"]).archive_url();
+    assert_eq!(url.unwrap(), "file:///var/lib/duologue/archive");
+    assert_eq!(config(&["--redis-url", "redis://host"]).archive_url(), None);
 }

@@ -215,7 +215,12 @@ async fn rate_limiting_adds_no_round_trip_to_redis() {
             let count = metrics.split(&name).nth(1).unwrap_or("0");
             count.lines().next().unwrap().parse::<u64>().unwrap()
         };
-        count("find_expired_presences") + count("claim_due")
+        let workers = [
+            "find_expired_presences",
+            "claim_due",
+            "count_long_conversations",
+        ];
+        workers.iter().map(|script| count(script)).sum::<u64>()
     };
     let counted = async || loop {
         let (before, calls, after) = (searches().await, calls(), searches().await);
