@@ -72,35 +72,32 @@ end
 
 -- Looks who reads changes. Each user gets the keys of the badges if they are read. On a cluster they are elsewhere.
 --
--- Returns  whether the feed of the partition exists
+-- Returns  whether the feed of the partition may exist
 local function find_readers(conversation)
   local feed = conversation.feed
   if conversation.outbox then return redis.call('EXISTS', feed) == 1 end
+  if redis.call('EXISTS', SUBSCRIPTIONS) == 0 then return false end
   -- On one Redis all partitions have badges, or none has.
-  local found = redis.call('EXISTS', feed, badges_beside(feed))
-  if found == 0 then return false end
-  local has_feed = found == 2 or redis.call('EXISTS', feed) == 1
-  if found == 2 or not has_feed then
+  if redis.call('EXISTS', badges_beside(feed)) == 1 then
     name_badges(conversation.user)
     name_badges(conversation.peer)
   end
-  return has_feed
+  return true
 end
 
--- Appends a change to the feed of the partition, which exists.
+-- Appends a change to the feed of the partition, if it exists.
 local function feed_change(conversation, change)
   local kind, message, user = change.kind, change.message, conversation.user
   local first, second = user.id, conversation.peer.id
   if not conversation.is_first then first, second = second, first end
-  local data = '{"users":["' .. first .. '","' .. second .. (change.expires and '"]' or '"],"by":"' .. user.id .. '"')
-    .. ',"last_seq":' .. conversation.seq
+  local name, value = 'delivered_seq', user.delivered
   if message ~= '' then
-    data = data .. ',"message":' .. message .. '}'
+    name, value = 'message', message
   elseif kind == 'conversation.read' then
-    data = data .. ',"read_seq":' .. user.read .. '}'
-  else
-    data = data .. ',"delivered_seq":' .. user.delivered .. '}'
+    name, value = 'read_seq', user.read
   end
+  local data = '{"users":["' .. first .. '","' .. second .. (change.expires and '"]' or '"],"by":"' .. user.id .. '"')
+    .. ',"last_seq":' .. conversation.seq .. ',"' .. name .. '":' .. value .. '}'
   append_to_feed(conversation.feed, kind, first .. ',' .. second, data)
 end
 
