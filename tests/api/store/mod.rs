@@ -1,5 +1,6 @@
 //! The store: Lua scripts, keys, retention, and a Redis that fails.
 
+mod budgets;
 pub mod change_scripts;
 pub mod cluster;
 mod cluster_data;

@@ -1,5 +1,6 @@
 //! The Redis servers of tests, and Lua scripts called directly.
 
+pub mod callgrind;
 pub mod contents;
 pub mod direct_connection;
 pub mod lua;

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 /// A `redis-server` on a unix socket in its own folder. Killed when dropped.
 pub struct RedisServer {
     child: Child,
+    /// A program that runs the server, with its options; empty if none does.
+    under: Vec<String>,
     options: Vec<String>,
     dir: TempDir,
 }
@@ -34,11 +36,23 @@ impl RedisServer {
     }
 
     pub fn start(options: &[&str]) -> Self {
+        Self::start_under(&[], options)
+    }
+
+    /// Starts a server that another program runs, for example valgrind.
+    pub fn start_under(program: &[&str], options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let options: Vec<_> = options.iter().map(|o| (*o).to_owned()).collect();
-        let child = spawn(&dir, &options);
+        let owned = |words: &[&str]| {
+            words
+                .iter()
+                .map(|&word| word.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let (under, options) = (owned(program), owned(options));
+        let child = spawn(&dir, &under, &options);
         let server = Self {
             child,
+            under,
             options,
             dir,
         };
@@ -58,6 +72,10 @@ impl RedisServer {
         connect(&self.url())
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         signal_pid(self.child.id(), signal);
     }
@@ -70,7 +88,7 @@ impl RedisServer {
 
     /// Starts a killed server on its data again and waits until it is ready.
     pub fn restart(&mut self) {
-        self.child = spawn(&self.dir, &self.options);
+        self.child = spawn(&self.dir, &self.under, &self.options);
         self.wait();
     }
 
@@ -96,8 +114,11 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(dir: &TempDir, options: &[String]) -> Child {
-    Command::new("redis-server")
+fn spawn(dir: &TempDir, under: &[String], options: &[String]) -> Child {
+    let words: Vec<_> = under.iter().map(String::as_str).collect();
+    let words = [&words, &["redis-server"][..]].concat();
+    Command::new(words[0])
+        .args(&words[1..])
         .args(["--port", "0"])
         .args(options)
         .arg("--dir")
