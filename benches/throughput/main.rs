@@ -5,8 +5,8 @@
 //! on the other load of the machine.
 //!
 //! `cargo bench --bench throughput`. `-- live` measures only the live rows, `-- cluster` only those of a
-//! cluster, `-- rooms` only those of rooms, `-- scripts` only the time of Redis for scripts; `-- --check` fails
-//! if a target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
+//! cluster, `-- rooms` only those of rooms, `-- subscriptions` only those of subscriptions, `-- scripts` only the
+//! time of Redis for scripts; `-- --check` fails if a target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
 
 mod baseline;
 mod bench;
@@ -24,6 +24,7 @@ mod requests;
 mod rooms;
 mod sockets;
 mod store;
+mod subscriptions;
 mod watchers;
 mod wrk;
 
@@ -51,6 +52,8 @@ const LIVE: &str = "live";
 const CLUSTER: &str = "cluster";
 /// The argument that selects the rows of rooms.
 const ROOMS: &str = "rooms";
+/// The argument that selects the rows of subscriptions.
+const SUBSCRIPTIONS: &str = "subscriptions";
 /// The argument that selects the time of Redis for scripts.
 const SCRIPTS: &str = "scripts";
 /// Maximum duration of a run.
@@ -67,7 +70,7 @@ fn main() -> ExitCode {
         println!("To measure, for about five minutes, run: cargo bench --bench throughput");
         return ExitCode::SUCCESS;
     }
-    let only = [LIVE, CLUSTER, ROOMS, SCRIPTS]
+    let only = [LIVE, CLUSTER, ROOMS, SUBSCRIPTIONS, SCRIPTS]
         .into_iter()
         .find(|part| has(part));
     let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers(), only));

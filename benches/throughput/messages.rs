@@ -1,4 +1,10 @@
-//! Users, message bodies and the request that sends a message.
+//! Users, message bodies, the request that sends a message, and sending without a service.
+
+use duologue::model::{MessageInput, PendingMessage, UserId};
+use duologue::store::{ConversationRequest, Store};
+use serde_json::json;
+
+use crate::Outcome;
 
 /// Bytes of a message body.
 const BODY: usize = 100;
@@ -31,4 +37,38 @@ pub fn send_request(address: &str, from: &str, to: &str, body: &str) -> String {
          Content-Length: {}\r\n\r\n{json}",
         json.len()
     )
+}
+
+/// The id of a user.
+pub fn id(user: &str) -> Outcome<UserId> {
+    Ok(UserId::try_from(user.to_owned())?)
+}
+
+/// A message of the first user.
+pub fn pending_message(to: &str) -> Outcome<PendingMessage> {
+    let input: MessageInput = serde_json::from_value(json!({"to": to, "body": body()}))?;
+    Ok(PendingMessage::new(id(&user(0))?, input)?)
+}
+
+/// Sends a message of the first user to the second through a store, so that nothing else runs in Redis.
+pub async fn send_to_user(store: &Store) -> Outcome<()> {
+    let message = pending_message(&user(1))?;
+    let request = ConversationRequest {
+        user: message.from(),
+        peer: &id(&user(1))?,
+        charge: None,
+    };
+    store.send_message(&message, None, request).await?;
+    Ok(())
+}
+
+/// Does some work several times, one after the other.
+pub async fn repeat<F: Future<Output = Outcome<()>>>(
+    times: u32,
+    work: impl Fn() -> F,
+) -> Outcome<()> {
+    for _ in 0..times {
+        work().await?;
+    }
+    Ok(())
 }

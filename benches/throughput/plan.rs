@@ -3,7 +3,8 @@
 use crate::bench::Bench;
 use crate::report::Report;
 use crate::requests::{self, SECONDS};
-use crate::{CLUSTER, Interrupt, LIVE, Outcome, ROOMS, SCRIPTS, cluster, imports, live, rooms};
+use crate::{CLUSTER, Interrupt, LIVE, Outcome, ROOMS, SCRIPTS, SUBSCRIPTIONS};
+use crate::{cluster, imports, live, rooms, subscriptions};
 
 /// Seconds of a round of the rows with targets, which all have `everysec`.
 const LONG_ROUND: u32 = 2;
@@ -23,6 +24,9 @@ pub fn run(interrupt: &Interrupt, workers: usize, only: Option<&str>) -> Outcome
     }
     if measures(ROOMS) {
         rooms::measure(interrupt, workers, &mut report)?;
+    }
+    if measures(SUBSCRIPTIONS) {
+        subscriptions::measure(interrupt, workers, &mut report)?;
     }
     if measures(LIVE) {
         live::measure(interrupt, workers, &mut report)?;

@@ -41,6 +41,7 @@ pub const LIMITED: (&str, &str) = ("DUOLOGUE_SEND_RATE", "20:1000000");
 /// Measures the lower bounds, a send and a page of history with one durability.
 pub fn lower_bounds(mut bench: Bench<'_>, seconds: u32) -> Outcome<[Row; 5]> {
     let dir = bench.dir.path();
+    bench.redis.keep_append_only_file()?;
     bench.redis.fill("ann", "ben", PAGED)?;
     let sends = Requests::sends(dir)?;
     let page = Requests::reads(dir, "page.lua", "/conversations/ben/ann?limit=50")?;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duologue::metrics::Metrics;
-use duologue::model::{IdempotencyKey, MessageInput, PendingMessage, Retention, RoomName, UserId};
-use duologue::store::{ConversationRequest, RoomFiling, RoomRequest, Store};
+use duologue::model::{IdempotencyKey, Retention, RoomName};
+use duologue::store::{RoomFiling, RoomRequest, Store};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::messages::{body, user};
+use crate::messages::{id, pending_message, repeat, send_to_user, user};
 use crate::process::{Server, cpu};
 use crate::redis_server::RedisServer;
 use crate::report::{Report, Target};
@@ -88,21 +88,9 @@ impl Sender<'_> {
         Ok(self.redis.calls_of(&["fcall"])?.1 - before)
     }
 
-    async fn send_to_user(&self) -> Outcome<()> {
-        let message = message(&user(1))?;
-        let (from, peer) = (message.from(), &id(&user(1))?);
-        let request = ConversationRequest {
-            user: from,
-            peer,
-            charge: None,
-        };
-        self.store.send_message(&message, None, request).await?;
-        Ok(())
-    }
-
     async fn send_to_room(&self, room: &str) -> Outcome<()> {
         let name = RoomName::of_id(room).ok_or("no room")?;
-        let message = message(name.as_str())?;
+        let message = pending_message(name.as_str())?;
         let request = RoomRequest {
             user: message.from(),
             room: &name,
@@ -122,15 +110,6 @@ impl Sender<'_> {
     }
 }
 
-fn id(user: &str) -> Outcome<UserId> {
-    Ok(UserId::try_from(user.to_owned())?)
-}
-
-fn message(to: &str) -> Outcome<PendingMessage> {
-    let input: MessageInput = serde_json::from_value(json!({"to": to, "body": body()}))?;
-    Ok(PendingMessage::new(id(&user(0))?, input)?)
-}
-
 /// Measures the time of Redis for a send to a user and to a room, and for filing a message.
 async fn scripts(
     interrupt: &Interrupt,
@@ -148,7 +127,8 @@ async fn scripts(
     let (mut pair, mut room) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ROUNDS {
         interrupt.check()?;
-        let to_user = async |sender: &mut Sender<'_>| repeat(SENDS, || sender.send_to_user()).await;
+        let to_user =
+            async |sender: &mut Sender<'_>| repeat(SENDS, || send_to_user(&sender.store)).await;
         pair = pair.min(sender.time(to_user).await? / f64::from(SENDS));
         let to_room =
             async |sender: &mut Sender<'_>| repeat(SENDS, || sender.send_to_room(SMALL)).await;
@@ -167,13 +147,6 @@ async fn scripts(
     let listening = filing(&mut sender).await?;
     let name = "(r) filing for a member with a journal, us";
     report.figure(name, listening, 1, None);
-    Ok(())
-}
-
-async fn repeat<F: Future<Output = Outcome<()>>>(times: u32, work: impl Fn() -> F) -> Outcome<()> {
-    for _ in 0..times {
-        work().await?;
-    }
     Ok(())
 }
 

@@ -150,10 +150,12 @@ async fn listen(user: String, mut socket: Socket, received: Arc<Received>) {
 async fn watch(socket: &mut Socket, room: &str) -> Outcome<()> {
     let command = json!({"type": "watch", "ref": "1", "room": room}).to_string();
     socket.send(Message::text(command)).await?;
-    match socket.next().await.ok_or("no answer")?.map(parse)? {
-        Some(ServerMessage::Ack(_)) => Ok(()),
-        other => Err(format!("expected an ack, received {other:?}").into()),
+    while let Some(message) = socket.next().await {
+        if let Some(ServerMessage::Ack(_)) = parse(message?) {
+            return Ok(());
+        }
     }
+    Err("no answer to a watch command".into())
 }
 
 /// Counts the messages of rooms until the connection closes.
@@ -220,6 +222,17 @@ pub async fn send_each(
 /// Sends a request with a JSON body over a connection of its own; returns the body of the response.
 pub async fn request(address: &str, method: &str, path: &str, json: &str) -> Outcome<String> {
     let mut stream = TcpStream::connect(address).await?;
+    request_over(&mut stream, address, method, path, json).await
+}
+
+/// The same over a connection that further requests can use.
+pub async fn request_over(
+    stream: &mut TcpStream,
+    address: &str,
+    method: &str,
+    path: &str,
+    json: &str,
+) -> Outcome<String> {
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");
     let body = match json.len() {
         0 => "\r\n".to_owned(),
@@ -227,7 +240,7 @@ pub async fn request(address: &str, method: &str, path: &str, json: &str) -> Out
             format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}")
         }
     };
-    let response = timeout(TIMEOUT, exchange(&mut stream, &(head + &body))).await??;
+    let response = timeout(TIMEOUT, exchange(stream, &(head + &body))).await??;
     let (_, body) = response.split_once("\r\n\r\n").unwrap_or_default();
     Ok(body.to_owned())
 }

@@ -126,6 +126,13 @@ impl Redis {
         Ok(kinds)
     }
 
+    /// The bytes of the keys that match a pattern.
+    pub fn memory_of(&mut self, pattern: &str) -> Outcome<f64> {
+        let mut find = redis::cmd("KEYS");
+        let keys: Vec<String> = find.arg(pattern).query(&mut self.connection)?;
+        keys.iter().map(|key| self.memory(key)).sum()
+    }
+
     /// All memory that Redis has allocated, in bytes.
     pub fn used_memory(&mut self) -> Outcome<f64> {
         let info: redis::InfoDict = redis::cmd("INFO").query(&mut self.connection)?;
