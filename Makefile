@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-cluster test-archive check chaos bench budget audit fuzz clients lint-openapi
+.PHONY: help run test test-cluster test-archive check chaos bench bench-peers budget audit fuzz clients lint-openapi
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where rustup installs cargo. A shell that was open before has not read the updated profile.
@@ -40,6 +40,11 @@ bench: ## Measure throughput, latency, CPU per request, and the worst case of ea
 	@.ci/install rust cc redis redis-benchmark wrk
 	cargo bench --locked --bench throughput
 	cargo test --locked --test api -- operations::bounds::every_operation --nocapture
+
+bench-peers: ## Measure messages beside those of FastAPI, fastify and Centrifugo; PEERS_SECONDS=1 shortens the rounds
+	@.ci/install rust cc redis wrk node python
+	benches/peers/install $(TARGET)/peers
+	PEERS_DIR=$(abspath $(TARGET)/peers) cargo bench --locked --bench throughput -- peers
 
 budget: ## Count the instructions that scripts take Redis (valgrind) and compare them with their budgets
 	@.ci/install rust cc redis valgrind

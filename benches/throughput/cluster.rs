@@ -112,7 +112,7 @@ pub fn measure(interrupt: &Interrupt, workers: usize, report: &mut Report) -> Ou
     };
     let mut rows = plan.into_iter().map(start).collect::<Outcome<Vec<_>>>()?;
     run_rounds(&mut rows, interrupt)?;
-    report.add_deployments(table(&rows));
+    report.add_table(&table(&rows));
     let [one, cluster] = [0, 2].map(|row| rows[row].medians()[0]);
     let name = "(n) sends of three masters / of one Redis";
     report.figure(name, 3.0 * one / cluster, 2, None);

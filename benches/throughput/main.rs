@@ -5,17 +5,22 @@
 //! on the other load of the machine.
 //!
 //! `cargo bench --bench throughput`. `-- live` measures only the live rows, `-- cluster` only those of a
-//! cluster, `-- rooms` only those of rooms, `-- subscriptions` only those of subscriptions, `-- scripts` only the
-//! time of Redis for scripts; `-- --check` fails if a target is missed. Needs Linux (`/proc`), `wrk`, `redis-server` and `redis-benchmark`.
+//! cluster, `-- rooms` only those of rooms, `-- subscriptions` only those of subscriptions, `-- growth` only those
+//! of growing data, `-- scripts` only the time of Redis for scripts; `-- --check` fails if a target is missed.
+//! `make bench-peers` runs `-- peers`, which is not part of the others. Needs Linux (`/proc`), `wrk`,
+//! `redis-server` and `redis-benchmark`.
 
 mod baseline;
 mod bench;
+mod chart;
 mod cluster;
 mod deployment;
+mod growth;
 mod imports;
 mod live;
 mod load;
 mod messages;
+mod peers;
 mod plan;
 mod process;
 mod redis_server;
@@ -56,8 +61,12 @@ const ROOMS: &str = "rooms";
 const SUBSCRIPTIONS: &str = "subscriptions";
 /// The argument that selects the time of Redis for scripts.
 const SCRIPTS: &str = "scripts";
+/// The argument that selects the rows of growing data.
+const GROWTH: &str = "growth";
+/// The argument that selects the comparison with other services.
+const PEERS: &str = "peers";
 /// Maximum duration of a run.
-const TIME_LIMIT: Duration = Duration::from_secs(420);
+const TIME_LIMIT: Duration = Duration::from_secs(900);
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -67,12 +76,11 @@ fn main() -> ExitCode {
         return exit_code(baseline::serve(workers(), socket).map(|()| true));
     }
     if !has("--bench") {
-        println!("To measure, for about five minutes, run: cargo bench --bench throughput");
+        println!("To measure, for about eight minutes, run: cargo bench --bench throughput");
         return ExitCode::SUCCESS;
     }
-    let only = [LIVE, CLUSTER, ROOMS, SUBSCRIPTIONS, SCRIPTS]
-        .into_iter()
-        .find(|part| has(part));
+    let parts = [LIVE, CLUSTER, ROOMS, SUBSCRIPTIONS, SCRIPTS, GROWTH, PEERS];
+    let only = parts.into_iter().find(|part| has(part));
     let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers(), only));
     exit_code(run.map(|missed| !has("--check") || missed.is_empty()))
 }

@@ -3,8 +3,8 @@
 use crate::bench::Bench;
 use crate::report::Report;
 use crate::requests::{self, SECONDS};
-use crate::{CLUSTER, Interrupt, LIVE, Outcome, ROOMS, SCRIPTS, SUBSCRIPTIONS};
-use crate::{cluster, imports, live, rooms, subscriptions};
+use crate::{CLUSTER, GROWTH, Interrupt, LIVE, Outcome, PEERS, ROOMS, SCRIPTS, SUBSCRIPTIONS};
+use crate::{cluster, growth, imports, live, peers, rooms, subscriptions};
 
 /// Seconds of a round of the rows with targets, which all have `everysec`.
 const LONG_ROUND: u32 = 2;
@@ -15,6 +15,12 @@ pub fn run(interrupt: &Interrupt, workers: usize, only: Option<&str>) -> Outcome
     let measures = |part: &str| only.is_none_or(|only| only == part);
     if only.is_none() {
         measure_requests(interrupt, workers, &mut report)?;
+    }
+    if only == Some(PEERS) {
+        peers::measure(interrupt, workers, &mut report)?;
+    }
+    if measures(GROWTH) {
+        growth::measure(interrupt, workers, &mut report)?;
     }
     if measures(SCRIPTS) {
         measure_scripts(interrupt, workers, &mut report)?;
@@ -43,15 +49,9 @@ fn measure_requests(interrupt: &Interrupt, workers: usize, report: &mut Report) 
         let rows = requests::lower_bounds(start(fsync)?, seconds)?;
         report.add_lower_bounds(fsync, &rows);
     }
-    eprintln!("measuring short and long conversations ...");
-    let rows = requests::conversation_lengths(start("everysec")?)?;
-    report.add_conversation_lengths(&rows);
     eprintln!("measuring tokens and rate limits ...");
     let rows = requests::tokens_and_limits(interrupt, workers)?;
     report.add_tokens_and_limits(&rows);
-    eprintln!("measuring short and long inboxes ...");
-    let rows = requests::inbox_lengths(&start("everysec")?)?;
-    report.add_inbox_lengths(&rows);
     eprintln!("measuring imports and memory ...");
     let rows = imports::imports(&start("everysec")?)?;
     report.add_imports(&rows);

@@ -130,16 +130,35 @@ fn wait(child: &mut Child) -> Option<std::process::ExitStatus> {
 
 /// The CPU time of all threads of a process, user and system, in microseconds.
 pub fn cpu(pid: u32) -> Outcome<f64> {
+    Ok(cpu_of(&fields(&pid.to_string())?))
+}
+
+/// The same of all processes of a process group.
+pub fn cpu_of_group(group: u32) -> Outcome<f64> {
+    let (group, mut sum) = (group.to_string(), 0.0);
+    for entry in fs::read_dir("/proc")? {
+        // Other entries are not processes, or processes that have ended meanwhile.
+        if let Ok(fields) = fields(&entry?.file_name().to_string_lossy())
+            && fields.get(2) == Some(&group)
+        {
+            sum += cpu_of(&fields);
+        }
+    }
+    Ok(sum)
+}
+
+/// The fields of `/proc/PID/stat` that follow the program's name, which may contain spaces.
+fn fields(pid: &str) -> Outcome<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // Fields are counted from the end of the program's name, which may contain spaces.
     let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: f64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse().unwrap_or(0.0))
-        .sum();
-    Ok(ticks / TICKS * 1e6)
+    Ok(fields.split_whitespace().map(str::to_owned).collect())
+}
+
+/// The user and system time among these fields, in microseconds.
+fn cpu_of(fields: &[String]) -> f64 {
+    let times = fields.iter().skip(11).take(2);
+    let ticks: f64 = times.map(|ticks| ticks.parse().unwrap_or(0.0)).sum();
+    ticks / TICKS * 1e6
 }
 
 /// A command that starts the service on a free port.

@@ -141,7 +141,7 @@ impl Drop for Shell {
 }
 
 /// Two ports that are free now.
-fn free_ports() -> Outcome<(u16, u16)> {
+pub fn free_ports() -> Outcome<(u16, u16)> {
     let listen = || TcpListener::bind("127.0.0.1:0");
     let (one, other) = (listen()?, listen()?);
     Ok((one.local_addr()?.port(), other.local_addr()?.port()))

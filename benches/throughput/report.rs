@@ -10,13 +10,8 @@ const SERVICE_TARGET: f64 = 1.7;
 const SEND_TARGET: f64 = 6.0;
 /// Maximum CPU of service and Redis for a send, relative to row (a) plus the bare script.
 const TOTAL_TARGET: f64 = 3.4;
-/// Maximum cost of a page of an inbox of 10,000 relative to one of 20.
-const INBOX_TARGET: f64 = 1.5;
 /// Minimum number of messages imported per second.
 const IMPORT_TARGET: f64 = 20_000.0;
-/// Maximum cost of a conversation of a million messages relative to one of ten. Anything less is
-/// noise of a shared machine, not growth.
-const GROWTH_TARGET: f64 = 1.25;
 /// Maximum cost of a send with a token relative to the same send without authentication.
 const TOKEN_TARGET: f64 = 1.25;
 
@@ -60,12 +55,22 @@ impl Row {
         figures.get(figures.len() / 2).copied()
     }
 
-    fn service(&self) -> Option<f64> {
+    pub fn service(&self) -> Option<f64> {
         self.median(|round| round.service)
     }
 
-    fn redis(&self) -> Option<f64> {
+    pub fn redis(&self) -> Option<f64> {
         self.median(|round| round.redis)
+    }
+
+    /// Requests per second, and the latencies of half and of 99 % of the requests in milliseconds.
+    pub fn speed(&self) -> [f64; 3] {
+        let per_second = self.median(|round| Some(round.per_second));
+        let (p50, p99) = (
+            self.median(|round| round.p50),
+            self.median(|round| round.p99),
+        );
+        [per_second, p50, p99].map(|figure| figure.unwrap_or(f64::NAN))
     }
 
     fn line(&self, fsync: &str) -> String {
@@ -83,7 +88,8 @@ impl Row {
     }
 }
 
-fn text(figure: Option<f64>, digits: usize) -> String {
+/// A figure, or a dash if there is none.
+pub fn text(figure: Option<f64>, digits: usize) -> String {
     figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
 }
 
@@ -94,11 +100,11 @@ pub enum Target {
     AtLeast(f64),
 }
 
-/// The tables as text: rows, ratios between rows, rows of a cluster, and other figures.
+/// The tables as text: rows, ratios between rows, tables of parts, and other figures.
 pub struct Report {
     table: String,
     ratios: String,
-    deployments: String,
+    tables: String,
     figures: String,
     missed: Vec<String>,
 }
@@ -127,7 +133,7 @@ impl Report {
         Self {
             table,
             ratios: String::new(),
-            deployments: String::new(),
+            tables: String::new(),
             figures: String::new(),
             missed: Vec::new(),
         }
@@ -157,22 +163,6 @@ impl Report {
         self.ratio(&name, sum(send.service(), send.redis()), least, target);
     }
 
-    /// Adds the rows that show whether the length of a conversation affects its cost.
-    pub fn add_conversation_lengths(&mut self, rows: &[Row; 4]) {
-        self.add("everysec", rows);
-        let [send_short, send_long, read_short, read_long] = rows;
-        for (what, long, short) in [
-            ("send", send_long, send_short),
-            ("read", read_long, read_short),
-        ] {
-            let target = Some(GROWTH_TARGET);
-            let name = format!("{what}: service CPU, of 1,000,000 / of 10");
-            self.ratio(&name, long.service(), short.service(), target);
-            let name = format!("{what}: Redis CPU, of 1,000,000 / of 10");
-            self.ratio(&name, long.redis(), short.redis(), target);
-        }
-    }
-
     /// Adds the rows that show the cost of authentication and rate limits.
     pub fn add_tokens_and_limits(&mut self, rows: &[Row; 3]) {
         self.add("everysec", rows);
@@ -196,22 +186,6 @@ impl Report {
         self.figure("(g) one pair / the bare script", one / bare, 2, target);
         let name = "append-only file, bytes per send of one pair";
         self.figure(name, appended, 0, None);
-    }
-
-    /// Adds the rows that show whether the length of an inbox affects its cost.
-    pub fn add_inbox_lengths(&mut self, rows: &[Row; 4]) {
-        self.add("everysec", rows);
-        let [page_short, page_long, unread_short, unread_long] = rows;
-        for (what, long, short) in [
-            ("(h) inbox", page_long, page_short),
-            ("(i) unread", unread_long, unread_short),
-        ] {
-            let target = Some(INBOX_TARGET);
-            let name = format!("{what}: service CPU, of 10,000 / of 20");
-            self.ratio(&name, long.service(), short.service(), target);
-            let name = format!("{what}: Redis CPU, of 10,000 / of 20");
-            self.ratio(&name, long.redis(), short.redis(), target);
-        }
     }
 
     /// Adds the rows of imports.
@@ -238,9 +212,9 @@ impl Report {
         }
     }
 
-    /// Adds the table of the deployments.
-    pub fn add_deployments(&mut self, table: String) {
-        self.deployments = table;
+    /// Adds a table of a part.
+    pub fn add_table(&mut self, table: &str) {
+        self.tables += table;
     }
 
     /// Adds a figure to the last table.
@@ -250,7 +224,8 @@ impl Report {
         self.figures.push_str(&line);
     }
 
-    fn verdict(&mut self, name: &str, figure: f64, target: Option<Target>) -> String {
+    /// Compares a figure with its target, and returns what the table says about it.
+    pub fn verdict(&mut self, name: &str, figure: f64, target: Option<Target>) -> String {
         let (bound, target, reached) = match target {
             None => return String::new(),
             Some(Target::AtMost(target)) => ("at most", target, figure <= target),
@@ -285,12 +260,14 @@ impl Report {
             println!("|{:-<47}|{:-<6}:|{:-<23}|", "", "", "");
             println!("{}", self.ratios);
         }
-        if !self.deployments.is_empty() {
-            println!("{}", self.deployments);
+        if !self.tables.is_empty() {
+            println!("{}", self.tables);
         }
-        println!("| {:<45} | {:>6} | {:<24} |", "", "figure", "target");
-        println!("|{:-<47}|{:-<7}:|{:-<26}|", "", "", "");
-        println!("{}", self.figures);
+        if !self.figures.is_empty() {
+            println!("| {:<45} | {:>6} | {:<24} |", "", "figure", "target");
+            println!("|{:-<47}|{:-<7}:|{:-<26}|", "", "", "");
+            println!("{}", self.figures);
+        }
     }
 
     pub fn missed(self) -> Vec<String> {

@@ -1,13 +1,11 @@
 //! The rows of requests over HTTP.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use duologue::auth::{Rules, Secret, TokenRequest};
 
 use crate::bench::Bench;
-use crate::load::{CONNECTIONS, History, Load, bare_script};
+use crate::load::{CONNECTIONS, Load, bare_script};
 use crate::process::{Server, cpu};
 use crate::report::Row;
 use crate::store::Redis;
@@ -20,12 +18,8 @@ pub const ROUNDS: usize = 3;
 pub const SECONDS: u32 = 1;
 /// Seconds of warming up before the first round.
 const WARM_UP: u32 = 1;
-/// The sizes of the conversations.
+/// Messages of the conversation whose pages are read.
 const PAGED: u32 = 100_000;
-const LONG: u32 = 1_000_000;
-/// The sizes of the inboxes.
-const FEW: u32 = 20;
-const MANY: u32 = 10_000;
 /// Requests in flight where the time of Redis is measured.
 const IN_FLIGHT: u32 = 4;
 /// Rounds of that, of which the minimum counts.
@@ -88,59 +82,6 @@ fn measure_bare_script(redis: &mut Redis, calls: f64) -> Outcome<(Load, f64)> {
     Ok((load, cpu(redis.pid)? - before))
 }
 
-/// Measures the same sends and reads in a short and in a long conversation.
-pub fn conversation_lengths(mut bench: Bench<'_>) -> Outcome<[Row; 4]> {
-    bench.redis.fill("ann", "ben", 10)?;
-    bench.redis.fill("cat", "dan", LONG)?;
-    let dir = bench.dir.path();
-    let plan = [
-        Requests::sends_between(dir, "ann", "ben")?,
-        Requests::sends_between(dir, "cat", "dan")?,
-        Requests::reads(dir, "short.lua", "/conversations/ben/ann?limit=10")?,
-        Requests::reads(dir, "long.lua", "/conversations/dan/cat?limit=10")?,
-    ];
-    let mut rows = [
-        Row::new("send, conversation of 10"),
-        Row::new("send, conversation of 1,000,000"),
-        Row::new("read the newest 10 of 10"),
-        Row::new("read the newest 10 of 1,000,000"),
-    ];
-    for round in 0..=ROUNDS {
-        for (row, requests) in plan.iter().enumerate() {
-            let connection = Redis::connect(&bench.redis.socket)?;
-            let (load, service, redis) =
-                while_trimming(connection, row == 0, || bench.measure(requests, SECONDS))?;
-            if round > 0 {
-                rows[row].add(&load, Some(service), Some(redis));
-            }
-        }
-    }
-    Ok(rows)
-}
-
-/// Does some work while a thread, if wanted, trims the short conversation, which would be a long one
-/// after a second of sends.
-fn while_trimming<T: Send>(
-    mut redis: Redis,
-    wanted: bool,
-    work: impl FnOnce() -> Outcome<T>,
-) -> Outcome<T> {
-    let done = AtomicBool::new(!wanted);
-    scope(|threads| {
-        let trimmer = threads.spawn(|| -> Outcome<()> {
-            while !done.load(Ordering::Acquire) {
-                redis.trim("ann", "ben")?;
-                sleep(Duration::from_millis(5));
-            }
-            redis.trim("ann", "ben")
-        });
-        let result = work();
-        done.store(true, Ordering::Release);
-        trimmer.join().map_err(|_| "the trimmer panicked")??;
-        result
-    })
-}
-
 /// Measures the time that Redis takes for the bare script and for a send, with one pair and with
 /// many, and the bytes that a send of one pair appends to the append-only file. Redis measures
 /// elapsed time, which includes interruptions.
@@ -168,37 +109,6 @@ pub fn redis_times(mut bench: Bench<'_>) -> Outcome<([f64; 3], f64)> {
         }
     }
     Ok((minimum, bytes / sends))
-}
-
-/// Measures the first page and the totals of a short and of a long inbox.
-pub fn inbox_lengths(bench: &Bench<'_>) -> Outcome<[Row; 4]> {
-    let dir = bench.dir.path();
-    let conversations = |user: &'static str, count| {
-        (0..count).map(move |number| (format!("peer{number:05}"), user.to_owned()))
-    };
-    let history = conversations("few", FEW).chain(conversations("many", MANY));
-    History::write(dir, "inboxes.ndjson", history)?.import(&bench.service.url)?;
-    let plan = [
-        Requests::reads(dir, "few.lua", "/conversations/few?limit=20")?,
-        Requests::reads(dir, "many.lua", "/conversations/many?limit=20")?,
-        Requests::reads(dir, "few-unread.lua", "/users/few/unread")?,
-        Requests::reads(dir, "many-unread.lua", "/users/many/unread")?,
-    ];
-    let mut rows = [
-        Row::new("first 20 of an inbox of 20"),
-        Row::new("(h) first 20 of an inbox of 10,000"),
-        Row::new("unread of an inbox of 20"),
-        Row::new("(i) unread of an inbox of 10,000"),
-    ];
-    for round in 0..=ROUNDS {
-        for (row, requests) in plan.iter().enumerate() {
-            let (load, service, redis) = bench.measure(requests, SECONDS)?;
-            if round > 0 {
-                rows[row].add(&load, Some(service), Some(redis));
-            }
-        }
-    }
-    Ok(rows)
 }
 
 /// Measures the same sends to a service without authentication, to one that verifies tokens, and to

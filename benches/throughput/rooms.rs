@@ -61,34 +61,48 @@ pub fn measure(interrupt: &Interrupt, workers: usize, report: &mut Report) -> Ou
 }
 
 async fn create_rooms(address: &str) -> Outcome<()> {
-    let put = async |room: &str, members: Vec<String>| {
-        let settings = json!({"members": members}).to_string();
-        request(address, "PUT", &format!("/rooms/{room}"), &settings).await
-    };
-    put(SMALL, vec![user(0)]).await?;
-    for first in (0..MEMBERS).step_by(ADDED_AT_ONCE as usize) {
-        let members = first..MEMBERS.min(first + ADDED_AT_ONCE);
-        put(LARGE, members.map(user).collect()).await?;
+    create_room(address, SMALL, 1).await?;
+    create_room(address, LARGE, MEMBERS).await
+}
+
+/// Creates a room whose members are the first of all users.
+pub async fn create_room(address: &str, room: &str, members: u32) -> Outcome<()> {
+    for first in (0..members).step_by(ADDED_AT_ONCE as usize) {
+        let added: Vec<_> = (first..members.min(first + ADDED_AT_ONCE))
+            .map(user)
+            .collect();
+        let settings = json!({"members": added}).to_string();
+        request(address, "PUT", &format!("/rooms/{room}"), &settings).await?;
     }
     Ok(())
 }
 
 /// A handle on the store without a service, so that nothing else runs in Redis.
-struct Sender<'a> {
+pub struct Sender<'a> {
     store: Store,
     waiting: mpsc::Receiver<RoomFiling>,
     redis: &'a mut RedisServer,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    pub fn new(url: &str, redis: &'a mut RedisServer) -> Outcome<Self> {
+        let store = Store::new(url, None, Retention::default(), Arc::new(Metrics::new()))?;
+        let waiting = store.filings().ok_or("the filings were taken")?;
+        Ok(Self {
+            store,
+            waiting,
+            redis,
+        })
+    }
+
     /// Does some work, and returns the time of Redis for its scripts in microseconds.
-    async fn time(&mut self, work: impl AsyncFnOnce(&mut Self) -> Outcome<()>) -> Outcome<f64> {
+    pub async fn time(&mut self, work: impl AsyncFnOnce(&mut Self) -> Outcome<()>) -> Outcome<f64> {
         let before = self.redis.calls_of(&["fcall"])?.1;
         work(self).await?;
         Ok(self.redis.calls_of(&["fcall"])?.1 - before)
     }
 
-    async fn send_to_room(&self, room: &str) -> Outcome<()> {
+    pub async fn send_to_room(&self, room: &str) -> Outcome<()> {
         let name = RoomName::of_id(room).ok_or("no room")?;
         let message = pending_message(name.as_str())?;
         let request = RoomRequest {
@@ -102,7 +116,7 @@ impl Sender<'_> {
     }
 
     /// Files what the last send left, as the service does.
-    async fn file(&mut self) -> Outcome<()> {
+    pub async fn file(&mut self) -> Outcome<()> {
         while let Ok(filing) = self.waiting.try_recv() {
             self.store.continue_filing(filing).await?;
         }
@@ -117,13 +131,7 @@ async fn scripts(
     redis: &mut RedisServer,
     report: &mut Report,
 ) -> Outcome<()> {
-    let store = Store::new(url, None, Retention::default(), Arc::new(Metrics::new()))?;
-    let waiting = store.filings().ok_or("the filings were taken")?;
-    let mut sender = Sender {
-        store,
-        waiting,
-        redis,
-    };
+    let mut sender = Sender::new(url, redis)?;
     let (mut pair, mut room) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ROUNDS {
         interrupt.check()?;

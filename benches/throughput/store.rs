@@ -145,13 +145,13 @@ impl Redis {
         Ok(usage.query(&mut self.connection)?)
     }
 
-    /// Removes all messages of a conversation but the newest ten.
-    pub fn trim(&mut self, from: &str, to: &str) -> Outcome<()> {
+    /// Removes all messages of a conversation but this many of the newest.
+    pub fn trim(&mut self, from: &str, to: &str, messages: u32) -> Outcome<()> {
         let key = self.keys.messages(&pair(from, to)?);
         redis::cmd("LTRIM")
             .arg(key)
             .arg(0)
-            .arg(9)
+            .arg(messages - 1)
             .exec(&mut self.connection)?;
         Ok(())
     }
