@@ -29,7 +29,7 @@ local function archive_of(conversation, length)
     local first, last, from, sent_at = string.match(stored or '', ARCHIVE)
     conversation.archive = first and from ~= '0' and {
       first = tonumber(first), last = tonumber(last), from = tonumber(from), sent_at = sent_at, dropped = 0,
-    }
+    } or false
   end
   return conversation.archive
 end
