@@ -36,8 +36,8 @@ use Operation::{
     CountUnread, ListInbox, ReadPage, Send, SendToListeners, SendToRoom, SendWithSubscription,
 };
 
-/// For each operation, in this order, the calls of commands within its scripts, and the instructions of Redis relative to those of the
-/// bare script, which differ less between builds of Redis than the instructions themselves.
+/// For each operation, in this order, the calls of commands within its scripts, and the instructions of Redis relative
+/// to those of the bare script, which differ less between builds of Redis than the instructions themselves.
 const BUDGETS: [(Operation, u64, f64); 7] = [
     (Send, 9, 6.03),
     (SendToListeners, 15, 7.97),
@@ -47,8 +47,9 @@ const BUDGETS: [(Operation, u64, f64); 7] = [
     (CountUnread, 1, 0.98),
     (SendWithSubscription, 12, 6.80),
 ];
-/// By how much instructions may differ from the budget. Two runs of one build differ by up to 2 %.
-const TOLERANCE: f64 = 0.03;
+/// By how much instructions may differ from the budget. Two runs of one build differ by up to 2 %, since Redis also does
+/// what is due by time.
+const TOLERANCE: f64 = 0.05;
 /// How long Redis may take to load the functions.
 const READY: Duration = Duration::from_secs(60);
 /// Times that an operation runs before it is measured, and then.
