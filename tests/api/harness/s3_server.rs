@@ -43,7 +43,7 @@ fn installed() -> Option<OsString> {
 }
 
 impl S3Server {
-    /// Starts one, or returns `None` so that the test is skipped. `make test-s3` installs it.
+    /// Starts one, or returns `None` so that the test is skipped. `make test-archive` installs it.
     pub async fn start() -> Option<Self> {
         let Some(moto) = installed() else {
             let missing = "there is no moto_server on the PATH, and MOTO_SERVER names none";
