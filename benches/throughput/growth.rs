@@ -34,8 +34,6 @@ const IMPORTED_AT_ONCE: usize = 25_000;
 const CONVERSATION_TARGET: f64 = 1.25;
 /// Maximum cost for an inbox of 100,000 relative to one of ten.
 const INBOX_TARGET: f64 = 1.5;
-/// The archive is off, because a conversation is to stay in Redis whole.
-const NO_ARCHIVE: (&str, &str) = ("DUOLOGUE_HOT_MESSAGES", "0");
 
 /// An operation, and its cost for each size of its data.
 struct Series {
@@ -107,13 +105,13 @@ fn grouped(number: u32) -> String {
 
 /// Measures the rows and adds them to the report.
 pub fn measure(interrupt: &Interrupt, workers: usize, report: &mut Report) -> Outcome<()> {
-    let start = |settings| Bench::start(interrupt, "everysec", workers, settings);
+    let start = || Bench::start(interrupt, "everysec", workers, &[]);
     eprintln!("measuring short and long conversations ...");
-    let mut series = conversations(start(&[NO_ARCHIVE])?)?;
+    let mut series = conversations(start()?)?;
     eprintln!("measuring few and many users ...");
-    series.push(users(USERS.map(|_| start(&[])))?);
+    series.push(users(USERS.map(|_| start()))?);
     eprintln!("measuring short and long inboxes ...");
-    series.extend(inboxes(&start(&[])?)?);
+    series.extend(inboxes(&start()?)?);
     eprintln!("measuring small and large rooms ...");
     series.extend(rooms(interrupt, workers)?);
     let mut table = format!(

@@ -30,7 +30,8 @@ impl Server {
     }
 
     /// Starts the service with an embedded Redis in `dir` and these environment variables; those of
-    /// this process are not inherited.
+    /// this process are not inherited. All messages stay in Redis, so that a row does not include work of the
+    /// archive.
     pub fn duologue(
         dir: &Path,
         fsync: &str,
@@ -38,7 +39,8 @@ impl Server {
         settings: &[(&str, &str)],
     ) -> Outcome<(Self, Redis)> {
         let mut command = service(workers, settings);
-        command.args(["--fsync", fsync]).arg("--data-dir").arg(dir);
+        command.args(["--fsync", fsync, "--hot-messages", "0"]);
+        command.arg("--data-dir").arg(dir);
         let server = Self::start(&mut command)?;
         let redis = Redis::connect(&dir.join("redis.sock"))?;
         Ok((server, redis))
