@@ -80,7 +80,7 @@ fn services(archive: &ArchivedApp) -> [Service; 2] {
 
 #[test]
 fn the_service_agrees_with_the_model_across_the_archive() {
-    run_cases(12, &scenarios(), async |case, steps| {
+    run_cases(8, &scenarios(), async |case, steps| {
         // New ones, because after a minute they begin to drop old messages by themselves.
         let archive = spawn_archived();
         let services = services(&archive);

@@ -235,7 +235,7 @@ fn a_room_agrees_with_its_model() {
 
 #[test]
 fn badges_agree_with_the_totals_after_each_step() {
-    run_cases(15, &scenarios(), async |case, steps| {
+    run_cases(8, &scenarios(), async |case, steps| {
         // New ones, because after a minute they begin to drop old messages by themselves.
         let services = services();
         let mut scenario = begin(&services, None, case).await;
