@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::circuit::Circuit;
 use super::client::{DeliveryFailure, DeliveryOutcome, WebhookClient};
-use super::lanes::{LaneEvent, Settled};
+use super::queues::{QueuedEvent, Settled};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::model::{RawDeadLetter, WebhookSecret};
@@ -126,7 +126,7 @@ impl Endpoint {
     }
 
     /// Sends an event and notes the outcome. `None` if the endpoint wants no further events.
-    pub(super) async fn deliver(&self, sent: &LaneEvent, is_probe: bool) -> Option<Settled> {
+    pub(super) async fn deliver(&self, sent: &QueuedEvent, is_probe: bool) -> Option<Settled> {
         let outcome = self.send(sent).await;
         let now = self.now();
         let failure = match outcome {
@@ -159,7 +159,7 @@ impl Endpoint {
         Some(settled.unwrap_or(Settled::Lost))
     }
 
-    async fn send(&self, sent: &LaneEvent) -> DeliveryOutcome {
+    async fn send(&self, sent: &QueuedEvent) -> DeliveryOutcome {
         let Some(url) = &self.subscription.settings().url else {
             return DeliveryOutcome::Gone;
         };
@@ -176,7 +176,7 @@ impl Endpoint {
     /// Acknowledges an event, or counts the failed attempt.
     async fn settle(
         &self,
-        sent: &LaneEvent,
+        sent: &QueuedEvent,
         failure: Option<DeliveryFailure>,
         now: u64,
     ) -> Option<Settled> {
@@ -213,7 +213,7 @@ impl Endpoint {
 
     async fn settle_delivery(
         &self,
-        sent: &LaneEvent,
+        sent: &QueuedEvent,
         failed: Option<FailedAttempt>,
     ) -> Option<DeliveryVerdict> {
         let (subscription, process, id) = (&self.subscription, &self.process, sent.event.id);
@@ -224,7 +224,7 @@ impl Endpoint {
         self.persist(settle).await
     }
 
-    async fn file_dead_letter(&self, sent: &LaneEvent, status: Option<u16>) -> Option<bool> {
+    async fn file_dead_letter(&self, sent: &QueuedEvent, status: Option<u16>) -> Option<bool> {
         let letter = RawDeadLetter {
             event: sent.event.clone(),
             status,
@@ -236,7 +236,7 @@ impl Endpoint {
     /// Removes a dead letter that was taken, or keeps it as the newest one.
     async fn settle_dead_letter(
         &self,
-        sent: &LaneEvent,
+        sent: &QueuedEvent,
         failure: Option<DeliveryFailure>,
     ) -> Option<Settled> {
         let id = sent.event.id;

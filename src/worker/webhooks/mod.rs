@@ -5,7 +5,7 @@
 pub mod circuit;
 mod client;
 mod endpoint;
-mod lanes;
+mod queues;
 mod sender;
 pub mod signature;
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::every;
 use super::circuit::Permission;
 use super::endpoint::{Endpoint, millis};
-use super::lanes::{LaneEvent, Lanes, Settled};
+use super::queues::{EventQueues, QueuedEvent, Settled};
 use crate::error::Error;
 use crate::realtime::Hub;
 use crate::store::WebhookLease;
@@ -37,13 +37,13 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// An event that was sent, and what became of it; `None` if the endpoint wants no further events.
-type Delivered = (LaneEvent, Option<Settled>);
+type Delivered = (QueuedEvent, Option<Settled>);
 
 /// Sends the events of a subscription.
 pub(super) struct Sender {
     endpoint: Arc<Endpoint>,
     partitions: BTreeSet<u16>,
-    lanes: Lanes,
+    queues: EventQueues,
     deliveries: JoinSet<Delivered>,
     /// When the events were looked for last.
     looked_at: Option<Instant>,
@@ -67,7 +67,7 @@ impl Sender {
                 .store
                 .partitions_of(endpoint.subscription.settings()),
             endpoint: Arc::new(endpoint),
-            lanes: Lanes::default(),
+            queues: EventQueues::default(),
             deliveries: JoinSet::new(),
             looked_at: None,
             may_have_more: true,
@@ -92,7 +92,7 @@ impl Sender {
     async fn send(&mut self, hub: &Hub, stop: &CancellationToken) -> Result<(), Error> {
         let endpoint = self.endpoint.clone();
         let failed = endpoint.store.read_attempts(&endpoint.subscription).await?;
-        self.lanes.note_failed(failed, endpoint.now());
+        self.queues.note_failed(failed, endpoint.now());
         let waiter = hub.feed().join().await?;
         let mut renewals = every(RENEWAL);
         let mut appended = pin!(waiter.appended());
@@ -118,7 +118,7 @@ impl Sender {
                 Some(delivered) = self.deliveries.join_next() => {
                     // A panic ends the process's part: the lease ends and the events are sent again.
                     let Ok((sent, Some(settled))) = delivered else { return Ok(()) };
-                    self.lanes.settle(&sent, settled);
+                    self.queues.settle(&sent, settled);
                 }
                 () = sleep(wakes_at) => {}
             }
@@ -155,7 +155,7 @@ impl Sender {
         let Some(looked_at) = self.looked_at else {
             return true;
         };
-        let has_space = self.lanes.len(self.endpoint.now()) < ENOUGH;
+        let has_space = self.queues.len(self.endpoint.now()) < ENOUGH;
         let since = looked_at.elapsed();
         has_space && (self.may_have_more && since >= PAUSE || since >= LOOK_INTERVAL)
     }
@@ -169,15 +169,15 @@ impl Sender {
             process,
             ..
         } = &*self.endpoint;
-        if self.has_retries && self.lanes.is_without_dead_letters() {
+        if self.has_retries && self.queues.is_without_dead_letters() {
             let letters = store.take_dead_letters(subscription).await?;
-            self.lanes.add_dead_letters(letters);
+            self.queues.add_dead_letters(letters);
         }
-        let partitions = self.lanes.empty_of(&self.partitions);
+        let partitions = self.queues.empty_of(&self.partitions);
         let events = store.take_for_webhook(subscription, process, &partitions, READ);
         let events = events.await?;
         self.may_have_more = !events.is_empty();
-        self.lanes.add(events);
+        self.queues.add(events);
         Ok(())
     }
 
@@ -193,7 +193,7 @@ impl Sender {
                 Permission::Probe => true,
                 Permission::Nothing | Permission::NothingUntil(_) => return,
             };
-            let Some(next) = self.lanes.next(self.endpoint.now(), is_probe) else {
+            let Some(next) = self.queues.next(self.endpoint.now(), is_probe) else {
                 return;
             };
             if is_probe {
@@ -219,7 +219,7 @@ impl Sender {
         } else {
             LOOK_INTERVAL
         };
-        let times = [probe_at, self.lanes.wakes_at(now)].into_iter().flatten();
+        let times = [probe_at, self.queues.wakes_at(now)].into_iter().flatten();
         let wait_ms = times.map(|time| time.saturating_sub(now));
         Duration::from_millis(wait_ms.min().unwrap_or(u64::MAX).min(millis(look_at)))
     }
