@@ -7,6 +7,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::scan::ConversationScan;
 use super::{Worker, every};
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
@@ -24,9 +25,8 @@ const SEARCHED: u16 = 8;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Delay of the search for conversations that are long since before there was an archive, so that it does not compete
-/// with the start of the service, and the pause between its steps.
+/// with the start of the service.
 const SEARCH_DELAY: Duration = Duration::from_secs(60);
-const STEP_PAUSE: Duration = Duration::from_millis(5);
 
 /// Works on all partitions. Several processes may do so at once.
 pub(super) struct ArchiveWorker {
@@ -148,19 +148,10 @@ async fn move_some(
 
 /// Notes all conversations that are long, also if nobody writes in them any more.
 pub async fn find_long(store: &Store, stop: &CancellationToken) -> Result<(), Error> {
-    store.find_nodes().await?;
-    for node in store.masters() {
-        let mut cursor = 0;
-        loop {
-            let (next, found) = store.scan_node(&node, cursor).await?;
-            for conversation in found {
-                store.note_long_conversation(&conversation.name()).await?;
-            }
-            stop.run_until_cancelled(sleep(STEP_PAUSE)).await;
-            cursor = next;
-            if cursor == 0 || stop.is_cancelled() {
-                break;
-            }
+    let mut scan = ConversationScan::begin(store).await?;
+    while let Some(found) = scan.next(stop).await? {
+        for conversation in found {
+            store.note_long_conversation(&conversation.name()).await?;
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ mod outbox;
 pub mod presence;
 mod pubsub;
 pub mod retention;
+mod scan;
 pub mod schedule;
 mod supervisor;
 pub mod webhooks;

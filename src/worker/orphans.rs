@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
+use super::scan::ConversationScan;
 use crate::error::Error;
 use crate::store::{KnownObjects, Store};
 
@@ -15,8 +16,6 @@ const DELAY: Duration = Duration::from_secs(3600);
 const PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// Younger objects may not count yet.
 const MIN_AGE: TimeDelta = TimeDelta::days(1);
-/// Pause between two steps, so that requests go first.
-const STEP_PAUSE: Duration = Duration::from_millis(5);
 /// How many orphans there can be: this number, and one for so many objects that Redis knows. An archive with more
 /// seems to belong to another Redis.
 const EXPECTED: usize = 16;
@@ -85,21 +84,12 @@ pub async fn note_orphans(
 }
 
 async fn known_objects(store: &Store, stop: &CancellationToken) -> Result<KnownObjects, Error> {
-    store.find_nodes().await?;
+    let mut scan = ConversationScan::begin(store).await?;
     let mut known = KnownObjects::default();
     store.add_garbage(&mut known).await?;
-    for node in store.masters() {
-        let mut cursor = 0;
-        loop {
-            let (next, found) = store.scan_node(&node, cursor).await?;
-            for conversation in found {
-                store.add_segments(&conversation, &mut known).await?;
-            }
-            stop.run_until_cancelled(sleep(STEP_PAUSE)).await;
-            cursor = next;
-            if cursor == 0 || stop.is_cancelled() {
-                break;
-            }
+    while let Some(found) = scan.next(stop).await? {
+        for conversation in found {
+            store.add_segments(&conversation, &mut known).await?;
         }
     }
     Ok(known)

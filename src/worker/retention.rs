@@ -6,15 +6,14 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
+use super::scan::{ConversationScan, STEP_PAUSE};
 use crate::error::Error;
-use crate::store::{FoundConversation, Node, Store};
+use crate::store::{FoundConversation, Store};
 
 /// Interval between two sweeps.
 const PERIOD: Duration = Duration::from_secs(3600);
 /// Delay of the first sweep, so that it does not compete with the start of the service.
 const DELAY: Duration = Duration::from_secs(60);
-/// Pause between two steps, so that requests go first.
-const STEP_PAUSE: Duration = Duration::from_millis(5);
 
 /// Sweeps all conversations every hour. Several processes may do so at once.
 pub(super) struct RetentionWorker {
@@ -46,18 +45,8 @@ impl Worker for RetentionWorker {
 /// Drops the expired messages of all conversations and returns how many there were. Ends after the
 /// step in progress if it is stopped.
 pub async fn sweep(store: &Store, stop: &CancellationToken) -> Result<u64, Error> {
-    store.find_nodes().await?;
-    let mut dropped = 0;
-    for node in store.masters() {
-        dropped += sweep_node(store, stop, &node).await?;
-    }
-    Ok(dropped)
-}
-
-async fn sweep_node(store: &Store, stop: &CancellationToken, node: &Node) -> Result<u64, Error> {
-    let (mut dropped, mut cursor) = (0, 0);
-    while !stop.is_cancelled() {
-        let (next, found) = store.scan_node(node, cursor).await?;
+    let (mut dropped, mut scan) = (0, ConversationScan::begin(store).await?);
+    while let Some(found) = scan.next(stop).await? {
         for conversation in found {
             dropped += match sweep_conversation(store, stop, &conversation).await {
                 // The others do not need it.
@@ -67,10 +56,6 @@ async fn sweep_node(store: &Store, stop: &CancellationToken, node: &Node) -> Res
                 }
                 dropped => dropped?,
             };
-        }
-        cursor = next;
-        if cursor == 0 {
-            break;
         }
     }
     Ok(dropped)
