@@ -8,8 +8,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use super::UserId;
 use super::user::path_segment;
+use super::{Pair, UserId};
 
 /// What the name of a room begins with. No user id does.
 const ROOM: &str = "room:";
@@ -66,6 +66,14 @@ impl Peer {
     /// The name as a path segment, in which only `|` must be encoded (RFC 3986 section 3.3).
     pub fn path_segment(&self) -> Cow<'_, str> {
         path_segment(self.as_str())
+    }
+
+    /// The name of the conversation of a user with this peer: that of the pair, or of the room.
+    pub fn conversation_of(&self, user: &UserId) -> String {
+        match self {
+            Self::User(peer) => Pair::of(user, peer).as_str().to_owned(),
+            Self::Room(room) => room.as_str().to_owned(),
+        }
     }
 
     /// The user, unless it is a room.

@@ -1,6 +1,7 @@
 //! Messages that are in the archive. A script that needs one says so, and is called again when it was read or written.
 
 use std::sync::Arc;
+use std::vec;
 
 use redis::{FromRedisValue, ParsingError, Value};
 use tokio::sync::MutexGuard;
@@ -23,6 +24,24 @@ pub(super) struct SegmentPointer {
     pub object: String,
 }
 
+impl SegmentPointer {
+    /// The pointer in the next three parts of a reply: low, high and object.
+    pub fn next_of(parts: &mut vec::IntoIter<Value>) -> Result<Self, ParsingError> {
+        Ok(Self {
+            low: next_part(parts)?,
+            high: next_part(parts)?,
+            object: next_part(parts)?,
+        })
+    }
+}
+
+/// The next part of a reply; nil at its end.
+pub(super) fn next_part<T: FromRedisValue>(
+    parts: &mut vec::IntoIter<Value>,
+) -> Result<T, ParsingError> {
+    T::from_redis_value(parts.next().unwrap_or(Value::Nil))
+}
+
 /// What a script replies that may need a message of the archive; see `lua/lib/archive.lua`.
 pub(super) enum ArchiveReply<T> {
     Done(T),
@@ -38,14 +57,9 @@ impl<T: FromRedisValue> FromRedisValue for ArchiveReply<T> {
             return T::from_redis_value(value).map(Self::Done);
         };
         let mut parts = parts.into_iter();
-        let mut next = || parts.next().unwrap_or(Value::Nil);
-        let seq = u64::from_redis_value(next())?;
-        let segment = SegmentPointer {
-            low: u64::from_redis_value(next())?,
-            high: u64::from_redis_value(next())?,
-            object: String::from_redis_value(next())?,
-        };
-        Ok(match Option::from_redis_value(next())? {
+        let seq = next_part(&mut parts)?;
+        let segment = SegmentPointer::next_of(&mut parts)?;
+        Ok(match next_part(&mut parts)? {
             Some(text) => Self::Write(seq, segment, text),
             None => Self::Read(seq, segment),
         })

@@ -4,14 +4,15 @@ use chrono::Utc;
 use redis::{FromRedisValue, ParsingError, Value};
 
 use super::Store;
-use super::archived::{MissingObject, SegmentPointer};
+use super::archived::{MissingObject, SegmentPointer, next_part};
 use super::change::ConversationRequest;
+use super::erasure::without_reactions;
 use super::reply;
 use super::room_change::RoomRequest;
 use super::script::{ERASE_ROOM_SEGMENT, ERASE_SEGMENT, FIND_SEGMENT};
 use crate::archive::Segment;
 use crate::error::{Code, Error};
-use crate::model::{Pair, Peer, RoomName, Seq, StoredMessage, UserId, rfc3339};
+use crate::model::{Peer, RoomName, Seq, StoredMessage, UserId, rfc3339};
 
 /// The reply of `lua/archive/find_segment.lua`.
 pub struct FoundSegment {
@@ -23,16 +24,10 @@ pub struct FoundSegment {
 impl FromRedisValue for FoundSegment {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let mut parts = Vec::<Value>::from_redis_value(value)?.into_iter();
-        let mut next = || parts.next().unwrap_or(Value::Nil);
-        let from = u64::from_redis_value(next())?;
-        let segment = match Option::from_redis_value(next())? {
-            None => None,
-            Some(low) => Some(SegmentPointer {
-                low,
-                high: u64::from_redis_value(next())?,
-                object: String::from_redis_value(next())?,
-            }),
-        };
+        let from = next_part(&mut parts)?;
+        let has_segment = parts.len() > 0;
+        let segment = has_segment.then(|| SegmentPointer::next_of(&mut parts));
+        let segment = segment.transpose()?;
         Ok(Self { from, segment })
     }
 }
@@ -59,10 +54,7 @@ impl Store {
         after: Seq,
         last: Seq,
     ) -> Result<(u64, Seq), Error> {
-        let name = match peer {
-            Peer::User(peer) => Pair::of(user, peer).as_str().to_owned(),
-            Peer::Room(room) => room.as_str().to_owned(),
-        };
+        let name = peer.conversation_of(user);
         let (mut erased, mut after, end) = (0, after.get(), last.get());
         let (mut attempts, mut missing) = (0, MissingObject::default());
         let Some(archive) = self.archive.as_deref() else {
@@ -183,11 +175,8 @@ fn without_user(
                 entries.extend(stored.schedule_entry());
             }
             tombstone
-        } else if text.contains("\"reactions\"") {
-            let without = stored.parse()?.without_reactions_of(user);
-            without.map(|message| message.to_stored()).transpose()?
         } else {
-            None
+            without_reactions(&stored, user)?
         };
         changes |= new.is_some();
         messages.push(new.unwrap_or(stored).0);

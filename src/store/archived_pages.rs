@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use redis::{FromRedisValue, ParsingError, Value};
 
-use super::archived::{ATTEMPTS, MissingObject, SegmentPointer};
-use super::{RateLimited, Store};
+use super::archived::{ATTEMPTS, MissingObject, SegmentPointer, next_part};
+use super::{PAGE_SIZE, RateLimited, Store};
 use crate::archive::Segment;
 use crate::error::{Code, Error};
 use crate::model::StoredMessage;
-
-/// [`super::PAGE_BYTES`] as a number.
-const BYTES: usize = 458_752;
+use crate::rate::RateLimitRequest;
 
 /// The history of a page, newest first, with the positions of the pages next to it.
 #[derive(Default)]
@@ -45,50 +43,68 @@ pub(super) struct PageBounds {
 impl FromRedisValue for ArchivedPage {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let mut parts = Vec::<Value>::from_redis_value(value)?.into_iter();
-        let searches = parts.len() == 3;
-        let number = |parts: &mut std::vec::IntoIter<Value>| {
-            u64::from_redis_value(parts.next().unwrap_or(Value::Nil))
-        };
-        let segment = |parts: &mut std::vec::IntoIter<Value>| {
-            Ok(SegmentPointer {
-                low: number(parts)?,
-                high: number(parts)?,
-                object: String::from_redis_value(parts.next().unwrap_or(Value::Nil))?,
-            })
-        };
-        if searches {
-            return segment(&mut parts).map(Self::Search);
+        if parts.len() == 3 {
+            return SegmentPointer::next_of(&mut parts).map(Self::Search);
         }
         let bounds = PageBounds {
-            oldest: number(&mut parts)?,
-            newest: number(&mut parts)?,
-            start: number(&mut parts)?,
-            low: number(&mut parts)?,
-            high: number(&mut parts)?,
+            oldest: next_part(&mut parts)?,
+            newest: next_part(&mut parts)?,
+            start: next_part(&mut parts)?,
+            low: next_part(&mut parts)?,
+            high: next_part(&mut parts)?,
         };
         let mut segments = Vec::with_capacity(parts.len() / 2);
         while parts.len() > 0 {
-            segments.push(segment(&mut parts)?);
+            segments.push(SegmentPointer::next_of(&mut parts)?);
         }
         Ok(Self::Join(bounds, segments))
     }
 }
 
 impl Store {
-    /// Completes a page. `again` reads it anew, without a charge, with the given arguments of a script that reads a
-    /// page. Returns whether the archive was needed.
-    pub(super) async fn complete_page<T>(
+    /// Reads a page. `read` runs the script with a rate limit to charge and its arguments: once, and again, without a
+    /// charge, while the page needs something of the archive. Returns whether it needed any.
+    pub(super) async fn read_page<'c, T>(
+        &self,
+        conversation: &str,
+        (args, marks_read): ([String; 6], bool),
+        charge: Option<&'c RateLimitRequest>,
+        read: impl AsyncFn(
+            Option<&'c RateLimitRequest>,
+            [&str; 6],
+        ) -> Result<RateLimited<(ReadPage, T)>, Error>,
+    ) -> Result<(RateLimited<(ReadPage, T)>, bool), Error> {
+        let read = async |charge, args: [&str; 6]| {
+            let page = read(charge, args).await;
+            // A peek writes nothing, so its outcome is never unknown.
+            if marks_read {
+                page
+            } else {
+                page.map_err(Error::as_read_error)
+            }
+        };
+        let first = read(charge, args.each_ref().map(String::as_str)).await?;
+        if first.value.0.archived.is_none() {
+            return Ok((first, false));
+        }
+        let again = async |args: [&str; 6]| Ok(read(None, args).await?.value);
+        let page = Box::pin(self.complete_page(conversation, args, first, again)).await?;
+        Ok((page, true))
+    }
+
+    /// Completes a page. `again` reads it anew with the given arguments.
+    async fn complete_page<T>(
         &self,
         conversation: &str,
         mut args: [String; 6],
         first: RateLimited<(ReadPage, T)>,
         again: impl AsyncFn([&str; 6]) -> Result<(ReadPage, T), Error>,
-    ) -> Result<(RateLimited<(ReadPage, T)>, bool), Error> {
+    ) -> Result<RateLimited<(ReadPage, T)>, Error> {
         let RateLimited {
             value: (mut page, mut rest),
             quota,
         } = first;
-        let (mut missing, is_needed) = (MissingObject::default(), page.archived.is_some());
+        let mut missing = MissingObject::default();
         for _ in 0..ATTEMPTS {
             let joined = match page.archived.take() {
                 None => Some(page),
@@ -108,7 +124,7 @@ impl Store {
             };
             if let Some(page) = joined {
                 let value = (page, rest);
-                return Ok((RateLimited { value, quota }, is_needed));
+                return Ok(RateLimited { value, quota });
             }
             (page, rest) = again(args.each_ref().map(String::as_str)).await?;
         }
@@ -153,8 +169,8 @@ fn join(bounds: &PageBounds, segments: &[Arc<Segment>], hot: &[String]) -> ReadP
     let start = usize::try_from(bounds.start - low).unwrap_or_default();
     let (older, newer) = page.split_at(page.len().min(start + 1));
     let share = if bounds.start == high { 1 } else { 2 };
-    let (older_count, size) = fitting(older.iter().rev(), BYTES / share);
-    let (newer_count, _) = fitting(newer.iter(), BYTES.saturating_sub(size));
+    let (older_count, size) = fitting(older.iter().rev(), PAGE_SIZE / share);
+    let (newer_count, _) = fitting(newer.iter(), PAGE_SIZE.saturating_sub(size));
     let (first, end) = (older.len() - older_count, older.len() + newer_count);
     let (oldest_shown, newest_shown) = (low + first as u64, low + end as u64 - 1);
     let history = page[first..end].iter().rev();
@@ -167,7 +183,10 @@ fn join(bounds: &PageBounds, segments: &[Arc<Segment>], hot: &[String]) -> ReadP
 }
 
 /// How many messages fit into a number of bytes, at least one if there are any, and their size.
-fn fitting<'a>(messages: impl Iterator<Item = &'a &'a str>, bytes: usize) -> (usize, usize) {
+pub(super) fn fitting<'a>(
+    messages: impl Iterator<Item = &'a &'a str>,
+    bytes: usize,
+) -> (usize, usize) {
     let (mut count, mut size) = (0, 0);
     for message in messages {
         if count > 0 && size + message.len() > bytes {

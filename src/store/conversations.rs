@@ -31,25 +31,13 @@ impl Store {
         let (args, marks_read) = page_args(query)?;
         let read = async |charge, args: [&str; 6]| {
             let request = ConversationRequest { charge, ..request };
-            let reply = self
-                .change::<ConversationReply>(&READ_CONVERSATION, request, &args)
-                .await;
-            // A peek writes nothing, so its outcome is never unknown.
-            let reply = if marks_read {
-                reply?
-            } else {
-                reply.map_err(Error::as_read_error)?
-            };
-            Ok::<_, Error>(reply.map(split_reply))
+            let reply = self.change::<ConversationReply>(&READ_CONVERSATION, request, &args);
+            reply.await.map(|reply| reply.map(split_reply))
         };
-        let first = read(request.charge, args.each_ref().map(String::as_str)).await?;
-        let (read, is_archived) = if first.value.0.archived.is_some() {
-            let again = async |args: [&str; 6]| Ok(read(None, args).await?.value);
-            let name = request.pair();
-            Box::pin(self.complete_page(name.as_str(), args, first, again)).await?
-        } else {
-            (first, false)
-        };
+        let pair = request.pair();
+        let (read, is_archived) = self
+            .read_page(pair.as_str(), (args, marks_read), request.charge, read)
+            .await?;
         let read = read.try_map(|(page, (entry, unread, metadata))| {
             let entry = InboxEntry::parse(&entry)?;
             let peer = request.peer.clone().into();

@@ -276,17 +276,25 @@ pub(super) fn erasure_args(
         return Ok(None);
     };
     let mut args = vec![low.to_string(), high.to_string(), rfc3339(Utc::now())];
-    // Most messages have no reactions and need not be parsed.
-    for old in part.iter().filter(|old| old.0.contains("\"reactions\"")) {
-        let message = old.parse()?;
-        if message.from != *user
-            && let Some(new) = message.without_reactions_of(user)
-        {
-            let seq = new.seq.get().to_string();
-            args.extend([seq, old.0.clone(), new.to_stored()?.0]);
+    for old in part.iter().filter(|old| !old.is_from(user)) {
+        if let (Some(seq), Some(new)) = (old.seq(), without_reactions(old, user)?) {
+            args.extend([seq.to_string(), old.0.clone(), new.0]);
         }
     }
     Ok(Some(args))
+}
+
+/// A message without the reactions of a user; `None` if it has none of them.
+pub(super) fn without_reactions(
+    stored: &StoredMessage,
+    user: &UserId,
+) -> Result<Option<StoredMessage>, Error> {
+    // Most messages have no reactions and need not be parsed.
+    if !stored.0.contains("\"reactions\"") {
+        return Ok(None);
+    }
+    let without = stored.parse()?.without_reactions_of(user);
+    without.map(|message| message.to_stored()).transpose()
 }
 
 fn erasing<'a>(user: &'a UserId, peer: &'a UserId) -> ConversationRequest<'a> {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Store;
 use super::script::{ACK_EVENTS, TAKE_EVENTS};
 use super::stored_subscription::StoredSubscription;
 use super::subscriptions::CONCURRENCY;
+use super::{PAGE_SIZE, Store};
 use crate::error::{Code, Error};
 use crate::model::{
     AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, SubscriptionName,
@@ -23,9 +23,6 @@ pub struct TakeRequest<'a> {
     /// Maximum number of events.
     pub limit: u16,
 }
-
-/// Size of the events of a page: 448 KiB, as of a list of messages.
-const PAGE_BYTES: usize = 458_752;
 
 /// An event in a reply: the place of its partition in the call, its entry, how often it was given, its type and data.
 type TakenEvent = (usize, String, u64, String, String);
@@ -95,7 +92,7 @@ impl Store {
         let take = Take::of(&stored, request.consumer.as_str(), ack_wait_ms);
         let space = PageSpace {
             events: request.limit.into(),
-            bytes: PAGE_BYTES,
+            bytes: PAGE_SIZE,
         };
         let events = if self.two_steps {
             self.take_by_partition(&take, &partitions, space).await?
@@ -131,7 +128,7 @@ impl Store {
         let first = random_below(partitions.len());
         let mut space = PageSpace {
             events: limit,
-            bytes: PAGE_BYTES,
+            bytes: PAGE_SIZE,
         };
         if !self.two_steps {
             return self.take_some(&take, &partitions, space, "").await;

@@ -107,6 +107,8 @@ use topology::Topology;
 /// Maximum number of bytes in a list of messages: 448 KiB. An answer contains at most two such lists, so it
 /// stays below 1 MiB.
 const PAGE_BYTES: &str = "458752";
+/// The same as a number.
+const PAGE_SIZE: usize = 458_752;
 
 /// Number of attempts to send an event to a webhook, after which it becomes a dead letter.
 const WEBHOOK_ATTEMPTS: u64 = 8;

@@ -12,7 +12,6 @@ use super::script::{LIST_GARBAGE, LIST_SEGMENTS};
 use super::{PARTITIONS, Store};
 use crate::archive::ObjectName;
 use crate::error::Error;
-use crate::model::{Pair, Peer};
 
 /// Number of objects that one script lists.
 const STEP: &str = "500";
@@ -109,10 +108,7 @@ impl Store {
             return Ok(false);
         };
         let message = message.parse()?;
-        let conversation = match &message.to {
-            Peer::User(to) => Pair::of(&message.from, to).as_str().to_owned(),
-            Peer::Room(room) => room.as_str().to_owned(),
-        };
+        let conversation = message.to.conversation_of(&message.from);
         let before = message.seq.get().saturating_sub(1);
         let found = self.find_segment(&conversation, before).await?;
         if found

@@ -53,25 +53,14 @@ impl Store {
         let (args, marks_read) = page_args(query)?;
         let read = async |charge, args: [&str; 6]| {
             let request = RoomRequest { charge, ..request };
-            let reply = self
-                .change_member::<RoomReply>(&READ_ROOM_CONVERSATION, request, [], &args)
-                .await;
-            // A peek writes nothing, so its outcome is never unknown.
-            let reply = if marks_read {
-                reply?
-            } else {
-                reply.map_err(Error::as_read_error)?
-            };
-            Ok::<_, Error>(reply.map(split_reply))
+            let reply =
+                self.change_member::<RoomReply>(&READ_ROOM_CONVERSATION, request, [], &args);
+            reply.await.map(|reply| reply.map(split_reply))
         };
-        let first = read(request.charge, args.each_ref().map(String::as_str)).await?;
-        let (read, is_archived) = if first.value.0.archived.is_some() {
-            let again = async |args: [&str; 6]| Ok(read(None, args).await?.value);
-            let name = request.room.as_str();
-            Box::pin(self.complete_page(name, args, first, again)).await?
-        } else {
-            (first, false)
-        };
+        let name = request.room.as_str();
+        let (read, is_archived) = self
+            .read_page(name, (args, marks_read), request.charge, read)
+            .await?;
         let read = read.try_map(|(page, rest)| conversation(request, page, rest))?;
         if is_archived && marks_read {
             Box::pin(self.mark_page_read(request, read.value.last_seq)).await?;

@@ -1,8 +1,9 @@
 //! The conversations of a user and their messages, step by step, for an export or an erasure.
 
 use super::archived::{ATTEMPTS, MissingObject, SegmentPointer};
+use super::archived_pages::fitting;
 use super::script::{EXPORT_MESSAGES, SCAN_CONVERSATIONS};
-use super::{PAGE_BYTES, Store, reply};
+use super::{PAGE_BYTES, PAGE_SIZE, Store, reply};
 use crate::archive::Segment;
 use crate::error::{Code, Error};
 use crate::model::{InboxRow, Pair, Peer, Seq, StoredMessage, UserId};
@@ -113,15 +114,8 @@ impl Store {
 
 /// Messages of a segment, newest first: those from one seq to another that fit into a page, and at least one.
 fn messages_within(segment: &Segment, low: u64, high: u64) -> Vec<String> {
-    let limit: usize = PAGE_BYTES.parse().unwrap_or_default();
-    let mut size = 0;
-    let messages = (low..=high).filter_map(|seq| segment.get(seq));
-    let fitting = messages.take_while(|message| {
-        let is_first = size == 0;
-        size += message.len();
-        is_first || size <= limit
-    });
-    let mut messages: Vec<_> = fitting.map(str::to_owned).collect();
-    messages.reverse();
-    messages
+    let messages: Vec<_> = (low..=high).filter_map(|seq| segment.get(seq)).collect();
+    let (count, _) = fitting(messages.iter(), PAGE_SIZE);
+    let newest_first = messages[..count].iter().rev();
+    newest_first.map(|message| (*message).to_owned()).collect()
 }
