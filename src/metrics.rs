@@ -100,13 +100,7 @@ impl ArchiveMetrics {
                 "duologue_archive_cache_hits_total",
                 "Reads of the archive that the memory of this process answered.",
             ),
-            failures: {
-                let failures = register(registry, IntCounterVec::new(failures, &["kind"]));
-                // An alarm on damage needs the series before there is any.
-                failures.with_label_values(&["unavailable"]).reset();
-                failures.with_label_values(&["damaged"]).reset();
-                failures
-            },
+            failures: register(registry, IntCounterVec::new(failures, &["kind"])),
         }
     }
 
@@ -232,6 +226,9 @@ impl Metrics {
         }
         for kind in ["repeated", "touched"] {
             self.repairs.with_label_values(&[kind]);
+        }
+        for kind in ["unavailable", "damaged"] {
+            self.archive.failures.with_label_values(&[kind]);
         }
     }
 
