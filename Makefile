@@ -4,6 +4,8 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where rustup installs cargo. A shell that was open before has not read the updated profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
+# Most tests wait most of the time: with two for each processor they take half as long.
+export RUST_TEST_THREADS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
