@@ -2,10 +2,8 @@
 -- notifications. A subscription that names the type `badge.changed` reads it like a feed, see lib/reader. The stream
 -- exists only while there is such a subscription: without one nothing is appended.
 --- @include "lib/message"
+--- @include "lib/presence"
 --- @include "lib/row"
-
--- How long the presence of a user lasts without a renewal, in milliseconds, as in src/store/presence.rs.
-local PRESENCE_MS = 40000
 
 -- Returns the stream of the partition of a feed.
 local function badges_beside(feed)

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 --- @include "lib/charged"
 --- @include "lib/clock"
+--- @include "lib/presence"
 --- @include "lib/rate"
 --- @include "lib/row"
 -- Reads whether a user is online, or when the user last was. A viewer to whom the user has not written, or
@@ -13,9 +14,8 @@ local presence      = KEYS[1] -- zset    process -> when the user was last conne
 local conversations = KEYS[2] -- hash    rows and totals of the user, see lib/row
 local bucket        = KEYS[3] -- string  rate limit bucket; none if nobody is charged
 local viewer        = ARGV[1] -- string  user id of the caller; empty for a backend
-local lease_ms      = ARGV[2] -- integer milliseconds for which a lease lasts
-local interval_us   = ARGV[3] -- integer microseconds in which the bucket gets a token back
-local burst         = ARGV[4] -- integer tokens of a full bucket
+local interval_us   = ARGV[2] -- integer microseconds in which the bucket gets a token back
+local burst         = ARGV[3] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
@@ -28,7 +28,7 @@ local now, last_seen = math.floor(now_us() / 1000), 0
 local known = redis.call('ZRANGE', presence, 0, -1, 'WITHSCORES')
 for i = 1, #known, 2 do
   local at = tonumber(known[i + 1])
-  if known[i] ~= '' and at > now - lease_ms then return with_charge(charge, {1, 0}) end
+  if known[i] ~= '' and at > now - PRESENCE_MS then return with_charge(charge, {1, 0}) end
   last_seen = math.max(last_seen, at)
 end
 return with_charge(charge, {0, last_seen})

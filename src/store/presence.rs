@@ -12,8 +12,6 @@ use crate::model::{Presence, UserId};
 use crate::protocol::Event;
 use crate::rate::RateLimitRequest;
 
-/// Milliseconds for which a user stays online after a renewal.
-const LEASE_MS: &str = "40000";
 /// Seconds for which `last_seen` is stored: 90 days.
 const KEEP_S: &str = "7776000";
 /// Maximum number of users that one call returns.
@@ -28,7 +26,7 @@ pub struct PresenceRenewal {
 }
 
 impl Store {
-    /// Marks a user as connected to a process for the next 40 s.
+    /// Marks a user as connected to a process for the next 40 s, see `lua/lib/presence.lua`.
     pub async fn renew_presence(
         &self,
         user: &UserId,
@@ -40,7 +38,7 @@ impl Store {
             self.keys.leases(name),
             self.keys.events(name),
         ];
-        let args = [name, process, LEASE_MS, KEEP_S, EVENTS_S].map(str::as_bytes);
+        let args = [name, process, KEEP_S, EVENTS_S].map(str::as_bytes);
         let reply = self.run::<(u8, u8)>(&RENEW_PRESENCE, &keys, &args);
         let (came_online, has_journal) = reply.await?;
         Ok(PresenceRenewal {
@@ -58,7 +56,7 @@ impl Store {
     ) -> Result<Option<Presence>, Error> {
         let name = user.as_str();
         let keys = [self.keys.presence(name), self.keys.leases(name)];
-        let args = [name, process.unwrap_or_default(), LEASE_MS, KEEP_S].map(str::as_bytes);
+        let args = [name, process.unwrap_or_default(), KEEP_S].map(str::as_bytes);
         let (went_offline, last_seen) =
             self.run::<(u8, i64)>(&LEAVE_PRESENCE, &keys, &args).await?;
         Ok((went_offline == 1).then(|| Presence::of(user.clone(), false, last_seen)))
@@ -67,7 +65,7 @@ impl Store {
     /// At most 100 users of a partition whose presence expired without [`Store::leave_presence`].
     pub async fn find_expired_presences(&self, partition: usize) -> Result<Vec<UserId>, Error> {
         let keys = [self.keys.leases_of(partition)];
-        let args = [LEASE_MS.as_bytes(), EXPIRED_LIMIT.as_bytes()];
+        let args = [EXPIRED_LIMIT.as_bytes()];
         let found = self
             .run::<Vec<String>>(&FIND_EXPIRED_PRESENCES, &keys, &args)
             .await?;
@@ -85,7 +83,7 @@ impl Store {
         let name = user.as_str();
         let keys = [self.keys.presence(name), self.keys.conversations(name)];
         let viewer = viewer.filter(|viewer| *viewer != user);
-        let args = [viewer.map_or("", UserId::as_str), LEASE_MS].map(str::as_bytes);
+        let args = [viewer.map_or("", UserId::as_str).as_bytes()];
         let read = self.run_charged::<(u8, i64)>(&READ_PRESENCE, charge, &keys, &args);
         read.await?
             .try_map(|(online, last)| Ok(Presence::of(user.clone(), online == 1, last)))

@@ -228,6 +228,7 @@ library! {
     "lib/page"
     "lib/pending"
     "lib/precondition"
+    "lib/presence"
     "lib/rate"
     "lib/read_range"
     "lib/reader"

@@ -85,7 +85,7 @@ const PAIR: &[Step] = &[
         "0",
         "a",
     ],
-    &["renew_presence", "a", "p1", "60000", "60", "60"],
+    &["renew_presence", "a", "p1", "60", "60"],
     &["issue_ticket", "a,", "60"],
     &["charge_rate", "100000000", "5"],
     &["SET", "@forgotten", "1000000000000000"],
@@ -305,7 +305,7 @@ pub const CASES: &[Case] = &[
         ],
         &["b", "request", "0"],
     ),
-    case("leave_presence", &[], &["a", "p1", "60000", "60"]),
-    case("renew_presence", &[], &["a", "p2", "60000", "60", "60"]),
+    case("leave_presence", &[], &["a", "p1", "60"]),
+    case("renew_presence", &[], &["a", "p2", "60", "60"]),
     case("claim_due", &ONLY_A_MUTE, &["60000", "10"]),
 ];
