@@ -1,5 +1,6 @@
 //! The feed: taking and acknowledging events.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::subscription::is_name;
-use super::{Limit, SubscriptionName, Time, Wait, expired, limits, parse_decimal};
+use super::{Limit, SubscriptionName, Time, UserId, Wait, expired, limits, parse_decimal};
 use crate::error::{Code, Error};
 
 /// The id of an event: the number of its partition, when it was appended in milliseconds since 1970, and a number
@@ -167,6 +168,13 @@ pub struct RawFeedEvent {
 }
 
 impl RawFeedEvent {
+    /// The users whom the event names, and other texts of it that have the form of an id.
+    pub fn named_users(&self) -> BTreeSet<&str> {
+        // No id needs escaping in JSON.
+        let texts = self.data.split('"');
+        texts.filter(|text| UserId::is_valid(text)).collect()
+    }
+
     /// The event as clients see it at a time: a message that has expired is replaced by its tombstone.
     pub fn to_json(&self, now: DateTime<Utc>) -> String {
         // `message` is the last member, and no earlier value contains a quote.

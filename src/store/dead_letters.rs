@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::script::{
-    ERASE_DEAD_LETTERS, FILE_DEAD_LETTER, LIST_DEAD_LETTERS, RETRY_DEAD_LETTERS,
+    ERASE_DEAD_LETTERS, FILE_DEAD_LETTER, LIST_DEAD_LETTERS, NOTE_ERASURE, RETRY_DEAD_LETTERS,
     SETTLE_DEAD_LETTER, TAKE_DEAD_LETTERS,
 };
 use super::stored_subscription::StoredSubscription;
@@ -19,28 +19,35 @@ const LIMIT: u64 = 10_000;
 const MARKED: u64 = 1000;
 /// Dead letters that are read to be sent again.
 const TAKEN: &str = "16";
+/// Seconds for which an event can still be sent: somewhat longer than feeds keep it, 72 hours.
+const SENT_S: &str = "262800";
 
 impl Store {
-    /// Keeps an event that the endpoint of a subscription did not take. Returns `false` if there is no space for it.
+    /// Keeps an event that the endpoint of a subscription did not take, unless one of its users was erased since. Returns
+    /// `false` if there is no space for it.
     pub async fn file_dead_letter(
         &self,
         stored: &StoredSubscription,
         letter: &RawDeadLetter,
     ) -> Result<bool, Error> {
-        let keys = self.keys.dead_letters(stored.name.as_str());
-        let args = [
-            letter.event.id.to_string(),
-            letter.to_text(),
-            LIMIT.to_string(),
-        ];
-        let args = args.each_ref().map(String::as_bytes);
-        let kept: u8 = self.run(&FILE_DEAD_LETTER, &keys, &args).await?;
-        Ok(kept == 1)
+        let [dead, dead_order] = self.keys.dead_letters(stored.name.as_str());
+        let keys = [dead, dead_order, self.keys.erased()];
+        let event = &letter.event;
+        let args = [event.id.to_string(), letter.to_text(), LIMIT.to_string()];
+        let args = args.iter().map(String::as_str);
+        let args = args.chain(event.named_users()).map(str::as_bytes);
+        let args: Vec<_> = args.collect();
+        let done: u8 = self.run(&FILE_DEAD_LETTER, &keys, &args).await?;
+        Ok(done == 1)
     }
 
-    /// Drops the dead letters of all subscriptions that are about a user.
+    /// Drops the dead letters of all subscriptions that are about a user, and lets no event from before become one.
     pub async fn erase_dead_letters(&self, user: &UserId) -> Result<(), Error> {
-        for stored in self.read_subscriptions().await? {
+        let subscriptions = self.read_subscriptions().await?;
+        if !subscriptions.is_empty() {
+            self.note_erasure(user).await?;
+        }
+        for stored in subscriptions {
             let keys = self.keys.dead_letters(stored.name.as_str());
             let mut cursor = "0".to_owned();
             loop {
@@ -52,6 +59,15 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Notes that a user was erased, so that no event from before becomes a dead letter.
+    pub async fn note_erasure(&self, user: &UserId) -> Result<(), Error> {
+        let keys = [self.keys.erased()];
+        let args = [user.as_str(), SENT_S].map(str::as_bytes);
+        self.run::<u8>(&NOTE_ERASURE, &keys, &args)
+            .await
+            .map(|_| ())
     }
 
     /// A page of the dead letters of a subscription.

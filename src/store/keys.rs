@@ -36,6 +36,7 @@
 //! | `dm:{s}:webhook:<subscription>` | hash: secrets, lease and circuit of a webhook; see `lua/lib/subscription.lua` | subscriptions | never | `set_subscription`, `settle_subscription`, `lease_webhook` |
 //! | `dm:{s}:dead:<subscription>` | hash: id of an event that a webhook did not take -> the event; see `lua/lib/dead_letter.lua` | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `settle_dead_letter`, `erase_dead_letters` |
 //! | `dm:{s}:dead_order:<subscription>` | zset: the same ids -> when the event failed, in us | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `retry_dead_letters`, `settle_dead_letter`, `erase_dead_letters` |
+//! | `dm:{s}:erased` | zset: user who was erased -> when, in us; see `lua/lib/dead_letter.lua` | subscriptions | 73 h after the last erasure | `note_erasure` |
 //! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
 //!
 //! Commas separate names, because no id contains one. `<room>` is `room:` and the id of a room. `every change` means
@@ -225,6 +226,11 @@ impl Keys {
             of_subscription("dead", subscription),
             of_subscription("dead_order", subscription),
         ]
+    }
+
+    /// The users who were erased while events from before can still be sent to webhooks.
+    pub fn erased(&self) -> String {
+        erased("dm:subscriptions")
     }
 
     /// Everything of a subscription but its feeds: the settings of all, its webhook, its dead letters and their order.
@@ -470,6 +476,10 @@ fn feed(tag: &str) -> String {
 
 fn badges(tag: &str) -> String {
     ["dm:{", tag, "}:badges"].concat()
+}
+
+fn erased(tag: &str) -> String {
+    ["dm:{", tag, "}:erased"].concat()
 }
 
 fn long(tag: &str) -> String {

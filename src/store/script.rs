@@ -177,6 +177,7 @@ scripts! {
     LEASE_WEBHOOK       "subscriptions" "lease_webhook"       Harmless;
     LIST_DEAD_LETTERS   "subscriptions" "list_dead_letters"   ReadsOnly;
     LIST_SUBSCRIPTIONS  "subscriptions" "list_subscriptions"  ReadsOnly;
+    NOTE_ERASURE        "subscriptions" "note_erasure"        Harmless;
     OPEN_FEED           "subscriptions" "open_feed"           Harmless;
     READ_ATTEMPTS       "subscriptions" "read_attempts"       ReadsOnly;
     READ_SUBSCRIPTION   "subscriptions" "read_subscription"   ReadsOnly;

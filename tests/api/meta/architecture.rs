@@ -207,7 +207,7 @@ fn every_key_is_in_the_table_of_keys() {
             .filter(|key| !key.contains('{'))
             .map(|key| format!("dm:{key}")),
     );
-    // The key of a partition ends without a name.
+    // The key of a partition, or of all subscriptions, ends without a name.
     let of_partition = [
         ("leases", 'u'),
         ("outbox", 'c'),
@@ -218,6 +218,7 @@ fn every_key_is_in_the_table_of_keys() {
         ("readers", 'c'),
         ("badges", 'u'),
         ("badge_readers", 'u'),
+        ("erased", 's'),
     ];
     for (key, tag) in of_partition {
         if source.contains(&format!("}}:{key}\"")) {

@@ -54,7 +54,9 @@ const FEED: &[Step] = &[
         "1-1-1",
         "message.created|8|500|{}",
         "10",
+        "a",
     ],
+    &["ZADD", "@erased", "1", "z"],
 ];
 
 const SECOND_GROUP: Step = &["open_feed", "group2", "end"];
@@ -74,9 +76,10 @@ pub const FEED_CASES: &[Case] = &[
     on_feed(
         "file_dead_letter",
         &[],
-        &["1-2-1", "message.created|8|500|{}", "10"],
+        &["1-2-1", "message.created|8|500|{}", "10", "a"],
     ),
     on_feed("lease_webhook", &[], &["s", "1", "{}", "p", "0", "closed"]),
+    on_feed("note_erasure", &[], &["a", "100"]),
     on_feed("open_feed", &[], &["group2", "start"]),
     on_feed("retry_dead_letters", &[], &["10"]),
     on_feed("seek_feed", &[], &["group1", "0-0", "0-0", "0", "100"]),

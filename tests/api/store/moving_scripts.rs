@@ -13,7 +13,7 @@ use crate::harness::store::lua::{self, eval, key_names};
 use crate::harness::store::redis_cluster::RedisCluster;
 
 /// The names of all keys.
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 31] = [
     "messages",
     "meta",
     "outbox",
@@ -44,6 +44,7 @@ const KEYS: [&str; 30] = [
     "webhook",
     "dead",
     "dead_order",
+    "erased",
 ];
 
 /// Keys of their own, all in the slot that moves, for one run of a script.

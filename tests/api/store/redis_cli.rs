@@ -39,6 +39,7 @@ fn values() -> BTreeMap<&'static str, String> {
         ("webhook", keys.webhook("s")),
         ("dead", keys.dead_letters("s")[0].clone()),
         ("dead_order", keys.dead_letters("s")[1].clone()),
+        ("erased", keys.erased()),
         ("typing", keys.typing(&pair, &user("a"))),
         ("forgotten", keys.forgotten("a", "b")),
         ("pinning", keys.pinning("a")),
@@ -161,6 +162,7 @@ fn call(script: &Script, charged: bool) -> [Vec<String>; 2] {
         ("trim_conversation" | "trim_room", "retention") => "10|".to_owned(),
         ("file_room_events", "count") => "0".to_owned(),
         ("settle_delivery", "entry") | ("trim_feed", "keep" | "oldest") => "1-0".to_owned(),
+        ("file_dead_letter", "id") => "1-1-0".to_owned(),
         (_, name) => values.get(name).cloned().unwrap_or_else(|| "1".to_owned()),
     };
     let values_of = |names: Vec<&'static str>| -> Vec<String> {

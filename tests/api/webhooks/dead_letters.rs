@@ -148,3 +148,27 @@ async fn an_erasure_drops_the_dead_letters_of_the_user() {
         .collect();
     assert_eq!(texts, ["bad 2"]);
 }
+
+#[tokio::test]
+async fn an_event_that_fails_after_an_erasure_is_gone() {
+    let (app, receiver) = with_bad_messages().await;
+    app.send("alice", "bob", "bad").await;
+    receiver.wait_for(1).await;
+    let erased = app.request(Method::DELETE, "/users/alice").await;
+    assert_eq!(erased.json(200)["done"], true);
+    app.send("alice", "bob", "next").await;
+    let goes_on = async || {
+        app.send("carol", "dave", "good").await;
+        receiver.texts().contains(&"next".to_owned())
+    };
+    eventually("others follow", Duration::from_secs(60), goes_on).await;
+    assert!(
+        receiver
+            .texts()
+            .iter()
+            .filter(|text| *text == "bad")
+            .count()
+            >= 8
+    );
+    assert_eq!(app.dead_letters("hook").await, [] as [Value; 0]);
+}
