@@ -6,6 +6,8 @@
 -- Of a subscription that is pushed, the consumer is the process that sends its events, and a further field has the
 -- event that its endpoint has not taken: entry|count|first_ms|next_ms|status, which is the id of the event, how often it
 -- failed, when it failed first, when it is to be sent again, and the status of the last answer, if there was one.
+-- If a change of the settings asked for the group, another field has the revision of the settings then, see
+-- lib/subscription: a process that is late with an earlier revision must not remove the group.
 
 -- The consumer of Redis.
 local READER = 'r'
@@ -50,7 +52,17 @@ local function attempts_field(group)
   return group .. ',attempts'
 end
 
--- Returns what such a field says; nil if there is none.
+-- Returns the field of the revision of the settings that asked for a group.
+local function revision_field(group)
+  return group .. ',revision'
+end
+
+-- Whether later settings asked for the group than those of a revision.
+local function is_outdated(readers, group, revision)
+  return tonumber(redis.call('HGET', readers, revision_field(group)) or 0) > tonumber(revision)
+end
+
+-- Returns what a field of attempts says; nil if there is none.
 local function parse_attempts(text)
   local entry, count, first_ms, next_ms = string.match(text or '', '^([%d-]+)|(%d+)|(%d+)|(%d+)|')
   return entry and {entry = entry, count = count, first_ms = first_ms, next_ms = next_ms}

@@ -1,6 +1,7 @@
--- A subscription as it is stored: generation|state|settings.
+-- A subscription as it is stored: generation|revision|state|settings.
 --
 -- generation  when it was created, see lib/reader
+-- revision    1, and one more with each change of the settings
 -- state       opening or closing while the groups of its feeds are created or removed; stopped if the endpoint of its
 --             webhook answered 410; otherwise open
 -- settings    JSON object, opaque to scripts
@@ -13,10 +14,10 @@
 
 -- Returns the parts of a subscription; nil if there is none.
 local function parse_subscription(stored)
-  return string.match(stored or '', '^(%d+)|(%l+)|(.*)$')
+  return string.match(stored or '', '^(%d+)|(%d+)|(%l+)|(.*)$')
 end
 
 -- Returns a subscription as it is stored.
-local function format_subscription(generation, state, settings)
-  return generation .. '|' .. state .. '|' .. settings
+local function format_subscription(generation, revision, state, settings)
+  return generation .. '|' .. revision .. '|' .. state .. '|' .. settings
 end

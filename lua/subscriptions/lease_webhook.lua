@@ -20,7 +20,7 @@ local circuit       = ARGV[6] -- string  state of the circuit; empty to keep the
 
 local NOT_HELD = 0
 local now = now_us()
-local known, state, present = parse_subscription(redis.call('HGET', subscriptions, name))
+local known, _, state, present = parse_subscription(redis.call('HGET', subscriptions, name))
 local fields = redis.call('HMGET', webhook, 'holder', 'held_until_us', 'circuit', 'secret', 'old_secret', 'old_until_us')
 local holder, held_until, before, secret, old, old_until = unpack(fields)
 local retries = redis.call('ZRANGEBYSCORE', dead_order, '-inf', '(0', 'LIMIT', 0, 1)

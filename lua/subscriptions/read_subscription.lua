@@ -9,7 +9,7 @@ local subscriptions = KEYS[1] -- hash    name -> subscription, see lib/subscript
 local name          = ARGV[1] -- string  name of the subscription
 
 local stored = redis.call('HGET', subscriptions, name)
-local _, state = parse_subscription(stored)
+local _, _, state = parse_subscription(stored)
 if not stored or state == 'closing' then
   return redis.error_reply('SUBSCRIPTION_NOT_FOUND There is no such subscription.')
 end

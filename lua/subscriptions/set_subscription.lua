@@ -26,7 +26,7 @@ local random        = ARGV[7] -- string  secret for a webhook that has none; emp
 local ROTATION_US = 86400000000
 
 local stored = redis.call('HGET', subscriptions, name)
-local old_generation, state = parse_subscription(stored)
+local old_generation, old_revision, state = parse_subscription(stored)
 -- One that is being deleted is gone for its readers, and its groups are of another generation.
 local exists = stored and state ~= 'closing'
 if exists and only_new == '1' then
@@ -35,8 +35,9 @@ end
 if not stored and redis.call('HLEN', subscriptions) >= tonumber(limit) then
   return redis.error_reply('TOO_MANY_SUBSCRIPTIONS There is the maximum number of subscriptions.')
 end
-if exists then generation = old_generation end
-local new = format_subscription(generation, 'opening', settings)
+local revision = 1
+if exists then generation, revision = old_generation, old_revision + 1 end
+local new = format_subscription(generation, revision, 'opening', settings)
 
 local known, old, old_until = false, '', '0'
 if exists then

@@ -13,11 +13,11 @@ local name          = ARGV[1] -- string  name of the subscription
 local stored        = ARGV[2] -- string  as it was stored when the groups were created or removed
 
 if redis.call('HGET', subscriptions, name) ~= stored then return 0 end
-local generation, state, settings = parse_subscription(stored)
+local generation, revision, state, settings = parse_subscription(stored)
 if state == 'closing' then
   redis.call('HDEL', subscriptions, name)
   redis.call('UNLINK', webhook, dead, dead_order)
 else
-  redis.call('HSET', subscriptions, name, format_subscription(generation, 'open', settings))
+  redis.call('HSET', subscriptions, name, format_subscription(generation, revision, 'open', settings))
 end
 return 1

@@ -7,10 +7,9 @@
 
 local subscriptions = KEYS[1] -- hash    name -> subscription, see lib/subscription
 local name          = ARGV[1] -- string  name of the subscription
-local generation    = ARGV[2] -- integer its generation
-local settings      = ARGV[3] -- string  its settings when an event was sent
+local stored        = ARGV[2] -- string  as it was stored when an event was sent
 
-local open = format_subscription(generation, 'open', settings)
-if redis.call('HGET', subscriptions, name) ~= open then return 0 end
-redis.call('HSET', subscriptions, name, format_subscription(generation, 'stopped', settings))
+if redis.call('HGET', subscriptions, name) ~= stored then return 0 end
+local generation, revision, _, settings = parse_subscription(stored)
+redis.call('HSET', subscriptions, name, format_subscription(generation, revision, 'stopped', settings))
 return 1

@@ -4,7 +4,8 @@
 --- @include "lib/reader"
 --- @include "lib/stream_id"
 -- Drops the events of a feed that all groups have acknowledged and that are older than those kept for replays; and,
--- whether they were read or not, those that are too old or too many. Removes groups of subscriptions that do not exist.
+-- whether they were read or not, those that are too old or too many. Removes groups of subscriptions that do not exist,
+-- or whose settings do not ask for them.
 --
 -- Returns  [dropped, kept, [[group, lag, pending, lost], ...]]  number of events dropped and left; for each group what
 --          lua/subscriptions/describe_feed.lua counts
@@ -14,24 +15,26 @@ local readers = KEYS[2] -- hash    group -> lost|consumer, see lib/reader
 local keep    = ARGV[1] -- string  id from which on events are kept for replays
 local oldest  = ARGV[2] -- string  id from which on events are kept for groups that have not read them
 local limit   = ARGV[3] -- integer maximum number of events
--- Then the groups of the subscriptions that there were some seconds ago
+-- Then for each subscription that there was some seconds ago its group, and 0 if the settings ask for the group here,
+-- otherwise their revision
 local groups  = {unpack(ARGV, 4)}
 
 -- Age at which a group without subscription is removed, in microseconds: its subscription may have been created since.
 local ORPHANED_US = 60000000
 
--- Returns the groups of the feed that belong to a subscription, and the names of the others.
+-- Whether a group is to stay. `revision` as in ARGV; nil if there was no subscription.
+local function is_needed(group, revision)
+  if revision then return revision == '0' or is_outdated(readers, group, revision) end
+  return tonumber(string.match(group, '(%d+)$') or 0) > now_us() - ORPHANED_US
+end
+
+-- Returns the groups of the feed that are to stay, and the names of the others.
 local function sort_groups()
-  local known = {}
-  for _, group in ipairs(groups) do known[group] = true end
-  local found, orphaned, since = {}, {}, now_us() - ORPHANED_US
+  local revisions, found, orphaned = {}, {}, {}
+  for i = 1, #groups, 2 do revisions[groups[i]] = groups[i + 1] end
   for _, group in ipairs(groups_of(feed)) do
-    local generation = tonumber(string.match(group.name, '(%d+)$') or 0)
-    if known[group.name] or generation > since then
-      found[#found + 1] = group
-    else
-      orphaned[#orphaned + 1] = group.name
-    end
+    local name = group.name
+    if is_needed(name, revisions[name]) then found[#found + 1] = group else orphaned[#orphaned + 1] = name end
   end
   return found, orphaned
 end
@@ -84,6 +87,5 @@ for i, group in ipairs(found) do
   backlogs[i] = {name, lag, pending, tonumber(lost)}
 end
 -- Last, because the hash is gone with its last field.
-for i = 1, #orphaned do orphaned[#orphaned + 1] = attempts_field(orphaned[i]) end
-if #orphaned > 0 then redis.call('HDEL', readers, unpack(orphaned)) end
+for _, name in ipairs(orphaned) do redis.call('HDEL', readers, name, attempts_field(name), revision_field(name)) end
 return {dropped + unread, tonumber(kept), backlogs}

@@ -158,8 +158,8 @@ impl Store {
         Ok(lost)
     }
 
-    /// Drops events of a partition that are no longer needed, and those that exceed the limits. Groups that belong
-    /// to none of the subscriptions are removed.
+    /// Drops events of a partition that are no longer needed, and those that exceed the limits. Groups for which none of
+    /// the subscriptions asks are removed.
     pub async fn trim_feed(
         &self,
         partition: u16,
@@ -177,7 +177,11 @@ impl Store {
             format!("{}-0", oldest_ms.max(1)),
             events.to_string(),
         ];
-        let groups = subscriptions.iter().map(StoredSubscription::group);
+        let groups = subscriptions.iter().flat_map(|stored| {
+            let is_read = self.partitions_of(&stored.settings).contains(&partition);
+            let revision = if is_read { 0 } else { stored.revision };
+            [stored.group(), revision.to_string()]
+        });
         let args: Vec<_> = limits.into_iter().chain(groups).collect();
         let args: Vec<_> = args.iter().map(String::as_bytes).collect();
         let (dropped, kept, groups) = self.run(&TRIM_FEED, &keys, &args).await?;

@@ -23,9 +23,9 @@
 //! | `dm:{r}:lease:<room>` | string: which process files the events of the room | room | 4 s after the last step | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:idempotency:<room>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | room | 24 h | `send_room_message` |
 //! | `dm:{c}:feed` | stream, only while there is a subscription: what happened in this partition; fields `type`, `of`, `data`; see `lua/lib/feed.lua`; also the name of the pub/sub channel | conversation | never | `every change`, `forget_user`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `settle_delivery`, `trim_feed` |
-//! | `dm:{c}:readers` | hash, only while there is a subscription: consumer group of the feed -> what it lost and who reads; see `lua/lib/reader.lua` | conversation | never | `close_feed`, `settle_delivery`, `take_events`, `trim_feed` |
+//! | `dm:{c}:readers` | hash, only while there is a subscription: consumer group of the feed -> what it lost and who reads; see `lua/lib/reader.lua` | conversation | never | `open_feed`, `close_feed`, `settle_delivery`, `take_events`, `trim_feed` |
 //! | `dm:{u}:badges` | stream, only while a subscription reads badges: what the totals of users of this partition become; see `lua/lib/badges.lua` | user | never | `every change`, `update_inbox`, `file_room_events`, `forget_row`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `settle_delivery`, `trim_feed` |
-//! | `dm:{u}:badge_readers` | hash: the same as `readers`, of the badges | user | never | `close_feed`, `settle_delivery`, `take_events`, `trim_feed` |
+//! | `dm:{u}:badge_readers` | hash: the same as `readers`, of the badges | user | never | `open_feed`, `close_feed`, `settle_delivery`, `take_events`, `trim_feed` |
 //! | `dm:{c}:typing:<pair>,<user>` | string: exists while no further typing event is published | conversation | 1 s | `announce_typing` |
 //! | `dm:{r}:typing:<room>,<user>` | string: exists while no further typing event is published | room | 1 s | `announce_room_typing` |
 //! | `dm:{u}:forgotten:<user>` | string, only on a cluster: version up to which a conversation was forgotten; `<user>` is a digest of the user and the peer, because the user was erased | user | 1 h | `forget_row` |

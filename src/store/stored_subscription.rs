@@ -12,6 +12,8 @@ pub struct StoredSubscription {
     pub(super) name: SubscriptionName,
     /// When it was created, in microseconds since 1970. Distinguishes it from others of the same name.
     pub(super) generation: i64,
+    /// Grows with each change of the settings.
+    pub(super) revision: u64,
     pub(super) phase: Phase,
     pub(super) settings: SubscriptionSettings,
     /// The text of the store.
@@ -31,8 +33,8 @@ impl StoredSubscription {
     /// Reads a subscription as `lua/lib/subscription.lua` has it.
     pub(super) fn parse(name: SubscriptionName, text: String) -> Result<Self, Error> {
         let malformed = || Error::new(Code::Internal, "A stored subscription is malformed.");
-        let parts: Vec<_> = text.splitn(3, '|').collect();
-        let [generation, phase, settings] = parts[..] else {
+        let parts: Vec<_> = text.splitn(4, '|').collect();
+        let [generation, revision, phase, settings] = parts[..] else {
             return Err(malformed());
         };
         let phase = match phase {
@@ -45,6 +47,7 @@ impl StoredSubscription {
         Ok(Self {
             name,
             generation: generation.parse().map_err(|_| malformed())?,
+            revision: revision.parse().map_err(|_| malformed())?,
             phase,
             settings: serde_json::from_str(settings).map_err(|_| malformed())?,
             text,
@@ -66,7 +69,7 @@ impl StoredSubscription {
 
     /// The text of its settings, with which scripts recognize that they were changed.
     pub(super) fn settings_text(&self) -> &str {
-        self.text.splitn(3, '|').nth(2).unwrap_or_default()
+        self.text.splitn(4, '|').nth(3).unwrap_or_default()
     }
 
     /// The name of its groups.

@@ -181,8 +181,8 @@ impl Store {
     }
 
     /// Creates or removes the groups of a subscription that is opening or closing, and notes that they are. Returns
-    /// `false` if it was changed meanwhile; then the groups that this call created may be superfluous, and the
-    /// worker removes them.
+    /// `false` if it was changed meanwhile. Then this call removes no group that the later settings asked for, and
+    /// [`Store::trim_feed`] removes those that it created and the later settings do not ask for.
     pub async fn complete_subscription(&self, stored: &StoredSubscription) -> Result<bool, Error> {
         let wanted = self.partitions_of(&stored.settings);
         let all: BTreeSet<_> = (0..FEED_PARTITIONS).collect();
@@ -233,21 +233,22 @@ impl Store {
         partitions: &BTreeSet<u16>,
     ) -> Result<(), Error> {
         let (group, from) = (stored.group(), stored.settings.from.as_str());
-        let args = [group.as_str(), from].map(str::as_bytes);
-        let keys = |partition| vec![self.keys.feed_of(partition)];
+        let revision = stored.revision.to_string();
+        let args = [group.as_str(), from, &revision].map(str::as_bytes);
+        let keys = |partition| self.keys.feed_and_readers(partition).to_vec();
         self.run_on_feeds::<u64>(&OPEN_FEED, partitions, keys, &args)
             .await
             .map(|_| ())
     }
 
-    /// Removes the group of a subscription from the feeds of some partitions.
+    /// Removes the group of a subscription from the feeds of some partitions, unless later settings asked for it.
     pub async fn close_feed(
         &self,
         stored: &StoredSubscription,
         partitions: &BTreeSet<u16>,
     ) -> Result<(), Error> {
-        let group = stored.group();
-        let args = [group.as_bytes()];
+        let args = [stored.group(), stored.revision.to_string()];
+        let args = args.each_ref().map(String::as_bytes);
         let keys = |partition| self.keys.feed_and_readers(partition).to_vec();
         self.run_on_feeds::<u64>(&CLOSE_FEED, partitions, keys, &args)
             .await

@@ -106,9 +106,7 @@ impl Store {
     /// Stops sending the events of a subscription until it is changed.
     pub async fn stop_webhook(&self, stored: &StoredSubscription) -> Result<bool, Error> {
         let keys = [self.keys.subscriptions()];
-        let generation = stored.generation.to_string();
-        let args = [stored.name.as_str(), &generation, stored.settings_text()];
-        let args = args.map(str::as_bytes);
+        let args = [stored.name.as_str(), &stored.text].map(str::as_bytes);
         let stopped: u8 = self.run(&STOP_WEBHOOK, &keys, &args).await?;
         Ok(stopped == 1)
     }

@@ -139,7 +139,7 @@ fn subscribe(redis: &mut Connection) {
     let keys = Keys::new();
     let mut register = cmd("HSET");
     register.arg(keys.subscriptions()).arg("reader");
-    register.arg("1|open|{}").exec(redis).unwrap();
+    register.arg("1|1|open|{}").exec(redis).unwrap();
     let mut open = cmd("XGROUP");
     open.arg("CREATE").arg(keys.feed("erin,frank"));
     open.arg("reader").arg("$").arg("MKSTREAM");

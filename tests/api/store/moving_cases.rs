@@ -90,7 +90,7 @@ const PAIR: &[Step] = &[
     &["charge_rate", "100000000", "5"],
     &["SET", "@forgotten", "1000000000000000"],
     &["ZADD", "@pinning", "9999999999", "b,earlier"],
-    &["open_feed", "group1", "end"],
+    &["open_feed", "group1", "end", "1"],
     &["XGROUP", "CREATE", "@badges", "group1", "0", "MKSTREAM"],
 ];
 

@@ -32,7 +32,7 @@ const fn event(id: &'static str) -> [&'static str; 9] {
 
 /// Creates a subscription, and the feed of a partition, of which it was given two events.
 const FEED: &[Step] = &[
-    &["open_feed", "group1", "end"],
+    &["open_feed", "group1", "end", "2"],
     &event("1-1"),
     &event("2-1"),
     &[
@@ -47,7 +47,7 @@ const FEED: &[Step] = &[
         "0",
         "",
     ],
-    &["HSET", "@subscriptions", "s", "1|open|{}"],
+    &["HSET", "@subscriptions", "s", "1|1|open|{}"],
     &["HSET", "@webhook", "secret", "whsec_1"],
     &[
         "file_dead_letter",
@@ -59,13 +59,13 @@ const FEED: &[Step] = &[
     &["ZADD", "@erased", "1", "z"],
 ];
 
-const SECOND_GROUP: Step = &["open_feed", "group2", "end"];
+const SECOND_GROUP: Step = &["open_feed", "group2", "end", "1"];
 
 /// At least one for each script.
 pub const FEED_CASES: &[Case] = &[
     on_feed("ack_events", &[], &["group1", "c", "2-1"]),
-    on_feed("close_feed", &[], &["group1"]),
-    on_feed("close_feed", &[SECOND_GROUP], &["group1"]),
+    on_feed("close_feed", &[], &["group1", "2"]),
+    on_feed("close_feed", &[SECOND_GROUP], &["group1", "2"]),
     on_feed("delete_subscription", &[], &["s"]),
     // The only dead letter.
     on_feed(
@@ -80,7 +80,7 @@ pub const FEED_CASES: &[Case] = &[
     ),
     on_feed("lease_webhook", &[], &["s", "1", "{}", "p", "0", "closed"]),
     on_feed("note_erasure", &[], &["a", "100"]),
-    on_feed("open_feed", &[], &["group2", "start"]),
+    on_feed("open_feed", &[], &["group2", "start", "2"]),
     on_feed("retry_dead_letters", &[], &["10"]),
     on_feed("seek_feed", &[], &["group1", "0-0", "0-0", "0", "100"]),
     on_feed(
@@ -109,14 +109,14 @@ pub const FEED_CASES: &[Case] = &[
     on_feed("settle_delivery", &[], &settling("0")),
     on_feed(
         "settle_subscription",
-        &[&["HSET", "@subscriptions", "s", "1|closing|{}"]],
-        &["s", "1|closing|{}"],
+        &[&["HSET", "@subscriptions", "s", "1|2|closing|{}"]],
+        &["s", "1|2|closing|{}"],
     ),
-    on_feed("stop_webhook", &[], &["s", "1", "{}"]),
+    on_feed("stop_webhook", &[], &["s", "1|1|open|{}"]),
     on_feed("take_events", &[], &taking("")),
     on_feed("take_events", &[&event("3-1")], &taking("new")),
     // An event is dropped unread.
-    on_feed("trim_feed", &[], &["2-1", "2-1", "100", "group1"]),
+    on_feed("trim_feed", &[], &["2-1", "2-1", "100", "group1", "0"]),
     // No group has a subscription.
     on_feed("trim_feed", &[], &["2-1", "0-1", "100"]),
     on_feed(
@@ -124,8 +124,8 @@ pub const FEED_CASES: &[Case] = &[
         &[
             SECOND_GROUP,
             &["HSET", "@readers", "group2", "0|c"],
-            &["open_feed", "group3", "end"],
+            &["open_feed", "group3", "end", "1"],
         ],
-        &["2-1", "0-1", "100", "group3"],
+        &["2-1", "0-1", "100", "group3", "0"],
     ),
 ];

@@ -84,7 +84,7 @@ const ROOM: &[Step] = &[
     &["SET", "@lease", "p1"],
     &["open_stream", "60"],
     &["ZADD", "@inbox", "1", "other"],
-    &["open_feed", "group1", "end"],
+    &["open_feed", "group1", "end", "1"],
     &["XGROUP", "CREATE", "@badges", "group1", "0", "MKSTREAM"],
     &["ZADD", "@leases", "1", "b"],
 ];

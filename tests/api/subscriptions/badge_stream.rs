@@ -16,7 +16,7 @@ use crate::harness::store::redis_server::set_full;
 use crate::harness::{TestApp, spawn_app, spawn_app_on};
 
 /// How many streams of badges there are.
-fn streams(app: &TestApp) -> usize {
+pub fn streams(app: &TestApp) -> usize {
     let badges: Vec<String> = app.redis().keys("dm:*:badges").unwrap();
     badges.len()
 }

@@ -2,6 +2,7 @@
 
 mod badge_stream;
 mod badges;
+mod changes;
 mod limits;
 mod order;
 mod push_hook;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use duologue::metrics::Metrics;
 use duologue::model::Retention;
 use duologue::store::Store;
+use redis::Commands;
 
 use crate::harness::TestApp;
 use crate::harness::store::outbox::is_in_two_steps;
@@ -33,4 +35,12 @@ fn open_store(app: &TestApp) -> Store {
         return store.in_two_steps();
     }
     store
+}
+
+/// Sets what the store keeps of a subscription, as if a process had died in the middle of a change.
+fn interrupt(app: &TestApp, name: &str, phase: &str) {
+    let mut redis = app.redis();
+    let stored: String = redis.hget("dm:subscriptions", name).unwrap();
+    let stored = stored.replacen("|open|", &format!("|{phase}|"), 1);
+    let () = redis.hset("dm:subscriptions", name, stored).unwrap();
 }

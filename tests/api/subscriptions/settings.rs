@@ -5,7 +5,7 @@ use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::open_store;
+use super::{interrupt, open_store};
 use crate::harness::auth::secured_app::spawn_secured_app;
 use crate::harness::http::calls::By;
 use crate::harness::subscriptions::bodies;
@@ -206,14 +206,6 @@ async fn only_backends_use_subscriptions() {
         let waits = app.by(caller, "GET", &waiting, None).await;
         assert_eq!(waits.status == 403, status == 403, "{waits:?}");
     }
-}
-
-/// Sets what the store keeps of a subscription, as if a process had died in the middle of a change.
-fn interrupt(app: &TestApp, name: &str, phase: &str) {
-    let mut redis = app.redis();
-    let stored: String = redis.hget("dm:subscriptions", name).unwrap();
-    let stored = stored.replacen("|open|", &format!("|{phase}|"), 1);
-    let () = redis.hset("dm:subscriptions", name, stored).unwrap();
 }
 
 #[tokio::test]

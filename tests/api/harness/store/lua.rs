@@ -32,12 +32,13 @@ pub fn eval(name: &str, keys: &[impl AsRef<str>], args: &[impl AsRef<str>]) -> C
 /// The names of the keys with which a script can be called. Of keys whose number varies, these are the fewest.
 pub fn key_names(script: &Script) -> Vec<&'static str> {
     match script.name {
-        "ack_events" | "close_feed" | "describe_feed" | "take_events" => vec!["feed", "readers"],
+        "ack_events" | "close_feed" | "describe_feed" | "open_feed" | "take_events" => {
+            vec!["feed", "readers"]
+        }
         "claim_due" => vec!["schedule"],
         "count_long_conversations" => vec!["long"],
         "file_room_events" => vec!["inbox", "conversations", "events", "badges", "leases"],
         "find_unconfirmed" => vec!["outbox"],
-        "open_feed" => vec!["feed"],
         "read_attempts" => vec!["readers"],
         "read_last_messages" => vec!["messages"],
         "read_metadata" | "read_room_summaries" => vec!["meta"],
