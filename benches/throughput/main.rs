@@ -31,6 +31,7 @@ mod sockets;
 mod store;
 mod subscriptions;
 mod watchers;
+mod webhooks;
 mod wrk;
 
 use std::path::Path;

@@ -4,7 +4,7 @@ use crate::bench::Bench;
 use crate::report::Report;
 use crate::requests::{self, SECONDS};
 use crate::{CLUSTER, GROWTH, Interrupt, LIVE, Outcome, PEERS, ROOMS, SCRIPTS, SUBSCRIPTIONS};
-use crate::{cluster, growth, imports, live, peers, rooms, subscriptions};
+use crate::{cluster, growth, imports, live, peers, rooms, subscriptions, webhooks};
 
 /// Seconds of a round of the rows with targets, which all have `everysec`.
 const LONG_ROUND: u32 = 2;
@@ -33,6 +33,7 @@ pub fn run(interrupt: &Interrupt, workers: usize, only: Option<&str>) -> Outcome
     }
     if measures(SUBSCRIPTIONS) {
         subscriptions::measure(interrupt, workers, &mut report)?;
+        webhooks::measure(interrupt, workers, &mut report)?;
     }
     if measures(LIVE) {
         live::measure(interrupt, workers, &mut report)?;

@@ -53,7 +53,7 @@ async fn sends(interrupt: &Interrupt, workers: usize, report: &mut Report) -> Ou
     let mut servers = [RedisServer::start(&[])?, RedisServer::start(&[])?];
     let url = |redis: &RedisServer| format!("redis://{}", redis.address());
     let service = Server::duologue_on(&url(&servers[1]), workers, &[])?;
-    subscribe(service.address(), "reader").await?;
+    subscribe(service.address(), "reader", &json!({})).await?;
     drop(service);
     let mut fastest = [f64::INFINITY; 2];
     for _ in 0..ROUNDS {
@@ -84,7 +84,7 @@ fn pull(
 ) -> Outcome<()> {
     let mut bench = Bench::start(interrupt, "everysec", workers, &[])?;
     let address = bench.service.address().to_owned();
-    runtime.block_on(subscribe(&address, "reader"))?;
+    runtime.block_on(subscribe(&address, "reader", &json!({})))?;
     let empty = feed_memory(&mut bench)?;
     let sends = Requests::sends_with(bench.dir.path(), "sends.lua", &[])?;
     bench.measure(&sends, SECONDS)?;
@@ -104,7 +104,8 @@ fn pull(
     report.figure("(s) memory of an event, bytes", stored / count, 0, None);
     let before = feed_memory(&mut bench)?;
     for number in 0..IDLE {
-        runtime.block_on(subscribe(&address, &format!("idle-{number}")))?;
+        let name = format!("idle-{number}");
+        runtime.block_on(subscribe(&address, &name, &json!({})))?;
     }
     let idle = (feed_memory(&mut bench)? - before) / f64::from(IDLE);
     let name = "(s) memory of a subscription without events, bytes";
@@ -112,12 +113,12 @@ fn pull(
     Ok(())
 }
 
-/// Creates a subscription to everything, from now on.
-async fn subscribe(address: &str, name: &str) -> Outcome<()> {
+/// Creates a subscription.
+pub async fn subscribe(address: &str, name: &str, settings: &Value) -> Outcome<()> {
     let path = format!("/subscriptions/{name}");
-    request(address, "PUT", &path, "{}").await?;
+    request(address, "PUT", &path, &settings.to_string()).await?;
     let deadline = Instant::now() + READ;
-    while describe(address, name).await?["state"] != "open" {
+    while describe(address, name).await?["state"] == "opening" {
         if Instant::now() > deadline {
             return Err(format!("the subscription {name} does not open").into());
         }
@@ -134,7 +135,7 @@ async fn describe(address: &str, name: &str) -> Outcome<Value> {
 }
 
 /// The number of events that the reader has not read.
-async fn lag(address: &str) -> Outcome<u32> {
+pub async fn lag(address: &str) -> Outcome<u32> {
     let lag = describe(address, "reader").await?["lag"].as_u64();
     Ok(u32::try_from(lag.ok_or("no lag")?)?)
 }
