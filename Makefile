@@ -34,9 +34,9 @@ check: ## Check format and lints and run the tests, as CI does
 	cargo clippy --locked --all-targets -- -D warnings
 	$(MAKE) test
 
-chaos: ## Kill, stop, replace and cut off parts of a cluster and of a Sentinel set-up under load, and an archive
+chaos: ## Kill, stop, replace and cut off parts of a cluster and of a Sentinel set-up under load, archives and webhooks
 	@.ci/install rust cc redis
-	cargo test --locked --test api -- chaos:: store:: --ignored --nocapture --test-threads 1
+	cargo test --locked --test api -- chaos:: store:: subscriptions:: webhooks:: --ignored --nocapture --test-threads 1
 
 bench: ## Measure throughput, latency, CPU per request, and the worst case of each operation
 	@.ci/install rust cc redis redis-benchmark wrk

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::open_store;
 use crate::harness::live::resume::kinds;
 use crate::harness::metrics::wait_for_script_runs;
+use crate::harness::store::lua::{draft, update_inbox};
 use crate::harness::store::redis_server::set_full;
 use crate::harness::{TestApp, spawn_app, spawn_app_on};
 
@@ -189,4 +190,35 @@ async fn reading_changes_the_badge_while_redis_is_full() {
         .collect();
     assert_eq!(totals, [&json!(1), &json!(0)]);
     set_full(&mut app.redis(), false);
+}
+
+/// Updates the inbox of bob as a process does on a cluster after the message of alice with this seq.
+fn update(app: &TestApp, seq: u64) -> String {
+    let (version, base) = (seq.to_string(), (seq - 1).to_string());
+    let entry = format!("{seq}|00000|{seq}|0|0|0");
+    let message = format!(r#"{{"seq":{seq},{}"#, draft("alice", "bob", "hi"));
+    let kind = "message.created";
+    let args = [
+        "alice", &version, &base, &version, &entry, kind, &message, "",
+    ];
+    let args = args.map(|arg| redis::Value::BulkString(arg.into()));
+    update_inbox(&mut app.redis(), "bob", &redis::Value::Array(args.to_vec()))
+}
+
+#[tokio::test]
+async fn messages_that_overtake_each_other_have_one_badge() {
+    let app = spawn_app();
+    app.subscribe_to_badges("push").await;
+    assert_eq!(update(&app, 1), "exact");
+    assert_eq!(update(&app, 3), "gap");
+    assert_eq!(update(&app, 2), "stale");
+    let badges = app.new_badges("push").await;
+    let told = badges.iter().map(|badge| {
+        let (seq, cause) = (&badge["message"]["seq"], &badge["cause"]);
+        json!([badge["total_unread_count"], seq, cause])
+    });
+    let cause = "message.created";
+    let expected = [json!([1, 1, cause]), json!([3, 3, cause])];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    assert_eq!(app.totals("bob").await["total_unread_count"], 3);
 }

@@ -11,7 +11,6 @@ use crate::harness::rng::Rng;
 use crate::harness::{TestApp, eventually, spawn_app, spawn_app_on};
 
 const CONVERSATIONS: usize = 200;
-const MESSAGES: usize = 4000;
 const CONSUMERS: usize = 4;
 
 /// The conversation and the seq of each event, in the order in which it was processed.
@@ -46,18 +45,18 @@ async fn consume(app: &TestApp, number: usize, log: &Log, done: &Cell<bool>) {
     }
 }
 
-/// Sends the messages of some conversations.
-async fn send(app: &TestApp, sender: usize) {
+/// Sends messages in some conversations.
+async fn send(app: &TestApp, sender: usize, messages: usize) {
     let mut rng = Rng::new(sender as u64);
-    for _ in 0..MESSAGES / 4 {
+    for _ in 0..messages {
         // Each sender has conversations of its own.
         let to = format!("user-{}", sender + 4 * rng.below(CONVERSATIONS / 4));
         app.send("alice", &to, "hi").await;
     }
 }
 
-#[tokio::test]
-async fn order_holds_with_consumers_that_die() {
+/// Sends messages while consumers take them and die.
+async fn assert_order(messages: usize) {
     let app = spawn_app();
     let other = spawn_app_on(&app.redis_url);
     let types = json!({"types": ["message.created"], "ack_wait_s": 5});
@@ -69,8 +68,8 @@ async fn order_holds_with_consumers_that_die() {
         state["lag"] == 0 && state["pending"] == 0
     };
     let sent = async {
-        join_all((0..4).map(|n| send(apps[n % 2], n))).await;
-        eventually("all is processed", Duration::from_secs(60), drained).await;
+        join_all((0..4).map(|n| send(apps[n % 2], n, messages / 4))).await;
+        eventually("all is processed", Duration::from_secs(180), drained).await;
         done.set(true);
     };
     tokio::join!(join_all(consumers), sent);
@@ -81,5 +80,16 @@ async fn order_holds_with_consumers_that_die() {
         assert!(seq <= *known + 1, "{seq} after {known}");
         *known = seq.max(*known);
     }
-    assert_eq!(last.values().sum::<u64>(), MESSAGES as u64);
+    assert_eq!(last.values().sum::<u64>(), messages as u64);
+}
+
+#[tokio::test]
+async fn order_holds_with_consumers_that_die() {
+    assert_order(4_000).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes; run by `make chaos`"]
+async fn order_holds_for_20000_messages() {
+    assert_order(20_000).await;
 }

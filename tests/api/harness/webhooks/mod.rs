@@ -30,13 +30,22 @@ impl TestApp {
         }
     }
 
+    /// Whether everything is acknowledged.
+    async fn is_taken(&self, name: &str) -> bool {
+        let state = self.subscription_if_available(name).await;
+        state["lag"] == 0 && state["pending"] == 0
+    }
+
     /// Waits until everything is acknowledged.
     pub async fn wait_until_taken(&self, name: &str) {
-        let taken = async || {
-            let state = self.subscription_if_available(name).await;
-            state["lag"] == 0 && state["pending"] == 0
-        };
-        eventually("everything is taken", Duration::from_secs(60), taken).await;
+        self.wait_long_until_taken(name, Duration::from_secs(60))
+            .await;
+    }
+
+    /// The same for a longer time.
+    pub async fn wait_long_until_taken(&self, name: &str, limit: Duration) {
+        let taken = async || self.is_taken(name).await;
+        eventually("everything is taken", limit, taken).await;
     }
 
     /// Waits until a subscription is in a state.

@@ -11,7 +11,10 @@ use crate::harness::models::set_reaction;
 
 impl Scenario<'_> {
     pub async fn send(&mut self, user: usize, service: usize) {
-        let message = json!({"from": self.model.names[user], "to": self.model.room, "body": "hi"});
+        let names = &self.model.names;
+        let mentioned = &names[(user + 1) % names.len()];
+        let message = json!({"from": names[user], "to": self.model.room, "body": "hi",
+            "mentions": [mentioned]});
         let answer = self.services[service].post(&message).await;
         if let Some((status, code)) = self.model.refuses_stranger(user) {
             answer.problem(status, code);
