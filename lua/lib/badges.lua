@@ -10,12 +10,12 @@ local function badges_beside(feed)
   return string.sub(feed, 1, -5) .. 'badges'
 end
 
--- Names the keys of a user's partition, if they are not given: `badges`, and `leases`, which says who is online.
+-- Names the keys of a user's partition, if they are not given: `badges`, and `leases`, which says who is online and is
+-- named when it is looked at.
 local function name_badges(owner, badges, leases)
   if not badges then
     local partition = string.match(owner.events, '^dm:{%d+}:')
-    if not partition then return end
-    badges, leases = partition .. 'badges', partition .. 'leases'
+    badges = partition and partition .. 'badges'
   end
   owner.badges, owner.leases = badges, leases
 end
@@ -27,16 +27,19 @@ local function find_badges(owner, badges, leases)
   if owner.badges and redis.pcall('EXISTS', owner.badges) ~= 1 then owner.badges = nil end
 end
 
--- Whether a user has a live connection. The offset of the user's last change is the time, in microseconds.
+-- Whether a user has a live connection, which a user without journal has not. The offset of the user's last change is
+-- the time, in microseconds.
 local function is_online(owner, offset)
-  local renewed = redis.pcall('ZSCORE', owner.leases, owner.id)
+  if owner.listening ~= '1' then return false end
+  local leases = owner.leases or string.sub(owner.badges, 1, -7) .. 'leases'
+  local renewed = redis.pcall('ZSCORE', leases, owner.id)
   return type(renewed) == 'string' and tonumber(renewed) > offset / 1000 - PRESENCE_MS
 end
 
 -- Appends the badge of a user after a change. The message is a field of its own, so that it need not be copied into the
 -- data of each user.
 --
--- owner   whose badge it is: `id`, and the keys `badges` and `leases`
+-- owner   whose badge it is: `id`, the keys `badges` and `leases`, and `listening`, see lib/row
 -- offset  with the totals after it, see lib/row; peer, unread and flags are those of the row that changed
 -- event   what happened: `kind`, its type; `message`, JSON of the message that changed, or empty; `mentioned`, the users
 --         whom it mentions as JSON, or nil

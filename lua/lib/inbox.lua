@@ -114,6 +114,7 @@ local function update_inbox(owner, peer, version, base, active, entry, kind, mes
     .. '|' .. on_top .. '|' .. listening, peer,
     version .. '|' .. ahead .. '|' .. age .. (owner.writes and 'w' or written) .. '|' .. entry)
   if owner.badges then
+    owner.listening = listening
     local is_new = cause == 'message.created' and not owner.writes and unread ~= '0'
     if is_new or total ~= old_total or muted ~= old_muted then
       if cause == '' or cause == 'message.created' and not is_new then cause, changed = 'conversation.changed', '' end

@@ -180,6 +180,7 @@ local function update_room_inbox(owner, name, version, row, events, kind)
     .. '|' .. on_top .. '|' .. listening, name,
     version .. '|' .. ahead .. '|' .. age .. mark .. difference(version, filed) .. '|' .. entry)
   if owner.badges then
+    owner.listening = listening
     local read = is_newer and row.read or string.match(entry, '^%d+|%d+|%d+|(%d+)')
     append_room_badges(owner, offset, total, unread_conversations, muted, name, unread, flags, told, read,
       total ~= old_total or muted ~= old_muted)
