@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-cluster test-archive check chaos bench bench-peers budget audit fuzz clients lint-openapi
+.PHONY: help run test test-cluster check chaos bench bench-peers budget audit fuzz clients lint-openapi
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where rustup installs cargo. A shell that was open before has not read the updated profile.
@@ -21,12 +21,6 @@ test: ## Run the tests
 test-cluster: ## Run the tests on Redis Clusters, except those about one Redis; TESTS="a b" selects some
 	@.ci/install rust cc redis curl
 	DUOLOGUE_TEST_STORE=cluster cargo test --locked --test api -- $(TESTS)
-
-test-archive: ## Run the tests of the archive on a server with the API of S3 (moto), which it installs
-	@.ci/install rust cc redis python
-	@test -x $(TARGET)/moto/bin/moto_server || \
-		(python3 -m venv $(TARGET)/moto && $(TARGET)/moto/bin/pip install --quiet 'moto[server]==5.*')
-	MOTO_SERVER=$(abspath $(TARGET))/moto/bin/moto_server cargo test --locked --test api -- archive::
 
 check: ## Check format and lints and run the tests, as CI does
 	@.ci/install rust cc

@@ -15,6 +15,8 @@ use crate::harness::{client, eventually, seqs};
 
 /// How long a page may take that the archive does not answer.
 const PROMISED: Duration = Duration::from_secs(5);
+const PREFIX: &str = "some/prefix";
+const MESSAGE: &str = "/conversations/alice/bob/messages/3";
 const PAGE: &str = "/conversations/alice/bob?after=0&limit=200";
 
 /// A process of the service whose archive is a bucket.
@@ -35,15 +37,14 @@ fn archiving(s3: &S3Server, url: &str) -> Command {
 }
 
 impl Service {
-    /// `None` if no server with the API of S3 is installed.
-    async fn start() -> Option<Self> {
-        let (s3, dir) = (S3Server::start().await?, tempfile::tempdir().unwrap());
-        let url = format!("s3://{BUCKET}/some/prefix");
-        Some(Self {
+    fn start() -> Self {
+        let (s3, dir) = (S3Server::start(), tempfile::tempdir().unwrap());
+        let url = format!("s3://{BUCKET}/{PREFIX}");
+        Self {
             process: ServiceProcess::start_by(archiving(&s3, &url), dir.path(), &[]),
             s3,
             _dir: dir,
-        })
+        }
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> ApiResponse {
@@ -77,16 +78,14 @@ impl Service {
     }
 
     async fn objects_become(&self, count: usize) {
-        let there = async || self.s3.list("some/prefix/").await.len() == count;
-        eventually("messages move", Duration::from_secs(40), there).await;
+        let there = async || self.s3.objects(PREFIX).len() == count;
+        eventually("objects are written", Duration::from_secs(40), there).await;
     }
 }
 
 #[tokio::test]
 async fn messages_move_to_a_bucket_and_are_read_from_it() {
-    let Some(service) = Service::start().await else {
-        return;
-    };
+    let service = Service::start();
     service.send(30).await;
     service.messages_move(20).await;
     service.objects_become(4).await;
@@ -95,19 +94,16 @@ async fn messages_move_to_a_bucket_and_are_read_from_it() {
         seqs(&page["history"]).into_iter().rev().eq(1..=30),
         "{page}"
     );
-    let path = "/conversations/alice/bob/messages/3";
     let edit = json!({"body": "edited"});
-    let edited = service.call(Method::PATCH, path, Some(edit)).await;
+    let edited = service.call(Method::PATCH, MESSAGE, Some(edit)).await;
     assert_eq!(edited.json(200)["body"], "edited");
-    assert_eq!(service.get(path).await.json(200)["body"], "edited");
+    assert_eq!(service.get(MESSAGE).await.json(200)["body"], "edited");
     service.objects_become(5).await;
 }
 
 #[tokio::test]
 async fn messages_work_while_the_bucket_does_not_answer() {
-    let Some(service) = Service::start().await else {
-        return;
-    };
+    let service = Service::start();
     service.send(15).await;
     service.messages_move(5).await;
     for fault in [Fault::Stalls, Fault::Refuses] {
@@ -141,13 +137,9 @@ async fn messages_work_while_the_bucket_does_not_answer() {
     assert_eq!(ready["archive"]["warnings"], json!([]));
 }
 
-#[tokio::test]
-async fn a_bucket_that_does_not_exist_is_refused_at_start() {
-    let Some(s3) = S3Server::start().await else {
-        return;
-    };
+/// Starts a service that must not start, because it cannot write to its archive, and returns what it printed.
+fn refusal(mut command: Command) -> String {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = archiving(&s3, "s3://another/prefix");
     command.env("DUOLOGUE_DATA_DIR", dir.path());
     let output = output(&mut command);
     let printed = String::from_utf8(output.stderr).unwrap();
@@ -156,4 +148,22 @@ async fn a_bucket_that_does_not_exist_is_refused_at_start() {
         printed.contains("the archive at DUOLOGUE_ARCHIVE cannot be written: "),
         "{printed}"
     );
+    printed
+}
+
+#[test]
+fn a_bucket_that_does_not_exist_is_refused_at_start() {
+    let s3 = S3Server::start();
+    let printed = refusal(archiving(&s3, "s3://another/prefix"));
+    assert!(printed.contains("NoSuchBucket"), "{printed}");
+}
+
+#[test]
+fn wrong_credentials_are_refused_at_start() {
+    let s3 = S3Server::start();
+    let mut command = archiving(&s3, &format!("s3://{BUCKET}/{PREFIX}"));
+    command.env("AWS_SECRET_ACCESS_KEY", "another");
+    let printed = refusal(command);
+    assert!(printed.contains("SignatureDoesNotMatch"), "{printed}");
+    assert_eq!(s3.objects(""), Vec::<std::path::PathBuf>::new());
 }

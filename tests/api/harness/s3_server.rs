@@ -1,81 +1,82 @@
-//! A server with the API of S3: moto, behind a relay that fails on demand.
+//! A server with the API of S3 (`s3s`), which verifies signatures, keeps objects in a folder and fails on demand.
 
-use std::ffi::OsString;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread::{sleep, spawn};
-use std::time::{Duration, Instant};
+use std::thread;
+
+use async_trait::async_trait;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{Body, S3Result, s3_error};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::archive::objects_in;
+
+/// The bucket of the server.
+pub const BUCKET: &str = "bucket";
+
+/// The credentials of its user.
+const KEY_ID: &str = "test-key";
+const SECRET: &str = "test-secret";
 
 /// How the server fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
-    /// It closes every connection.
+    /// It closes the connection of every request.
     Refuses,
     /// It takes requests and does not answer.
     Stalls,
 }
 
-/// A server with an empty bucket. Killed when dropped.
+type Outcome = Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>>;
+
+/// A server with an empty bucket. Stopped when dropped.
 pub struct S3Server {
-    child: Child,
-    /// Where the server is, without the relay.
-    direct: String,
-    relay: u16,
+    address: String,
     fault: Arc<AtomicU8>,
-}
-
-/// The bucket of the server.
-pub const BUCKET: &str = "bucket";
-
-/// How long the server may take to start.
-const START: Duration = Duration::from_secs(60);
-
-/// The command of moto: `MOTO_SERVER` if that is set.
-fn installed() -> Option<OsString> {
-    let name = std::env::var_os("MOTO_SERVER").unwrap_or_else(|| "moto_server".into());
-    let help = Command::new(&name).arg("--help").output();
-    help.is_ok_and(|output| output.status.success())
-        .then_some(name)
+    folder: TempDir,
+    /// The server ends with it.
+    _stop: oneshot::Sender<()>,
 }
 
 impl S3Server {
-    /// Starts one, or returns `None` so that the test is skipped. `make test-archive` installs it.
-    pub async fn start() -> Option<Self> {
-        let Some(moto) = installed() else {
-            let missing = "there is no moto_server on the PATH, and MOTO_SERVER names none";
-            // The test runner captures the output of `eprintln!`.
-            let _ = writeln!(std::io::stderr(), "skipped: {missing}");
-            return None;
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let child = Command::new(moto)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
         let fault = Arc::<AtomicU8>::default();
-        let this = Self {
-            child,
-            direct: format!("http://127.0.0.1:{port}"),
-            relay: relay_to(port, fault.clone()),
-            fault,
+        let s3 = S3 {
+            service: Arc::new(service(folder.path())),
+            fault: fault.clone(),
         };
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < START, "moto_server does not start");
-            sleep(Duration::from_millis(50));
+        thread::spawn(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).unwrap();
+                tokio::select! { () = s3.serve(listener) => (), _ = stopped => () }
+            });
+        });
+        Self {
+            address,
+            fault,
+            folder,
+            _stop: stop,
         }
-        let bucket = format!("{}/{BUCKET}", this.direct);
-        let created = super::client().put(bucket).send().await.unwrap();
-        assert!(created.status().is_success(), "{created:?}");
-        Some(this)
     }
 
     /// From now on the server fails in this way.
@@ -84,68 +85,80 @@ impl S3Server {
     }
 
     /// The variables with which the tools of AWS use the server.
-    pub fn variables(&self) -> [(&'static str, String); 5] {
-        let endpoint = format!("http://127.0.0.1:{}", self.relay);
+    pub fn variables(&self) -> [(&'static str, &str); 5] {
         [
-            ("AWS_ENDPOINT_URL", endpoint),
-            ("AWS_ALLOW_HTTP", "true".to_owned()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ("AWS_ENDPOINT_URL", &self.address),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", KEY_ID),
+            ("AWS_SECRET_ACCESS_KEY", SECRET),
         ]
     }
 
-    /// The keys of all objects below a prefix.
-    pub async fn list(&self, prefix: &str) -> Vec<String> {
-        let url = format!("{}/{BUCKET}?list-type=2&prefix={prefix}", self.direct);
-        let listed = super::client().get(url).send().await.unwrap();
-        let listed = listed.text().await.unwrap();
-        let keys = listed.split("<Key>").skip(1);
-        keys.filter_map(|rest| rest.split_once("</Key>"))
-            .map(|(key, _)| key.to_owned())
-            .collect()
+    /// The files of all objects below a prefix.
+    pub fn objects(&self, prefix: &str) -> Vec<PathBuf> {
+        let folder = self.folder.path().join(BUCKET).join(prefix);
+        if folder.exists() {
+            objects_in(&folder)
+        } else {
+            Vec::new()
+        }
     }
 }
 
-impl Drop for S3Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+fn service(folder: &Path) -> S3Service {
+    let mut builder = S3ServiceBuilder::new(FileSystem::new(folder).unwrap());
+    builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
+    builder.set_access(OneBucket);
+    builder.build()
+}
+
+/// The server itself would create a bucket that does not exist.
+struct OneBucket;
+
+#[async_trait]
+impl S3Access for OneBucket {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if context.credentials().is_none() {
+            return Err(s3_error!(AccessDenied));
+        }
+        match context.s3_path().get_bucket_name() {
+            Some(BUCKET) => Ok(()),
+            _ => Err(s3_error!(NoSuchBucket)),
+        }
     }
 }
 
-/// Forwards connections to a port, unless there is a fault. Returns the port of the relay.
-fn relay_to(port: u16, fault: Arc<AtomicU8>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let relay = listener.local_addr().unwrap().port();
-    spawn(move || {
-        for client in listener.incoming() {
-            // The server may have been stopped at the end of the test.
-            let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", port))) else {
-                return;
-            };
-            let [client_too, server_too] = [&client, &server].map(|side| side.try_clone().unwrap());
-            let [requests, answers] = [fault.clone(), fault.clone()];
-            spawn(move || copy(client, server, &requests));
-            spawn(move || copy(server_too, client_too, &answers));
-        }
-    });
-    relay
+/// What connections share.
+#[derive(Clone)]
+struct S3 {
+    service: Arc<S3Service>,
+    fault: Arc<AtomicU8>,
 }
 
-/// Copies until the end, or until the server refuses. While it stalls, nothing is copied.
-fn copy(mut from: TcpStream, mut to: TcpStream, fault: &AtomicU8) {
-    let has = |wanted: Fault| fault.load(Ordering::Relaxed) == wanted as u8;
-    let mut bytes = vec![0; 65536];
-    while let Ok(count @ 1..) = from.read(&mut bytes) {
-        while has(Fault::Stalls) {
-            sleep(Duration::from_millis(20));
-        }
-        if has(Fault::Refuses) || to.write_all(&bytes[..count]).is_err() {
-            break;
+impl S3 {
+    async fn serve(self, listener: TcpListener) {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let s3 = self.clone();
+            let answer = service_fn(move |request| s3.clone().answer(request));
+            tokio::spawn(async move {
+                // Fails if the client goes, or if the server refuses.
+                let _ = http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), answer)
+                    .await;
+            });
         }
     }
-    for side in [from, to] {
-        let _ = side.shutdown(Shutdown::Both);
+
+    async fn answer(self, request: Request<Incoming>) -> Outcome {
+        let fails = |fault: Fault| self.fault.load(Ordering::Relaxed) == fault as u8;
+        if fails(Fault::Refuses) {
+            return Err("the server refuses".into());
+        }
+        if fails(Fault::Stalls) {
+            std::future::pending::<()>().await;
+        }
+        Ok(self.service.call(request.map(Body::from)).await?)
     }
 }
