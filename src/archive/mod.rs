@@ -112,10 +112,12 @@ impl Archive {
             is_cached = false;
             self.fetch(name, low, high).await
         });
-        let segment = match fetched.await {
-            Ok(segment) => segment,
-            Err(FetchError::Missing) => return Ok(None),
-            Err(FetchError::Failed(error)) => return Err(error),
+        // Includes waiting for others who read it, so that they do not fail one after the other.
+        let segment = match timeout(TIMEOUT, fetched).await {
+            Ok(Ok(segment)) => segment,
+            Ok(Err(FetchError::Missing)) => return Ok(None),
+            Ok(Err(FetchError::Failed(error))) => return Err(error),
+            Err(_) => return Err(self.unavailable(name, "no answer in time")),
         };
         if is_cached {
             self.metrics.archive.cache_hits.inc();
@@ -132,18 +134,12 @@ impl Archive {
         self.metrics.archive.fetches.inc();
         let path = name.path();
         let read = async { self.objects.get(&path).await?.bytes().await };
-        let bytes = match timeout(TIMEOUT, read).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(object_store::Error::NotFound { .. })) => return Err(FetchError::Missing),
-            Ok(Err(error)) => {
-                return Err(FetchError::Failed(
-                    self.unavailable(name, &error.to_string()),
-                ));
-            }
-            Err(_) => {
-                return Err(FetchError::Failed(
-                    self.unavailable(name, "no answer in time"),
-                ));
+        let bytes = match read.await {
+            Ok(bytes) => bytes,
+            Err(object_store::Error::NotFound { .. }) => return Err(FetchError::Missing),
+            Err(error) => {
+                let error = self.unavailable(name, &error.to_string());
+                return Err(FetchError::Failed(error));
             }
         };
         self.note_outcome(None);

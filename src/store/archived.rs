@@ -118,9 +118,14 @@ impl<'a> ArchiveCalls<'a> {
 
     /// Takes the turn of the conversation if the message that was read is in the archive: from then on no other task of
     /// this process changes it. Returns whether it waited for others, which may have changed the message.
-    pub async fn take_turn(&self, store: &'a Store) -> Option<(MutexGuard<'a, ()>, bool)> {
-        let archive = store.archive.as_deref().filter(|_| self.is_archived)?;
-        Some(archive.take_turn(self.conversation).await)
+    pub async fn take_turn(
+        &self,
+        store: &'a Store,
+    ) -> Result<Option<(MutexGuard<'a, ()>, bool)>, Error> {
+        match store.archive.as_deref().filter(|_| self.is_archived) {
+            Some(archive) => archive.take_turn(self.conversation).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The charge of the next call: only the first one is charged.
@@ -177,7 +182,7 @@ impl<'a> ArchiveCalls<'a> {
             && !self.is_in_turn
             && let Some(archive) = store.archive.as_deref()
         {
-            let (turn, has_waited) = archive.take_turn(self.conversation).await;
+            let (turn, has_waited) = archive.take_turn(self.conversation).await?;
             self.turn = Some(turn);
             if has_waited {
                 // The segment has another object now.

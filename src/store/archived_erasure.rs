@@ -61,7 +61,7 @@ impl Store {
             return Err(Code::ArchiveUnavailable.into());
         };
         loop {
-            let _turn = archive.take_turn(&name).await;
+            let _turn = archive.take_turn(&name).await?;
             let found = self.find_segment(&name, after).await?;
             let Some(pointer) = found.segment.filter(|segment| segment.low <= end) else {
                 return Ok((erased, reply::seq(after)?));

@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha1::{Digest, Sha1};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
+use tokio::time::timeout;
 
 use super::retention::FoundConversation;
 use super::script::{
@@ -29,6 +30,8 @@ const UNSEALED_MS: i64 = 24 * 60 * 60 * 1000;
 const WAITING_LIMIT: usize = 10_000;
 /// Number of changes of archived messages that one process makes at the same time, at most.
 const TURNS: usize = 64;
+/// How long a change may wait for others, which takes long only while the archive hardly answers.
+const TURN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Number of calls at the same time.
 const CONCURRENCY: usize = 16;
 
@@ -65,13 +68,16 @@ impl StoreArchive {
     }
 
     /// Waits until no other task of this process changes archived messages of a conversation. Returns whether it waited.
-    pub async fn take_turn(&self, conversation: &str) -> (MutexGuard<'_, ()>, bool) {
+    pub async fn take_turn(&self, conversation: &str) -> Result<(MutexGuard<'_, ()>, bool), Error> {
         let mut hasher = DefaultHasher::new();
         conversation.hash(&mut hasher);
         let turn = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or_default();
         match self.turns[turn].try_lock() {
-            Ok(turn) => (turn, false),
-            Err(_) => (self.turns[turn].lock().await, true),
+            Ok(turn) => Ok((turn, false)),
+            Err(_) => match timeout(TURN_TIMEOUT, self.turns[turn].lock()).await {
+                Ok(turn) => Ok((turn, true)),
+                Err(_) => Err(Code::ArchiveUnavailable.into()),
+            },
         }
     }
 

@@ -241,7 +241,7 @@ impl Store {
             let mut calls = ArchiveCalls::of(pair.as_str());
             self.read_stored(free, seq, &mut calls).await
         };
-        let turn = calls.take_turn(self).await;
+        let turn = calls.take_turn(self).await?;
         if turn.as_ref().is_some_and(|(_, has_waited)| *has_waited) {
             first.value = read().await?.value;
         }

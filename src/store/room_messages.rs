@@ -166,7 +166,7 @@ impl Store {
             let mut calls = ArchiveCalls::of(name);
             self.read_room_stored(free, seq, true, &mut calls).await
         };
-        let turn = calls.take_turn(self).await;
+        let turn = calls.take_turn(self).await?;
         if turn.as_ref().is_some_and(|(_, has_waited)| *has_waited) {
             first.value = read().await?.value;
         }

@@ -137,6 +137,30 @@ async fn messages_work_while_the_bucket_does_not_answer() {
     assert_eq!(ready["archive"]["warnings"], json!([]));
 }
 
+#[tokio::test]
+async fn requests_do_not_wait_for_one_another_for_long() {
+    let service = Service::start();
+    service.send(15).await;
+    service.messages_move(5).await;
+    service.s3.set_fault(Fault::Stalls);
+    for (method, path, body) in [
+        (Method::GET, PAGE, None),
+        (Method::PATCH, MESSAGE, Some(json!({"body": "edited"}))),
+        (Method::DELETE, MESSAGE, None),
+    ] {
+        let begun = Instant::now();
+        let answers = (0..8).map(|_| service.call(method.clone(), path, body.clone()));
+        for answer in futures_util::future::join_all(answers).await {
+            answer.problem(503, "ARCHIVE_UNAVAILABLE");
+        }
+        assert!(
+            begun.elapsed() < PROMISED,
+            "{method}: {:?}",
+            begun.elapsed()
+        );
+    }
+}
+
 /// Starts a service that must not start, because it cannot write to its archive, and returns what it printed.
 fn refusal(mut command: Command) -> String {
     let dir = tempfile::tempdir().unwrap();
