@@ -199,7 +199,9 @@ impl Store {
         };
         let object = ObjectName::of(name, segment.low());
         let due = Utc::now().timestamp_millis() + UNSEALED_MS;
-        self.note_object(name, &object, due).await?;
+        // If the outcome is unknown, nothing was changed but the note.
+        let noted = self.note_object(name, &object, due).await;
+        noted.map_err(Error::as_read_error)?;
         archive.write(&object, segment).await?;
         Ok((object, due))
     }

@@ -79,7 +79,7 @@ scripts! {
     LIST_GARBAGE           "archive" "list_garbage"           ReadsOnly;
     LIST_SEGMENTS          "archive" "list_segments"          ReadsOnly;
     NOTE_LONG_CONVERSATION "archive" "note_long_conversation" Harmless;
-    NOTE_OBJECT            "archive" "note_object"            Harmless;
+    NOTE_OBJECT            "archive" "note_object"            Never;
     SEAL_SEGMENT           "archive" "seal_segment"           Harmless;
     TAKE_SEGMENT           "archive" "take_segment"           Harmless;
     CLEAR_CONVERSATION  "conversations" "clear_conversation"  Never;
