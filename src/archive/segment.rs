@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
+use std::ops::RangeInclusive;
 use zstd::stream::read::Decoder;
 use zstd::stream::write::Encoder;
 
@@ -103,4 +104,11 @@ impl Segment {
     pub fn bytes(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<usize>()
     }
+    /// The size of its messages between two seqs, in bytes.
+    pub fn size(&self, between: &RangeInclusive<u64>) -> usize {
+        let messages = (self.low..).zip(self.messages());
+        let messages = messages.filter(|(seq, _)| between.contains(seq));
+        messages.map(|(_, message)| message.len()).sum()
+    }
+
 }

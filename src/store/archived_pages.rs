@@ -1,6 +1,7 @@
 //! Pages that reach into the archive. The script returns what is in Redis and names the segments; this module reads them,
 //! joins both, and counts the bytes of the page as `read_page` of `lua/lib/page.lua` does.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use redis::{FromRedisValue, ParsingError, Value};
@@ -108,8 +109,9 @@ impl Store {
         for _ in 0..ATTEMPTS {
             let joined = match page.archived.take() {
                 None => Some(page),
-                Some(ArchivedPage::Join(bounds, segments)) => {
-                    let segments = self.read_segments(conversation, &segments, &mut missing);
+                Some(ArchivedPage::Join(mut bounds, segments)) => {
+                    let segments =
+                        self.read_segments(conversation, &mut bounds, &segments, &mut missing);
                     let segments = segments.await?;
                     segments.map(|segments| join(&bounds, &segments, &page.history))
                 }
@@ -131,21 +133,46 @@ impl Store {
         Err(Code::ArchiveUnavailable.into())
     }
 
-    /// The segments that a script named; `None` if one does not exist.
+    /// The segments of a page that a script named, from its start to both ends. Those that lie beyond its maximum size are
+    /// not read, and `bounds` become narrower. `None` if one does not exist.
     async fn read_segments(
         &self,
         conversation: &str,
+        bounds: &mut PageBounds,
         pointers: &[SegmentPointer],
         missing: &mut MissingObject,
     ) -> Result<Option<Vec<Arc<Segment>>>, Error> {
-        let mut segments = Vec::with_capacity(pointers.len());
-        for pointer in pointers {
-            match self.read_segment(conversation, pointer, missing).await? {
-                Some(segment) => segments.push(segment),
-                None => return Ok(None),
+        let start = bounds.start;
+        let (older, newer) =
+            pointers.split_at(pointers.partition_point(|pointer| pointer.low <= start));
+        let (mut segments, mut size) = (VecDeque::new(), 0);
+        for pointer in older.iter().rev() {
+            if size > PAGE_SIZE {
+                bounds.low = pointer.high + 1;
+                break;
             }
+            let Some(segment) = self.read_segment(conversation, pointer, missing).await? else {
+                return Ok(None);
+            };
+            size += segment.size(&(bounds.low..=start));
+            segments.push_front(segment);
         }
-        Ok(Some(segments))
+        let after_start = start + 1..=bounds.high;
+        size = segments
+            .back()
+            .map_or(0, |segment: &Arc<Segment>| segment.size(&after_start));
+        for pointer in newer {
+            if size > PAGE_SIZE {
+                bounds.high = pointer.low - 1;
+                break;
+            }
+            let Some(segment) = self.read_segment(conversation, pointer, missing).await? else {
+                return Ok(None);
+            };
+            size += segment.size(&after_start);
+            segments.push_back(segment);
+        }
+        Ok(Some(segments.into()))
     }
 }
 
@@ -164,7 +191,8 @@ fn join(bounds: &PageBounds, segments: &[Arc<Segment>], hot: &[String]) -> ReadP
         .flat_map(|segment| (segment.low()..).zip(segment.messages()))
         .filter(|(seq, _)| (low..=high).contains(seq))
         .map(|(_, message)| message);
-    let hot = hot.iter().rev().map(String::as_str);
+    let is_within = |message: &&str| StoredMessage::seq_of(message) <= Some(high);
+    let hot = hot.iter().rev().map(String::as_str).filter(is_within);
     let page: Vec<_> = archived.chain(hot).collect();
     let start = usize::try_from(bounds.start - low).unwrap_or_default();
     let (older, newer) = page.split_at(page.len().min(start + 1));

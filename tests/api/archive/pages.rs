@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::twins::Twins;
 use crate::harness::archive::pair;
+use crate::harness::metrics::metric;
 
 const ALICE: &str = "/conversations/alice/bob";
 
@@ -62,6 +63,21 @@ async fn pages_of_long_messages_end_where_they_end_without_it() {
         let path = format!("{ALICE}?{query}&limit=200");
         let page = twins.same_get(&path).await;
         assert!(page["history"].as_array().unwrap().len() > 2, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_reads_only_the_objects_that_fit_into_it() {
+    let twins = Twins::spawn();
+    let long = "x".repeat(60_000);
+    twins.send(40, |seq| format!("{seq} {long}")).await;
+    for query in ["before=25", "after=5", "around=13"] {
+        let read = async || metric(&twins.archived, "duologue_archive_fetches_total").await;
+        let before = read().await;
+        let page = twins.same_get(&format!("{ALICE}?{query}&limit=200")).await;
+        assert!(page["history"].as_array().unwrap().len() < 10, "{query}");
+        let objects = read().await - before;
+        assert!(objects < 2.5, "{query}: {objects} objects");
     }
 }
 
