@@ -188,6 +188,20 @@ impl Store {
         Ok(moved)
     }
 
+    /// Moves messages of a conversation that an import has made long, so that a history of any length passes through Redis
+    /// and does not fill it. Returns false if the archive fails; then the worker moves them later.
+    pub(super) async fn move_imported(&self, name: &str) -> Result<bool, Error> {
+        let moved = loop {
+            match self.move_to_archive(name).await {
+                Ok(0) => break true,
+                Ok(_) => {}
+                Err(_) => break false,
+            }
+        };
+        self.note_long_conversation(name).await?;
+        Ok(moved)
+    }
+
     /// Writes a segment to a new object. Returns its name, and the time of the note that it may have to be deleted.
     pub(super) async fn write_segment(
         &self,

@@ -106,13 +106,13 @@ impl Store {
         messages: Vec<ImportedMessage>,
     ) -> Result<ImportOutcome, Error> {
         let mut outcome = ImportOutcome::default();
-        let mut rest = messages.as_slice();
+        let (mut rest, mut moves) = (messages.as_slice(), self.archive.is_some());
         while !rest.is_empty() {
             let (step, after) = rest.split_at(step_length(rest));
             let (imported, reason, culprit, unstored) = self.import_step(step).await?;
             outcome.imported += imported;
-            if imported > 0 && self.archive.is_some() {
-                self.note_long_conversation(step[0].pair.as_str()).await?;
+            if imported > 0 && moves {
+                moves = self.move_imported(step[0].pair.as_str()).await?;
             }
             rest = after;
             if !unstored.is_empty() {
