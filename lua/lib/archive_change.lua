@@ -15,15 +15,22 @@ end
 
 -- Returns nil if the message that stored_message returned can be replaced now. If it is in the archive, and the caller
 -- has not written the object with its replacement, returns what the script has to return, so that the caller writes
--- it and calls again: [seq, low, high, object, text], the text being the replacement.
+-- it and calls again: [seq, low, high, object, text], the text being the replacement. An object that has this text
+-- already is not written again.
 local function missing_object(conversation, seq, text, held)
   local segment = conversation.segment
   if not segment then return end
-  if held.new_object and held.new_object ~= '' then
-    local name = object_name(held.folder, segment.low, held.new_object)
-    if is_unsealed(held.garbage, name, held.due) then return end
+  if held.new_object == '' then
+    if held.text == text then return end
+  elseif is_unsealed(held.garbage, object_name(held.folder, segment.low, held.new_object), held.due) then
+    return
   end
   return {tonumber(seq), segment.low, segment.high, segment.object, text}
+end
+
+-- Writes a segment that was loaded and changed.
+local function save_segment(conversation, segment)
+  redis.call('HSET', conversation.meta, SEGMENT_FIELD .. segment.number, format_segment(segment))
 end
 
 -- Makes the new object of a segment the one that counts. The old one is deleted later, when nobody reads it any more
@@ -33,7 +40,7 @@ local function swap_object(conversation, segment, held)
   redis.call('ZADD', held.garbage, string.format('%d', now_us() / 1000 + held.grace_ms),
     object_name(held.folder, segment.low, segment.object))
   segment.object = held.new_object
-  redis.call('HSET', conversation.meta, SEGMENT_FIELD .. segment.number, format_segment(segment))
+  save_segment(conversation, segment)
 end
 
 -- Notes that a message of a segment is deleted.
@@ -52,6 +59,7 @@ local function put_message(conversation, seq, text, held, deletes)
   local segment = conversation.segment
   if not segment then return redis.call('LSET', conversation.messages, conversation.seq - seq, text) end
   if deletes and segment.authors ~= '' then forget_author(segment, seq) end
+  if held.new_object == '' then return save_segment(conversation, segment) end
   swap_object(conversation, segment, held)
 end
 

@@ -29,18 +29,16 @@ local held               = ARGV[5]  -- string  what the caller has of the archiv
 
 local conversation = load_conversation(messages, meta, user, user_inbox, user_conversations, user_events, peer,
   peer_inbox, peer_conversations, peer_events, feed, '')
-local archived = parse_held(held, garbage)
+local archived, entry = parse_held(held, garbage), message_entry(user, peer, seq, id)
 local message, missing = stored_message(conversation, seq, archived)
 if missing then return commit(conversation, nil, nil, missing) end
-local _, from, next_member = string.match(message or '', MESSAGE_HEAD)
-local expires = from == user and next_member == EXPIRING and string.match(message, MESSAGE_ENVELOPE) == id
-if not expires then
-  redis.call('ZREM', schedule, message_entry(user, peer, seq, id))
+if not is_due(conversation, message, user, id, schedule, entry) then
+  redis.call('ZREM', schedule, entry)
   return commit(conversation, nil, nil, 0)
 end
 local expires_at = string.match(message, MESSAGE_EXPIRY)
 missing = missing_object(conversation, seq, make_tombstone(message, expires_at), archived)
 if missing then return commit(conversation, nil, nil, missing) end
-local tombstone, entry = delete_stored(conversation, seq, message, expires_at, archived)
+local tombstone = delete_stored(conversation, seq, message, expires_at, archived)
 redis.call('ZREM', schedule, entry)
 return commit(conversation, {kind = 'message.deleted', message = tombstone, expires = true}, nil, 1)

@@ -28,18 +28,16 @@ local id          = ARGV[6] -- string  id of the message
 local held        = ARGV[7] -- string  what the caller has of the archive, see lib/archive; empty for nothing
 
 local room = load_room(messages, meta, members, room_events, outbox, lease, feed, name, '', '')
-local archived, message, missing = parse_held(held, garbage), nil, nil
+local archived, entry, message, missing = parse_held(held, garbage), message_entry(user, name, seq, id), nil, nil
 if room then message, missing = stored_message(room, seq, archived) end
 if missing then return commit_room(room, nil, leader, nil, missing) end
-local _, from, next_member = string.match(message or '', MESSAGE_HEAD)
-local expires = from == user and next_member == EXPIRING and string.match(message, MESSAGE_ENVELOPE) == id
-if not expires then
-  redis.call('ZREM', schedule, message_entry(user, name, seq, id))
+if not is_due(room, message, user, id, schedule, entry) then
+  redis.call('ZREM', schedule, entry)
   return {0, 0}
 end
 local expires_at = string.match(message, MESSAGE_EXPIRY)
 missing = missing_object(room, seq, make_tombstone(message, expires_at), archived)
 if missing then return commit_room(room, nil, leader, nil, missing) end
-local tombstone, entry = put_tombstone(room, seq, message, expires_at, archived)
+local tombstone = put_tombstone(room, seq, message, expires_at, archived)
 redis.call('ZREM', schedule, entry)
 return commit_room(room, {kind = 'message.deleted', message = tombstone, expires = true}, leader, nil, 1)

@@ -1,8 +1,9 @@
 //! Segments: consecutive messages of a conversation, compressed as JSON lines.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Write};
-
 use std::ops::RangeInclusive;
+
 use zstd::stream::read::Decoder;
 use zstd::stream::write::Encoder;
 
@@ -25,10 +26,10 @@ pub struct Segment {
 
 impl Segment {
     /// A segment of messages, the first of which has the seq `low`.
-    pub fn of<'a>(low: u64, messages: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn of(low: u64, messages: impl IntoIterator<Item: AsRef<str>>) -> Self {
         let (mut text, mut ends) = (String::new(), Vec::new());
         for message in messages {
-            text.push_str(message);
+            text.push_str(message.as_ref());
             ends.push(text.len());
             text.push('\n');
         }
@@ -92,18 +93,17 @@ impl Segment {
         (self.low..=self.high()).filter_map(|seq| self.get(seq))
     }
 
-    /// The same segment with another message at a seq.
+    /// The same segment with other messages at those seqs for which there is one.
     #[must_use]
-    pub fn replaced(&self, seq: u64, message: &str) -> Self {
+    pub fn replaced(&self, new: impl Fn(u64, &str) -> Option<String>) -> Self {
         let messages = (self.low..).zip(self.messages());
-        let messages = messages.map(|(at, stored)| if at == seq { message } else { stored });
+        let messages = messages.map(|(seq, stored)| match new(seq, stored) {
+            Some(message) => Cow::Owned(message),
+            None => Cow::Borrowed(stored),
+        });
         Self::of(self.low, messages)
     }
 
-    /// What it takes in memory.
-    pub fn bytes(&self) -> usize {
-        self.text.len() + self.ends.len() * size_of::<usize>()
-    }
     /// The size of its messages between two seqs, in bytes.
     pub fn size(&self, between: &RangeInclusive<u64>) -> usize {
         let messages = (self.low..).zip(self.messages());
@@ -111,4 +111,8 @@ impl Segment {
         messages.map(|(_, message)| message.len()).sum()
     }
 
+    /// What it takes in memory.
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.ends.len() * size_of::<usize>()
+    }
 }

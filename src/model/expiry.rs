@@ -46,9 +46,14 @@ impl StoredMessage {
         tombstone(&self.0, expired_before.unwrap_or(deleted_at)).map(Self)
     }
 
-    /// The entry of the message in the schedule, in the form of `lua/lib/schedule.lua`; `None` if it does not expire.
+    /// The entry of the message in the schedule, in the form of `lua/lib/schedule.lua`, also if it is a tombstone; `None`
+    /// if it does not expire.
     pub fn schedule_entry(&self) -> Option<String> {
-        expires_at(&self.0)?;
+        let (_, rest) = after_sender(&self.0)?;
+        let (envelope, _) = rest.split_once("\"to\":\"")?;
+        if !envelope.contains("\"expires_at\":") {
+            return None;
+        }
         let member = |name: &str| {
             let (_, rest) = self.0.split_once(&format!("\"{name}\":\""))?;
             rest.split('"').next()

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::vec;
 
+use chrono::Utc;
 use redis::{FromRedisValue, ParsingError, Value};
 use tokio::sync::MutexGuard;
 
 use super::{RateLimited, Store};
 use crate::archive::{ObjectName, Segment};
 use crate::error::{Code, Error};
+use crate::model::expired;
 use crate::rate::{RateLimitRequest, RateLimitStatus};
 
 /// How often a script is called while what it needs changes concurrently.
@@ -237,7 +239,8 @@ impl Store {
     }
 
     /// The argument `held` of a script: the text of a message, and if there is a new one, the object that was written
-    /// with it, see `parse_held` of `lua/lib/archive.lua`.
+    /// with it, see `parse_held` of `lua/lib/archive.lua`. The object has the tombstones of all messages that have expired,
+    /// so that those of a segment which expire together take one object.
     async fn held(
         &self,
         conversation: &str,
@@ -249,7 +252,14 @@ impl Store {
         let text = text_in(segment, seq)?;
         let replacement = match new {
             Some(new) => {
-                let segment = segment.replaced(seq, new);
+                let now = Utc::now();
+                let segment = segment.replaced(|at, stored| {
+                    if at == seq {
+                        Some(new.to_owned())
+                    } else {
+                        expired(stored, now)
+                    }
+                });
                 Some(self.write_segment(conversation, &segment).await?)
             }
             None => None,

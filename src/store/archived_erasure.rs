@@ -170,10 +170,9 @@ fn without_user(
             None
         } else if stored.is_from(user) {
             let tombstone = stored.erased(&now);
-            if tombstone.is_some() {
-                erased += u64::from(seq >= from);
-                entries.extend(stored.schedule_entry());
-            }
+            erased += u64::from(tombstone.is_some() && seq >= from);
+            // Also of one that is a tombstone because it has expired.
+            entries.extend(stored.schedule_entry());
             tombstone
         } else {
             without_reactions(&stored, user)?

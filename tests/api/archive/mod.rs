@@ -2,6 +2,7 @@
 
 mod changes;
 mod erasure;
+mod expiry;
 mod failures;
 mod importing;
 mod moving;
