@@ -1,7 +1,9 @@
 //! Where the archive is, and the names of its objects.
 
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,12 +93,29 @@ pub fn check_url(url: &str) -> Result<(), &'static str> {
     }
 }
 
+/// The folder of a URL of files; `None` if it is of another kind.
+pub(super) fn folder_of(url: &str) -> Option<PathBuf> {
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "file");
+    url?.to_file_path().ok()
+}
+
+/// Deletes what a process that was killed while it wrote an object has left in a folder, if there is something. Such a
+/// file has the name that `LocalFileSystem` gives to an object until it is complete.
+pub(super) async fn delete_unfinished(folder: &FilePath, name: &ObjectName) -> io::Result<()> {
+    let file = folder.join(format!("{}#1", name.path()));
+    match tokio::fs::remove_file(file).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The object store at a URL. Its credentials are in the variables that the tools of its provider read.
 pub(super) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, String> {
     check_url(url)?;
     let parsed = Url::parse(url).map_err(|e| e.to_string())?;
     if parsed.scheme() == "file" {
-        return open_folder(&parsed);
+        let folder = folder_of(url).ok_or("it is not a path of this system")?;
+        return open_folder(&folder);
     }
     let place = parsed.host_str().unwrap_or_default();
     let bucket = format!("{}://{place}", parsed.scheme());
@@ -147,14 +166,11 @@ pub(super) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, String> {
 }
 
 /// A folder as an object store. An object is on the disk when it is written, because its messages leave Redis then.
-fn open_folder(url: &Url) -> Result<Arc<dyn ObjectStore>, String> {
-    let folder = url
-        .to_file_path()
-        .map_err(|()| "it is not a path of this system".to_owned())?;
+fn open_folder(folder: &FilePath) -> Result<Arc<dyn ObjectStore>, String> {
     // Only this user reads what users have written.
     let mut create = DirBuilder::new();
-    let created = create.recursive(true).mode(0o700).create(&folder);
+    let created = create.recursive(true).mode(0o700).create(folder);
     created.map_err(|e| e.to_string())?;
-    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|e| e.to_string())?;
+    let store = LocalFileSystem::new_with_prefix(folder).map_err(|e| e.to_string())?;
     Ok(Arc::new(store.with_fsync(true)))
 }

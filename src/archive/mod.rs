@@ -6,6 +6,7 @@
 mod location;
 mod segment;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ const CACHE_SEGMENTS: usize = 1024;
 #[derive(Clone)]
 pub struct Archive {
     objects: Arc<dyn ObjectStore>,
+    /// Where objects are files.
+    folder: Option<PathBuf>,
     cache: Arc<Cache<ObjectName, Arc<Segment>, SegmentWeighter>>,
     metrics: Arc<Metrics>,
     /// Why the last call failed; `None` if it did not.
@@ -62,6 +65,7 @@ impl Archive {
         let cache = Cache::with_weighter(CACHE_SEGMENTS, CACHE_BYTES, SegmentWeighter);
         Ok(Self {
             objects: location::open(url)?,
+            folder: location::folder_of(url),
             cache: Arc::new(cache),
             metrics,
             failure: Arc::default(),
@@ -188,15 +192,20 @@ impl Archive {
         }
     }
 
-    /// Deletes an object, if it exists.
+    /// Deletes an object, if it exists, and what was written of one that was never complete.
     pub async fn delete(&self, name: &ObjectName) -> Result<(), Error> {
         self.cache.remove(name);
         let path = name.path();
         match timeout(TIMEOUT, self.objects.delete(&path)).await {
-            Ok(Ok(()) | Err(object_store::Error::NotFound { .. })) => Ok(()),
-            Ok(Err(error)) => Err(self.unavailable(name, &error.to_string())),
-            Err(_) => Err(self.unavailable(name, "no answer in time")),
+            Ok(Ok(()) | Err(object_store::Error::NotFound { .. })) => {}
+            Ok(Err(error)) => return Err(self.unavailable(name, &error.to_string())),
+            Err(_) => return Err(self.unavailable(name, "no answer in time")),
         }
+        let Some(folder) = &self.folder else {
+            return Ok(());
+        };
+        let deleted = location::delete_unfinished(folder, name).await;
+        deleted.map_err(|error| self.unavailable(name, &error.to_string()))
     }
 
     fn unavailable(&self, name: &ObjectName, why: &str) -> Error {

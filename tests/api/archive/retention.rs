@@ -166,8 +166,14 @@ async fn an_object_that_never_counted_is_deleted() {
     app.store.find_nodes().await.unwrap();
     let name = pair("alice", "bob");
     let object = duologue::archive::ObjectName::of(&name, 1);
+    let name_of_file = format!("{}/{}.jsonl.zst", &object.as_str()[..2], object.as_str());
+    let file = app.folder.path().join(name_of_file);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "never counted").unwrap();
+    // As a process leaves it that is killed while it writes.
+    std::fs::write(format!("{}#1", file.display()), "never c").unwrap();
     app.store.note_object(&name, &object, 1).await.unwrap();
-    let deleted = async || garbage(&app) == 0;
+    let deleted = async || garbage(&app) == 0 && app.objects().is_empty();
     eventually("it is deleted", Duration::from_secs(60), deleted).await;
 }
 

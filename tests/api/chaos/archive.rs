@@ -72,8 +72,9 @@ impl Mortals {
 fn objects(folder: &Path, redis: &mut DirectConnection) -> (usize, Vec<String>) {
     let there = objects_in(folder).into_iter().map(|path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let (_, id) = name.split_once('-').unwrap();
-        id.trim_end_matches(".jsonl.zst").to_owned()
+        // Also of a file that was not complete when its process died.
+        let (name, _) = name.split_once('.').unwrap();
+        name.split_once('-').unwrap().1.to_owned()
     });
     let there: Vec<_> = there.collect();
     let mut known = BTreeSet::new();
