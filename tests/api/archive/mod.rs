@@ -5,6 +5,7 @@ mod erasure;
 mod expiry;
 mod failures;
 mod importing;
+mod live;
 mod moving;
 mod orphans;
 mod pages;
