@@ -1,6 +1,5 @@
 #!lua flags=allow-oom
---- @include "lib/pending"
---- @include "lib/reader"
+--- @include "lib/batch"
 -- Gives a consumer of a subscription its next events in the feeds of some partitions. Each partition has one batch in
 -- flight, so order holds whatever the number of consumers. What the consumer was given before and has not
 -- acknowledged comes first, again; so does a batch that another consumer has had for too long.
@@ -19,68 +18,8 @@ local wanted      = ARGV[7] -- string  names of the wanted conversations likewis
 local first       = ARGV[8] -- integer partition at which to begin with new events, from 0
 local part        = ARGV[9] -- string  again gives only what was given before, new continues batches; empty for both
 
--- Entries that one command reads at most, and the size that each is expected to have at most, so that the reply exceeds
--- its size by little.
-local STEP, ENTRY_BYTES = 20, 16000
--- Entries that one call skips, which takes about 3 ms.
-local SKIPPED = 1000
-
-local events, left, size, skipped = {}, tonumber(limit), tonumber(bytes), 0
-
-local function give(partition, entry, attempts)
-  local kind, data, message = entry[2][2], entry[2][6], entry[2][8]
-  -- Badges have the message beside the data, or an empty one.
-  if message and message ~= '' then data = string.sub(data, 1, -2) .. ',"message":' .. message .. '}' end
-  events[#events + 1] = {partition, entry[1], attempts, kind, data}
-  left, size = left - 1, size - #data
-end
-
--- Returns how many of some entries to read next.
-local function step_of(count)
-  return math.min(STEP, count, math.max(1, math.floor(size / ENTRY_BYTES)))
-end
-
-local function is_wanted(fields)
-  return string.find(types, ',' .. fields[2] .. ',', 1, true)
-    and (wanted == '' or string.find(wanted, ',' .. fields[4] .. ',', 1, true))
-end
-
--- Gives the pending entries of a partition again.
-local function give_again(partition, feed, readers, lost)
-  local ids, counts = pending_ids(feed, group, '-', '+', left)
-  local from = 1
-  while from <= #ids and size > 0 do
-    local count = step_of(#ids - from + 1)
-    local some = {unpack(ids, from, from + count - 1)}
-    from = from + count
-    for _, entry in ipairs(redis.call('XCLAIM', feed, group, READER, 0, unpack(some))) do
-      give(partition, entry, counts[entry[1]] + 1)
-    end
-  end
-  redis.call('HSET', readers, group, lost .. '|' .. consumer)
-end
-
--- Reads new entries of a partition.
-local function give_new(partition, feed, readers)
-  local given = 0
-  while left > 0 and size > 0 and skipped < SKIPPED do
-    local count = step_of(left)
-    local read = redis.call('XREADGROUP', 'GROUP', group, READER, 'COUNT', count, 'STREAMS', feed, '>')
-    local entries, unwanted = read and read[1][2] or {}, {}
-    for _, entry in ipairs(entries) do
-      if is_wanted(entry[2]) then
-        give(partition, entry, 1)
-        given = given + 1
-      else
-        unwanted[#unwanted + 1] = entry[1]
-      end
-    end
-    if #unwanted > 0 then redis.call('XACK', feed, group, unpack(unwanted)) end
-    skipped = skipped + #unwanted
-    if #entries < count then break end
-  end
-  if given > 0 then redis.call('HSET', readers, group, (read_reader(readers, group)) .. '|' .. consumer) end
-end
+local reader = {group = group, consumer = consumer, types = types, wanted = wanted}
+local reply = {events = {}, left = tonumber(limit), size = tonumber(bytes), skipped = 0}
 
 local partitions, free = #feeds / 2, {}
 for partition = 0, partitions - 1 do
@@ -94,16 +33,16 @@ for partition = 0, partitions - 1 do
   elseif part == 'new' then
     local _, holder = read_reader(readers, group)
     free[partition] = holder == consumer
-  elseif left > 0 and size > 0 then
+  elseif has_space(reply) then
     local lost, holder = read_reader(readers, group)
     local is_abandoned = pending[1][3] >= tonumber(ack_wait_ms)
-    if holder == consumer or is_abandoned then give_again(partition, feed, readers, lost) end
+    if holder == consumer or is_abandoned then give_again(reply, reader, partition, feed, readers, lost) end
   end
 end
 for step = 0, part == 'again' and -1 or partitions - 1 do
   local partition = (first + step) % partitions
-  if free[partition] and left > 0 and size > 0 then
-    give_new(partition, feeds[2 * partition + 1], feeds[2 * partition + 2])
+  if free[partition] and has_space(reply) then
+    give_new(reply, reader, partition, feeds[2 * partition + 1], feeds[2 * partition + 2])
   end
 end
-return {events, skipped >= SKIPPED and 1 or 0}
+return {reply.events, reply.skipped >= SKIPPED and 1 or 0}

@@ -2,7 +2,6 @@
 --- @include "lib/clock"
 --- @include "lib/pending"
 --- @include "lib/reader"
---- @include "lib/stream_id"
 -- Drops the events of a feed that all groups have acknowledged and that are older than those kept for replays; and,
 -- whether they were read or not, those that are too old or too many. Removes groups of subscriptions that do not exist,
 -- or whose settings do not ask for them.
@@ -39,20 +38,6 @@ local function sort_groups()
   return found, orphaned
 end
 
--- Moves a group to the oldest event that is left, if it was before. `added` and `kept` as describe_stream has them.
---
--- Returns  how many events were not given yet, how many were given and not acknowledged, and how many the group lost
-local function move_group(group, cut, added, kept)
-  local name, lag = group.name, group.lag or tonumber(kept)
-  local lost = drop_pending(feed, name, '(' .. cut)
-  local pending = group.pending - lost
-  if is_before(id_after(group['last-delivered-id']), cut) then
-    lost, lag = lost + lag - kept, tonumber(kept)
-    redis.call('XGROUP', 'SETID', feed, name, id_before(cut), 'ENTRIESREAD', string.format('%d', added - kept))
-  end
-  return lag, pending, lost
-end
-
 local found, orphaned = sort_groups()
 if #found == 0 then
   redis.call('UNLINK', feed, readers)
@@ -78,7 +63,7 @@ local first = redis.call('XRANGE', feed, '-', '+', 'COUNT', 1)[1]
 local cut = first and first[1] or id_after(newest)
 for i, group in ipairs(found) do
   local name, lag, pending, gone = group.name, group.lag or tonumber(kept), group.pending, 0
-  if unread > 0 then lag, pending, gone = move_group(group, cut, added, kept) end
+  if unread > 0 then lag, pending, gone = move_group(feed, group, cut, added, kept) end
   local lost, consumer = read_reader(readers, name)
   if gone > 0 then
     lost = string.format('%d', lost + gone)

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
-use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::feed_cluster::PageSpace;
 use super::script::{ACK_EVENTS, TAKE_EVENTS};
 use super::stored_subscription::StoredSubscription;
 use super::subscriptions::CONCURRENCY;
@@ -27,35 +27,8 @@ pub struct TakeRequest<'a> {
 /// An event in a reply: the place of its partition in the call, its entry, how often it was given, its type and data.
 type TakenEvent = (usize, String, u64, String, String);
 
-/// The space of a page for further events.
-#[derive(Clone, Copy)]
-struct PageSpace {
-    events: usize,
-    /// A page exceeds its size by a few events.
-    bytes: usize,
-}
-
-impl PageSpace {
-    fn is_full(self) -> bool {
-        self.events == 0 || self.bytes == 0
-    }
-
-    fn occupy(&mut self, events: &[RawFeedEvent]) {
-        let bytes: usize = events.iter().map(|event| event.data.len()).sum();
-        self.events = self.events.saturating_sub(events.len());
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-
-    fn divided_by(self, count: usize) -> Self {
-        Self {
-            events: self.events / count,
-            bytes: self.bytes / count,
-        }
-    }
-}
-
 /// The arguments of a call that takes events, but for those that differ from partition to partition.
-struct Take<'a> {
+pub(super) struct Take<'a> {
     group: String,
     consumer: &'a str,
     ack_wait_ms: String,
@@ -150,86 +123,8 @@ impl Store {
         Ok(events)
     }
 
-    /// Takes events on a cluster, where each partition is in a slot of its own: first those that the consumer has
-    /// not acknowledged, then new ones of the other partitions.
-    async fn take_by_partition(
-        &self,
-        take: &Take<'_>,
-        partitions: &BTreeSet<u16>,
-        mut space: PageSpace,
-    ) -> Result<Vec<RawFeedEvent>, Error> {
-        let mut events = self.take_again(take, partitions, space).await?;
-        space.occupy(&events);
-        let given = events.iter().map(|event| event.id.partition());
-        let given: BTreeSet<_> = given.collect();
-        let others = partitions.difference(&given).copied().collect();
-        events.extend(self.take_new(take, others, space).await?);
-        Ok(events)
-    }
-
-    /// The events that the consumer was given before and has not acknowledged.
-    async fn take_again(
-        &self,
-        take: &Take<'_>,
-        partitions: &BTreeSet<u16>,
-        mut space: PageSpace,
-    ) -> Result<Vec<RawFeedEvent>, Error> {
-        let again = partitions
-            .iter()
-            .map(async |partition| self.take_some(take, &[*partition], space, "again").await);
-        let again: Vec<_> = stream::iter(again)
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await?;
-        let mut events = Vec::new();
-        for event in again.into_iter().flatten() {
-            if space.is_full() {
-                break;
-            }
-            space.occupy(std::slice::from_ref(&event));
-            events.push(event);
-        }
-        Ok(events)
-    }
-
-    /// New events: several partitions get a share of the page at a time, and in the end what is left of the page goes
-    /// to those that have more.
-    async fn take_new(
-        &self,
-        take: &Take<'_>,
-        mut partitions: Vec<u16>,
-        mut space: PageSpace,
-    ) -> Result<Vec<RawFeedEvent>, Error> {
-        let first = random_below(partitions.len());
-        partitions.rotate_left(first);
-        let (mut events, mut deep) = (Vec::new(), Vec::new());
-        while !space.is_full() && !partitions.is_empty() {
-            let count = partitions.len().min(CONCURRENCY).min(space.events);
-            let wave: Vec<_> = partitions.drain(..count).collect();
-            let share = space.divided_by(wave.len());
-            let calls = wave
-                .iter()
-                .map(async |partition| self.take_some(take, &[*partition], share, "new").await);
-            for (partition, taken) in wave.iter().zip(try_join_all(calls).await?) {
-                let mut left = share;
-                left.occupy(&taken);
-                if left.is_full() {
-                    deep.push(*partition);
-                }
-                space.occupy(&taken);
-                events.extend(taken);
-            }
-        }
-        while let (false, Some(partition)) = (space.is_full(), deep.pop()) {
-            let taken = self.take_some(take, &[partition], space, "new").await?;
-            space.occupy(&taken);
-            events.extend(taken);
-        }
-        Ok(events)
-    }
-
     /// Takes events of some partitions. Repeated if those that were read are not wanted.
-    async fn take_some(
+    pub(super) async fn take_some(
         &self,
         take: &Take<'_>,
         partitions: &[u16],
@@ -338,7 +233,7 @@ fn between_commas<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A random number below another one, so that no partition is always read first.
-fn random_below(count: usize) -> usize {
+pub(super) fn random_below(count: usize) -> usize {
     let random = getrandom::u32().unwrap_or_default();
     usize::try_from(random).unwrap_or_default() % count.max(1)
 }

@@ -18,6 +18,7 @@ mod dead_letters;
 mod erasure;
 mod events;
 mod feed;
+mod feed_cluster;
 mod filing;
 mod function;
 mod health;

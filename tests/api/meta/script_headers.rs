@@ -162,9 +162,15 @@ fn scripts_that_read_are_marked_as_such() {
         let name = script.name;
         assert_eq!(only_reads, shebang == "#!lua flags=no-writes", "{name}");
         // A charge does not count.
-        let commits = ["lib/commit", "lib/dead_letter", "lib/inbox", "lib/erasure"]
-            .iter()
-            .any(|library| script.file.contains(&format!("@include \"{library}")));
+        let commits = [
+            "lib/batch",
+            "lib/commit",
+            "lib/dead_letter",
+            "lib/inbox",
+            "lib/erasure",
+        ]
+        .iter()
+        .any(|library| script.file.contains(&format!("@include \"{library}")));
         let reads = !commits && !writes(script.file) && name != "charge_rate";
         let marked = script.retry == RetrySafety::ReadsOnly;
         assert_eq!(reads && !script.file.contains("GETDEL"), marked, "{name}");
