@@ -10,6 +10,8 @@ local kept_s = ARGV[2] -- integer seconds for which an event from before can sti
 
 local now = now_us()
 redis.call('ZADD', erased, now, user)
-redis.call('ZREMRANGEBYSCORE', erased, '-inf', string.format('%d', now - 1000000 * kept_s))
+local since = string.format('%d', now - 1000000 * kept_s)
+local old = redis.call('ZRANGEBYSCORE', erased, '-inf', since, 'LIMIT', 0, 100)
+if #old > 0 then redis.call('ZREM', erased, unpack(old)) end
 redis.call('EXPIRE', erased, kept_s)
 return 1
