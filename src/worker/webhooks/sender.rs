@@ -29,7 +29,7 @@ const CONCURRENCY: usize = 16;
 const READ: usize = 256;
 /// Events that are not read while there are so many.
 const ENOUGH: usize = 128;
-/// Shortest time between two looks for events, so that many events cause few looks.
+/// Shortest time between two looks for events, unless one finds as many as it reads, so that events cause few looks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Longest time without a look.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -49,6 +49,8 @@ pub(super) struct Sender {
     looked_at: Option<Instant>,
     /// Whether there may be further events.
     may_have_more: bool,
+    /// Whether the last look found as many events as it reads.
+    found_many: bool,
     has_retries: bool,
 }
 
@@ -71,6 +73,7 @@ impl Sender {
             deliveries: JoinSet::new(),
             looked_at: None,
             may_have_more: true,
+            found_many: false,
             has_retries: lease.has_retries,
         }
     }
@@ -157,7 +160,8 @@ impl Sender {
         };
         let has_space = self.queues.len(self.endpoint.now()) < ENOUGH;
         let since = looked_at.elapsed();
-        has_space && (self.may_have_more && since >= PAUSE || since >= LOOK_INTERVAL)
+        let is_due = self.found_many || self.may_have_more && since >= PAUSE;
+        has_space && (is_due || since >= LOOK_INTERVAL)
     }
 
     /// Reads further events of the partitions of which none are here.
@@ -177,6 +181,7 @@ impl Sender {
         let events = store.take_for_webhook(subscription, process, &partitions, READ);
         let events = events.await?;
         self.may_have_more = !events.is_empty();
+        self.found_many = events.len() >= READ;
         self.queues.add(events);
         Ok(())
     }
