@@ -33,6 +33,7 @@ mod presence;
 mod retention;
 mod room;
 mod room_member;
+mod seek;
 mod seq;
 mod settings;
 mod subscription;
@@ -57,8 +58,7 @@ pub use erasure::Erasure;
 pub use expiry::{ExpiresIn, expired};
 pub use export::ExportLine;
 pub use feed::{
-    AckInput, AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, SeekInput,
-    SeekResult, SeekTarget, TakeQuery,
+    AckInput, AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, TakeQuery,
 };
 pub use feed_event::{FeedEvent, FeedEventType, FeedPage};
 pub use idempotency_key::IdempotencyKey;
@@ -83,6 +83,7 @@ pub use room::{
 pub use room_member::{
     MemberInput, MemberPage, MembersQuery, RoomMember, RoomMembership, RoomRole,
 };
+pub use seek::{SeekInput, SeekResult, SeekTarget};
 pub use seq::{Seq, parse_decimal};
 pub use settings::{ConversationMetadata, ConversationPatch, Flag, Flags, Mute};
 pub use subscription::{
