@@ -4,6 +4,7 @@
 --         of the wanted conversations likewise, empty for all
 -- reply   what one call gives: `events`, each as [partition, id, attempts, type, data]; `left`, how many more there may
 --         be, and `size`, how many bytes of them; `skipped`, how many events were read that are not wanted
+--- @include "lib/feed"
 --- @include "lib/pending"
 --- @include "lib/reader"
 
@@ -34,9 +35,13 @@ local function note_holder(reader, readers, lost)
 end
 
 local function give(reply, partition, entry, attempts)
-  local kind, data, message = entry[2][2], entry[2][6], entry[2][8]
-  -- Badges have the message beside the data, or an empty one.
-  if message and message ~= '' then data = string.sub(data, 1, -2) .. ',"message":' .. message .. '}' end
+  local _, kind, _, of, field, data, _, message = unpack(entry[2])
+  if field == 'message' then
+    data = data_of_message(of, data)
+  elseif message and message ~= '' then
+    -- Badges have the message beside the data, or an empty one.
+    data = string.sub(data, 1, -2) .. ',"message":' .. message .. '}'
+  end
   reply.events[#reply.events + 1] = {partition, entry[1], attempts, kind, data}
   reply.left, reply.size = reply.left - 1, reply.size - #data
 end

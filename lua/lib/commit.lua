@@ -87,18 +87,18 @@ end
 
 -- Appends a change to the feed of the partition, if it exists.
 local function feed_change(conversation, change)
-  local kind, message, user = change.kind, change.message, conversation.user
-  local first, second = user.id, conversation.peer.id
-  if not conversation.is_first then first, second = second, first end
+  local feed, kind, message, user = conversation.feed, change.kind, change.message, conversation.user
+  local pair = pair_of(conversation)
+  if kind == 'message.created' then return append_to_feed(feed, kind, pair, message, 'message') end
   local name, value = 'delivered_seq', user.delivered
   if message ~= '' then
     name, value = 'message', message
   elseif kind == 'conversation.read' then
     name, value = 'read_seq', user.read
   end
-  local data = '{"users":["' .. first .. '","' .. second .. (change.expires and '"]' or '"],"by":"' .. user.id .. '"')
-    .. ',"last_seq":' .. conversation.seq .. ',"' .. name .. '":' .. value .. '}'
-  append_to_feed(conversation.feed, kind, first .. ',' .. second, data)
+  local by = change.expires and '' or ',"by":"' .. user.id .. '"'
+  append_to_feed(feed, kind, pair, users_of(pair) .. by .. ',"last_seq":' .. conversation.seq .. ',"' .. name .. '":'
+    .. value .. '}')
 end
 
 -- Returns the reply of a script that neither changes nor drops anything, in the form of commit.
@@ -160,8 +160,10 @@ local function commit(conversation, change, charge, reply)
     -- Redis may refuse to publish (ACL). What was written stays, and devices find it in the journal.
     if user_event then redis.pcall('SPUBLISH', user.events, user_event) end
     if peer_event then redis.pcall('SPUBLISH', peer.events, peer_event) end
-    publish_badge(user)
-    publish_badge(peer)
+    if has_feed then
+      publish_badge(user)
+      publish_badge(peer)
+    end
   end
   if conversation.outbox then return {reply, is_overdue(conversation) and 'overdue'} end
   if charge then return {charge[1], charge[2], reply} end

@@ -21,7 +21,8 @@ end
 -- name  of a further member of the JSON object, and its value as JSON; nil if there is none
 local function feed_room_change(room, kind, by, name, value)
   if redis.call('EXISTS', room.feed) == 0 then return end
-  local data = '{"room":"' .. string.sub(room.name, #'room:' + 1) .. '"'
+  if kind == 'message.created' then return append_to_feed(room.feed, kind, room.name, value, 'message') end
+  local data = room_of(room.name)
   if by and by ~= '' then data = data .. ',"by":"' .. by .. '"' end
   data = data .. ',"last_seq":' .. room.seq
   if name then data = data .. ',"' .. name .. '":' .. value end
