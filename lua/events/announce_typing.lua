@@ -20,11 +20,9 @@ local burst       = ARGV[5] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local stored = redis.call('HMGET', meta, 'state', 'user:' .. peer)
-local told = participant(peer, nil, stored[2])
+local seq, told = load_participant(meta, peer)
 if has_flag(told.flags, BLOCKED) then return redis.error_reply('BLOCKED The peer has blocked the user.') end
-local empty = string.match(stored[1] or '0', '%d+') == '0'
-if empty or told.erased or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
+if seq == '0' or told.erased or not redis.call('SET', typing, '', 'NX', 'PX', 1000) then
   return with_charge(charge, 0)
 end
 if channel ~= '' then redis.call('SPUBLISH', channel, event) end

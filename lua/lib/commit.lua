@@ -8,11 +8,12 @@
 --- @include "lib/message"
 --- @include "lib/outbox"
 
--- Returns the marks of a user as they are stored, see lib/state.
-local function marks_of(user)
+-- Returns the marks of a user as they are to be stored, see lib/state.
+local function format_marks(user)
   if user.erased then return 'erased|' .. user.cleared_up_to end
-  return user.read .. '|' .. user.told_read .. '|' .. user.delivered .. '|' .. user.cleared_up_to .. '|' .. user.flags
-    .. '|' .. user.muted_until
+  local marks = user.read .. '|' .. user.told_read .. '|' .. user.delivered
+  if user.flags == NO_FLAGS and user.cleared_up_to == '0' and user.muted_until == '0' then return marks end
+  return marks .. '|' .. user.cleared_up_to .. '|' .. user.flags .. '|' .. user.muted_until
 end
 
 -- Writes the conversation with its next version.
@@ -23,7 +24,7 @@ end
 --
 -- Returns  the version, and the version of the newest message
 local function write_conversation(conversation, active, marks, now)
-  local meta, user, peer = conversation.meta, conversation.user, conversation.peer
+  local user, peer = conversation.user, conversation.peer
   -- A hybrid clock: versions increase even if the clock of Redis goes back, for example after a failover.
   local version = now or now_us()
   if version <= conversation.version then version = string.format('%d', conversation.version + 1) end
@@ -34,12 +35,13 @@ local function write_conversation(conversation, active, marks, now)
     active = active or string.format('%d', conversation.version - conversation.age)
     age = string.format('%d', version - active)
   end
-  local first, second = user.unread, peer.unread
-  if not conversation.is_first then first, second = second, first end
-  redis.call('HSET', meta, 'state', conversation.seq .. '|' .. version .. '|' .. age .. '|' .. conversation.imported
-    .. '|' .. first .. '|' .. second)
-  if marks then redis.call('HSET', meta, 'user:' .. user.id, marks_of(user)) end
-  if marks == 'both' then redis.call('HSET', meta, 'user:' .. peer.id, marks_of(peer)) end
+  if marks then user.marks = format_marks(user) end
+  if marks == 'both' then peer.marks = format_marks(peer) end
+  local first, second, both = user, peer, ''
+  if not conversation.is_first then first, second = peer, user end
+  if user.marks ~= '' or peer.marks ~= '' then both = ';' .. first.marks .. ';' .. second.marks end
+  redis.call('HSET', conversation.meta, 'state', conversation.seq .. '|' .. version .. '|' .. age .. '|'
+    .. conversation.imported .. '|' .. first.unread .. '|' .. second.unread .. both)
   return version, active
 end
 

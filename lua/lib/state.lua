@@ -1,6 +1,8 @@
 -- The fields of a conversation's meta hash.
---   state          seq|version|age|imported|unread|unread
---   user:<id>      read|told_read|delivered|cleared_up_to|flags|muted_until, or erased|cleared_up_to
+--   state          seq|version|age|imported|unread|unread, and ;marks;marks if one of the users has marks, else empty ones;
+--                  unread and marks are those of the first and of the second user of the pair
+--   marks          read|told_read|delivered, then |cleared_up_to|flags|muted_until unless all three are those of a user
+--                  without marks; or erased|cleared_up_to
 --   erased:<id>    seq up to which messages are of an erased user: this id was used before
 --   metadata:<id>  JSON object that the user keeps with the conversation, if the flag says that there is one
 --
@@ -8,7 +10,7 @@
 -- version        orders the changes of the conversation: a hybrid clock in microseconds since 1970
 -- age            version minus that of the newest message
 -- imported       seq of the newest imported message
--- unread         unread messages of the first and of the second user of the pair
+-- unread         unread messages of the user
 -- read           seq up to which the user has read; moves back when messages are marked as unread
 -- told_read      seq of the read receipt that the peer sees
 -- delivered      seq up to which the user's devices have received
@@ -18,7 +20,11 @@
 -- flags          one digit per flag, 1 if it is set; see the constants
 -- muted_until    when the mute ends, in milliseconds since 1970; 0 if it does not
 
--- lib/conversation reads the first two and lib/commit writes them.
+-- lib/conversation reads the state and lib/commit writes it. Captures it, for string.match; and the state of a
+-- conversation without any.
+local STATE = '^(%d+)|(%d+)|(-?%d+)|(%d+)|(%d+)|(%d+);?([^;]*);?([^;]*)$'
+local NO_STATE = '0|0|0|0|0|0'
+
 local ERASED_FIELD = 'erased:'
 
 -- The positions of the flags, and the flags of a user who has set none.

@@ -19,8 +19,7 @@ local burst       = ARGV[4] -- integer tokens of a full bucket
 
 local charge, refusal = charge_rate(bucket, interval_us, burst)
 if refusal then return refusal end
-local stored = redis.call('HMGET', meta, 'state', 'user:' .. user)
-local conversation = {messages = messages, meta = meta, seq = string.match(stored[1] or '0', '%d+')}
-local reader, message, segment = participant(user, nil, stored[2]), nil, nil
+local newest, reader = load_participant(meta, user)
+local conversation, message, segment = {messages = messages, meta = meta, seq = newest}, nil, nil
 if tonumber(seq) > tonumber(reader.cleared_up_to) then message, segment = stored_message(conversation, seq, {}) end
 return (message or segment) and with_charge(charge, message or segment) or redis.error_reply('MESSAGE_NOT_FOUND There is no such message.')

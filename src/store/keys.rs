@@ -3,7 +3,7 @@
 //! | key | type | slot | expires | written by |
 //! |---|---|---|---|---|
 //! | `dm:{c}:messages:<pair>` | list of JSON messages, newest first | conversation | never | `send_message`, `replace_message`, `delete_message`, `erase_messages`, `forget_conversation`, `import_messages`, `seal_segment`, `every change` |
-//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation with the unread counts, marks `user:<id>` of each user, `erased:<id>`, `metadata:<id>`; see `lua/lib/state.lua`; what is in the archive, see `lua/lib/archive.lua` | conversation | never | `every change`, `seal_segment`, `drop_segments` |
+//! | `dm:{c}:meta:<pair>` | hash: `state` of the conversation with the unread counts and the marks of the users, `erased:<id>`, `metadata:<id>`; see `lua/lib/state.lua`; what is in the archive, see `lua/lib/archive.lua` | conversation | never | `every change`, `seal_segment`, `drop_segments` |
 //! | `dm:{c}:idempotency:<pair>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | conversation | 24 h | `send_message` |
 //! | `dm:{c}:imported:<pair>` | hash: digest of the id of an imported message -> digest of the message | conversation | 30 days after the last import | `import_messages`, `forget_conversation` |
 //! | `dm:{u}:inbox:<user>` | zset: peer -> its place in the inbox; see `lua/lib/order.lua` | user | never | `every change`, `update_inbox`, `forget_row`, `forget_user` |

@@ -116,13 +116,13 @@ fn a_store_of_another_format_or_partition_count_is_refused() {
     let cases = [
         (
             "dm:store",
-            "3,128",
-            "3,128, and this version of Duologue needs 3,256",
+            "4,128",
+            "4,128, and this version of Duologue needs 4,256",
         ),
         (
             "dm:store",
-            "2,256",
-            "2,256, and this version of Duologue needs 3,256",
+            "3,256",
+            "3,256, and this version of Duologue needs 4,256",
         ),
         (
             "dm:partitions",

@@ -6,7 +6,9 @@ use redis::{Commands, Connection, Value};
 use crate::harness::store::lua::{Conversation, eval, keys_of_user};
 use crate::harness::store::redis_server::{RedisServer, set_full};
 use crate::harness::{keys, store::lua};
-use crate::store::scripts::{change, contents, meta, read, refused_with, send, unread_count};
+use crate::store::scripts::{
+    change, contents, marks, read, refused_with, send, state, unread_count,
+};
 
 const TIME: &str = "2026-01-31T12:02:00.000Z";
 
@@ -151,15 +153,15 @@ fn a_full_redis_allows_only_reading_marking_and_clearing() {
     }
     assert_eq!(contents(&mut redis), before);
     change::<Value>(&mut redis, "mark_read", &["b", "a", "2"]).unwrap();
-    assert_eq!(meta(&mut redis, "state")[4..], [1, 1]);
+    assert_eq!(state(&mut redis)[4..], [1, 1]);
     assert_eq!(
-        (meta(&mut redis, "user:b")[0], totals(&mut redis, "b")),
+        (marks(&mut redis, "b")[0], totals(&mut redis, "b")),
         (2, (1, 1))
     );
     assert_eq!(unread_count(&read(&mut redis, "b", "a", "0").unwrap()), 1);
     assert_eq!(totals(&mut redis, "b"), (0, 0));
     change::<Value>(&mut redis, "clear_conversation", &["a", "b"]).unwrap();
-    assert_eq!(meta(&mut redis, "user:a")[3], 4);
+    assert_eq!(marks(&mut redis, "a")[3], 4);
     assert_eq!(totals(&mut redis, "a"), (0, 0));
     let [inbox, ..] = keys_of_user("a");
     assert_eq!(redis.zcard(&inbox), Ok(0));
@@ -210,7 +212,7 @@ fn versions_grow_even_when_the_clock_stands_still() {
         .unwrap();
     for step in 1..=3 {
         send(&mut redis, "a", "b", "").unwrap();
-        assert_eq!(meta(&mut redis, "state")[1], far + step);
+        assert_eq!(state(&mut redis)[1], far + step);
         let [_, conversations, ..] = keys_of_user("b");
         let row: String = redis.hget(&conversations, "a").unwrap();
         assert!(row.starts_with(&format!("{}|", far + step)), "{row}");
@@ -246,7 +248,7 @@ fn trim_conversation_drops_at_most_the_given_number() {
     );
     let [messages, _] = keys("a", "b");
     assert_eq!(redis.exists(messages), Ok(false));
-    assert_eq!(meta(&mut redis, "state")[4..], [0, 0]);
+    assert_eq!(state(&mut redis)[4..], [0, 0]);
     assert_eq!(send(&mut redis, "a", "b", ""), Ok(5));
 }
 

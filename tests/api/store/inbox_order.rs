@@ -23,19 +23,18 @@ fn truth(redis: &mut Connection) -> Vec<&'static str> {
     let mut listed = Vec::new();
     for peer in PEERS {
         let [_, meta] = keys("a", peer);
-        let fields: [Option<String>; 2] = redis.hmget(meta, &["state", "user:a"]).unwrap();
-        let pinned = fields[1].as_ref().is_some_and(|marks| {
-            let flags = marks.split('|').nth(4).unwrap();
-            flags.as_bytes()[3] == b'1'
-        });
-        let [state, marks] = fields.map(|field| {
-            let numbers = field.unwrap_or_else(|| "0|0|0|0|0|0".to_owned());
-            let numbers = numbers
-                .split('|')
-                .map(|number| number.parse::<i64>().unwrap());
-            numbers.collect::<Vec<_>>()
-        });
-        let (seq, active, cleared) = (state[0], state[1] - state[2], marks[3]);
+        let stored: Option<String> = redis.hget(meta, "state").unwrap();
+        let stored = stored.unwrap_or_else(|| "0|0|0".to_owned());
+        let mut parts = stored.split(';');
+        let numbers = parts.next().unwrap_or_default().split('|');
+        let state: Vec<i64> = numbers.map(|number| number.parse().unwrap()).collect();
+        // The first user of each of these pairs is `a`.
+        let marks: Vec<_> = parts.next().unwrap_or_default().split('|').collect();
+        let pinned = marks
+            .get(4)
+            .is_some_and(|flags| flags.as_bytes()[3] == b'1');
+        let cleared = marks.get(3).map_or(0, |cleared| cleared.parse().unwrap());
+        let (seq, active) = (state[0], state[1] - state[2]);
         if seq > cleared {
             listed.push((pinned, active, peer));
         }

@@ -7,7 +7,7 @@ use crate::harness::store::lua::{draft, keys_of_user, open_stream, update_inbox}
 use crate::harness::store::outbox::row_version;
 use crate::harness::store::redis_server::RedisServer;
 use crate::store::change_scripts::totals;
-use crate::store::scripts::{change, contents, meta, send};
+use crate::store::scripts::{change, contents, send, state};
 
 /// An update of the row of a in the inbox of b, as a step of its own.
 struct Update {
@@ -146,7 +146,7 @@ fn rows_have_the_version_of_the_conversation_after_each_change() {
     for (script, args) in changes {
         let changed: RedisResult<Value> = change(&mut redis, script, args);
         changed.unwrap();
-        let version = Some(meta(&mut redis, "state")[1]);
+        let version = Some(state(&mut redis)[1]);
         for (user, peer) in [("a", "b"), ("b", "a")] {
             assert_eq!(
                 row_version(&mut redis, user, peer),

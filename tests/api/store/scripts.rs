@@ -47,13 +47,25 @@ pub fn read(redis: &mut Connection, reader: &str, peer: &str, peek: &str) -> Red
     change(redis, "read_conversation", &args)
 }
 
-/// The numbers of a field of the meta hash of a and b, as `lua/lib/state.lua` has them.
-pub fn meta(redis: &mut Connection, field: &str) -> Vec<u64> {
+/// The numbers with which the state of a and b begins, as `lua/lib/state.lua` has them.
+pub fn state(redis: &mut Connection) -> Vec<u64> {
+    numbers(&state_parts(redis)[0])
+}
+
+/// The marks of a, or of b.
+pub fn marks(redis: &mut Connection, user: &str) -> Vec<u64> {
+    numbers(&state_parts(redis)[if user == "a" { 1 } else { 2 }])
+}
+
+fn state_parts(redis: &mut Connection) -> Vec<String> {
     let [_, meta] = keys("a", "b");
-    let text: String = redis.hget(meta, field).unwrap();
-    text.split('|')
-        .map(|number| number.parse().unwrap())
-        .collect()
+    let text: String = redis.hget(meta, "state").unwrap();
+    text.split(';').map(str::to_owned).collect()
+}
+
+fn numbers(text: &str) -> Vec<u64> {
+    let numbers = text.split('|').map(|number| number.parse().unwrap());
+    numbers.collect()
 }
 
 /// The count with which an entry begins.
@@ -89,7 +101,7 @@ fn send_message_assigns_seqs_stores_and_counts() {
     let stored: Vec<String> = redis.lrange(&messages, 0, -1).unwrap();
     assert_eq!(stored[0], [r#"{"seq":3,"#, &draft("a", "b", "hi")].concat());
     assert_eq!(stored.len(), 3);
-    let state = meta(&mut redis, "state");
+    let state = state(&mut redis);
     assert_eq!((state[0], &state[4..]), (3, &[1, 2][..]));
 }
 
@@ -112,7 +124,7 @@ fn send_message_writes_large_seqs_without_an_exponent() {
         (page.0.as_str(), page.1.len(), page.2.len()),
         ("1|00000|9007199254740990|0|0|0", 1, 1)
     );
-    assert_eq!(meta(&mut redis, "user:b")[0], 9007199254740990);
+    assert_eq!(marks(&mut redis, "b")[0], 9007199254740990);
 }
 
 #[test]
@@ -157,15 +169,15 @@ fn read_conversation_resets_even_when_redis_is_full() {
     set_full(&mut redis, true);
     let page = read(&mut redis, "b", "a", "0").unwrap();
     assert_eq!((page.1.len(), unread_count(&page), page.2.len()), (2, 1, 1));
-    assert_eq!(meta(&mut redis, "state")[4..], [1, 0]);
-    assert_eq!(meta(&mut redis, "user:b")[0], 2);
+    assert_eq!(state(&mut redis)[4..], [1, 0]);
+    assert_eq!(marks(&mut redis, "b")[0], 2);
     // There is nothing to reset, but the read mark still moves.
     set_full(&mut redis, false);
     send(&mut redis, "b", "a", "").unwrap();
     set_full(&mut redis, true);
     assert_eq!(unread_count(&read(&mut redis, "b", "a", "0").unwrap()), 0);
-    assert_eq!(meta(&mut redis, "user:b")[0], 3);
-    let counts = &meta(&mut redis, "state")[4..];
+    assert_eq!(marks(&mut redis, "b")[0], 3);
+    let counts = &state(&mut redis)[4..];
     assert_eq!(counts, [2, 0], "the peer's count stays");
 }
 

@@ -50,21 +50,25 @@ impl Scenario<'_> {
         let mut redis = self.services[0].app.redis();
         let [_, meta] = keys(user, peer);
         let [_, conversations, _] = keys_of_user(user);
-        // Without an end, the marks have 0 in this place, and the row has nothing.
-        for (key, field, place) in [
-            (meta, format!("user:{user}"), 5),
-            (conversations, peer.to_owned(), 9),
-        ] {
-            let stored: Option<String> = redis.hget(&key, &field).unwrap();
+        // Behind the numbers of the state are the marks of the first user, then those of the second. Without an end,
+        // the marks have 0 in this place, and the row has nothing.
+        let marks = if user < peer { 1 } else { 2 };
+        for (key, field, part, place) in [(meta, "state", marks, 5), (conversations, peer, 0, 9)] {
+            let stored: Option<String> = redis.hget(&key, field).unwrap();
             let stored = stored.unwrap_or_default();
-            let mut parts: Vec<_> = stored.split('|').map(str::to_owned).collect();
-            let Some(end) = parts.get_mut(place).filter(|end| *end != "0") else {
+            let mut parts: Vec<_> = stored
+                .split(';')
+                .map(|part| part.split('|').map(str::to_owned).collect::<Vec<_>>())
+                .collect();
+            let end = parts.get_mut(part).and_then(|part| part.get_mut(place));
+            let Some(end) = end.filter(|end| *end != "0") else {
                 continue;
             };
             let time: i64 = end.parse().unwrap();
             *end = (time - TimeDelta::days(days.into()).num_milliseconds()).to_string();
+            let parts: Vec<_> = parts.iter().map(|part| part.join("|")).collect();
             redis
-                .hset::<_, _, _, ()>(&key, &field, parts.join("|"))
+                .hset::<_, _, _, ()>(&key, field, parts.join(";"))
                 .unwrap();
         }
     }
