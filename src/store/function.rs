@@ -1,13 +1,13 @@
 //! Scripts run as functions of Redis (`FCALL`), or as texts (`EVALSHA`, `EVAL`) if Redis refuses functions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 
 use super::connection::ScriptCall;
-use super::script::{FUNCTION_PREFIX, SCRIPTS, Script};
+use super::function_library::{FUNCTION_LIBRARY, PREFIX};
 use super::{Node, Store, administered};
 use crate::error::Error;
 
@@ -92,7 +92,7 @@ fn is_function_refused(error: &RedisError) -> bool {
     detail == "Function not found" || detail.to_ascii_lowercase().contains("'fcall'")
 }
 
-/// Loads the function of a script and calls it. If Redis refuses that, because its memory is full or the
+/// Loads the functions and calls that of a script. If Redis refuses that, because its memory is full or the
 /// ACL does not permit it, this connection runs texts from now on.
 async fn load_and_run(
     connection: &mut MultiplexedConnection,
@@ -100,7 +100,7 @@ async fn load_and_run(
     call: ScriptCall<'_>,
     asking: bool,
 ) -> RedisResult<Value> {
-    let refusal = match send(connection, &load(call.script)).await {
+    let refusal = match send(connection, &load()).await {
         Err(error) if error.code().is_none() || was_not_run(&error) => return Err(error),
         // Another connection may have loaded it meanwhile.
         Err(error) if !is_loaded_already(&error) => error,
@@ -133,9 +133,9 @@ async fn run_text(
     }
 }
 
-fn load(script: &Script) -> Cmd {
+fn load() -> Cmd {
     let mut load = redis::cmd("FUNCTION");
-    load.arg("LOAD").arg(script.function.library.as_str());
+    load.arg("LOAD").arg(FUNCTION_LIBRARY.text.as_str());
     load
 }
 
@@ -145,15 +145,13 @@ fn is_loaded_already(error: &RedisError) -> bool {
         .is_some_and(|detail| detail.ends_with("already exists"))
 }
 
-/// Loads the functions of all scripts into Redis, so that the first call of each takes one round trip.
-/// Redis may have some of them, or refuse some, for example because it is loading or out of memory. Their
-/// calls are refused and retried one by one.
+/// Loads the functions into Redis, so that the first call takes one round trip. Redis may have them, or refuse them, for
+/// example because it is loading or out of memory. Then the calls are refused and retried one by one.
 pub(super) async fn load_functions(connection: &mut MultiplexedConnection) -> RedisResult<()> {
-    let mut pipeline = redis::pipe();
-    for script in SCRIPTS {
-        pipeline.add_command(load(script)).ignore();
+    match send(connection, &load()).await {
+        Err(error) if error.code().is_none() => Err(error),
+        _ => Ok(()),
     }
-    pipeline.ignore_errors().exec_async(connection).await
 }
 
 /// Whether Redis refused the call before running the script.
@@ -185,14 +183,13 @@ impl Store {
         let mut list = redis::cmd("FUNCTION");
         list.arg("LIST")
             .arg("LIBRARYNAME")
-            .arg(format!("{FUNCTION_PREFIX}*"));
+            .arg(format!("{PREFIX}*"));
         let found: RedisResult<Vec<BTreeMap<String, Value>>> =
             list.query_async(&mut connection).await;
-        let current: BTreeSet<_> = SCRIPTS.iter().map(|s| s.function.name.as_str()).collect();
         for mut library in found.map_err(|e| e.to_string())? {
             let name = library.remove("library_name").unwrap_or(Value::Nil);
             let name: String = redis::from_redis_value(name).map_err(|e| e.to_string())?;
-            if !current.contains(name.as_str()) {
+            if name != FUNCTION_LIBRARY.name {
                 let mut delete = redis::cmd("FUNCTION");
                 let deleted = delete.arg("DELETE").arg(&name);
                 let deleted = deleted.exec_async(&mut connection).await;

@@ -21,6 +21,7 @@ mod feed;
 mod feed_cluster;
 mod filing;
 mod function;
+mod function_library;
 mod health;
 mod health_report;
 mod import;

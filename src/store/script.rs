@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use redis::Cmd;
 
+use super::function_library::FUNCTION_LIBRARY;
+
 /// A Lua script of the folder `lua`.
 pub struct Script {
     /// The file name without `.lua`, which is also the name of the store's method.
@@ -17,21 +19,9 @@ pub struct Script {
     /// The file with its includes pasted in, for `EVAL`.
     pub source: LazyLock<String>,
     sha: LazyLock<String>,
-    /// The file as a function of Redis, for `FCALL`.
-    pub(super) function: LazyLock<RedisFunction>,
+    /// The name of the function, for `FCALL`.
+    function: LazyLock<String>,
 }
-
-/// A script as a function of Redis, in a library of the same name. Redis compiles it once and creates
-/// the functions that it includes once, where `EVALSHA` creates them on every call.
-pub(super) struct RedisFunction {
-    /// The prefix, the name of the script and a digest, so that versions of the service that share a Redis
-    /// do not share functions.
-    pub(super) name: String,
-    pub(super) library: String,
-}
-
-/// The names of all functions begin so.
-pub(super) const FUNCTION_PREFIX: &str = "duologue_";
 
 /// Whether a script may run twice for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +49,7 @@ macro_rules! scripts {
             file: file!(concat!($folder, "/", $name)),
             source: LazyLock::new(|| paste($constant.file, &mut Vec::new())),
             sha: LazyLock::new(|| sha1(&$constant.source)),
-            function: LazyLock::new(|| RedisFunction::new($name, $constant.file)),
+            function: LazyLock::new(|| FUNCTION_LIBRARY.function(&$constant)),
         };)*
 
         /// All scripts.
@@ -255,6 +245,11 @@ library! {
     "lib/writers"
 }
 
+/// The line that includes a library file.
+pub(super) fn include_line(name: &str) -> String {
+    format!("--- @include \"{name}\"\n")
+}
+
 /// The library file that a line of Lua includes, with its name.
 pub fn included(line: &str) -> Option<&'static (&'static str, &'static str)> {
     let name = line.strip_prefix("--- @include \"")?.strip_suffix('"')?;
@@ -263,7 +258,7 @@ pub fn included(line: &str) -> Option<&'static (&'static str, &'static str)> {
 
 /// Replaces the include lines of a file by the library files, each pasted once, where it is first
 /// included.
-fn paste(file: &str, pasted: &mut Vec<&'static str>) -> String {
+pub(super) fn paste(file: &str, pasted: &mut Vec<&'static str>) -> String {
     let mut source = String::new();
     for line in file.lines() {
         match included(line) {
@@ -281,52 +276,16 @@ fn paste(file: &str, pasted: &mut Vec<&'static str>) -> String {
     source
 }
 
-/// The globals that most scripts use. A function of Redis finds globals through a metatable, so its library
-/// has locals of the same names. It sets them in the first call, because Redis does not have these globals
-/// while it loads a library.
-const GLOBALS: &str = "ipairs, math, redis, string, tonumber";
-
-/// The text of a library of one function: the files that the script includes, then the rest of it as
-/// the body of the function, with the flags of its first line.
-fn library(name: &str, file: &str) -> String {
-    let (head, body): (Vec<_>, Vec<_>) = file
-        .lines()
-        .partition(|line| line.starts_with("#!") || included(line).is_some());
-    let flags = head[0].strip_prefix("#!lua flags=").unwrap_or_default();
-    let flags: Vec<_> = flags
-        .split_terminator(',')
-        .map(|flag| format!("'{flag}'"))
-        .collect();
-    let flags = flags.join(", ");
-    let includes = paste(&head[1..].join("\n"), &mut Vec::new());
-    let body = body.join("\n");
-    format!(
-        "#!lua name={name}\n\
-         local register_function = redis.register_function\n\
-         local function globals() return {GLOBALS} end\n\
-         local {GLOBALS}\n\
-         {includes}\
-         register_function{{function_name = '{name}', flags = {{{flags}}}, callback = function(KEYS, ARGV)\n\
-         if not redis then {GLOBALS} = globals() end\n\
-         {body}\n\
-         end}}\n"
-    )
-}
-
-fn sha1(text: &str) -> String {
+pub(super) fn sha1(text: &str) -> String {
     redis::Script::new(text).get_hash().to_owned()
 }
 
-impl RedisFunction {
-    fn new(script: &str, file: &str) -> Self {
-        let name = format!("{FUNCTION_PREFIX}{script}");
-        let name = format!("{name}_{}", &sha1(&library(&name, file))[..16]);
-        let library = library(&name, file);
-        Self { name, library }
-    }
-}
-
 impl Script {
+    /// The folder below `lua`.
+    pub(super) fn folder(&self) -> &'static str {
+        self.path.split_once('/').map_or("", |(folder, _)| folder)
+    }
+
     /// Whether a failover must not undo what it answers: changes of conversations, but not rate limits,
     /// tickets, presence and the read mark of a page.
     pub(super) fn waits_for_replicas(&self) -> bool {
@@ -345,7 +304,7 @@ impl Script {
 
     /// The call as a function, for a Redis that has it.
     pub(super) fn fcall(&self, keys: &[String], args: &[&[u8]]) -> Cmd {
-        call("FCALL", &self.function.name, keys, args)
+        call("FCALL", &self.function, keys, args)
     }
 
     /// The call by digest, for a Redis that has the text.

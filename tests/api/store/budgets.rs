@@ -39,13 +39,13 @@ use Operation::{
 /// For each operation, in this order, the calls of commands within its scripts, and the instructions of Redis relative
 /// to those of the bare script, which differ less between builds of Redis than the instructions themselves.
 const BUDGETS: [(Operation, u64, f64); 7] = [
-    (Send, 9, 6.03),
-    (SendToListeners, 15, 7.97),
-    (SendToRoom, 10, 5.67),
-    (ReadPage, 5, 14.05),
-    (ListInbox, 42, 30.0),
+    (Send, 9, 5.82),
+    (SendToListeners, 15, 7.54),
+    (SendToRoom, 10, 5.60),
+    (ReadPage, 5, 13.55),
+    (ListInbox, 42, 29.4),
     (CountUnread, 1, 0.98),
-    (SendWithSubscription, 12, 6.80),
+    (SendWithSubscription, 12, 6.31),
 ];
 /// By how much instructions may differ from the budget. Two runs of one build differ by up to 2 %, since Redis also does
 /// what is due by time.
