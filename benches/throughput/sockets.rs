@@ -177,14 +177,19 @@ pub struct Sent {
     pub accepted: Instant,
 }
 
-/// Sends this many messages, one per millisecond, between pairs of neighbours who take turns. Fails
-/// unless all are accepted.
-pub async fn send(address: &str, messages: u32, users: u32) -> Outcome<Vec<Sent>> {
+/// Sends this many messages, one in each interval, between pairs of neighbours who take turns. Fails unless all are
+/// accepted.
+pub async fn send(
+    address: &str,
+    messages: u32,
+    interval: Duration,
+    users: u32,
+) -> Outcome<Vec<Sent>> {
     let neighbours = |number| {
         let from = number % users;
         (user(from), user(from ^ 1))
     };
-    send_each(address, messages, Duration::from_millis(1), neighbours).await
+    send_each(address, messages, interval, neighbours).await
 }
 
 /// Sends this many messages, one in each interval, from and to whom `participants` returns for its number. Fails
