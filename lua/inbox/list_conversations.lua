@@ -42,22 +42,36 @@ local function precedes(one, other)
   return #one < #other
 end
 
+local has_filter = unread_only == '1' or archived ~= ''
+
+-- Whether the page lists a row.
+local function is_listed(row)
+  if not has_filter then return true end
+  local _, _, _, unread, flags = parse_row(row)
+  return (unread_only ~= '1' or counted(unread, flags) > 0)
+    and (archived == '' or has_flag(flags, ARCHIVED) == (archived == '1'))
+end
+
+-- Returns the rows of the peers of a step.
+local function rows_of(step)
+  local names = {}
+  for i = 1, #step, 2 do names[#names + 1] = step[i] end
+  return #names == 0 and names or redis.call('HMGET', conversations, unpack(names))
+end
+
 local top, looked, offset = score ~= '' and score or '+inf', 0, 0
 -- The page, the last row of the previous page, and one more to know whether this page is the last.
-local size = (unread_only == '1' or archived ~= '') and 100 or limit + 2
+local size = has_filter and 100 or limit + 2
 repeat
   local step = redis.call('ZREVRANGEBYSCORE', inbox, top, '-inf', 'WITHSCORES', 'LIMIT', offset, size)
+  local found = rows_of(step)
   for i = 1, #step, 2 do
-    local peer, version = step[i], step[i + 1]
+    local peer, version, row = step[i], step[i + 1], found[(i + 1) / 2]
     -- Redis returns members of equal score in descending order of their names.
     if version ~= score or precedes(peer, after) then
       if #rows == tonumber(limit) or looked == tonumber(scan_limit) then return answer(cursor) end
       looked, cursor = looked + 1, version .. ',' .. peer
-      local row = redis.call('HGET', conversations, peer)
-      local _, _, _, unread, flags = parse_row(row)
-      local listed = (unread_only ~= '1' or counted(unread, flags) > 0)
-        and (archived == '' or has_flag(flags, ARCHIVED) == (archived == '1'))
-      if listed then peers[#peers + 1], rows[#rows + 1], scores[#scores + 1] = peer, row, version end
+      if is_listed(row) then peers[#peers + 1], rows[#rows + 1], scores[#scores + 1] = peer, row, version end
     end
   end
   offset = offset + size

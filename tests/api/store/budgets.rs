@@ -43,7 +43,7 @@ const BUDGETS: [(Operation, u64, f64); 7] = [
     (SendToListeners, 15, 7.54),
     (SendToRoom, 10, 5.60),
     (ReadPage, 5, 13.55),
-    (ListInbox, 42, 29.4),
+    (ListInbox, 23, 24.4),
     (CountUnread, 1, 0.98),
     (SendWithSubscription, 12, 6.31),
 ];
