@@ -36,6 +36,17 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// Does some work; returns its result and the CPU of the service and of Redis, in microseconds.
+    pub fn cpu_of<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Outcome<T>,
+    ) -> Outcome<(T, f64, f64)> {
+        let before = (self.service.cpu()?, cpu(self.redis.pid)?);
+        let result = work(self)?;
+        let after = (self.service.cpu()?, cpu(self.redis.pid)?);
+        Ok((result, after.0 - before.0, after.1 - before.1))
+    }
+
     /// Runs `wrk` for some seconds; returns its report and the CPU of the service and of Redis, in
     /// microseconds.
     pub fn measure(&self, requests: &Requests, seconds: u32) -> Outcome<(Load, f64, f64)> {

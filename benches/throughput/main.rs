@@ -6,10 +6,12 @@
 //!
 //! `cargo bench --bench throughput`. `-- live` measures only the live rows, `-- cluster` only those of a
 //! cluster, `-- rooms` only those of rooms, `-- subscriptions` only those of subscriptions, `-- growth` only those
-//! of growing data, `-- scripts` only the time of Redis for scripts; `-- --check` fails if a target is missed.
+//! of growing data, `-- archive` only those of the archive, `-- scripts` only the time of Redis for scripts; `-- --check`
+//! fails if a target is missed.
 //! `make bench-peers` runs `-- peers`, which is not part of the others. Needs Linux (`/proc`), `wrk`,
 //! `redis-server` and `redis-benchmark`.
 
+mod archive;
 mod baseline;
 mod bench;
 mod chart;
@@ -23,6 +25,7 @@ mod messages;
 mod peers;
 mod plan;
 mod process;
+mod prose;
 mod redis_server;
 mod report;
 mod requests;
@@ -64,6 +67,8 @@ const SUBSCRIPTIONS: &str = "subscriptions";
 const SCRIPTS: &str = "scripts";
 /// The argument that selects the rows of growing data.
 const GROWTH: &str = "growth";
+/// The argument that selects the rows of the archive.
+const ARCHIVE: &str = "archive";
 /// The argument that selects the comparison with other services.
 const PEERS: &str = "peers";
 /// Maximum duration of a run.
@@ -80,7 +85,16 @@ fn main() -> ExitCode {
         println!("To measure, for about eight minutes, run: cargo bench --bench throughput");
         return ExitCode::SUCCESS;
     }
-    let parts = [LIVE, CLUSTER, ROOMS, SUBSCRIPTIONS, SCRIPTS, GROWTH, PEERS];
+    let parts = [
+        LIVE,
+        CLUSTER,
+        ROOMS,
+        SUBSCRIPTIONS,
+        SCRIPTS,
+        GROWTH,
+        ARCHIVE,
+        PEERS,
+    ];
     let only = parts.into_iter().find(|part| has(part));
     let run = Interrupt::new().and_then(|interrupt| plan::run(&interrupt, workers(), only));
     exit_code(run.map(|missed| !has("--check") || missed.is_empty()))

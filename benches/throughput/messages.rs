@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::Outcome;
 
 /// Bytes of a message body.
-const BODY: usize = 100;
+pub const BODY: usize = 100;
 
 /// The user with this number.
 pub fn user(number: u32) -> String {

@@ -3,8 +3,10 @@
 use crate::bench::Bench;
 use crate::report::Report;
 use crate::requests::{self, SECONDS};
-use crate::{CLUSTER, GROWTH, Interrupt, LIVE, Outcome, PEERS, ROOMS, SCRIPTS, SUBSCRIPTIONS};
-use crate::{cluster, growth, imports, live, peers, rooms, subscriptions, webhooks};
+use crate::{
+    ARCHIVE, CLUSTER, GROWTH, Interrupt, LIVE, Outcome, PEERS, ROOMS, SCRIPTS, SUBSCRIPTIONS,
+};
+use crate::{archive, cluster, growth, imports, live, peers, rooms, subscriptions, webhooks};
 
 /// Seconds of a round of the rows with targets, which all have `everysec`.
 const LONG_ROUND: u32 = 2;
@@ -21,6 +23,9 @@ pub fn run(interrupt: &Interrupt, workers: usize, only: Option<&str>) -> Outcome
     }
     if measures(GROWTH) {
         growth::measure(interrupt, workers, &mut report)?;
+    }
+    if measures(ARCHIVE) {
+        archive::measure(interrupt, workers, &mut report)?;
     }
     if measures(SCRIPTS) {
         measure_scripts(interrupt, workers, &mut report)?;

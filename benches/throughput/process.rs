@@ -30,16 +30,17 @@ impl Server {
     }
 
     /// Starts the service with an embedded Redis in `dir` and these environment variables; those of
-    /// this process are not inherited. All messages stay in Redis, so that a row does not include work of the
-    /// archive.
+    /// this process are not inherited. All messages stay in Redis unless a variable says otherwise, so that a row does not
+    /// include work of the archive.
     pub fn duologue(
         dir: &Path,
         fsync: &str,
         workers: usize,
         settings: &[(&str, &str)],
     ) -> Outcome<(Self, Redis)> {
-        let mut command = service(workers, settings);
-        command.args(["--fsync", fsync, "--hot-messages", "0"]);
+        let all_in_redis = [("DUOLOGUE_HOT_MESSAGES", "0")];
+        let mut command = service(workers, &[&all_in_redis, settings].concat());
+        command.args(["--fsync", fsync]);
         command.arg("--data-dir").arg(dir);
         let server = Self::start(&mut command)?;
         let redis = Redis::connect(&dir.join("redis.sock"))?;

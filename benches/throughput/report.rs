@@ -18,7 +18,7 @@ const TOKEN_TARGET: f64 = 1.25;
 
 /// One kind of request, measured several times.
 pub struct Row {
-    name: &'static str,
+    pub name: &'static str,
     rounds: Vec<Round>,
 }
 

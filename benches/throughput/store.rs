@@ -83,6 +83,22 @@ impl Redis {
         Ok(())
     }
 
+    /// Appends stored messages to the conversation of two users, the last of which has this seq.
+    pub fn append(&mut self, from: &str, to: &str, messages: &[String], seq: u32) -> Outcome<()> {
+        let pair = pair(from, to)?;
+        let state = format!("{seq}|0|0|0|0|0");
+        let mut both = redis::pipe();
+        both.lpush(self.keys.messages(&pair), messages).ignore();
+        both.hset(self.keys.meta(&pair), "state", state).ignore();
+        Ok(both.exec(&mut self.connection)?)
+    }
+
+    /// The number of messages of a conversation that are in Redis.
+    pub fn length(&mut self, from: &str, to: &str) -> Outcome<u32> {
+        let key = self.keys.messages(&pair(from, to)?);
+        Ok(redis::cmd("LLEN").arg(key).query(&mut self.connection)?)
+    }
+
     /// The number of script calls and the microseconds that Redis spent in them. The service calls functions
     /// (FCALL), the bare script runs by EVALSHA.
     pub fn script_calls(&mut self) -> Outcome<(f64, f64)> {
