@@ -1,6 +1,7 @@
 //! Processes of the service that are killed under load.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use redis::cmd;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
+use uuid::Uuid;
 
 use super::crowd::seed;
 use super::unfinished::{OLDEST_IN_PROGRESS, Unfinished};
@@ -50,7 +52,8 @@ impl Services {
             ],
             dir: TempDir::new().unwrap(),
         };
-        this.processes = (0..count).map(|_| this.launch("127.0.0.1:0")).collect();
+        let address = format!("{}:0", own_host());
+        this.processes = (0..count).map(|_| this.launch(&address)).collect();
         this
     }
 
@@ -108,6 +111,17 @@ impl Services {
         let address = self.processes[number].address.clone();
         let address = address.trim_start_matches("http://");
         self.processes[number] = self.launch(address);
+    }
+}
+
+/// A loopback address of this run. On a shared one, the service of another test could get the port of a process that is
+/// dead, and acknowledge messages of its clients.
+fn own_host() -> Ipv4Addr {
+    if cfg!(target_os = "linux") {
+        let [.., second, third, fourth] = Uuid::now_v7().into_bytes();
+        Ipv4Addr::new(127, second | 1, third, fourth.clamp(1, 254))
+    } else {
+        Ipv4Addr::LOCALHOST
     }
 }
 
