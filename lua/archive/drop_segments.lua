@@ -19,10 +19,10 @@ local archive = archive_of(conversation)
 local up_to = archive and archive.from - 1 or nil
 local dropped, first = drop_segments(conversation, stored[2], up_to, garbage, folder, grace_ms, tonumber(limit))
 if dropped == 0 then return 0 end
-local _, last, from, sent_at = string.match(stored[2], ARCHIVE)
+local _, last, from = string.match(stored[2], ARCHIVE)
 if first > tonumber(last) then
   redis.call('HDEL', meta, ARCHIVE_FIELD)
 else
-  redis.call('HSET', meta, ARCHIVE_FIELD, string.format('%d', first) .. '|' .. last .. '|' .. from .. '|' .. sent_at)
+  save_first_segment(conversation, stored[2], first, from)
 end
 return dropped

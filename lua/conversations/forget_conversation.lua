@@ -14,7 +14,8 @@
 -- updates of the inboxes are confirmed.
 --
 -- Returns  outcome  0 if the user's part was deleted, 1 if the whole conversation was, 2 if the id is in use again
---                   and the row stays, 3 if updates are not confirmed and nothing was done
+--                   and the row stays, 3 if updates are not confirmed and nothing was done, 4 if the whole conversation
+--                   is to be deleted and another call continues
 -- Changes  conversation.changed
 
 local messages           = KEYS[1]  -- list    messages of the pair as JSON, newest first
@@ -42,6 +43,8 @@ if conversation.outbox and redis.call('ZSCORE', conversation.outbox, pair_of(con
   return unchanged(conversation, 3)
 end
 local newest, outcome = tonumber(conversation.seq), 0
+local is_abandoned = conversation.peer.erased and tonumber(last) >= newest
+if is_abandoned and give_up_archive(conversation, garbage, folder, grace_ms) then return unchanged(conversation, 4) end
 conversation.user = participant(user, '0', 'erased|' .. last, user_inbox, user_conversations, user_events)
 local leaver, reader = conversation.user, conversation.peer
 redis.call('ZREM', schedule, mute_entry(user, peer))
@@ -51,9 +54,7 @@ if tonumber(last) >= newest then
     forget_row(leaver, peer)
     publish_badge(leaver)
   end
-  if reader.erased then
-    local archived = redis.call('HGET', meta, ARCHIVE_FIELD)
-    if archived then drop_segments(conversation, archived, nil, garbage, folder, grace_ms, math.huge) end
+  if is_abandoned then
     redis.call('UNLINK', messages, meta, imported)
     return conversation.outbox and {1, conversation.version} or 1
   end

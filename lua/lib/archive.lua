@@ -40,9 +40,10 @@ local function oldest_kept(conversation)
   return archive and archive.from or conversation.hot_from
 end
 
--- Returns the segment with a number.
+-- Returns the segment with a number; nil if there is none.
 local function load_segment(conversation, number)
   local stored = redis.call('HGET', conversation.meta, SEGMENT_FIELD .. number)
+  if not stored then return end
   local low, high, sent_at, object, authors = string.match(stored, SEGMENT)
   return {
     number = number, low = tonumber(low), high = tonumber(high), sent_at = sent_at, object = object, authors = authors,

@@ -17,22 +17,12 @@ local name        = ARGV[1] -- string  name of the room
 local folder      = ARGV[2] -- string  folder of the objects of the room in the archive
 local grace_ms    = ARGV[3] -- integer how long they are kept, in milliseconds
 
--- Number of objects in one call, which takes Redis about 2 ms.
-local SEGMENTS = 1000
-
-local stored = redis.call('HMGET', meta, 'deleted', 'filed', ARCHIVE_FIELD)
-local deleted, filed, archived = stored[1], stored[2], stored[3]
+local stored = redis.call('HMGET', meta, 'deleted', 'filed')
+local deleted, filed = stored[1], stored[2]
 -- Versions have the same number of digits.
 if not deleted then return 1 end
 if filed < deleted then return 0 end
-if archived then
-  local dropped, first = drop_segments({meta = meta}, archived, nil, garbage, folder, grace_ms, SEGMENTS)
-  if dropped == SEGMENTS then
-    local _, last, from, sent_at = string.match(archived, ARCHIVE)
-    redis.call('HSET', meta, ARCHIVE_FIELD, string.format('%d', first) .. '|' .. last .. '|' .. from .. '|' .. sent_at)
-    return 0
-  end
-end
+if give_up_archive({meta = meta}, garbage, folder, grace_ms) then return 0 end
 -- Memory is freed in the background, whatever the size.
 redis.call('UNLINK', messages, meta, members, room_events, lease)
 redis.call('ZREM', outbox, name)

@@ -27,6 +27,8 @@ pub enum Forgotten {
     OfEarlierUser,
     /// Nothing, because updates of the inboxes are outstanding.
     Unconfirmed,
+    /// Some objects of a long conversation in the archive. Another call continues.
+    Partly,
 }
 
 impl From<u8> for Forgotten {
@@ -35,7 +37,8 @@ impl From<u8> for Forgotten {
             0 => Self::OfUser,
             1 => Self::Completely,
             2 => Self::OfEarlierUser,
-            _ => Self::Unconfirmed,
+            3 => Self::Unconfirmed,
+            _ => Self::Partly,
         }
     }
 }
@@ -85,12 +88,15 @@ impl Store {
     async fn erase_conversation(&self, user: &UserId, peer: &UserId) -> Result<u64, Error> {
         let with = peer.clone().into();
         let (erased, last) = self.erase_messages_with(user, &with, None).await?;
-        for _ in 0..ATTEMPTS {
+        let mut attempts = 0;
+        while attempts < ATTEMPTS {
             if self.two_steps {
                 self.complete_updates(user, peer).await?;
             }
-            if self.forget_conversation(user, peer, last).await? != Forgotten::Unconfirmed {
-                return Ok(erased);
+            match self.forget_conversation(user, peer, last).await? {
+                Forgotten::Unconfirmed => attempts += 1,
+                Forgotten::Partly => attempts = 0,
+                _ => return Ok(erased),
             }
         }
         Err(Code::Unavailable.into())
@@ -214,7 +220,7 @@ impl Store {
         if !self.two_steps {
             return Ok(outcome);
         }
-        if outcome != Forgotten::Unconfirmed {
+        if !matches!(outcome, Forgotten::Unconfirmed | Forgotten::Partly) {
             self.complete_updates(user, peer).await?;
             self.drop_events(peer).await?;
         }

@@ -1,10 +1,14 @@
 //! The erasure of a user reaches into the archive.
 
+use duologue::store::Keys;
+use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::twins::Twins;
-use crate::harness::archive::pair;
+use crate::harness::archive::{pair, spawn_archived};
+use crate::harness::keys;
+use crate::harness::metrics::metric;
 
 const USERS: &str = "/users/alice";
 
@@ -125,4 +129,27 @@ async fn an_erasure_waits_for_the_archive_and_continues() {
     let bodies = page["history"].as_array().unwrap().iter();
     let mut of_alice = bodies.filter(|message| message["from"] == "alice");
     assert!(of_alice.all(|message| message["body"] == ""));
+}
+
+#[tokio::test]
+async fn a_very_long_conversation_is_deleted_in_parts() {
+    let app = spawn_archived();
+    app.send("alice", "bob", "hi").await;
+    app.request(Method::DELETE, "/users/bob").await.json(200);
+    // As if it had so many segments.
+    let (name, [_, meta]) = (pair("alice", "bob"), keys("alice", "bob"));
+    let mut fields = vec![("archive".to_owned(), "1|2500|1|".to_owned())];
+    let segment = |n: u32| (format!("segment:{n}"), format!("{n}|{n}||{n:016x}|"));
+    fields.extend((1..=2500).map(segment));
+    let _: () = app.redis().hset_multiple(&meta, &fields).unwrap();
+    let erased = app.request(Method::DELETE, USERS).await.json(200);
+    assert_eq!(erased["done"], true);
+    assert!(!app.redis().exists::<_, bool>(&meta).unwrap());
+    let garbage = Keys::new().garbage(&name);
+    assert_eq!(app.redis().zcard::<_, u64>(&garbage).unwrap(), 2500);
+    let calls = metric(
+        &app,
+        "duologue_script_duration_seconds_count{script=\"forget_conversation\"}",
+    );
+    assert!(calls.await > 3.5, "one for bob, and three for alice");
 }
