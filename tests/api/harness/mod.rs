@@ -174,10 +174,17 @@ impl TestApp {
 
     /// A direct connection to Redis.
     pub fn redis(&self) -> DirectConnection {
-        match &self.cluster {
-            Some(cluster) => cluster.connect(),
-            None => DirectConnection::to([self.redis_url.as_str()]),
+        if let Some(cluster) = &self.cluster {
+            return cluster.connect();
         }
+        // A cluster of another service.
+        let nodes = self.redis_url.strip_prefix("redis+cluster://");
+        let nodes = nodes.map(|nodes| nodes.split(',').map(|node| format!("redis://{node}")));
+        let urls = match nodes {
+            Some(nodes) => nodes.collect(),
+            None => vec![self.redis_url.clone()],
+        };
+        DirectConnection::to(urls.iter().map(String::as_str))
     }
 
     pub async fn get(&self, path: &str) -> ApiResponse {
