@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::steps::Role;
 use crate::harness::models;
 
+/// Maximum number of messages that one change drops, see `find_old_messages` of `lua/lib/retention.lua`.
+const DROPPED_AT_ONCE: u64 = 16;
+
 /// The reaction of the steps.
 pub const THUMB: &str = "👍";
 /// When a message was deleted is not part of the model.
@@ -133,7 +136,8 @@ impl Model {
     /// Drops the messages that a limit no longer allows; 0 allows all.
     pub fn drop_old(&mut self, limit: u64) {
         if limit > 0 {
-            self.dropped = self.dropped.max(self.last().saturating_sub(limit));
+            let excess = self.last().saturating_sub(limit);
+            self.dropped = self.dropped.max(excess.min(self.dropped + DROPPED_AT_ONCE));
         }
     }
 
