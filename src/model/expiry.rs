@@ -46,6 +46,14 @@ impl StoredMessage {
         tombstone(&self.0, expired_before.unwrap_or(deleted_at)).map(Self)
     }
 
+    /// Who wrote a stored message; `None` if it is a tombstone.
+    pub fn author_of(message: &str) -> Option<&str> {
+        let (head, rest) = after_sender(message)?;
+        let (_, sender) = head.split_once("\"from\":\"")?;
+        let is_tombstone = rest.starts_with("\"deleted_at\"");
+        sender.strip_suffix("\",").filter(|_| !is_tombstone)
+    }
+
     /// The entry of the message in the schedule, in the form of `lua/lib/schedule.lua`, also if it is a tombstone; `None`
     /// if it does not expire.
     pub fn schedule_entry(&self) -> Option<String> {

@@ -1,101 +1,71 @@
 //! Moving messages from Redis to the archive. The oldest messages of a long conversation are read, written to an object,
 //! and then dropped by a script, if they are still the same. Several processes may do so at once.
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use chrono::Utc;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha1::{Digest, Sha1};
-use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
-use tokio::time::timeout;
 
 use super::retention::FoundConversation;
 use super::script::{
     COUNT_LONG_CONVERSATIONS, FORGET_OBJECTS, NOTE_LONG_CONVERSATION, NOTE_OBJECT, SEAL_SEGMENT,
     TAKE_SEGMENT,
 };
-use super::{PAGE_BYTES, PARTITIONS, Store};
-use crate::archive::{Archive, ObjectName, Segment};
+use super::store_archive::{ArchivePolicy, StoreArchive};
+use super::{PAGE_SIZE, PARTITIONS, Store};
+use crate::archive::{ObjectName, Segment};
 use crate::error::{Code, Error};
-use crate::model::{Pair, Seq, StoredMessage};
+use crate::model::{Pair, StoredMessage};
 
 /// How long an object may exist before a script makes it count, in milliseconds: a day. Then it is deleted.
 const UNSEALED_MS: i64 = 24 * 60 * 60 * 1000;
-/// Maximum number of conversations that wait to be noted as long. More are noted when they are longer still.
-const WAITING_LIMIT: usize = 10_000;
-/// Number of changes of archived messages that one process makes at the same time, at most.
-const TURNS: usize = 64;
-/// How long a change may wait for others, which takes long only while the archive hardly answers.
-const TURN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Number of messages that one call reads, which takes Redis a tenth of a millisecond.
+const PART: &str = "100";
 /// Number of calls at the same time.
 const CONCURRENCY: usize = 16;
 
-/// Which messages are in the archive.
-#[derive(Clone, Copy, Debug)]
-pub struct ArchivePolicy {
-    /// Number of messages of a conversation that stay in Redis; 0 keeps all.
-    pub hot: u64,
-    /// Number of messages of a segment.
-    pub segment: u16,
-    /// How long an object is kept after another one has replaced it.
-    pub grace: Duration,
+/// Messages that move to the archive.
+#[derive(Default)]
+pub struct MovingSegment {
+    /// The version of the conversation before they were read.
+    version: String,
+    /// The seq of the first one.
+    low: u64,
+    /// Oldest first.
+    messages: Vec<String>,
 }
 
-/// The archive of a store.
-pub(super) struct StoreArchive {
-    pub archive: Archive,
-    pub policy: ArchivePolicy,
-    /// The conversations that may have become long.
-    waiting: Mutex<HashSet<String>>,
-    /// Changes of archived messages of one conversation wait for each other, because each writes a whole segment anew, and
-    /// one that another process overtook starts again. Conversations share them.
-    turns: [AsyncMutex<()>; TURNS],
-}
-
-impl StoreArchive {
-    pub fn new(archive: Archive, policy: ArchivePolicy) -> Self {
-        Self {
-            archive,
-            policy,
-            waiting: Mutex::default(),
-            turns: [const { AsyncMutex::const_new(()) }; TURNS],
-        }
+impl MovingSegment {
+    fn segment(&self) -> Segment {
+        Segment::of(self.low, &self.messages)
     }
 
-    /// Waits until no other task of this process changes archived messages of a conversation. Returns whether it waited.
-    pub async fn take_turn(&self, conversation: &str) -> Result<(MutexGuard<'_, ()>, bool), Error> {
-        let mut hasher = DefaultHasher::new();
-        conversation.hash(&mut hasher);
-        let turn = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or_default();
-        match self.turns[turn].try_lock() {
-            Ok(turn) => Ok((turn, false)),
-            Err(_) => match timeout(TURN_TIMEOUT, self.turns[turn].lock()).await {
-                Ok(turn) => Ok((turn, true)),
-                Err(_) => Err(Code::ArchiveUnavailable.into()),
-            },
-        }
+    /// What `lua/archive/seal_segment.lua` compares.
+    fn digest(&self) -> String {
+        let newest_first: Vec<_> = self.messages.iter().rev().map(String::as_str).collect();
+        format!("{:x}", Sha1::digest(newest_first.join("\n")))
     }
 
-    /// Notes that a conversation has a message of this seq. Some of its messages may have to move every time when it is
-    /// longer by a segment.
-    pub fn note_seq(&self, conversation: &str, seq: Seq) {
-        let ArchivePolicy { hot, segment, .. } = self.policy;
-        if hot > 0 && seq.get() > hot && seq.get().is_multiple_of(segment.into()) {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if waiting.len() < WAITING_LIMIT {
-                waiting.insert(conversation.to_owned());
-            }
-        }
-    }
-
-    fn take_waiting(&self) -> HashSet<String> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *waiting)
+    /// Who wrote each message of a pair, in the form of `lua/lib/archive.lua`; empty for a room.
+    fn authors(&self, name: &str) -> Vec<u8> {
+        const BY_NOBODY: u8 = 0;
+        const BY_FIRST: u8 = 1;
+        const BY_SECOND: u8 = 2;
+        let Some((first_user, _)) = name.split_once(',') else {
+            return Vec::new();
+        };
+        let author = |message: &String| match StoredMessage::author_of(message) {
+            None => BY_NOBODY,
+            Some(user) if user == first_user => BY_FIRST,
+            Some(_) => BY_SECOND,
+        };
+        let byte = |four: &[String]| {
+            let newest_first = four.iter().rev();
+            newest_first.fold(0, |byte, message| (byte << 2) | author(message))
+        };
+        self.messages.chunks(4).map(byte).collect()
     }
 }
 
@@ -171,21 +141,39 @@ impl Store {
     /// Moves the oldest messages of a conversation to the archive, if it has so many that some are to move. Returns the
     /// number of messages that have moved.
     pub async fn move_to_archive(&self, name: &str) -> Result<u64, Error> {
-        let messages = self.take_segment(name).await?;
-        let Some(low) = messages
-            .first()
-            .and_then(|first| StoredMessage::seq_of(first))
-        else {
+        let Some(moving) = self.next_segment(name).await? else {
             return Ok(0);
         };
-        let segment = Segment::of(low, messages.iter().map(String::as_str));
-        let (object, due) = self.write_segment(name, &segment).await?;
-        if !self.seal_segment(name, &object, due, &messages).await? {
+        let (object, due) = self.write_segment(name, &moving.segment()).await?;
+        if !self.seal_segment(name, &object, due, &moving).await? {
             return Ok(0);
         }
-        let moved = messages.len() as u64;
+        let moved = moving.messages.len() as u64;
         self.metrics.archive.messages.inc_by(moved);
         Ok(moved)
+    }
+
+    /// The messages that move next; `None` if the conversation is not long, or if others have moved meanwhile.
+    pub async fn next_segment(&self, name: &str) -> Result<Option<MovingSegment>, Error> {
+        let Some(moving) = self.moving() else {
+            return Ok(None);
+        };
+        let (mut segment, mut size) = (MovingSegment::default(), 0);
+        while segment.messages.len() < usize::from(moving.policy.segment) && size < PAGE_SIZE {
+            let taken = segment.messages.len();
+            let (version, part) = self.take_segment(name, taken, PAGE_SIZE - size).await?;
+            let Some(seq) = part.first().and_then(|first| StoredMessage::seq_of(first)) else {
+                return Ok(None);
+            };
+            if taken == 0 {
+                (segment.low, segment.version) = (seq, version);
+            } else if seq != segment.low + taken as u64 {
+                return Ok(None);
+            }
+            size += part.iter().map(String::len).sum::<usize>();
+            segment.messages.extend(part);
+        }
+        Ok(Some(segment))
     }
 
     /// Moves messages of a conversation that an import has made long, so that a history of any length passes through Redis
@@ -220,16 +208,23 @@ impl Store {
         Ok((object, due))
     }
 
-    /// The messages that move next, oldest first; none if the conversation is not long.
-    pub async fn take_segment(&self, name: &str) -> Result<Vec<String>, Error> {
+    /// The version of a conversation, and a part of the messages that move next, oldest first, after so many that were
+    /// taken before; none if the conversation is not long.
+    pub async fn take_segment(
+        &self,
+        name: &str,
+        taken: usize,
+        bytes: usize,
+    ) -> Result<(String, Vec<String>), Error> {
         let Some(moving) = self.moving() else {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         };
-        let [messages, _] = self.keys.named(name);
-        let keys = [messages, self.keys.long(name)];
+        let [messages, meta] = self.keys.named(name);
+        let keys = [messages, meta, self.keys.long(name)];
         let ArchivePolicy { hot, segment, .. } = moving.policy;
         let (hot, segment) = (hot.to_string(), segment.to_string());
-        let args = [name, &hot, &segment, PAGE_BYTES].map(str::as_bytes);
+        let (taken, bytes) = (taken.to_string(), bytes.to_string());
+        let args = [name, &hot, &segment, &taken, PART, &bytes].map(str::as_bytes);
         self.run(&TAKE_SEGMENT, &keys, &args).await
     }
 
@@ -253,15 +248,19 @@ impl Store {
         name: &str,
         object: &ObjectName,
         due: i64,
-        messages: &[String],
+        moving: &MovingSegment,
     ) -> Result<bool, Error> {
         let [list, meta] = self.keys.named(name);
         let keys = [list, meta, self.keys.garbage(name)];
-        let newest_first: Vec<_> = messages.iter().rev().map(String::as_str).collect();
-        let digest = format!("{:x}", Sha1::digest(newest_first.join("\n")));
-        let (due, count) = (due.to_string(), messages.len().to_string());
-        let (folder, id) = (object.folder(), object.id());
-        let args = [name, folder, id, &due, &count, &digest].map(str::as_bytes);
+        let MovingSegment { version, low, .. } = moving;
+        let (due, low, count) = (due.to_string(), low.to_string(), moving.messages.len());
+        let (folder, id, count) = (object.folder(), object.id(), count.to_string());
+        let first = moving.messages.first();
+        let sent_at = first.and_then(|message| StoredMessage::sent_at_of(message));
+        let (sent_at, digest) = (sent_at.unwrap_or_default(), moving.digest());
+        let texts = [folder, id, &due, version, &low, &count, sent_at].map(str::as_bytes);
+        let authors = moving.authors(name);
+        let args = [&texts[..], &[&authors, digest.as_bytes()]].concat();
         Ok(self.run::<u8>(&SEAL_SEGMENT, &keys, &args).await? == 1)
     }
 

@@ -52,6 +52,7 @@ mod schedule;
 mod script;
 mod settings;
 mod slot_map;
+mod store_archive;
 mod stored_subscription;
 mod subscriptions;
 mod topology;
@@ -66,7 +67,7 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value};
 use tokio::time::timeout;
 
-pub use archiving::ArchivePolicy;
+pub use archiving::MovingSegment;
 pub use backlog::{FeedLimits, TrimmedFeed};
 pub use change::ConversationRequest;
 pub use feed::TakeRequest;
@@ -86,6 +87,7 @@ pub use rooms::{RoomAccess, RoomCreation, SetMember, SetRoom};
 pub use schedule::DueEntry;
 pub use script::{LIBRARY, RetrySafety, SCRIPTS, Script, included};
 pub use slot_map::Node;
+pub use store_archive::ArchivePolicy;
 pub use stored_subscription::StoredSubscription;
 pub use subscriptions::SetSubscription;
 pub use webhooks::{
@@ -97,13 +99,13 @@ use crate::error::{Code, Error};
 use crate::metrics::Metrics;
 use crate::model::Retention;
 use crate::rate::RateLimited;
-use archiving::StoreArchive;
 use backlog::LostEvents;
 use connection::ScriptCall;
 use filing::Filings;
 use node_connections::NodeConnections;
 use outbox::Outbox;
 use redis_url::RedisUrl;
+use store_archive::StoreArchive;
 use topology::Topology;
 
 /// Maximum number of bytes in a list of messages: 448 KiB. An answer contains at most two such lists, so it

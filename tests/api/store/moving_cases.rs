@@ -282,13 +282,24 @@ pub const CASES: &[Case] = &[
     case(
         "seal_segment",
         &[&["ZADD", "@garbage", EVENTUALLY, "aa/1-b1"]],
-        &["a,b", "aa", "b1", EVENTUALLY, "1", FIRST_DIGEST],
+        // The version is another one, so the digest is compared.
+        &[
+            "aa",
+            "b1",
+            EVENTUALLY,
+            "1",
+            "1",
+            "1",
+            "2026-01-31T12:00:00.000Z",
+            "\u{1}",
+            FIRST_DIGEST,
+        ],
     ),
     // The conversation is not long.
     case(
         "take_segment",
         &[&["ZADD", "@long", EVENTUALLY, "a,b"]],
-        &["a,b", "1000", "500", "458752"],
+        &["a,b", "1000", "500", "0", "100", "458752"],
     ),
     case("confirm_updates", &[], &["a,b", LAST_VERSION]),
     Case {
