@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::scan::ConversationScan;
+use super::scan::{ConversationScan, STEP_PAUSE};
 use super::{Worker, every};
 use crate::error::{Code, Error};
 use crate::metrics::Metrics;
@@ -139,7 +139,9 @@ async fn move_some(
     while begun.elapsed() < TURN && !stop.is_cancelled() {
         match store.move_to_archive(&name).await {
             Ok(0) => break,
-            Ok(_) => {}
+            Ok(_) => {
+                stop.run_until_cancelled(sleep(STEP_PAUSE)).await;
+            }
             Err(error) => return (name, Err(error)),
         }
     }
