@@ -30,9 +30,9 @@ const PAGE_ROUNDS: u32 = 3;
 const PAGES: u32 = 300;
 /// Rounds of sends, seconds of each, sends per second, and messages of a conversation that move meanwhile.
 const SEND_ROUNDS: u32 = 5;
-const SEND_SECONDS: u32 = 2;
+const SEND_SECONDS: u32 = 1;
 const PER_SECOND: u32 = 1_000;
-const MOVED_MEANWHILE: u32 = 250_000;
+const MOVED_MEANWHILE: u32 = 400_000;
 /// Maximum latency of 99 % of the sends while messages move, relative to that while none do. Anything less is noise of
 /// a shared machine.
 const SEND_TARGET: f64 = 1.5;

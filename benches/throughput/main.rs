@@ -82,7 +82,7 @@ fn main() -> ExitCode {
         return exit_code(baseline::serve(workers(), socket).map(|()| true));
     }
     if !has("--bench") {
-        println!("To measure, for about eight minutes, run: cargo bench --bench throughput");
+        println!("To measure, for about ten minutes, run: cargo bench --bench throughput");
         return ExitCode::SUCCESS;
     }
     let parts = [
