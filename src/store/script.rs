@@ -61,7 +61,7 @@ scripts! {
     CHARGE_RATE         "admin"         "charge_rate"         Never;
     CHECK_PERMISSIONS   "admin"         "check_permissions"   ReadsOnly;
     CHECK_READY         "admin"         "check_ready"         ReadsOnly;
-    OPEN_STORE          "admin"         "open_store"          Never;
+    OPEN_STORE          "admin"         "open_store"          Harmless;
     COUNT_LONG_CONVERSATIONS "archive" "count_long_conversations" ReadsOnly;
     DROP_SEGMENTS          "archive" "drop_segments"          Harmless;
     FIND_SEGMENT           "archive" "find_segment"           ReadsOnly;
