@@ -36,7 +36,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use http::response::ApiResponse;
-use store::direct_connection::DirectConnection;
+use store::direct_connection::{DirectConnection, masters_of};
 use store::pooled_cluster::PooledCluster;
 
 /// A service in a thread of this process. Stopped when dropped, together with its Redis.
@@ -177,11 +177,10 @@ impl TestApp {
         if let Some(cluster) = &self.cluster {
             return cluster.connect();
         }
-        // A cluster of another service.
+        // A cluster of another service, of which the URL names some nodes.
         let nodes = self.redis_url.strip_prefix("redis+cluster://");
-        let nodes = nodes.map(|nodes| nodes.split(',').map(|node| format!("redis://{node}")));
-        let urls = match nodes {
-            Some(nodes) => nodes.collect(),
+        let urls = match nodes.and_then(|nodes| nodes.split(',').next()) {
+            Some(node) => masters_of(node),
             None => vec![self.redis_url.clone()],
         };
         DirectConnection::to(urls.iter().map(String::as_str))

@@ -50,6 +50,19 @@ impl DirectConnection {
     }
 }
 
+/// The URLs of the masters of the cluster that a node belongs to.
+pub fn masters_of(node: &str) -> Vec<String> {
+    let mut connection = connect(&format!("redis://{node}"));
+    let nodes = redis::cmd("CLUSTER").arg("NODES").query(&mut connection);
+    let nodes: String = nodes.unwrap();
+    // <id> <address>@<port of the bus> <flags> ...
+    let parts = nodes.lines().map(|line| line.split([' ', '@']));
+    let masters = parts.filter(|parts| parts.clone().nth(3).unwrap().contains("master"));
+    masters
+        .map(|mut parts| format!("redis://{}", parts.nth(1).unwrap()))
+        .collect()
+}
+
 /// Whether a packed command has no key and concerns all masters.
 fn is_for_all(command: &[u8]) -> bool {
     // *2\r\n$4\r\nKEYS\r\n...
