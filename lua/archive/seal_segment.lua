@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 --- @include "lib/archive"
 --- @include "lib/archive_change"
+--- @include "lib/version"
 -- Moves the oldest messages of a conversation to the archive, if they are still those that an object was written of.
 --
 -- Returns  sealed  1 if they were moved; 0 if they have changed, and nothing was done
@@ -18,7 +19,7 @@ local sent_at  = ARGV[7] -- string  when the oldest message was sent
 local authors  = ARGV[8] -- string  who wrote each message, see lib/archive
 local digest   = ARGV[9] -- string  SHA-1 of the messages, newest first, with newlines between them
 
-local seq, present = string.match(redis.call('HGET', meta, 'state') or '', '^(%d+)|(%d+)')
+local seq, present = parse_version(redis.call('HGET', meta, 'state'))
 if not seq or seq - redis.call('LLEN', messages) + 1 ~= tonumber(low) then return 0 end
 -- Each change of a message is a new version, but not each version changes one of these. Reading them takes Redis a
 -- millisecond.

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
 --- @include "lib/read_range"
+--- @include "lib/version"
 -- Reads a part of the oldest messages of a conversation, which are to become a segment of the archive. If there are not
 -- enough, the conversation is no longer noted.
 --
@@ -20,6 +21,6 @@ if length < hot + count then
   redis.call('ZREM', long, name)
   return {'', {}}
 end
-local version = string.match(redis.call('HGET', meta, 'state'), '^%d+|(%d+)')
+local _, version = parse_version(redis.call('HGET', meta, 'state'))
 local oldest, wanted = length - 1 - taken, math.min(count - taken, limit)
 return {version, read_range(messages, oldest, oldest - wanted + 1, tonumber(bytes))}

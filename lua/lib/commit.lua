@@ -55,7 +55,7 @@ local function write_row(conversation, user, peer, version, active, change, tell
     cleared_up_to = tonumber(cleared_up_to)
     if cleared_up_to >= tonumber(conversation.seq) then active = '0' end
     -- A change of a message that the user cleared is not published to the user's devices.
-    if message ~= '' and tonumber((string.match(message, MESSAGE_HEAD))) <= cleared_up_to then
+    if message ~= '' and tonumber((string.match(message, MESSAGE_SEQ))) <= cleared_up_to then
       kind, message = conversation.uncounted and 'conversation.changed' or '', ''
     end
   end

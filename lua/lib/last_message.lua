@@ -5,7 +5,7 @@
 local function last_message(messages, seq)
   local message = redis.call('LINDEX', messages, 0)
   -- Messages that were sent since are before it in the list.
-  local newer = message and string.match(message, '^{"seq":(%d+)') - seq
+  local newer = message and string.match(message, MESSAGE_SEQ) - seq
   if newer and newer ~= 0 then message = newer > 0 and redis.call('LINDEX', messages, newer) end
   return message or ''
 end

@@ -7,7 +7,10 @@
 local MESSAGE_HEAD = '^{"seq":(%d+),"from":"([^"]*)","([%a_]+)"'
 local TOMBSTONE, EXPIRING = 'deleted_at', 'expires_at'
 
--- The same without seq, for scripts that look at many messages: each seq would be another string to create.
+-- Captures seq alone.
+local MESSAGE_SEQ = '^{"seq":(%d+)'
+
+-- The same as the head without seq, for scripts that look at many messages: each seq would be another string to create.
 local MESSAGE_AUTHOR = '^{"seq":%d+,"from":"([^"]*)","([%a_]+)"'
 
 -- Captures the id and the time.

@@ -1,4 +1,5 @@
 #!lua flags=no-writes
+--- @include "lib/version"
 -- Reads what the inbox of a user is to say of a room now, because an update of it is not confirmed.
 --
 -- Returns  [state, record, filed]  the state of the room and the record of the user, as
@@ -14,5 +15,5 @@ local state, filed = stored[1], stored[2]
 if not state then return end
 local record = redis.call('HGET', members, user)
 if record and string.match(record, '^%l+') ~= 'banned' then return {state, record, filed} end
-local version = string.match(state, '^%d+|(%d+)')
+local _, version = parse_version(state)
 return {state, 'left|' .. version .. '|' .. version, filed}

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::outbox::{Divergence, OutboxEntry};
 use super::script::{LIST_CONVERSATIONS, READ_LAST_MESSAGE, READ_LAST_MESSAGES};
-use super::{RateLimited, Store, reply};
+use super::{PAGE_SIZE, RateLimited, Store, reply};
 use crate::error::Error;
 use crate::model::{
     ConversationState, Inbox, InboxCursor, InboxQuery, InboxRow, Peer, RoomSummary, UnreadTotals,
@@ -19,8 +19,6 @@ use crate::rate::RateLimitRequest;
 const SCAN_LIMIT: &str = "1000";
 /// Number of conversations whose newest message is read at the same time on a cluster.
 const READ_AT_ONCE: usize = 32;
-/// Maximum number of bytes of the newest messages of a page; `lua/messages/read_last_messages.lua` has the same.
-const LAST_MESSAGES_BYTES: usize = 458_752;
 /// How long the update of a row may take before it counts as lost, in microseconds.
 const BEHIND_US: i64 = 3_000_000;
 /// The reply of `lua/inbox/list_conversations.lua`.
@@ -193,7 +191,7 @@ impl Store {
         let (mut found, mut bytes) = (Vec::with_capacity(rows.len()), 0);
         while let Some(message) = calls.try_next().await? {
             bytes += message.len();
-            if bytes > LAST_MESSAGES_BYTES && !found.is_empty() {
+            if bytes > PAGE_SIZE && !found.is_empty() {
                 break;
             }
             found.push(message);

@@ -242,6 +242,7 @@ library! {
     "lib/stream_id"
     "lib/subscription"
     "lib/tombstone"
+    "lib/version"
     "lib/writers"
 }
 
