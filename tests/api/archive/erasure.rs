@@ -114,13 +114,10 @@ async fn an_erased_member_leaves_tombstones_in_a_room() {
 async fn an_erasure_waits_for_the_archive_and_continues() {
     let twins = twins().await;
     let app = &twins.archived;
-    let hidden = app.folder.path().with_extension("hidden");
-    std::fs::rename(app.folder.path(), &hidden).unwrap();
-    std::fs::write(app.folder.path(), "").unwrap();
+    app.break_archive();
     let refused = app.request(Method::DELETE, USERS).await;
     refused.problem(503, "ARCHIVE_UNAVAILABLE");
-    std::fs::remove_file(app.folder.path()).unwrap();
-    std::fs::rename(&hidden, app.folder.path()).unwrap();
+    app.repair_archive();
     assert_eq!(
         app.request(Method::DELETE, USERS).await.json(200)["done"],
         true

@@ -62,10 +62,7 @@ async fn a_damaged_or_missing_object_is_never_a_gap() {
 #[tokio::test]
 async fn what_is_in_redis_works_without_the_archive() {
     let app = with_archive().await;
-    // Neither folders nor files can be read, even by root, if a file is in their place.
-    let hidden = app.folder.path().with_extension("hidden");
-    fs::rename(app.folder.path(), &hidden).unwrap();
-    fs::write(app.folder.path(), "").unwrap();
+    app.break_archive();
     app.send("alice", "bob", "message 34").await;
     let page = app.page("bob", "alice", "limit=10").await;
     assert_eq!(page["history"].as_array().unwrap().len(), 10);
@@ -79,8 +76,7 @@ async fn what_is_in_redis_works_without_the_archive() {
     for n in 35..=60 {
         app.send("alice", "bob", &format!("message {n}")).await;
     }
-    fs::remove_file(app.folder.path()).unwrap();
-    fs::rename(&hidden, app.folder.path()).unwrap();
+    app.repair_archive();
     let older = app.page("bob", "alice", "before=10").await;
     assert_eq!(older["history"].as_array().unwrap().len(), 9);
 }

@@ -1,6 +1,5 @@
 //! Imports of conversations whose messages are in the archive.
 
-use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -42,15 +41,11 @@ async fn an_import_moves_its_messages_to_the_archive() {
 #[tokio::test]
 async fn an_import_does_not_need_the_archive() {
     let app = spawn_archived();
-    // Neither folders nor files can be written, even by root, if a file is in their place.
-    let hidden = app.folder.path().with_extension("hidden");
-    fs::rename(app.folder.path(), &hidden).unwrap();
-    fs::write(app.folder.path(), "").unwrap();
+    app.break_archive();
     assert_eq!(import(&app, &history()).await.json(200)["imported"], 42);
     let name = pair("alice", "bob");
     assert_eq!(app.hot(&name), 42);
-    fs::remove_file(app.folder.path()).unwrap();
-    fs::rename(&hidden, app.folder.path()).unwrap();
+    app.repair_archive();
     let moved = async || app.hot(&name) < HOT + 5;
     eventually("they move", Duration::from_secs(40), moved).await;
 }

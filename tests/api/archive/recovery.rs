@@ -1,7 +1,6 @@
 //! What remains whole when several work on the archive at once, when it fails, and when a backup is restored.
 
 use std::collections::HashMap;
-use std::fs;
 use std::time::Duration;
 
 use duologue::model::Retention;
@@ -93,10 +92,7 @@ async fn a_restored_backup_finds_the_objects_of_its_time() {
 #[tokio::test]
 async fn moving_waits_while_the_archive_fails() {
     let app = spawn_archived();
-    // Neither folders nor files can be written, even by root, if a file is in their place.
-    let hidden = app.folder.path().with_extension("hidden");
-    fs::rename(app.folder.path(), &hidden).unwrap();
-    fs::write(app.folder.path(), "").unwrap();
+    app.break_archive();
     send(&app, 30).await;
     let fails = async || {
         let ready = app.get("/readyz").await.json(200);
@@ -114,8 +110,7 @@ async fn moving_waits_while_the_archive_fails() {
             > 0.5
     );
     assert_whole(&app, 30).await;
-    fs::remove_file(app.folder.path()).unwrap();
-    fs::rename(&hidden, app.folder.path()).unwrap();
+    app.repair_archive();
     let name = pair("alice", "bob");
     let moved = async || app.hot(&name) == 10;
     eventually("they move", Duration::from_secs(40), moved).await;

@@ -1,5 +1,6 @@
 //! Services whose older messages are in an archive of the test.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,6 +99,23 @@ pub fn pair(one: &str, other: &str) -> String {
 }
 
 impl ArchivedApp {
+    /// Lets the archive fail until [`Self::repair_archive`]. Neither folders nor files can be read or written, even by root, if a
+    /// file is in their place.
+    pub fn break_archive(&self) {
+        fs::rename(self.folder.path(), self.hidden()).unwrap();
+        fs::write(self.folder.path(), "").unwrap();
+    }
+
+    /// Lets it work again.
+    pub fn repair_archive(&self) {
+        fs::remove_file(self.folder.path()).unwrap();
+        fs::rename(self.hidden(), self.folder.path()).unwrap();
+    }
+
+    fn hidden(&self) -> PathBuf {
+        self.folder.path().with_extension("hidden")
+    }
+
     /// Moves all messages of a conversation that are to move. Returns their number.
     pub async fn archive(&self, name: &str) -> u64 {
         self.store.find_nodes().await.unwrap();
