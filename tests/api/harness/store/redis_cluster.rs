@@ -1,5 +1,7 @@
 //! A Redis Cluster of three masters, each with a replica if a test needs failovers.
 
+use std::collections::BTreeSet;
+
 use redis::Value;
 
 use crate::harness::store::direct_connection::DirectConnection;
@@ -131,6 +133,7 @@ impl RedisCluster {
 
     /// Begins to move a slot, with its keys still at the first master.
     pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
+        wait_until_agreed(&self.masters);
         begin_move(slot, &self.masters[from], &self.masters[to]);
     }
 
@@ -203,6 +206,34 @@ fn meet(node: &TcpServer, other: &TcpServer) {
         "CLUSTER MEET {} {} {bus}",
         other.host.ip, other.port
     ));
+}
+
+/// Waits until all nodes know the same masters with the same slots and configuration epochs. A node that takes a
+/// slot before it knows the newest epoch takes it under an older one, and its claim can get lost: then each of two
+/// masters says for ever that the other one has the slot.
+pub fn wait_until_agreed(nodes: &[TcpServer]) {
+    wait("all nodes agree on the slots", || {
+        let views: BTreeSet<_> = nodes.iter().map(masters_known_to).collect();
+        let view = views.first().filter(|_| views.len() == 1);
+        view.is_some_and(|masters| {
+            let epochs: BTreeSet<_> = masters.iter().map(|master| &master[1]).collect();
+            epochs.len() == masters.len()
+        })
+    });
+}
+
+/// The id, the configuration epoch and the slots of each master that has slots.
+fn masters_known_to(node: &TcpServer) -> BTreeSet<Vec<String>> {
+    let nodes = nodes_known_to(node);
+    let nodes = nodes.lines().map(|line| line.split(' ').collect());
+    let masters = nodes.filter(|fields: &Vec<_>| fields[2].contains("master") && fields.len() > 8);
+    let master = |fields: Vec<&str>| {
+        // Those in brackets are moving.
+        let slots = fields[8..].iter().filter(|slots| !slots.starts_with('['));
+        let master = [&fields[0], &fields[6]].into_iter().chain(slots);
+        master.map(|field| (*field).to_owned()).collect()
+    };
+    masters.map(master).collect()
 }
 
 /// Begins to move a slot, with its keys still at the first node.

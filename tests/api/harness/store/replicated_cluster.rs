@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::network::Host;
 use crate::harness::store::redis_cluster::{
-    RedisCluster, begin_move, end_move, id_of, nodes_known_to, slot_of,
+    RedisCluster, begin_move, end_move, id_of, nodes_known_to, slot_of, wait_until_agreed,
 };
 use crate::harness::store::redis_sentinel::{info, wait};
 use crate::harness::store::tcp_server::TcpServer;
@@ -127,6 +127,7 @@ impl ReplicatedCluster {
 
     /// Moves a slot with its keys to another master.
     pub fn move_slot(&self, slot: u16, to: usize) {
+        wait_until_agreed(&self.nodes);
         let states = states(&self.nodes[to]);
         let has = |state: &&NodeState| {
             state
