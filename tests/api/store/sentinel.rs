@@ -61,7 +61,8 @@ pub async fn send_the_first(app: &TestApp) {
     eventually("a replica confirms", FAILOVER, acknowledged).await;
 }
 
-const FAILOVER: Duration = Duration::from_secs(60);
+/// On an overloaded machine a sentinel does nothing for 30 s after it was delayed (TILT).
+const FAILOVER: Duration = Duration::from_secs(120);
 
 /// Kills the master, waits for the failover, and starts the old master again, which believes to be one until
 /// the sentinel tells it.
