@@ -5,7 +5,7 @@ use super::change::ConversationRequest;
 use super::script::{
     CLEAR_CONVERSATION, MARK_DELIVERED, MARK_READ, MARK_UNREAD, READ_CONVERSATION,
 };
-use super::{PAGE_BYTES, RateLimited, Store, reply};
+use super::{PAGE_BYTES, RateLimited, Store, flag, reply};
 use crate::error::{Code, Error};
 use crate::model::{Conversation, ConversationState, InboxEntry, PageQuery, Seq};
 
@@ -62,8 +62,7 @@ impl Store {
         private: bool,
     ) -> Result<RateLimited<ConversationState>, Error> {
         let seq = seq.get().to_string();
-        let private = if private { "1" } else { "0" };
-        self.change_state(&MARK_READ, request, &[&seq, private])
+        self.change_state(&MARK_READ, request, &[&seq, flag(private)])
             .await
     }
 

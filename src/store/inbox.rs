@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::outbox::{Divergence, OutboxEntry};
 use super::script::{LIST_CONVERSATIONS, READ_LAST_MESSAGE, READ_LAST_MESSAGES};
-use super::{PAGE_SIZE, RateLimited, Store, reply};
+use super::{PAGE_SIZE, RateLimited, Store, flag, reply};
 use crate::error::Error;
 use crate::model::{
     ConversationState, Inbox, InboxCursor, InboxQuery, InboxRow, Peer, RoomSummary, UnreadTotals,
@@ -62,7 +62,6 @@ impl Store {
         ];
         let limit = query.limit().to_string();
         let (score, after) = query.cursor.as_ref().map_or(("", ""), InboxCursor::parts);
-        let flag = |on| if on { "1" } else { "0" };
         let unread_only = flag(query.unread_only);
         let archived = query.archived.map_or("", flag);
         let args = [&limit, score, after, unread_only, archived, SCAN_LIMIT].map(str::as_bytes);

@@ -8,7 +8,7 @@ use super::change::ConversationRequest;
 use super::script::{
     DELETE_MESSAGE, READ_MESSAGE, REPLACE_MESSAGE, RetrySafety, SEND_MESSAGE, Script,
 };
-use super::{RateLimited, Store, replacement, reply};
+use super::{RateLimited, Store, flag, replacement, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     IdempotencyKey, Message, PendingMessage, Precondition, Seq, StoredMessage, rfc3339,
@@ -245,7 +245,7 @@ impl Store {
         if turn.as_ref().is_some_and(|(_, has_waited)| *has_waited) {
             first.value = read().await?.value;
         }
-        let (position, adds) = (seq.get().to_string(), if adds { "1" } else { "0" });
+        let (position, adds) = (seq.get().to_string(), flag(adds));
         let swap = async |old: &str, new: &str| {
             let mut calls = ArchiveCalls::of(pair.as_str()).in_turn(turn.is_some());
             loop {

@@ -295,6 +295,11 @@ impl Store {
     }
 }
 
+/// A flag as scripts take it.
+fn flag(on: bool) -> &'static str {
+    if on { "1" } else { "0" }
+}
+
 /// Converts the reply of a script.
 fn typed<T: FromRedisValue>(script: &Script, reply: Value) -> Result<T, Error> {
     redis::from_redis_value(reply).map_err(|e| {

@@ -10,7 +10,7 @@ use super::script::{
     MARK_ROOM_UNREAD, READ_ROOM_CONVERSATION, READ_ROOM_SUMMARIES, TRIM_ROOM,
     UPDATE_ROOM_CONVERSATION,
 };
-use super::{RateLimited, RoomAccess, RoomRequest, Store, Trimmed, reply};
+use super::{RateLimited, RoomAccess, RoomRequest, Store, Trimmed, flag, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     Conversation, ConversationPatch, ConversationState, InboxEntry, PageQuery, Peer, RoomName,
@@ -119,11 +119,15 @@ impl Store {
         on: bool,
         until: Option<DateTime<Utc>>,
     ) -> Result<RateLimited<ConversationState>, Error> {
-        let on = if on { "1" } else { "0" };
         let until = until.map_or(0, |time| time.timestamp_millis()).to_string();
         let schedule = self.keys.schedule(request.room.as_str());
-        self.change_member_state(&FLAG_ROOM_CONVERSATION, request, [schedule], &[on, &until])
-            .await
+        self.change_member_state(
+            &FLAG_ROOM_CONVERSATION,
+            request,
+            [schedule],
+            &[flag(on), &until],
+        )
+        .await
     }
 
     /// Ends a mute of a room if its time is over. Returns whether it did.

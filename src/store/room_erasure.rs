@@ -11,7 +11,7 @@ use super::script::{
     FORGET_ROOM_ROW,
 };
 use super::users::{ExportPage, MESSAGE_STEP};
-use super::{PAGE_BYTES, RoomRequest, Store, reply};
+use super::{PAGE_BYTES, RoomRequest, Store, flag, reply};
 use crate::error::{Code, Error};
 use crate::model::{Peer, RoomName, Seq, StoredMessage, UserId};
 
@@ -34,7 +34,7 @@ impl Store {
     ) -> Result<ExportPage, Error> {
         let [messages, meta, ..] = self.keys.room(room);
         let after = after.get().to_string();
-        let own = if only_own { "1" } else { "0" };
+        let own = flag(only_own);
         let args = [user.as_str(), &after, MESSAGE_STEP, PAGE_BYTES, own].map(str::as_bytes);
         let keys = [messages, meta];
         let export = async || self.run(&EXPORT_ROOM_MESSAGES, &keys, &args).await;
@@ -110,8 +110,7 @@ impl Store {
     ) -> Result<bool, Error> {
         let name = user.as_str();
         let keys = [self.keys.conversations(name), self.keys.rooms(name)];
-        let exists = if exists { "1" } else { "0" };
-        let args = [room.as_str(), exists].map(str::as_bytes);
+        let args = [room.as_str(), flag(exists)].map(str::as_bytes);
         let removed = self.run::<u8>(&FORGET_ROOM_ROW, &keys, &args).await?;
         Ok(removed == 1)
     }

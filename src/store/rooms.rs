@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::script::{
     DELETE_ROOM, ERASE_ROOM, LIST_MEMBERS, READ_ROOM, REMOVE_MEMBER, SET_MEMBER, SET_ROOM, Script,
 };
-use super::{RateLimited, Store, reply};
+use super::{RateLimited, Store, flag, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     JoinRule, MemberPage, MembersQuery, RoomHistory, RoomInput, RoomMember, RoomMembership,
@@ -103,7 +103,6 @@ impl Store {
     ) -> Result<(u8, RoomViewReply, Vec<String>), Error> {
         let rules = [input.join().as_str(), input.history().as_str()].join("|");
         let profile = input.profile().to_json();
-        let flag = |on| if on { "1" } else { "0" };
         let limit = creation.members.to_string();
         let mut args = vec![&*rules, &*profile, flag(creation.allowed)];
         args.extend([flag(creation.required), &*limit]);

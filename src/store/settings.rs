@@ -8,7 +8,7 @@ use super::change::ConversationRequest;
 use super::script::{
     FLAG_CONVERSATION, LIST_BLOCKS, READ_METADATA, RELEASE_PIN, RESERVE_PIN, UPDATE_CONVERSATION,
 };
-use super::{RateLimited, Store, reply};
+use super::{RateLimited, Store, flag, reply};
 use crate::error::{Code, Error};
 use crate::model::{
     Block, BlockPage, BlocksCursor, ConversationPatch, ConversationState, Flag, Peer, UserId,
@@ -95,8 +95,7 @@ impl Store {
             &[&str],
         ) -> Result<RateLimited<ConversationState>, Error>,
     ) -> Result<RateLimited<ConversationState>, Error> {
-        let digit = |on: Option<bool>| on.map_or("", |on| if on { "1" } else { "0" });
-        let (archived, pinned) = (digit(patch.archived), digit(patch.pinned));
+        let [archived, pinned] = [patch.archived, patch.pinned].map(|on| on.map_or("", flag));
         for _ in 0..MERGE_ATTEMPTS {
             let mut old = ANY_METADATA.to_owned();
             if patch.merges_metadata() {
@@ -132,8 +131,7 @@ impl Store {
         id: &str,
         made: bool,
     ) -> Result<(), Error> {
-        let made = if made { "1" } else { "0" };
-        let args = [peer, id, made].map(str::as_bytes);
+        let args = [peer, id, flag(made)].map(str::as_bytes);
         let keys = self.pin_keys(user);
         self.run::<u8>(&RELEASE_PIN, &keys, &args).await.map(|_| ())
     }
@@ -167,14 +165,13 @@ impl Store {
     pub async fn flag_conversation(
         &self,
         request: ConversationRequest<'_>,
-        flag: Flag,
+        name: Flag,
         on: bool,
         until: Option<DateTime<Utc>>,
     ) -> Result<RateLimited<ConversationState>, Error> {
-        let on = if on { "1" } else { "0" };
         let until = until.map_or(0, |time| time.timestamp_millis()).to_string();
         let schedule = self.keys.schedule(request.pair().as_str());
-        let args = [flag.as_str(), on, &until];
+        let args = [name.as_str(), flag(on), &until];
         self.change_state_with_keys(&FLAG_CONVERSATION, request, [schedule], &args)
             .await
     }
