@@ -6,6 +6,7 @@ use duologue::auth::{Rules, Secret, TokenRequest};
 
 use crate::bench::Bench;
 use crate::load::{CONNECTIONS, Load, bare_script};
+use crate::messages::IN_FLIGHT;
 use crate::process::{Server, cpu};
 use crate::report::Row;
 use crate::store::Redis;
@@ -20,8 +21,6 @@ pub const SECONDS: u32 = 1;
 const WARM_UP: u32 = 1;
 /// Messages of the conversation whose pages are read.
 const PAGED: u32 = 100_000;
-/// Requests in flight where the time of Redis is measured.
-const IN_FLIGHT: u32 = 4;
 /// Rounds of that, of which the minimum counts.
 const QUIET_ROUNDS: usize = 5;
 /// The secret of the tokens.
