@@ -29,5 +29,5 @@ else
   redis.call('HDEL', conversations, EPOCH_FIELD)
 end
 if deleted > 0 then redis.pcall('SPUBLISH', events, '{"type":"reset","cursor":"0-0"}') end
-append_to_feed(feed, 'user.erased', user, '{"user":"' .. user .. '"}')
+append_to_feed(feed, 'user.erased', user, 'data', '{"user":"' .. user .. '"}')
 return left

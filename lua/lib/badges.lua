@@ -1,14 +1,10 @@
 -- The badges of a partition: a stream of what the totals of its users become, from which a backend makes push
 -- notifications. A subscription that names the type `badge.changed` reads it like a feed, see lib/reader. The stream
--- exists only while there is such a subscription: without one nothing is appended.
+-- exists only while there is such a subscription: without one nothing is appended. An entry is like that of a feed, with
+-- the peer as its first value, and has a third field, `message`.
 --- @include "lib/message"
 --- @include "lib/presence"
 --- @include "lib/row"
-
--- Returns the stream of the partition of a feed.
-local function badges_beside(feed)
-  return string.sub(feed, 1, -5) .. 'badges'
-end
 
 -- Names the keys of a user's partition, if they are not given: `badges`, and `leases`, which says who is online and is
 -- named when it is looked at.
@@ -52,8 +48,8 @@ local function append_badge(owner, offset, total, unread_conversations, muted, p
     .. (is_muted and ',"muted":true' or ',"muted":false')
     .. (is_online(owner, offset) and ',"online":true' or ',"online":false')
     .. (is_mentioned and ',"mentioned":true' or ',"mentioned":false') .. ',"cause":"' .. event.kind .. '"}'
-  redis.call('XADD', owner.badges, 'NOMKSTREAM', '*', 'type', 'badge.changed', 'of', peer, 'data', data,
-    'message', event.message)
+  redis.call('XADD', owner.badges, 'NOMKSTREAM', '*', 'badge.changed', peer, 'data', data, 'message',
+    event.message)
   owner.has_badge = true
 end
 

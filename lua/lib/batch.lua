@@ -1,10 +1,11 @@
 -- Giving events of a partition to a consumer of a subscription.
 --
 -- reader  who reads: `group` and `consumer`; `types`, the wanted types, a comma before and after each; `wanted`, the names
---         of the wanted conversations likewise, empty for all
--- reply   what one call gives: `events`, each as [partition, id, attempts, type, data]; `left`, how many more there may
---         be, and `size`, how many bytes of them; `skipped`, how many events were read that are not wanted
---- @include "lib/feed"
+--         of the wanted rooms likewise, empty for all conversations
+-- reply   what one call gives: `events`, each as [partition, id, attempts, type, data], where the data of a new message is
+--         the message; `left`, how many more there may be, and `size`, how many bytes of them; `skipped`, how many events
+--         were read that are not wanted
+--- @include "lib/message"
 --- @include "lib/pending"
 --- @include "lib/reader"
 
@@ -24,9 +25,13 @@ local function step_of(reply, count)
   return math.min(STEP, count, math.max(1, math.floor(reply.size / ENTRY_BYTES)))
 end
 
+-- Whether the reader wants an entry with these fields, see lib/feed.
 local function is_wanted(reader, fields)
-  return string.find(reader.types, ',' .. fields[2] .. ',', 1, true)
-    and (reader.wanted == '' or string.find(reader.wanted, ',' .. fields[4] .. ',', 1, true))
+  local kind, of = fields[1], fields[2]
+  if not string.find(reader.types, ',' .. kind .. ',', 1, true) then return false end
+  if reader.wanted == '' then return true end
+  if kind == 'message.created' then of = string.match(of, MESSAGE_TO) end
+  return string.find(reader.wanted, ',' .. of .. ',', 1, true)
 end
 
 -- Notes who has the batch of a partition.
@@ -35,13 +40,10 @@ local function note_holder(reader, readers, lost)
 end
 
 local function give(reply, partition, entry, attempts)
-  local _, kind, _, of, field, data, _, message = unpack(entry[2])
-  if field == 'message' then
-    data = data_of_message(of, data)
-  elseif message and message ~= '' then
-    -- Badges have the message beside the data, or an empty one.
-    data = string.sub(data, 1, -2) .. ',"message":' .. message .. '}'
-  end
+  local kind, of, _, data, _, message = unpack(entry[2])
+  -- Badges have the message beside the data, or an empty one.
+  if message and message ~= '' then data = string.sub(data, 1, -2) .. ',"message":' .. message .. '}' end
+  data = data or of
   reply.events[#reply.events + 1] = {partition, entry[1], attempts, kind, data}
   reply.left, reply.size = reply.left - 1, reply.size - #data
 end

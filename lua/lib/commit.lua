@@ -74,24 +74,22 @@ end
 
 -- Looks who reads changes. Each user gets the keys of the badges if they are read. On a cluster they are elsewhere.
 --
--- Returns  whether the feed of the partition may exist
+-- Returns  whether the feed of the partition may exist, and whether badges may be appended
 local function find_readers(conversation)
-  local feed = conversation.feed
-  if conversation.outbox then return redis.call('EXISTS', feed) == 1 end
-  if redis.call('EXISTS', SUBSCRIPTIONS) == 0 then return false end
-  -- On one Redis all partitions have badges, or none has.
-  if redis.call('EXISTS', badges_beside(feed)) == 1 then
-    name_badges(conversation.user)
-    name_badges(conversation.peer)
-  end
-  return true
+  if conversation.outbox then return redis.call('EXISTS', conversation.feed) == 1 end
+  local found = redis.call('EXISTS', SUBSCRIPTIONS, BADGE_SUBSCRIPTIONS)
+  if found == 0 then return false end
+  if found == 1 then return true end
+  name_badges(conversation.user)
+  name_badges(conversation.peer)
+  return true, true
 end
 
 -- Appends a change to the feed of the partition, if it exists.
 local function feed_change(conversation, change)
   local feed, kind, message, user = conversation.feed, change.kind, change.message, conversation.user
+  if kind == 'message.created' then return append_to_feed(feed, kind, message) end
   local pair = pair_of(conversation)
-  if kind == 'message.created' then return append_to_feed(feed, kind, pair, message, 'message') end
   local name, value = 'delivered_seq', user.delivered
   if message ~= '' then
     name, value = 'message', message
@@ -99,7 +97,7 @@ local function feed_change(conversation, change)
     name, value = 'read_seq', user.read
   end
   local by = change.expires and '' or ',"by":"' .. user.id .. '"'
-  append_to_feed(feed, kind, pair, users_of(pair) .. by .. ',"last_seq":' .. conversation.seq .. ',"' .. name .. '":'
+  append_to_feed(feed, kind, pair, 'data', users_of(pair) .. by .. ',"last_seq":' .. conversation.seq .. ',"' .. name .. '":'
     .. value .. '}')
 end
 
@@ -152,7 +150,7 @@ local function commit(conversation, change, charge, reply)
       version, active = write_conversation(conversation, change.active, marks, charge and charge.now)
       if conversation.outbox then redis.call('ZADD', conversation.outbox, version, pair_of(conversation)) end
     end
-    local has_feed = find_readers(conversation)
+    local has_feed, has_badges = find_readers(conversation)
     local user_event = write_row(conversation, user, peer, version, active, change, true)
     local tells_peer = not change.private or conversation.uncounted
     local peer_event = write_row(conversation, peer, user, version, active, change, tells_peer)
@@ -162,12 +160,13 @@ local function commit(conversation, change, charge, reply)
     -- Redis may refuse to publish (ACL). What was written stays, and devices find it in the journal.
     if user_event then redis.pcall('SPUBLISH', user.events, user_event) end
     if peer_event then redis.pcall('SPUBLISH', peer.events, peer_event) end
-    if has_feed then
+    if has_badges then
       publish_badge(user)
       publish_badge(peer)
     end
+  elseif conversation.outbox then
+    return {reply, is_overdue(conversation) and 'overdue'}
   end
-  if conversation.outbox then return {reply, is_overdue(conversation) and 'overdue'} end
   if charge then return {charge[1], charge[2], reply} end
   return reply
 end

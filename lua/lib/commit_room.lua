@@ -21,12 +21,12 @@ end
 -- name  of a further member of the JSON object, and its value as JSON; nil if there is none
 local function feed_room_change(room, kind, by, name, value)
   if redis.call('EXISTS', room.feed) == 0 then return end
-  if kind == 'message.created' then return append_to_feed(room.feed, kind, room.name, value, 'message') end
+  if kind == 'message.created' then return append_to_feed(room.feed, kind, value) end
   local data = room_of(room.name)
   if by and by ~= '' then data = data .. ',"by":"' .. by .. '"' end
   data = data .. ',"last_seq":' .. room.seq
   if name then data = data .. ',"' .. name .. '":' .. value end
-  append_to_feed(room.feed, kind, room.name, data .. '}')
+  append_to_feed(room.feed, kind, room.name, 'data', data .. '}')
 end
 
 -- Appends what happened to the feed, as append_event has it. There it says who acted, and what became of the room.

@@ -1,10 +1,12 @@
 -- The feed of a partition: a stream of what happens in its conversations, which subscriptions read as consumer
--- groups. The stream exists only while there is a subscription: without one nothing is appended.
---- @include "lib/message"
+-- groups. The stream exists only while there is a subscription: without one nothing is appended. The first field of an
+-- entry has the type of the event as its name. Its value is whose event it is: the name of a conversation, or a user; a
+-- second field, `data`, has the JSON object of what happened. Of a new message there is only the first field, and its
+-- value is the message, which says the rest: so a send composes nothing.
 
--- All subscriptions, see lib/subscription. On one Redis, scripts that change conversations look here: a feed exists
--- only while there is a subscription.
-local SUBSCRIPTIONS = 'dm:subscriptions'
+-- All subscriptions, and those of them that read badges, see lib/subscription. On one Redis, scripts that change
+-- conversations look here: feeds and badges exist only while there are such subscriptions.
+local SUBSCRIPTIONS, BADGE_SUBSCRIPTIONS = 'dm:subscriptions', 'dm:{dm:subscriptions}:badge_subscriptions'
 
 -- Returns how the data of an event in a conversation of two users begins.
 local function users_of(pair)
@@ -18,22 +20,11 @@ end
 
 -- Appends an event if the feed exists, and wakes those who wait for one.
 --
--- feed   the stream
--- kind   type of the event
--- of     whose event it is: the name of the conversation, or a user
--- data   JSON object of what happened; of a new message, the message, see data_of_message
--- field  'message' if it is a message; nil if it is an object
-local function append_to_feed(feed, kind, of, data, field)
-  if redis.call('XADD', feed, 'NOMKSTREAM', '*', 'type', kind, 'of', of, field or 'data', data) then
+-- kind, of  the first field, and its value
+-- ...       the second field, 'data', and its value; nothing for a new message
+local function append_to_feed(feed, kind, of, ...)
+  if redis.call('XADD', feed, 'NOMKSTREAM', '*', kind, of, ...) then
     -- Redis may refuse to publish (ACL). Who waits also looks by itself.
     redis.pcall('SPUBLISH', feed, '')
   end
-end
-
--- Returns the data of a new message. The feed has only the message, so that a send composes nothing, and this is done
--- when somebody reads.
-local function data_of_message(of, message)
-  local seq, from = string.match(message, MESSAGE_HEAD)
-  return (string.find(of, ',', 1, true) and users_of(of) or room_of(of)) .. ',"by":"' .. from .. '","last_seq":' .. seq
-    .. ',"message":' .. message .. '}'
 end

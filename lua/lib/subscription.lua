@@ -6,7 +6,9 @@
 --             webhook answered 410; otherwise open
 -- settings    JSON object, opaque to scripts
 --
--- If it has a webhook, a hash of its own has these fields:
+-- A hash of its own names the subscriptions that read badges: name -> generation.
+--
+-- If it has a webhook, another hash has these fields:
 --
 -- secret, old_secret, old_until_us  the secret that signs, and the one before with when it ends to
 -- holder, held_until_us             which process sends the events, and until when at least

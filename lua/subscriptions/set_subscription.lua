@@ -10,17 +10,19 @@
 -- Errors   PRECONDITION_FAILED     it exists, and only a new one was asked for
 --          TOO_MANY_SUBSCRIPTIONS  there is the maximum number
 
-local subscriptions = KEYS[1] -- hash    name -> subscription, see lib/subscription
-local webhook       = KEYS[2] -- hash    secrets and state of its webhook, see lib/subscription
-local dead          = KEYS[3] -- hash    dead letters, see lib/dead_letter
-local dead_order    = KEYS[4] -- zset    order of the dead letters
-local name          = ARGV[1] -- string  name of the subscription
-local generation    = ARGV[2] -- integer generation of a new subscription
-local settings      = ARGV[3] -- string  JSON object
-local limit         = ARGV[4] -- integer maximum number of subscriptions
-local only_new      = ARGV[5] -- flag    1 refuses a subscription that exists
-local given         = ARGV[6] -- string  secret of its webhook; empty to keep the one there is
-local random        = ARGV[7] -- string  secret for a webhook that has none; empty if it has no webhook
+local subscriptions       = KEYS[1] -- hash    name -> subscription, see lib/subscription
+local webhook             = KEYS[2] -- hash    secrets and state of its webhook, see lib/subscription
+local dead                = KEYS[3] -- hash    dead letters, see lib/dead_letter
+local dead_order          = KEYS[4] -- zset    order of the dead letters
+local badge_subscriptions = KEYS[5] -- hash    subscriptions that read badges -> generation
+local name                = ARGV[1] -- string  name of the subscription
+local generation          = ARGV[2] -- integer generation of a new subscription
+local settings            = ARGV[3] -- string  JSON object
+local limit               = ARGV[4] -- integer maximum number of subscriptions
+local only_new            = ARGV[5] -- flag    1 refuses a subscription that exists
+local given               = ARGV[6] -- string  secret of its webhook; empty to keep the one there is
+local random              = ARGV[7] -- string  secret for a webhook that has none; empty if it has no webhook
+local reads_badges        = ARGV[8] -- flag    1 if it reads badges
 
 -- How long the secret before signs beside a new one, in microseconds.
 local ROTATION_US = 86400000000
@@ -51,6 +53,8 @@ if known and secret ~= known then
 end
 
 redis.call('HSET', subscriptions, name, new)
+-- Before the groups are created: a badge is appended as soon as there is a group that reads it.
+if reads_badges == '1' then redis.call('HSET', badge_subscriptions, name, generation) end
 if random == '' then
   redis.call('UNLINK', webhook)
 else

@@ -5,15 +5,18 @@
 --
 -- Returns  settled  0 if it was changed meanwhile
 
-local subscriptions = KEYS[1] -- hash    name -> subscription, see lib/subscription
-local webhook       = KEYS[2] -- hash    secrets and state of its webhook, see lib/subscription
-local dead          = KEYS[3] -- hash    dead letters, see lib/dead_letter
-local dead_order    = KEYS[4] -- zset    order of the dead letters
-local name          = ARGV[1] -- string  name of the subscription
-local stored        = ARGV[2] -- string  as it was stored when the groups were created or removed
+local subscriptions       = KEYS[1] -- hash    name -> subscription, see lib/subscription
+local webhook             = KEYS[2] -- hash    secrets and state of its webhook, see lib/subscription
+local dead                = KEYS[3] -- hash    dead letters, see lib/dead_letter
+local dead_order          = KEYS[4] -- zset    order of the dead letters
+local badge_subscriptions = KEYS[5] -- hash    subscriptions that read badges -> generation
+local name                = ARGV[1] -- string  name of the subscription
+local stored              = ARGV[2] -- string  as it was stored when the groups were created or removed
+local reads_badges        = ARGV[3] -- flag    1 if it reads badges
 
 if redis.call('HGET', subscriptions, name) ~= stored then return 0 end
 local generation, revision, state, settings = parse_subscription(stored)
+if state == 'closing' or reads_badges == '0' then redis.call('HDEL', badge_subscriptions, name) end
 if state == 'closing' then
   redis.call('HDEL', subscriptions, name)
   redis.call('UNLINK', webhook, dead, dead_order)

@@ -4,8 +4,9 @@
 -- flight, so order holds whatever the number of consumers. What the consumer was given before and has not
 -- acknowledged comes first, again; so does a batch that another consumer has had for too long.
 --
--- Returns  [events, more]  for each event [place of the partition in KEYS, id, attempts, type, data]; 1 if there may be
---          more, because events that the subscription does not want were skipped
+-- Returns  [events, more]  for each event [place of the partition in KEYS, id, attempts, type, data], where the data of a
+--          new message is the message; 1 if there may be more, because events that the subscription does not want were
+--          skipped
 
 local feeds       = KEYS    -- keys    for each partition its feed and the hash of its readers, see lib/reader
 local group       = ARGV[1] -- string  name of the group
@@ -14,7 +15,7 @@ local limit       = ARGV[3] -- integer maximum number of events
 local bytes       = ARGV[4] -- integer size of the events at which the reply ends
 local ack_wait_ms = ARGV[5] -- integer milliseconds after which a batch counts as abandoned
 local types       = ARGV[6] -- string  wanted types, a comma before and after each
-local wanted      = ARGV[7] -- string  names of the wanted conversations likewise; empty for all
+local wanted      = ARGV[7] -- string  names of the wanted rooms likewise; empty for all conversations
 local first       = ARGV[8] -- integer partition at which to begin with new events, from 0
 local part        = ARGV[9] -- string  again gives only what was given before, new continues batches; empty for both
 

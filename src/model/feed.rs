@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::peer::ROOM;
 use super::subscription::is_name;
-use super::{Limit, UserId, Wait, expired, limits, parse_decimal};
+use super::{Limit, StoredMessage, UserId, Wait, expired, limits, parse_decimal};
 use crate::error::{Code, Error};
 
 /// The id of an event: the number of its partition, when it was appended in milliseconds since 1970, and a number
@@ -168,6 +169,20 @@ pub struct RawFeedEvent {
 }
 
 impl RawFeedEvent {
+    /// The data of a new message. The store has only the message, whose beginning says the rest.
+    pub fn data_of_message(message: &str) -> Option<String> {
+        let seq = StoredMessage::seq_of(message)?;
+        let from = StoredMessage::sender_of(message)?;
+        let to = StoredMessage::recipient_of(message)?;
+        let conversation = match to.strip_prefix(ROOM) {
+            Some(room) => format!(r#""room":"{room}""#),
+            None => format!(r#""users":["{}","{}"]"#, from.min(to), from.max(to)),
+        };
+        Some(format!(
+            r#"{{{conversation},"by":"{from}","last_seq":{seq},"message":{message}}}"#
+        ))
+    }
+
     /// The users whom the event names, and other texts of it that have the form of an id.
     pub fn named_users(&self) -> BTreeSet<&str> {
         // No id needs escaping in JSON.

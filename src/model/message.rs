@@ -63,10 +63,21 @@ impl StoredMessage {
         rest.split('"').next()
     }
 
-    /// Whether a user wrote it. The sender follows the seq.
+    /// The sender of a text that is a stored message. The sender follows the seq.
+    pub fn sender_of(message: &str) -> Option<&str> {
+        let (_, rest) = message.split_once(r#","from":""#)?;
+        rest.split('"').next()
+    }
+
+    /// The user or the room that a text that is a stored message was sent to.
+    pub fn recipient_of(message: &str) -> Option<&str> {
+        let (_, rest) = message.split_once(r#","to":""#)?;
+        rest.split('"').next()
+    }
+
+    /// Whether a user wrote it.
     pub fn is_from(&self, user: &UserId) -> bool {
-        let rest = self.0.split_once(r#","from":""#);
-        rest.and_then(|(_, rest)| rest.split('"').next()) == Some(user.as_str())
+        Self::sender_of(&self.0) == Some(user.as_str())
     }
 }
 

@@ -12,7 +12,7 @@ use super::user::path_segment;
 use super::{Pair, UserId};
 
 /// What the name of a room begins with. No user id does.
-const ROOM: &str = "room:";
+pub(super) const ROOM: &str = "room:";
 
 /// The name of a room as the peer of a conversation: `room:` and the id of the room, which has the form of a
 /// user id.

@@ -11,7 +11,8 @@ use super::subscriptions::CONCURRENCY;
 use super::{PAGE_SIZE, Store};
 use crate::error::{Code, Error};
 use crate::model::{
-    AckResult, ConsumerName, FeedEventId, RawFeedEvent, RawFeedPage, SubscriptionName,
+    AckResult, ConsumerName, FeedEventId, FeedEventType, RawFeedEvent, RawFeedPage,
+    SubscriptionName,
 };
 use crate::rate::{RateLimitRequest, RateLimited};
 
@@ -24,7 +25,8 @@ pub struct TakeRequest<'a> {
     pub limit: u16,
 }
 
-/// An event in a reply: the place of its partition in the call, its entry, how often it was given, its type and data.
+/// An event in a reply: the place of its partition in the call, its entry, how often it was given, its type and data. The
+/// data of a new message is the message.
 type TakenEvent = (usize, String, u64, String, String);
 
 /// The arguments of a call that takes events, but for those that differ from partition to partition.
@@ -170,6 +172,12 @@ impl Store {
             .into_iter()
             .filter_map(|(index, entry, attempt, kind, data)| {
                 let id = FeedEventId::of(*partitions.get(index)?, &entry)?;
+                let is_new_message = kind == FeedEventType::MessageCreated.as_str();
+                let data = if is_new_message {
+                    RawFeedEvent::data_of_message(&data)?
+                } else {
+                    data
+                };
                 Some(RawFeedEvent {
                     id,
                     kind,

@@ -12,7 +12,7 @@ use super::{Node, Store, administered};
 use crate::error::{Code, Error};
 
 /// The value of `dm:store`: the storage format and the number of partitions.
-const STORE: &str = "4,256";
+const STORE: &str = "5,256";
 /// The key that marks a store of format 1.
 const FIRST_MARKER: &str = "dm:partitions";
 

@@ -22,7 +22,7 @@
 //! | `dm:{r}:room_events:<room>` | stream: the newest events of the room, all that are not filed; also the name of the pub/sub channel; followed by `,<n>` in database n | room | 24 h after the last filing | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:lease:<room>` | string: which process files the events of the room | room | 4 s after the last step | `every change of a room`, `take_room_events` |
 //! | `dm:{r}:idempotency:<room>,<sender>,<key>` | string: fingerprint, seq and id of what an idempotency key produced | room | 24 h | `send_room_message` |
-//! | `dm:{c}:feed` | stream, only while there is a subscription: what happened in this partition; fields `type`, `of`, `data`; see `lua/lib/feed.lua`; also the name of the pub/sub channel | conversation | never | `every change`, `forget_user`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `settle_delivery`, `trim_feed` |
+//! | `dm:{c}:feed` | stream, only while there is a subscription: what happened in this partition; see `lua/lib/feed.lua`; also the name of the pub/sub channel | conversation | never | `every change`, `forget_user`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `settle_delivery`, `trim_feed` |
 //! | `dm:{c}:readers` | hash, only while there is a subscription: consumer group of the feed -> what it lost and who reads; see `lua/lib/reader.lua` | conversation | never | `open_feed`, `close_feed`, `settle_delivery`, `take_events`, `trim_feed` |
 //! | `dm:{u}:badges` | stream, only while a subscription reads badges: what the totals of users of this partition become; see `lua/lib/badges.lua` | user | never | `every change`, `update_inbox`, `file_room_events`, `forget_row`, `open_feed`, `close_feed`, `seek_feed`, `take_events`, `ack_events`, `settle_delivery`, `trim_feed` |
 //! | `dm:{u}:badge_readers` | hash: the same as `readers`, of the badges | user | never | `open_feed`, `close_feed`, `settle_delivery`, `take_events`, `trim_feed` |
@@ -36,6 +36,7 @@
 //! | `dm:{s}:webhook:<subscription>` | hash: secrets, lease and circuit of a webhook; see `lua/lib/subscription.lua` | subscriptions | never | `set_subscription`, `settle_subscription`, `lease_webhook` |
 //! | `dm:{s}:dead:<subscription>` | hash: id of an event that a webhook did not take -> the event; see `lua/lib/dead_letter.lua` | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `settle_dead_letter`, `erase_dead_letters` |
 //! | `dm:{s}:dead_order:<subscription>` | zset: the same ids -> when the event failed, in us | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `retry_dead_letters`, `settle_dead_letter`, `erase_dead_letters` |
+//! | `dm:{s}:badge_subscriptions` | hash: name of a subscription that reads badges -> its generation | subscriptions | never | `set_subscription`, `settle_subscription` |
 //! | `dm:{s}:erased` | zset: user who was erased -> when, in us; see `lua/lib/dead_letter.lua` | subscriptions | 73 h after the last erasure | `note_erasure` |
 //! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
 //!
@@ -233,10 +234,18 @@ impl Keys {
         erased("dm:subscriptions")
     }
 
-    /// Everything of a subscription but its feeds: the settings of all, its webhook, its dead letters and their order.
-    pub fn subscription(&self, name: &str) -> [String; 4] {
+    /// Everything of a subscription but its feeds: the settings of all, its webhook, its dead letters and their order, and
+    /// the subscriptions that read badges.
+    pub fn subscription(&self, name: &str) -> [String; 5] {
         let [dead, dead_order] = self.dead_letters(name);
-        [self.subscriptions(), self.webhook(name), dead, dead_order]
+        let badges = badge_subscriptions("dm:subscriptions");
+        [
+            self.subscriptions(),
+            self.webhook(name),
+            dead,
+            dead_order,
+            badges,
+        ]
     }
 
     /// Who reads the feed of a partition.
@@ -476,6 +485,10 @@ fn feed(tag: &str) -> String {
 
 fn badges(tag: &str) -> String {
     ["dm:{", tag, "}:badges"].concat()
+}
+
+fn badge_subscriptions(tag: &str) -> String {
+    ["dm:{", tag, "}:badge_subscriptions"].concat()
 }
 
 fn erased(tag: &str) -> String {

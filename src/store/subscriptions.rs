@@ -16,7 +16,7 @@ use super::script::{
     SET_SUBSCRIPTION, SETTLE_SUBSCRIPTION, Script,
 };
 use super::stored_subscription::{Phase, StoredSubscription};
-use super::{PARTITIONS, Store};
+use super::{PARTITIONS, Store, flag};
 use crate::error::{Code, Error};
 use crate::model::limits::FEED_PARTITIONS;
 use crate::model::{
@@ -63,9 +63,10 @@ impl Store {
             &generation,
             &json,
             LIMIT,
-            if request.only_create { "1" } else { "0" },
+            flag(request.only_create),
             request.secret.map_or("", WebhookSecret::as_str),
             random.as_ref().map_or("", WebhookSecret::as_str),
+            flag(settings.reads_badges()),
         ];
         let (keys, args) = (
             self.keys.subscription(name.as_str()),
@@ -204,7 +205,8 @@ impl Store {
     /// Notes that the groups of a subscription were created or removed. Returns `false` if it was changed meanwhile.
     pub async fn settle_subscription(&self, stored: &StoredSubscription) -> Result<bool, Error> {
         let keys = self.keys.subscription(stored.name.as_str());
-        let args = [stored.name.as_str(), &stored.text].map(str::as_bytes);
+        let reads_badges = flag(stored.settings.reads_badges());
+        let args = [stored.name.as_str(), &stored.text, reads_badges].map(str::as_bytes);
         let settled: u8 = self.run(&SETTLE_SUBSCRIPTION, &keys, &args).await?;
         Ok(settled == 1)
     }

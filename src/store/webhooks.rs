@@ -80,7 +80,7 @@ impl Store {
         circuit: &str,
     ) -> Result<Option<WebhookLease>, Error> {
         let name = stored.name.as_str();
-        let [subscriptions, webhook, _, dead_order] = self.keys.subscription(name);
+        let [subscriptions, webhook, _, dead_order, _] = self.keys.subscription(name);
         let keys = [subscriptions, webhook, dead_order];
         let args = [
             name,
@@ -116,7 +116,7 @@ impl Store {
         &self,
         stored: &StoredSubscription,
     ) -> Result<WebhookState, Error> {
-        let [_, webhook, _, dead_order] = self.keys.subscription(stored.name.as_str());
+        let [_, webhook, _, dead_order, _] = self.keys.subscription(stored.name.as_str());
         let keys = [webhook, dead_order];
         let (circuit, dead): (String, u64) = self.run(&DESCRIBE_WEBHOOK, &keys, &[]).await?;
         Ok(WebhookState {

@@ -219,6 +219,7 @@ fn every_key_is_in_the_table_of_keys() {
         ("badges", 'u'),
         ("badge_readers", 'u'),
         ("erased", 's'),
+        ("badge_subscriptions", 's'),
     ];
     for (key, tag) in of_partition {
         if source.contains(&format!("}}:{key}\"")) {

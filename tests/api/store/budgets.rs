@@ -45,7 +45,7 @@ const BUDGETS: [(Operation, u64, f64); 7] = [
     (ReadPage, 5, 13.55),
     (ListInbox, 23, 24.4),
     (CountUnread, 1, 0.98),
-    (SendWithSubscription, 12, 6.31),
+    (SendWithSubscription, 11, 6.05),
 ];
 /// By how much instructions may differ from the budget. Two runs of one build differ by up to 2 %, since Redis also does
 /// what is due by time.

@@ -25,9 +25,8 @@ const fn settling(attempt: &'static str) -> [&'static str; 8] {
     ["group1", "c", "1-1", attempt, "500", "5000", "-1", "8"]
 }
 
-const fn event(id: &'static str) -> [&'static str; 9] {
-    let kind = "message.created";
-    ["XADD", "@feed", id, "type", kind, "of", "a,b", "data", "{}"]
+const fn event(id: &'static str) -> [&'static str; 5] {
+    ["XADD", "@feed", id, "message.created", "{}"]
 }
 
 /// Creates a subscription, and the feed of a partition, of which it was given two events.
@@ -86,17 +85,17 @@ pub const FEED_CASES: &[Case] = &[
     on_feed(
         "set_subscription",
         &[],
-        &["t", "2", "{}", "10", "0", "", "whsec_2"],
+        &["t", "2", "{}", "10", "0", "", "whsec_2", "1"],
     ),
     on_feed(
         "set_subscription",
         &[],
-        &["s", "2", "{}", "10", "0", "whsec_3", "whsec_2"],
+        &["s", "2", "{}", "10", "0", "whsec_3", "whsec_2", "0"],
     ),
     on_feed(
         "set_subscription",
         &[],
-        &["s", "2", "{}", "10", "0", "", ""],
+        &["s", "2", "{}", "10", "0", "", "", "0"],
     ),
     on_feed(
         "settle_dead_letter",
@@ -110,7 +109,7 @@ pub const FEED_CASES: &[Case] = &[
     on_feed(
         "settle_subscription",
         &[&["HSET", "@subscriptions", "s", "1|2|closing|{}"]],
-        &["s", "1|2|closing|{}"],
+        &["s", "1|2|closing|{}", "1"],
     ),
     on_feed("stop_webhook", &[], &["s", "1|1|open|{}"]),
     on_feed("take_events", &[], &taking("")),

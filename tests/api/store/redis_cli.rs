@@ -40,6 +40,7 @@ fn values() -> BTreeMap<&'static str, String> {
         ("dead", keys.dead_letters("s")[0].clone()),
         ("dead_order", keys.dead_letters("s")[1].clone()),
         ("erased", keys.erased()),
+        ("badge_subscriptions", keys.subscription("s")[4].clone()),
         ("typing", keys.typing(&pair, &user("a"))),
         ("forgotten", keys.forgotten("a", "b")),
         ("pinning", keys.pinning("a")),
