@@ -117,12 +117,12 @@ fn a_store_of_another_format_or_partition_count_is_refused() {
         (
             "dm:store",
             "4,128",
-            "4,128, and this version of Duologue needs 4,256",
+            "4,128, and this version of Duologue needs 5,256",
         ),
         (
             "dm:store",
             "3,256",
-            "3,256, and this version of Duologue needs 4,256",
+            "3,256, and this version of Duologue needs 5,256",
         ),
         (
             "dm:partitions",
