@@ -124,7 +124,7 @@ async fn a_planned_failover_refuses_no_request() {
     let app = spawn_app_with(&["--redis-url", &redis.url()]);
     let mut device = Device::connect(&app, "bob").await;
     app.send("alice", "bob", "before").await;
-    redis.fail_over();
+    redis.fail_over_for_good();
     wait("the replica is promoted", || {
         info(&redis.replica, "role") == "master"
     });
@@ -145,7 +145,7 @@ async fn a_planned_failover_is_followed_within_seconds() {
     let redis = RedisSentinel::start();
     let app = spawn_app_with(&["--redis-url", &redis.url()]);
     app.send("alice", "bob", "before").await;
-    redis.fail_over();
+    redis.fail_over_for_good();
     wait("the sentinel names the replica", || redis.has_failed_over());
     // The former master does not know it yet, and accepts messages that are lost.
     let [messages, ..] = keys("alice", "bob");

@@ -70,6 +70,14 @@ impl RedisSentinel {
         self.named_master().to_string() == port_for_others(&self.replica)
     }
 
+    /// Makes the replica the master while both work. From now on the sentinel declares no master dead: on a busy machine
+    /// it would exchange them again.
+    pub fn fail_over_for_good(&self) {
+        let never = "SENTINEL SET mymaster down-after-milliseconds 600000";
+        self.sentinel.run(never);
+        self.fail_over();
+    }
+
     /// Makes the replica the master while both work.
     pub fn fail_over(&self) {
         self.sentinel.run("SENTINEL FAILOVER mymaster");
