@@ -8,6 +8,7 @@ use duologue::metrics::Metrics;
 use duologue::model::Retention;
 use duologue::store::{Keys, Store};
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::harness::auth::certificate_authority::CertificateAuthority;
 use crate::harness::live::device::Device;
@@ -161,6 +162,8 @@ async fn tls_sentinels_lead_to_the_master_and_to_the_next_one() {
     eventually("the replica is the master", CONNECTED, failed_over).await;
     let master = format!("127.0.0.1:{}", port_for_others(&redis.replica));
     let is_used = async || {
+        // The probe is work for the service, which on a busy machine must find the sentinel in time.
+        sleep(Duration::from_secs(1)).await;
         let ready = app.get("/readyz").await;
         ready.status == 200 && ready.json(200)["redis"][0]["address"] == master
     };

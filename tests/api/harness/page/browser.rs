@@ -106,6 +106,10 @@ impl Browser {
         loop {
             let answer = self.answers.recv_timeout(TIMEOUT).expect(method);
             if answer["id"] == id {
+                // While the page is replaced by another one, an expression has no value.
+                if answer["error"]["message"] == "Inspected target navigated or closed" {
+                    return Value::Null;
+                }
                 assert!(answer["error"].is_null(), "{method}: {answer}");
                 return answer["result"].clone();
             }
