@@ -92,6 +92,13 @@ impl Browser {
     /// Sends a command and returns its result.
     #[track_caller]
     pub fn call(&self, session: &str, method: &str, params: &Value) -> Value {
+        let answer = self.request(session, method, params);
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        answer["result"].clone()
+    }
+
+    /// Sends a command and returns the answer, which can be an error.
+    pub fn request(&self, session: &str, method: &str, params: &Value) -> Value {
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
         let mut request = json!({"id": id, "method": method, "params": params});
@@ -106,12 +113,7 @@ impl Browser {
         loop {
             let answer = self.answers.recv_timeout(TIMEOUT).expect(method);
             if answer["id"] == id {
-                // While the page is replaced by another one, an expression has no value.
-                if answer["error"]["message"] == "Inspected target navigated or closed" {
-                    return Value::Null;
-                }
-                assert!(answer["error"].is_null(), "{method}: {answer}");
-                return answer["result"].clone();
+                return answer;
             }
             self.record_error(&answer);
         }

@@ -70,18 +70,31 @@ impl<'a> Window<'a> {
     /// The value of an expression; if it is a promise, of what it resolves to.
     #[track_caller]
     pub fn evaluate(&self, expression: &str) -> Value {
+        let value = self.evaluate_unless_replaced(expression);
+        value.unwrap_or_else(|| panic!("{expression}: another page is being loaded"))
+    }
+
+    /// The same; none while the page is replaced by another one.
+    #[track_caller]
+    fn evaluate_unless_replaced(&self, expression: &str) -> Option<Value> {
         let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let result = self.call("Runtime.evaluate", &params);
-        let failed = &result["exceptionDetails"];
+        let method = "Runtime.evaluate";
+        let answer = self.browser.request(&self.session, method, &params);
+        if answer["error"]["message"] == "Inspected target navigated or closed" {
+            return None;
+        }
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        let failed = &answer["result"]["exceptionDetails"];
         assert!(failed.is_null(), "{expression}: {failed}");
-        result["result"]["value"].clone()
+        Some(answer["result"]["result"]["value"].clone())
     }
 
     /// Waits until an expression is true.
     #[track_caller]
     pub fn wait_until(&self, expression: &str) {
         let deadline = Instant::now() + TIMEOUT;
-        while self.evaluate(&format!("Boolean({expression})")) != true {
+        let expected = format!("Boolean({expression})");
+        while self.evaluate_unless_replaced(&expected) != Some(Value::Bool(true)) {
             let seen = || self.evaluate("document.body.innerText");
             assert!(
                 Instant::now() < deadline,
