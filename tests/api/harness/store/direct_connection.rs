@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::{ConnectionLike, RedisResult, Value};
 
+use crate::harness::store::cluster_nodes::cluster_nodes;
 use crate::harness::store::redis_server::connect;
 
 /// How long a server may take that may have failed.
@@ -55,11 +56,11 @@ pub fn masters_of(node: &str) -> Vec<String> {
     let mut connection = connect(&format!("redis://{node}"));
     let nodes = redis::cmd("CLUSTER").arg("NODES").query(&mut connection);
     let nodes: String = nodes.unwrap();
-    // <id> <address>@<port of the bus> <flags> ...
-    let parts = nodes.lines().map(|line| line.split([' ', '@']));
-    let masters = parts.filter(|parts| parts.clone().nth(3).unwrap().contains("master"));
+    let masters = cluster_nodes(&nodes)
+        .into_iter()
+        .filter(|node| node.is_master);
     masters
-        .map(|mut parts| format!("redis://{}", parts.nth(1).unwrap()))
+        .map(|master| format!("redis://{}", master.address))
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! The Redis servers of tests, and Lua scripts called directly.
 
 pub mod callgrind;
+pub mod cluster_nodes;
 pub mod contents;
 pub mod direct_connection;
 pub mod lua;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use redis::Value;
 
+use crate::harness::store::cluster_nodes::{ClusterNode, cluster_nodes};
 use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::network::Host;
 use crate::harness::store::redis_sentinel::{info, wait};
@@ -216,24 +217,18 @@ pub fn wait_until_agreed(nodes: &[TcpServer]) {
         let views: BTreeSet<_> = nodes.iter().map(masters_known_to).collect();
         let view = views.first().filter(|_| views.len() == 1);
         view.is_some_and(|masters| {
-            let epochs: BTreeSet<_> = masters.iter().map(|master| &master[1]).collect();
+            let epochs: BTreeSet<_> = masters.iter().map(|master| master.epoch).collect();
             epochs.len() == masters.len()
         })
     });
 }
 
-/// The id, the configuration epoch and the slots of each master that has slots.
-fn masters_known_to(node: &TcpServer) -> BTreeSet<Vec<String>> {
-    let nodes = nodes_known_to(node);
-    let nodes = nodes.lines().map(|line| line.split(' ').collect());
-    let masters = nodes.filter(|fields: &Vec<_>| fields[2].contains("master") && fields.len() > 8);
-    let master = |fields: Vec<&str>| {
-        // Those in brackets are moving.
-        let slots = fields[8..].iter().filter(|slots| !slots.starts_with('['));
-        let master = [&fields[0], &fields[6]].into_iter().chain(slots);
-        master.map(|field| (*field).to_owned()).collect()
-    };
-    masters.map(master).collect()
+/// The masters that have slots, as a node knows them.
+fn masters_known_to(node: &TcpServer) -> BTreeSet<ClusterNode> {
+    let nodes = cluster_nodes(&nodes_known_to(node)).into_iter();
+    nodes
+        .filter(|node| node.is_master && !node.slots.is_empty())
+        .collect()
 }
 
 /// Begins to move a slot, with its keys still at the first node.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::harness::store::cluster_nodes::{ClusterNode, cluster_nodes};
 use crate::harness::store::direct_connection::DirectConnection;
 use crate::harness::store::network::Host;
 use crate::harness::store::redis_cluster::{
@@ -16,16 +17,6 @@ use crate::harness::store::tcp_server::TcpServer;
 /// Six nodes, of which three are masters. Which ones changes with each failover.
 pub struct ReplicatedCluster {
     pub nodes: Vec<TcpServer>,
-}
-
-/// A node as the others know it.
-struct NodeState {
-    port: u16,
-    is_master: bool,
-    /// The id of its master, if it is a replica.
-    master: String,
-    /// Its slots, if it is a master: `0-5460`.
-    slots: Vec<(u16, u16)>,
 }
 
 impl ReplicatedCluster {
@@ -55,7 +46,7 @@ impl ReplicatedCluster {
         DirectConnection::to(urls.iter().map(String::as_str))
     }
 
-    fn state_of(&self, node: usize) -> Option<NodeState> {
+    fn state_of(&self, node: usize) -> Option<ClusterNode> {
         let port = self.nodes[node].port;
         let states = states(&self.nodes[node]);
         states.into_iter().find(|state| state.port == port)
@@ -129,7 +120,7 @@ impl ReplicatedCluster {
     pub fn move_slot(&self, slot: u16, to: usize) {
         wait_until_agreed(&self.nodes);
         let states = states(&self.nodes[to]);
-        let has = |state: &&NodeState| {
+        let has = |state: &&ClusterNode| {
             state
                 .slots
                 .iter()
@@ -173,25 +164,8 @@ impl ReplicatedCluster {
 }
 
 /// The nodes as one of them knows them; those that failed are left out.
-fn states(known_to: &TcpServer) -> Vec<NodeState> {
-    let nodes = nodes_known_to(known_to);
-    let working = nodes.lines().filter(|line| !line.contains("fail"));
-    working.map(parse).collect()
-}
-
-/// A line of `CLUSTER NODES`.
-fn parse(line: &str) -> NodeState {
-    let fields: Vec<_> = line.split(' ').collect();
-    let address = fields[1].split('@').next().unwrap();
-    let slots = fields[8..].iter().filter(|slots| !slots.starts_with('['));
-    let range = |slots: &&str| {
-        let (first, last) = slots.split_once('-').unwrap_or((slots, slots));
-        (first.parse().unwrap(), last.parse().unwrap())
-    };
-    NodeState {
-        port: address.rsplit(':').next().unwrap().parse().unwrap(),
-        is_master: fields[2].contains("master"),
-        master: fields[3].to_owned(),
-        slots: slots.map(range).collect(),
-    }
+fn states(known_to: &TcpServer) -> Vec<ClusterNode> {
+    let mut nodes = cluster_nodes(&nodes_known_to(known_to));
+    nodes.retain(|node| !node.has_failed);
+    nodes
 }
