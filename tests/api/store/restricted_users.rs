@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::cluster::{inbox_status, user_at};
 use super::permissions::{acl_setuser, operations_page, spawn_as_backend, use_everything};
+use super::sentinel::wait_until_used;
 use crate::harness::store::redis_cluster::RedisCluster;
 use crate::harness::store::redis_sentinel::RedisSentinel;
 use crate::harness::store::tcp_server::TcpServer;
@@ -106,8 +107,7 @@ async fn sentinels_work_with_the_documented_redis_users() {
         failed_over,
     )
     .await;
-    let ready = async || app.get("/readyz").await.status == 200;
-    eventually("the service is ready", Duration::from_secs(60), ready).await;
+    wait_until_used(&app, &redis.replica.address()).await;
     eventually("a replica confirms", Duration::from_secs(60), sent).await;
     for server in [&redis.master, &redis.replica, &redis.sentinel] {
         assert_eq!(refused(server), NOTHING);

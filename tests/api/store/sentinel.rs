@@ -65,6 +65,18 @@ pub async fn send_the_first(app: &TestApp) {
 /// On an overloaded machine a sentinel does nothing for 30 s after it was delayed (TILT).
 const FAILOVER: Duration = Duration::from_secs(120);
 
+/// Waits until a service is ready with this master. Asks seldom, because the probe is work for the service, which on a busy
+/// machine must find the sentinel in time. If it never is, the test shows the answers.
+pub async fn wait_until_used(app: &TestApp, master: &str) {
+    let is_used = async || {
+        sleep(Duration::from_secs(1)).await;
+        let ready = app.get("/readyz").await;
+        println!("{}", ready.text);
+        ready.status == 200 && ready.json(200)["redis"][0]["address"] == master
+    };
+    eventually("the service uses the new master", FAILOVER, is_used).await;
+}
+
 /// Kills the master, waits for the failover, and starts the old master again, which believes to be one until
 /// the sentinel tells it.
 async fn fail_over_by_kill(redis: &mut RedisSentinel) {
@@ -132,12 +144,7 @@ async fn a_planned_failover_refuses_no_request() {
     wait("the old master follows", || {
         info(&redis.master, "role") == "slave"
     });
-    let is_ready = async || {
-        // The probe is work for the service, which on a busy machine must find the sentinel in time.
-        sleep(Duration::from_secs(1)).await;
-        app.get("/readyz").await.status == 200
-    };
-    eventually("the service is ready", FAILOVER, is_ready).await;
+    wait_until_used(&app, &redis.replica.address()).await;
     let last = app.send("alice", "bob", "after").await;
     device.events_until(|event| event["message"] == last).await;
     assert_eq!(app.read("bob", "alice").await["last_seq"], last["seq"]);

@@ -8,7 +8,6 @@ use duologue::metrics::Metrics;
 use duologue::model::Retention;
 use duologue::store::{Keys, Store};
 use serde_json::json;
-use tokio::time::sleep;
 
 use crate::harness::auth::certificate_authority::CertificateAuthority;
 use crate::harness::live::device::Device;
@@ -18,6 +17,7 @@ use crate::harness::store::redis_sentinel::{RedisSentinel, port_for_others};
 use crate::harness::store::tcp_server::free_port;
 use crate::harness::{TestApp, eventually, spawn_app_with};
 use crate::store::cluster::{inbox_status, user_at};
+use crate::store::sentinel::wait_until_used;
 
 fn words(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
@@ -161,13 +161,7 @@ async fn tls_sentinels_lead_to_the_master_and_to_the_next_one() {
     let failed_over = async || redis.has_failed_over();
     eventually("the replica is the master", CONNECTED, failed_over).await;
     let master = format!("127.0.0.1:{}", port_for_others(&redis.replica));
-    let is_used = async || {
-        // The probe is work for the service, which on a busy machine must find the sentinel in time.
-        sleep(Duration::from_secs(1)).await;
-        let ready = app.get("/readyz").await;
-        ready.status == 200 && ready.json(200)["redis"][0]["address"] == master
-    };
-    eventually("the service uses it", CONNECTED, is_used).await;
+    wait_until_used(&app, &master).await;
     send_to(&app, "carol").await;
 }
 
