@@ -6,7 +6,7 @@
 --             webhook answered 410; otherwise open
 -- settings    JSON object, opaque to scripts
 --
--- A hash of its own names the subscriptions that read badges: name -> generation.
+-- A hash of its own names the subscriptions that read badges, with empty values.
 --
 -- If it has a webhook, another hash has these fields:
 --

@@ -14,7 +14,7 @@ local subscriptions       = KEYS[1] -- hash    name -> subscription, see lib/sub
 local webhook             = KEYS[2] -- hash    secrets and state of its webhook, see lib/subscription
 local dead                = KEYS[3] -- hash    dead letters, see lib/dead_letter
 local dead_order          = KEYS[4] -- zset    order of the dead letters
-local badge_subscriptions = KEYS[5] -- hash    subscriptions that read badges -> generation
+local badge_subscriptions = KEYS[5] -- hash    names of the subscriptions that read badges
 local name                = ARGV[1] -- string  name of the subscription
 local generation          = ARGV[2] -- integer generation of a new subscription
 local settings            = ARGV[3] -- string  JSON object
@@ -54,7 +54,7 @@ end
 
 redis.call('HSET', subscriptions, name, new)
 -- Before the groups are created: a badge is appended as soon as there is a group that reads it.
-if reads_badges == '1' then redis.call('HSET', badge_subscriptions, name, generation) end
+if reads_badges == '1' then redis.call('HSET', badge_subscriptions, name, '') end
 if random == '' then
   redis.call('UNLINK', webhook)
 else

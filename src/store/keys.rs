@@ -36,7 +36,7 @@
 //! | `dm:{s}:webhook:<subscription>` | hash: secrets, lease and circuit of a webhook; see `lua/lib/subscription.lua` | subscriptions | never | `set_subscription`, `settle_subscription`, `lease_webhook` |
 //! | `dm:{s}:dead:<subscription>` | hash: id of an event that a webhook did not take -> the event; see `lua/lib/dead_letter.lua` | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `settle_dead_letter`, `erase_dead_letters` |
 //! | `dm:{s}:dead_order:<subscription>` | zset: the same ids -> when the event failed, in us | subscriptions | 30 days after the last one | `set_subscription`, `settle_subscription`, `file_dead_letter`, `retry_dead_letters`, `settle_dead_letter`, `erase_dead_letters` |
-//! | `dm:{s}:badge_subscriptions` | hash: name of a subscription that reads badges -> its generation | subscriptions | never | `set_subscription`, `settle_subscription` |
+//! | `dm:{s}:badge_subscriptions` | hash: names of the subscriptions that read badges, with empty values | subscriptions | never | `set_subscription`, `settle_subscription` |
 //! | `dm:{s}:erased` | zset: user who was erased -> when, in us; see `lua/lib/dead_letter.lua` | subscriptions | 73 h after the last erasure | `note_erasure` |
 //! | `dm:store` | string: the store's format and number of partitions | its own | never | `open_store` |
 //!
