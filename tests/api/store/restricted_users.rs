@@ -99,7 +99,7 @@ async fn sentinels_work_with_the_documented_redis_users() {
     let sent = async || app.post(&message).await.status == 201;
     eventually("a replica confirms", Duration::from_secs(60), sent).await;
     use_everything(&app).await;
-    redis.fail_over_for_good();
+    redis.hand_over();
     let failed_over = async || redis.has_failed_over();
     eventually(
         "the replica is the master",

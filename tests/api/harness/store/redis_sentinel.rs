@@ -70,15 +70,15 @@ impl RedisSentinel {
         self.named_master().to_string() == port_for_others(&self.replica)
     }
 
-    /// Makes the replica the master while both work. From now on the sentinel declares no master dead: on a busy machine
-    /// it would exchange them again.
-    pub fn fail_over_for_good(&self) {
-        let never = "SENTINEL SET mymaster down-after-milliseconds 600000";
-        self.sentinel.run(never);
+    /// Makes the replica the master as soon as it has everything.
+    pub fn hand_over(&self) {
+        wait("the replica has everything", || {
+            confirms_changes(&self.master)
+        });
         self.fail_over();
     }
 
-    /// Makes the replica the master while both work.
+    /// Makes the replica the master while both work. The sentinel does not wait for what the replica lacks, which is lost.
     pub fn fail_over(&self) {
         self.sentinel.run("SENTINEL FAILOVER mymaster");
     }
@@ -127,10 +127,9 @@ pub fn confirms_changes(master: &TcpServer) -> bool {
     confirmed.is_ok_and(|(replicas,)| replicas == 1)
 }
 
-/// Waits until a condition of servers holds. On an overloaded machine a sentinel does nothing for 30 s after it was
-/// delayed (TILT).
+/// Waits until a condition of servers holds.
 pub fn wait(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < deadline, "never: {what}");
         std::thread::sleep(Duration::from_millis(20));
